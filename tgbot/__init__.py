@@ -1,0 +1,1 @@
+"""The Telegram front for an AI agent that never loses a message."""
