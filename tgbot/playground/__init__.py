@@ -1,1 +1,1 @@
-"""A Bot API server on loopback: the wire that tests run against, and the page that people play with."""
+"""A Bot API server on loopback, the people who talk to the bot, and a page to be those people."""

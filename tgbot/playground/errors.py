@@ -1,0 +1,26 @@
+"""The one exception the playground raises for a request it refuses."""
+
+
+class ApiError(Exception):
+    """A refusal in Telegram's words; becomes `{"ok": false, "error_code", "description", "parameters"?}`.
+
+    `code` is the HTTP status as well. `retry_after` is in seconds and only set for 429.
+    """
+
+    def __init__(self, code: int, description: str, retry_after: int | None = None) -> None:
+        super().__init__(description)
+        self.code = code
+        self.description = description
+        self.retry_after = retry_after
+
+    def body(self) -> dict[str, object]:
+        """Return the JSON body that Telegram would send."""
+        body: dict[str, object] = {"ok": False, "error_code": self.code, "description": self.description}
+        if self.retry_after is not None:
+            body["parameters"] = {"retry_after": self.retry_after}
+        return body
+
+
+def bad_request(reason: str) -> ApiError:
+    """Return a 400 with Telegram's usual prefix."""
+    return ApiError(400, f"Bad Request: {reason}")

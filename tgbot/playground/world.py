@@ -1,0 +1,304 @@
+"""All state of the playground, and what people do in it; the bots' side is in `methods.py`."""
+
+import asyncio
+import random
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from tgbot.playground import text as texts
+from tgbot.playground.bots import UPDATES_MAX, Bot, bot_id
+from tgbot.playground.chats import Chat, Message, chat_info
+from tgbot.playground.errors import ApiError, bad_request
+from tgbot.playground.faults import Faults
+from tgbot.playground.journal import Journal
+
+CHATS_MAX = 10_000
+BOTS_MAX = 100
+CALLBACKS_MAX = 10_000
+CALLBACK_DATA_BYTES_MAX = 64  # https://core.telegram.org/bots/api#inlinekeyboardbutton
+CHATS_SHOWN_MAX = 1_000
+
+
+class World:
+    """Chats, bots, journal and faults. Everything runs in the server's event loop; nothing here blocks.
+
+    `seed` makes the numbering of updates repeatable.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.journal = Journal()
+        self.faults = Faults()
+        self.closing = asyncio.Event()
+        self.listeners: list[Callable[[dict[str, Any]], None]] = []
+        self.bots: dict[str, Bot] = {}
+        self._chats: dict[int, Chat] = {}
+        self._callbacks: OrderedDict[str, dict[str, Any] | None] = OrderedDict()
+        self._random = random.Random(seed)  # noqa: S311  numbers for tests, not secrets
+        # What people did before the first bot called: that bot gets it, as at Telegram.
+        self._early: list[dict[str, Any]] = []
+
+    # -- the bots' side --
+
+    def bot(self, token: str) -> Bot:
+        """Return the bot of a token, made at its first call; refuse a token that is not the playground's."""
+        bot_id(token)
+        if token not in self.bots:
+            if len(self.bots) >= BOTS_MAX:
+                raise bad_request(f"the playground takes at most {BOTS_MAX} bots")
+            self.bots[token] = bot = Bot(token, self._random.randint(10**8, 9 * 10**8))
+            for update in self._early:
+                bot.push(update)
+            self._early.clear()
+        return self.bots[token]
+
+    def chat(self, chat_id: int) -> Chat:
+        """Return a chat that exists, for a bot."""
+        if chat_id not in self._chats:
+            raise bad_request("chat not found")
+        return self._chats[chat_id]
+
+    def chat_to_send(self, chat_id: int) -> Chat:
+        """Return a chat that the bot may write to."""
+        chat = self.chat(chat_id)
+        if chat.blocked:
+            raise ApiError(403, "Forbidden: bot was blocked by the user")
+        return chat
+
+    def add_message(self, chat: Chat, sender: dict[str, Any], content: Mapping[str, Any]) -> Message:
+        """Put a new message with this content into a chat."""
+        message = {
+            "message_id": chat.last_message_id + 1,
+            "from": sender,
+            "chat": chat.info,
+            "date": int(time.time()),
+            **content,
+        }
+        chat.add(message)
+        self.emit("message", chat.id, message=chat.shown(message))
+        return message
+
+    def change_message(self, chat: Chat, message: Message) -> Message:
+        """Replace a message by its edited form."""
+        chat.messages[message["message_id"]] = message
+        self.emit("message", chat.id, message=chat.shown(message))
+        return message
+
+    def delete_message(self, chat: Chat, message_id: int) -> None:
+        """Take a message away for everybody."""
+        chat.remove(message_id)
+        self.emit("deleted", chat.id, message_id=message_id)
+
+    def react(self, chat: Chat, message_id: int, user_id: int, reaction: list[dict[str, Any]]) -> None:
+        """Set one user's reaction."""
+        chat.react(message_id, user_id, reaction)
+        self.emit("reactions", chat.id, message_id=message_id, reactions=chat.reactions_of(message_id))
+
+    def answer_callback(self, callback_id: str, answer: dict[str, Any]) -> None:
+        """Record a bot's answer to a pressed button."""
+        if callback_id not in self._callbacks:
+            raise bad_request("query is too old and response timeout expired or query ID is invalid")
+        self._callbacks[callback_id] = answer
+        self.emit("callback", 0, callback_id=callback_id, answer=answer)
+
+    def emit(self, kind: str, chat_id: int, **facts: object) -> None:
+        """Tell the listeners (the page) what changed."""
+        for listener in self.listeners:
+            listener({"kind": kind, "chat_id": chat_id, **facts})
+
+    # -- the people's side; the same by HTTP in `people.py` --
+
+    def post_message(
+        self,
+        chat_id: int,
+        user_id: int,
+        text: str,
+        reply_to_message_id: int | None = None,
+        message_thread_id: int | None = None,
+    ) -> Message:
+        """Let a person send text, and return the Message; every bot gets it. Unknown chats are made."""
+        chat = self._chat_of(chat_id, user_id)
+        text, entities = texts.formatted(text, [], texts.TEXT_UNITS_MAX, "message is too long")
+        if not text:
+            raise bad_request("message text is empty")
+        content = {"text": text} | ({"entities": entities} if entities else {})
+        return self._say(chat, user_id, content, reply_to_message_id, message_thread_id)
+
+    def edit_message(self, chat_id: int, user_id: int, message_id: int, text: str) -> Message:
+        """Let a person edit text of their own, and return the Message; every bot gets an edited_message."""
+        chat = self.chat(chat_id)
+        old = chat.message(message_id, "message to edit not found")
+        if old["from"]["id"] != user_id or "text" not in old:
+            raise bad_request("message can't be edited")
+        text, entities = texts.formatted(text, [], texts.TEXT_UNITS_MAX, "message is too long")
+        if not text:
+            raise bad_request("message text is empty")
+        kept = {key: value for key, value in old.items() if key != "entities"}
+        marked = {"entities": entities} if entities else {}
+        message = self.change_message(chat, {**kept, "text": text, "edit_date": int(time.time()), **marked})
+        self.inject_update({"edited_message": message})
+        return message
+
+    def inject_update(self, update: dict[str, Any]) -> None:
+        """Queue a raw update, also an invalid one, for every bot; its update_id is added."""
+        if not isinstance(update, dict) or "update_id" in update:
+            raise bad_request("an update is an object without update_id")
+        for bot in self.bots.values():
+            bot.push(update)
+        if not self.bots:
+            self._early = [*self._early[-UPDATES_MAX:], update]
+
+    def press(self, chat_id: int, message_id: int, user_id: int, callback_data: str) -> str:
+        """Let a person press an inline button, and return the callback query's id."""
+        if not 1 <= len(callback_data.encode()) <= CALLBACK_DATA_BYTES_MAX:
+            raise bad_request("BUTTON_DATA_INVALID")
+        message = self.chat(chat_id).message(message_id, "message not found")
+        callback_id = str(self._random.getrandbits(63))
+        self._callbacks[callback_id] = None
+        if len(self._callbacks) > CALLBACKS_MAX:
+            self._callbacks.popitem(last=False)
+        query = {
+            "id": callback_id,
+            "from": person(user_id),
+            "message": message,
+            "chat_instance": str(chat_id),
+            "data": callback_data,
+        }
+        self.inject_update({"callback_query": query})
+        return callback_id
+
+    def callback(self, callback_id: str) -> dict[str, Any] | None:
+        """Return the bot's answer to a press, `{"text"?, "show_alert"?, "url"?}`; None before it came."""
+        if callback_id not in self._callbacks:
+            raise ApiError(404, "Not Found: no such callback query")
+        return self._callbacks[callback_id]
+
+    def block(self, user_id: int, *, blocked: bool) -> None:
+        """Let a person block the bots, or unblock them."""
+        chat = self._chat_of(user_id, user_id, allow_blocked=True)
+        if chat.blocked == blocked:
+            return
+        chat.blocked = blocked
+        for bot in self.bots.values():
+            bot.push({"my_chat_member": _member_change(chat, bot, blocked=blocked)})
+        self.emit("chat", chat.id, chat=self._overview(chat))
+
+    def make_chat(self, chat_id: int, title: str | None = None, *, is_forum: bool = False) -> dict[str, Any]:
+        """Make a chat with a name, or a forum, before anybody writes; return its overview."""
+        if chat_id in self._chats:
+            raise bad_request("the chat exists already")
+        return self._overview(self._make_chat(chat_id, title, is_forum=is_forum))
+
+    def make_topic(self, chat_id: int, user_id: int, name: str) -> int:
+        """Make a topic in a forum, and return its message_thread_id."""
+        chat = self.chat(chat_id)
+        if not chat.info.get("is_forum"):
+            raise bad_request("the chat is not a forum")
+        created = {"name": name, "icon_color": 0x6FB9F0}
+        thread = {"message_thread_id": chat.last_message_id + 1, "is_topic_message": True}
+        message = self.add_message(chat, person(user_id), {**thread, "forum_topic_created": created})
+        chat.topics[message["message_id"]] = name
+        self.emit("chat", chat.id, chat=self._overview(chat))
+        self.inject_update({"message": message})
+        return int(message["message_id"])
+
+    def chats(self) -> list[dict[str, Any]]:
+        """Return the chats, newest last: `{"id", "info", "topics", "blocked", "last_message"?}`."""
+        return [self._overview(chat) for chat in list(self._chats.values())[-CHATS_SHOWN_MAX:]]
+
+    def messages(
+        self, chat_id: int, before: int | None = None, limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Return a chat's messages as they stand on screen, oldest first, each with its `reactions`.
+
+        `before` (a message id) and `limit` page backwards from the end.
+        """
+        chat = self.chat(chat_id)
+        ids = [message_id for message_id in chat.messages if before is None or message_id < before]
+        return [chat.shown(chat.messages[one]) for one in (ids[-limit:] if limit else ids)]
+
+    def add_faults(self, rules: Iterable[Mapping[str, Any]]) -> None:
+        """Add fault rules (see `faults.Fault`)."""
+        self.faults.add(rules)
+
+    def clear_faults(self) -> None:
+        """Drop all fault rules."""
+        self.faults.clear()
+
+    async def close(self) -> None:
+        """Let every waiting poll and delay end now, and stop the webhooks."""
+        self.closing.set()
+        for bot in self.bots.values():
+            bot.end_poll()
+            if bot.webhook is not None:
+                await bot.webhook.stop()
+
+    # -- inside --
+
+    def _say(
+        self,
+        chat: Chat,
+        user_id: int,
+        content: Mapping[str, Any],
+        reply_to_message_id: int | None,
+        message_thread_id: int | None,
+    ) -> Message:
+        reply = {}
+        if reply_to_message_id is not None:
+            reply = {
+                "reply_to_message": quoted(
+                    chat.message(reply_to_message_id, "message to be replied not found")
+                )
+            }
+        around = {**chat.thread(message_thread_id), **reply}
+        message = self.add_message(chat, person(user_id), {**content, **around})
+        self.inject_update({"message": message})
+        return message
+
+    def _chat_of(self, chat_id: int, user_id: int, *, allow_blocked: bool = False) -> Chat:
+        """Return the chat a person acts in, made when it is new."""
+        if chat_id > 0 and chat_id != user_id:
+            raise bad_request("a private chat's id is its user's id")
+        chat = self._chats.get(chat_id) or self._make_chat(chat_id)
+        if chat.blocked and not allow_blocked:
+            raise bad_request("this person blocked the bot: unblock first")
+        return chat
+
+    def _make_chat(self, chat_id: int, title: str | None = None, *, is_forum: bool = False) -> Chat:
+        if len(self._chats) >= CHATS_MAX:
+            raise bad_request(f"the playground takes at most {CHATS_MAX} chats")
+        chat = self._chats[chat_id] = Chat(chat_info(chat_id, title, is_forum=is_forum))
+        self.emit("chat", chat.id, chat=self._overview(chat))
+        return chat
+
+    def _overview(self, chat: Chat) -> dict[str, Any]:
+        last = {"last_message": next(reversed(chat.messages.values()))} if chat.messages else {}
+        topics = [{"message_thread_id": one, "name": name} for one, name in chat.topics.items()]
+        return {"id": chat.id, "info": chat.info, "topics": topics, "blocked": chat.blocked, **last}
+
+
+def person(user_id: int) -> dict[str, Any]:
+    """Return a person as a User."""
+    if user_id <= 0:
+        raise bad_request("a user's id is positive")
+    return {"id": user_id, "is_bot": False, "first_name": f"Person {user_id}", "language_code": "en"}
+
+
+def quoted(message: Message) -> Message:
+    """Return a message as it appears inside a reply to it: without the message it replied to itself."""
+    return {key: value for key, value in message.items() if key != "reply_to_message"}
+
+
+def _member_change(chat: Chat, bot: Bot, *, blocked: bool) -> dict[str, Any]:
+    """Return a ChatMemberUpdated for a person who (un)blocked the bot."""
+    member = {"status": "member", "user": bot.user}
+    kicked = {"status": "kicked", "user": bot.user, "until_date": 0}
+    old, new = (member, kicked) if blocked else (kicked, member)
+    return {
+        "chat": chat.info,
+        "from": person(chat.id),
+        "date": int(time.time()),
+        "old_chat_member": old,
+        "new_chat_member": new,
+    }
