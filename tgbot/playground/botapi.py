@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tgbot.playground import methods, webhooks
+from tgbot.playground import media, methods, webhooks
 from tgbot.playground import params as parameters
 from tgbot.playground.errors import ApiError
 from tgbot.playground.registry import METHODS, Method
 from tgbot.playground.wire import Cut
 from tgbot.playground.world import World
 
-__all__ = ["methods", "routes", "webhooks"]  # importing the two fills the registry
+__all__ = ["media", "methods", "routes", "webhooks"]  # importing the three fills the registry
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Call:
 
 
 def routes(world: World) -> list[Route]:
-    """Return `/bot{token}/{method}`."""
+    """Return `/bot{token}/{method}` and the download of files."""
 
     async def endpoint(request: Request) -> Response:
         call = Call(request.path_params["token"], request.path_params["method"])
@@ -59,7 +59,7 @@ def routes(world: World) -> list[Route]:
             return Cut()
         return JSONResponse(call.response, call.status)
 
-    return [Route("/bot{token}/{method}", endpoint, methods=["GET", "POST"])]
+    return [Route("/bot{token}/{method}", endpoint, methods=["GET", "POST"]), media.download_route(world)]
 
 
 async def _run(world: World, call: Call, request: Request) -> object:

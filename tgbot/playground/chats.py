@@ -1,5 +1,6 @@
 """A chat and what stands on its screen now."""
 
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,7 @@ class Chat:
     topics: dict[int, str] = field(default_factory=dict)
     last_message_id: int = 0
     blocked: bool = False
+    draft: dict[str, Any] | None = None
 
     @property
     def id(self) -> int:
@@ -58,6 +60,10 @@ class Chat:
         if message_thread_id not in self.topics:
             raise bad_request("message thread not found")
         return {"message_thread_id": message_thread_id, "is_topic_message": True}
+
+    def shown_draft(self) -> dict[str, Any] | None:
+        """Return what the bot is writing, unless that has expired."""
+        return self.draft if self.draft and self.draft["expires"] > time.time() else None
 
     def react(self, message_id: int, user_id: int, reaction: list[dict[str, Any]]) -> None:
         """Set what one user thinks of a message; an empty list takes it back."""

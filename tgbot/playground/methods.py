@@ -67,6 +67,27 @@ def send_message(world: World, bot: Bot, params: Params) -> object:
     return world.add_message(chat, bot.user, {**around(chat, params), **content})
 
 
+@method(
+    "sendMessageDraft",
+    {"chat_id": int, "draft_id": int},
+    {"message_thread_id": int, "text": str, "entities": list, "can_stop": bool, "keep_on_stop": bool},
+)
+def send_message_draft(world: World, bot: Bot, params: Params) -> object:
+    """Show text that is still being written, for 30 seconds or until the bot's next message."""
+    chat = world.chat_to_send(params["chat_id"])
+    if not chat.private:
+        raise bad_request("drafts are for private chats only")
+    if params["draft_id"] == 0:
+        raise bad_request("draft_id must be non-zero")
+    text, entities = texts.formatted(
+        params.get("text", ""), params.get("entities") or [], texts.TEXT_UNITS_MAX, "message is too long"
+    )
+    draft = {"draft_id": params["draft_id"], "text": text, "entities": entities}
+    can_stop = {"can_stop": params.get("can_stop", False)}
+    world.set_draft(chat, bot, draft | can_stop | chat.thread(params.get("message_thread_id")))
+    return True
+
+
 @method("editMessageText", {**ONE_MESSAGE, "text": str}, {**TEXT, "reply_markup": dict})
 def edit_message_text(world: World, bot: Bot, params: Params) -> object:
     """Replace the text of a message of the bot's own."""

@@ -2,25 +2,16 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from tgbot.playground.errors import ApiError, bad_request
+from tgbot.playground.files import Upload
 
 UPLOAD_BYTES_MAX = 50 * 1024 * 1024  # https://core.telegram.org/bots/api#sending-files
 FIELDS_MAX = 100
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A file that came with a request."""
-
-    file_name: str
-    mime_type: str
-    data: bytes
 
 
 async def read(request: Request) -> dict[str, Any]:
@@ -32,7 +23,7 @@ async def read(request: Request) -> dict[str, Any]:
         return raw | await _json_object(request)
     async with request.form(max_files=FIELDS_MAX, max_fields=FIELDS_MAX) as form:
         for name, value in form.items():
-            raw[name] = await _upload(value) if isinstance(value, UploadFile) else value
+            raw[name] = await read_upload(value) if isinstance(value, UploadFile) else value
     return raw
 
 
@@ -47,7 +38,8 @@ async def _json_object(request: Request) -> dict[str, Any]:
     return parsed
 
 
-async def _upload(file: UploadFile) -> Upload:
+async def read_upload(file: UploadFile) -> Upload:
+    """Return a file of a multipart body."""
     data = await file.read(UPLOAD_BYTES_MAX + 1)
     if len(data) > UPLOAD_BYTES_MAX:
         raise ApiError(413, "Request Entity Too Large")

@@ -5,11 +5,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pydantic import ConfigDict, ValidationError, validate_call
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tgbot.playground.errors import ApiError, bad_request
+from tgbot.playground.files import ALBUM_MAX
+from tgbot.playground.params import read_upload
 from tgbot.playground.world import World
 
 Handler = Callable[[Request], Awaitable[object]]
@@ -22,6 +25,8 @@ def routes(world: World) -> list[Route]:
         "edits": world.edit_message,
         "press": world.press,
         "block": world.block,
+        "stop_draft": world.stop_draft,
+        "reactions": world.react_to,
         "chats": world.make_chat,
         "topics": world.make_topic,
     }
@@ -34,6 +39,7 @@ def routes(world: World) -> list[Route]:
     return [
         *(_route("POST", path, _act(act)) for path, act in acts.items()),
         *(_route("GET", path, _look(look)) for path, look in looks.items()),
+        _route("POST", "files", lambda request: _post_files(world, request)),
         _route("POST", "updates", lambda request: _inject(world, request)),
         _route("POST", "faults", lambda request: _add_faults(world, request)),
         _route("DELETE", "faults", _look(lambda _request: world.clear_faults())),
@@ -89,6 +95,22 @@ def _messages(world: World, request: Request) -> object:
 def _journal(world: World, request: Request) -> object:
     calls = world.journal.after(_number(request, "after"), request.query_params.get("method", ""))
     return {"calls": calls, "dropped": world.journal.dropped}
+
+
+async def _post_files(world: World, request: Request) -> object:
+    """Take a multipart form: a message's fields, `caption`, `kind`, and one or more parts named `file`."""
+    async with request.form(max_files=ALBUM_MAX) as form:
+        files = [await read_upload(part) for part in form.getlist("file") if isinstance(part, UploadFile)]
+        fields = {name: str(value) for name, value in form.items() if name != "file"}
+    return world.post_files(
+        _to_int(fields.get("chat_id", "")),
+        _to_int(fields.get("user_id", "")),
+        files,
+        caption=fields.get("caption", ""),
+        reply_to_message_id=_to_int(fields.get("reply_to_message_id") or "0") or None,
+        message_thread_id=_to_int(fields.get("message_thread_id") or "0") or None,
+        kind=fields.get("kind") or None,
+    )
 
 
 async def _inject(world: World, request: Request) -> None:

@@ -106,14 +106,14 @@ def _check_bounds(entity: Entity, boundaries: set[int]) -> None:
     offset, length = entity.get("offset"), entity.get("length")
     if type(offset) is not int or type(length) is not int or offset < 0 or length < 1:
         raise _cannot_parse("an entity needs an offset of at least 0 and a length of at least 1")
-    if offset + length > max(boundaries):
-        raise _cannot_parse("entity out of text bounds")
+    # The words of Telegram's own text parser.
+    begins, end = f"Entity beginning at UTF-16 offset {offset}", offset + length
+    if end > max(boundaries):
+        raise bad_request(f"{begins} ends after the end of the text at UTF-16 offset {end}")
     if offset not in boundaries:
-        raise _cannot_parse(
-            f"entity beginning at UTF-16 offset {offset} starts in a middle of a UTF-16 symbol"
-        )
-    if offset + length not in boundaries:
-        raise _cannot_parse(f"entity beginning at UTF-16 offset {offset} ends in a middle of a UTF-16 symbol")
+        raise bad_request(f"{begins} begins in a middle of a UTF-16 symbol")
+    if end not in boundaries:
+        raise bad_request(f"{begins} ends in a middle of a UTF-16 symbol at UTF-16 offset {end}")
 
 
 def _outer_first(entity: Entity) -> tuple[int, int]:

@@ -5,6 +5,7 @@ import random
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from tgbot.playground import text as texts
@@ -12,6 +13,7 @@ from tgbot.playground.bots import UPDATES_MAX, Bot, bot_id
 from tgbot.playground.chats import Chat, Message, chat_info
 from tgbot.playground.errors import ApiError, bad_request
 from tgbot.playground.faults import Faults
+from tgbot.playground.files import ALBUM_MAX, Files, Upload, kind_of
 from tgbot.playground.journal import Journal
 
 CHATS_MAX = 10_000
@@ -19,17 +21,19 @@ BOTS_MAX = 100
 CALLBACKS_MAX = 10_000
 CALLBACK_DATA_BYTES_MAX = 64  # https://core.telegram.org/bots/api#inlinekeyboardbutton
 CHATS_SHOWN_MAX = 1_000
+DRAFT_SECONDS = 30  # https://core.telegram.org/bots/api#sendmessagedraft
 
 
 class World:
     """Chats, bots, journal and faults. Everything runs in the server's event loop; nothing here blocks.
 
-    `seed` makes the numbering of updates repeatable.
+    `seed` makes the numbering of updates repeatable. Without a `folder` nothing outlives the world.
     """
 
-    def __init__(self, seed: int | None = None) -> None:
+    def __init__(self, seed: int | None = None, folder: Path | None = None) -> None:
         self.journal = Journal()
         self.faults = Faults()
+        self.files = Files(folder / "files" if folder else None)
         self.closing = asyncio.Event()
         self.listeners: list[Callable[[dict[str, Any]], None]] = []
         self.bots: dict[str, Bot] = {}
@@ -76,8 +80,15 @@ class World:
             **content,
         }
         chat.add(message)
+        if sender["is_bot"]:
+            chat.draft = None
         self.emit("message", chat.id, message=chat.shown(message))
         return message
+
+    def set_draft(self, chat: Chat, bot: Bot, draft: dict[str, Any]) -> None:
+        """Show what a bot is writing, until it is sent or expires."""
+        chat.draft = {**draft, "expires": int(time.time()) + DRAFT_SECONDS}
+        self.emit("draft", chat.id, bot_id=bot.id, draft=chat.draft)
 
     def change_message(self, chat: Chat, message: Message) -> Message:
         """Replace a message by its edited form."""
@@ -125,6 +136,34 @@ class World:
         content = {"text": text} | ({"entities": entities} if entities else {})
         return self._say(chat, user_id, content, reply_to_message_id, message_thread_id)
 
+    def post_files(  # noqa: PLR0913  the fields of the form, by name
+        self,
+        chat_id: int,
+        user_id: int,
+        files: list[Upload],
+        *,
+        caption: str = "",
+        reply_to_message_id: int | None = None,
+        message_thread_id: int | None = None,
+        kind: str | None = None,
+    ) -> list[Message]:
+        """Let a person send files, several as one album, the caption on the first; return the Messages.
+
+        `kind` (photo, document, voice ...) is guessed from each file's MIME type when it isn't given.
+        """
+        if not 1 <= len(files) <= ALBUM_MAX:
+            raise bad_request(f"send 1 to {ALBUM_MAX} files at once")
+        chat = self._chat_of(chat_id, user_id)
+        text, entities = texts.formatted(caption, [], texts.CAPTION_UNITS_MAX, "message caption is too long")
+        marked = ({"caption": text} if text else {}) | ({"caption_entities": entities} if entities else {})
+        album = {"media_group_id": str(self._random.getrandbits(53))} if len(files) > 1 else {}
+        sent: list[Message] = []
+        for upload in files:
+            media = self.files.media(kind or kind_of(upload), upload)
+            content = {**media, **album, **(marked if not sent else {})}
+            sent.append(self._say(chat, user_id, content, reply_to_message_id, message_thread_id))
+        return sent
+
     def edit_message(self, chat_id: int, user_id: int, message_id: int, text: str) -> Message:
         """Let a person edit text of their own, and return the Message; every bot gets an edited_message."""
         chat = self.chat(chat_id)
@@ -167,6 +206,27 @@ class World:
         }
         self.inject_update({"callback_query": query})
         return callback_id
+
+    def stop_draft(self, chat_id: int) -> None:
+        """Let a person press stop on what the bot is writing."""
+        chat = self.chat(chat_id)
+        draft = chat.shown_draft()
+        if draft is None or not draft["can_stop"]:
+            raise bad_request("nothing to stop here")
+        thread = {key: draft[key] for key in ("message_thread_id",) if key in draft}
+        stopped = {"chat": chat.info, "draft_id": draft["draft_id"], **thread}
+        self.inject_update({"stopped_message_generation": stopped})
+
+    def react_to(self, chat_id: int, user_id: int, message_id: int, emoji: str) -> None:
+        """Let a person react to a message; an empty emoji takes the reaction back."""
+        chat = self.chat(chat_id)
+        chat.message(message_id, "message to react not found")
+        old = chat.reactions.get(message_id, {}).get(user_id, [])
+        new = [{"type": "emoji", "emoji": emoji}] if emoji else []
+        self.react(chat, message_id, user_id, new)
+        changed = {"old_reaction": old, "new_reaction": new, "user": person(user_id)}
+        about = {"chat": chat.info, "message_id": message_id, "date": int(time.time())}
+        self.inject_update({"message_reaction": about | changed})
 
     def callback(self, callback_id: str) -> dict[str, Any] | None:
         """Return the bot's answer to a press, `{"text"?, "show_alert"?, "url"?}`; None before it came."""
@@ -233,6 +293,7 @@ class World:
             bot.end_poll()
             if bot.webhook is not None:
                 await bot.webhook.stop()
+        self.files.close()
 
     # -- inside --
 
@@ -275,7 +336,8 @@ class World:
     def _overview(self, chat: Chat) -> dict[str, Any]:
         last = {"last_message": next(reversed(chat.messages.values()))} if chat.messages else {}
         topics = [{"message_thread_id": one, "name": name} for one, name in chat.topics.items()]
-        return {"id": chat.id, "info": chat.info, "topics": topics, "blocked": chat.blocked, **last}
+        draft = {"draft": chat.shown_draft()} if chat.shown_draft() else {}
+        return {"id": chat.id, "info": chat.info, "topics": topics, "blocked": chat.blocked, **last, **draft}
 
 
 def person(user_id: int) -> dict[str, Any]:
