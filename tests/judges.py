@@ -56,7 +56,7 @@ def td_text_error(text: str, entities: list[dict[str, Any]]) -> str | None:
 
 def td(request: dict[str, Any]) -> dict[str, Any]:
     """Run one of TDLib's offline functions."""
-    answer: dict[str, Any] = json.loads(tdjson.td_execute(json.dumps(request).encode()))
+    answer: dict[str, Any] = json.loads(tdjson.td_execute(json.dumps(request).encode()) or b"{}")
     return answer
 
 
