@@ -1,0 +1,21 @@
+"""Runs the migrations on the connection it is given, or on TGBOT_DATABASE_URL's file."""
+
+from alembic import context
+
+from tgbot import config, db, schema
+
+
+def run(connection: db.Connection) -> None:
+    """Migrate inside the transaction of the connection: all of it, or nothing."""
+    context.configure(
+        connection=connection, target_metadata=schema.metadata, render_as_batch=True, transactional_ddl=True
+    )
+    context.run_migrations()
+
+
+given = context.config.attributes.get("connection")
+if given is not None:
+    run(given)
+else:
+    with db.writing_engine(config.database_path()).begin() as own:
+        run(own)

@@ -1,0 +1,21 @@
+"""The embedded default: says back what it hears, word by word; `sleep 30 ...` takes that long first."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator
+
+from tgbot.model import Turn
+
+WORD_SECONDS = 0.03
+_SLEEP = re.compile(r"sleep (\d{1,6}(?:\.\d+)?)\b\s*", re.IGNORECASE)
+
+
+async def agent(turn: Turn) -> AsyncGenerator[str, None]:
+    """Stream the text back, so that queueing, /stop and kill can be tried without a model."""
+    text = turn.text
+    sleep = _SLEEP.match(text)
+    if sleep:
+        await asyncio.sleep(float(sleep[1]))
+    for word in re.findall(r"\S+\s*|^\s+", text):
+        await asyncio.sleep(WORD_SECONDS)
+        yield word

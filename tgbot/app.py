@@ -1,0 +1,90 @@
+"""Composition root: builds everything, runs the services, takes them down in reverse."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Iterator
+
+from tgbot.access import Access
+from tgbot.agent import Agent
+from tgbot.botapi import BotApi
+from tgbot.config import Settings
+from tgbot.db import Database, ProcessLock
+from tgbot.delivery import Delivery
+from tgbot.dispatcher import Dispatcher
+from tgbot.intake import Intake
+from tgbot.migrate import upgrade
+from tgbot.model import Owner
+from tgbot.reception import Rules
+from tgbot.store import turns
+from tgbot.turn import TurnRunner
+
+log = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 5.0  # for what is on its way to Telegram when the turns have ended
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+async def run(settings: Settings, agent: Agent) -> None:
+    """Run the bot until SIGTERM or Ctrl-C.
+
+    Raises DatabaseLockedError, TokenRefusedError (in an ExceptionGroup), and whatever made a
+    service die: the process shall exit then, and the next life recovers.
+    """
+    token = settings.token.get_secret_value()
+    with ProcessLock(settings.database_path):
+        upgrade(settings.database_path)
+        async with Database(settings.database_path) as db, BotApi(token, settings.api_url) as api:
+            instance_id = await db.write(turns.begin_instance, os.getpid())
+            log.info("app.started instance=%s pid=%s", instance_id, os.getpid())
+            await _serve(settings, agent, db, api, Owner(settings.bot_id, instance_id, settings.max_turns))
+    log.info("app.stopped instance=%s", instance_id)
+
+
+async def _serve(settings: Settings, agent: Agent, db: Database, api: BotApi, owner: Owner) -> None:
+    access = Access(settings.allowed_users)
+    delivery = Delivery(db, api, owner.bot_id, settings.send_within_seconds)
+    runner = TurnRunner(agent, access, settings.turn_timeout_seconds)
+    dispatcher = Dispatcher(
+        db, owner, runner.run, attempts_max=settings.attempts_max, on_outbox=delivery.wake
+    )
+    intake = Intake(db, api, Rules(access, settings.queue_max), dispatcher, delivery)
+    with _signals() as told_to_stop:
+        async with asyncio.TaskGroup() as services:
+            running = [services.create_task(s.serve(), name=type(s).__name__) for s in (delivery, dispatcher)]
+            receiving = services.create_task(intake.serve(), name="Intake")
+            await told_to_stop
+            log.info("app.stopping running_turns=%s", dispatcher.running)
+            await _ended(receiving)
+            await dispatcher.drain(settings.grace_seconds)
+            await delivery.flush(FLUSH_SECONDS)
+            for task in running:
+                await _ended(task)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[Awaitable[None]]:
+    """Give a future that the first signal sets; a second one exits at once: the rows are on disk."""
+    loop = asyncio.get_running_loop()
+    told_to_stop: asyncio.Future[None] = loop.create_future()
+
+    def stop(number: signal.Signals) -> None:
+        if told_to_stop.done():
+            log.warning("app.killed signal=%s", number.name)
+            os._exit(128 + number)
+        told_to_stop.set_result(None)
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, stop, number)
+    try:
+        yield told_to_stop
+    finally:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,147 @@
+"""Calls the Bot API through python-telegram-bot: raw dicts in and out, its errors sorted into ours.
+
+Raw, because an answer that PTB can not parse would look like a call that failed after it took effect.
+"""
+
+import warnings
+from typing import Any, Self
+
+from telegram import Bot
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Conflict,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    RetryAfter,
+    TelegramError,
+)
+from telegram.request import HTTPXRequest
+from telegram.warnings import PTBUserWarning
+
+CONNECTIONS_MAX = 64
+REQUEST_SECONDS = 20.0
+LONG_POLL_MARGIN_SECONDS = 5.0  # beyond its timeout, a long poll that says nothing is dead
+
+# It advises against do_api_request where a typed method exists; raw is what we want.
+warnings.filterwarnings("ignore", message=".*do_api_request", category=PTBUserWarning)
+
+
+class BotApiError(Exception):
+    """A call failed; the text has no token in it."""
+
+
+class UnreachableError(BotApiError):
+    """No answer, or none of use: the call may or may not have taken effect."""
+
+
+class RefusedError(BotApiError):
+    """Telegram will not do this, however often it is asked."""
+
+
+class NotModifiedError(RefusedError):
+    """The message reads as asked already: for an edit this is success."""
+
+
+class MessageGoneError(RefusedError):
+    """The message to edit is not there any more."""
+
+
+class FloodedError(BotApiError):
+    """Too many requests; nothing took effect."""
+
+    def __init__(self, retry_after_seconds: float) -> None:
+        super().__init__(f"asked to wait {retry_after_seconds} s")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ConflictError(BotApiError):
+    """Another process polls with this token, or a webhook is set."""
+
+
+class TokenRefusedError(BotApiError):
+    """The server does not know this token."""
+
+
+class BotApi:
+    """`await api.call("sendMessage", chat_id=1, text="x")` gives the raw result."""
+
+    def __init__(self, token: str, url: str) -> None:
+        self._bot = Bot(
+            token,
+            base_url=f"{url}/bot",
+            base_file_url=f"{url}/file/bot",
+            request=_request(CONNECTIONS_MAX),
+            get_updates_request=_request(1),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        # Not Bot.shutdown(): that expects initialize(), which wants the network at once.
+        for request in self._bot._request:  # noqa: SLF001 - see above
+            await request.shutdown()
+
+    async def call(self, method: str, **params: object) -> Any:  # noqa: ANN401 - each method has its own
+        """Call a method; None parameters are left out. Raises a BotApiError."""
+        try:
+            return await self._bot.do_api_request(
+                method, api_kwargs=_given(params), read_timeout=_patience(params)
+            )
+        except TelegramError as error:
+            # `from None`: the cause's text can hold the URL, and with it the token.
+            raise _sorted(error) from None
+
+
+def _request(connections: int) -> HTTPXRequest:
+    return HTTPXRequest(
+        connection_pool_size=connections,
+        connect_timeout=REQUEST_SECONDS,
+        read_timeout=REQUEST_SECONDS,
+        write_timeout=REQUEST_SECONDS,
+        pool_timeout=REQUEST_SECONDS,
+    )
+
+
+def _given(params: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def _patience(params: dict[str, object]) -> float:
+    timeout = params.get("timeout")
+    return timeout + LONG_POLL_MARGIN_SECONDS if isinstance(timeout, int) else REQUEST_SECONDS
+
+
+def _sorted(error: TelegramError) -> BotApiError:
+    text = str(error)
+    match error:
+        case RetryAfter():
+            return FloodedError(_seconds(error))
+        case InvalidToken():
+            return TokenRefusedError("the server does not know this token")
+        case Conflict():
+            return ConflictError(text)
+        case Forbidden() | ChatMigrated():
+            return RefusedError(text)
+        case BadRequest():  # before NetworkError, which it is a kind of
+            return _refused(text)
+        case NetworkError():
+            return UnreachableError(text)
+    return UnreachableError(text)
+
+
+def _refused(text: str) -> RefusedError:
+    lowered = text.lower()
+    if "message is not modified" in lowered:
+        return NotModifiedError(text)
+    if "message to edit not found" in lowered or "message can't be edited" in lowered:
+        return MessageGoneError(text)
+    return RefusedError(text)
+
+
+def _seconds(error: RetryAfter) -> float:
+    # PTB 22.8 gives an int or, if PTB_TIMEDELTA is set, a timedelta.
+    after = error.retry_after
+    return float(after) if isinstance(after, int) else after.total_seconds()

@@ -1,0 +1,105 @@
+"""The commands: run, status, db upgrade, play."""
+
+import argparse
+import asyncio
+import dataclasses
+import json
+import logging
+import sys
+from collections.abc import Sequence
+
+from tgbot import agent, app, config, logs, migrate
+from tgbot.botapi import TokenRefusedError
+from tgbot.db import DatabaseLockedError, ProcessLock, read_once
+from tgbot.store import report
+
+log = logging.getLogger(__name__)
+
+USAGE_ERROR = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0 fine, 1 it failed, 2 it was asked wrongly."""
+    arguments = _parser().parse_args(argv)
+    try:
+        status: int = arguments.command(arguments)
+    except (config.ConfigError, agent.AgentError, migrate.SchemaError) as error:
+        return _fail(error, USAGE_ERROR)
+    except DatabaseLockedError as error:
+        return _fail(error, 1)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tgbot", description="The Telegram front for an agent that never loses a message."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run the bot until SIGTERM or Ctrl-C")
+    run.set_defaults(command=_run)
+    status = commands.add_parser("status", help="what runs, waits and is unsent; also while the bot runs")
+    status.add_argument("--json", action="store_true", help="for programs")
+    status.set_defaults(command=_status)
+    database = commands.add_parser("db", help="the database").add_subparsers(required=True, metavar="COMMAND")
+    database.add_parser("upgrade", help="apply the migrations").set_defaults(command=_upgrade)
+    return parser
+
+
+def _run(_: argparse.Namespace) -> int:
+    settings = config.load()
+    logs.configure(settings.token.get_secret_value())
+    for line in config.unknown_names():
+        log.warning("config.warning %s", line)
+    chosen = agent.load_agent(settings.agent)
+    status = 0
+    try:
+        asyncio.run(app.run(settings, chosen))
+    except* DatabaseLockedError as locked:
+        status = _fail(f"{settings.database_path} is in use: {locked.exceptions[0]}", 1)
+    except* TokenRefusedError:
+        status = _fail(
+            f"{settings.api_url} does not know this token: check {config.PREFIX}TOKEN", USAGE_ERROR
+        )
+    except* Exception:
+        log.exception("app.crashed")
+        status = 1
+    return status
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    path = config.database_path()
+    if migrate.current_revision(path) is None:
+        return _fail(f"no database at {path}: start the bot once, or set {config.PREFIX}DATABASE_URL", 1)
+
+    found = read_once(path, report.everything)
+    print(json.dumps(dataclasses.asdict(found), indent=2) if arguments.json else _table(found))
+    return 0
+
+
+def _upgrade(_: argparse.Namespace) -> int:
+    path = config.database_path()
+    with ProcessLock(path):
+        applied = migrate.upgrade(path)
+    print(f"{path} is {'now' if applied else 'already'} up to date")
+    return 0
+
+
+def _table(found: report.Report) -> str:
+    lines = [
+        f"running {len(found.running)}, queued {found.queued}, held {found.held},"
+        f" dead {found.dead}, unsent {found.unsent}, parked {found.parked}"
+    ]
+    lines += [
+        f"  running  session={r.session_key} row={r.row_id} attempt={r.attempt} for {r.seconds:.0f} s"
+        for r in found.running
+    ]
+    lines += [f"  dead     row={d.row_id} chat={d.chat_id}" for d in found.dead_rows]
+    lines += [
+        f"  parked   row={p.row_id} part={p.part} chat={p.chat_id}: {p.error}" for p in found.parked_parts
+    ]
+    return "\n".join(lines)
+
+
+def _fail(reason: object, status: int) -> int:
+    print(f"tgbot: {reason}", file=sys.stderr)
+    return status

@@ -1,0 +1,117 @@
+"""Settings from the environment and `.env`: the only reader of either."""
+
+import difflib
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from tgbot.model import BotId, UserId
+
+PREFIX = "TGBOT_"
+ENV_FILE = ".env"
+
+
+class ConfigError(Exception):
+    """A setting is missing or wrong; the text is one line for the person at the terminal."""
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default. Units stand last in the name."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=ENV_FILE, env_file_encoding="utf-8", extra="ignore", frozen=True
+    )
+
+    token: SecretStr = Field(description="the bot's token, from @BotFather")
+    api_url: str = Field("https://api.telegram.org", description="a Bot API server, http:// or https://")
+    database_url: str = Field("sqlite+aiosqlite:///tgbot.db", description="sqlite+aiosqlite:///FILE")
+    agent: str = Field("echo", description="echo, or package.module:name")
+    allowed_users: Annotated[frozenset[UserId] | None, NoDecode] = Field(
+        frozenset(), description="user ids with commas between, or * for everyone"
+    )
+    max_turns: int = Field(64, ge=1, description="turns at once over all chats, at least 1")
+    attempts_max: int = Field(3, ge=1, description="how often a row may be interrupted, at least 1")
+    queue_max: int = Field(100, ge=1, description="rows waiting per session, at least 1")
+    grace_seconds: float = Field(25, ge=0, description="from SIGTERM to cancel, 0 or more")
+    turn_timeout_seconds: float = Field(1800, gt=0, description="the longest turn, above 0")
+    send_within_seconds: float = Field(86400, gt=0, description="how old an unsent answer may get, above 0")
+
+    @field_validator("token")
+    @classmethod
+    def _token_has_a_bot_id(cls, token: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"\d+:\S+", token.get_secret_value()):
+            raise ValueError("a token looks like 123456:ABC-DEF")
+        return token
+
+    @field_validator("api_url")
+    @classmethod
+    def _url_has_a_scheme(cls, url: str) -> str:
+        if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", url):
+            raise ValueError("not a URL")
+        return url.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_is_a_file(cls, url: str) -> str:
+        if not re.fullmatch(r"sqlite\+aiosqlite:///[^?:]+", url):
+            raise ValueError("only a SQLite file is supported")
+        return url
+
+    @field_validator("allowed_users", mode="before")
+    @classmethod
+    def _users_from_commas(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if value.strip() == "*":
+            return None
+        return frozenset(part.strip() for part in value.split(",") if part.strip())
+
+    @property
+    def bot_id(self) -> BotId:
+        """The number before the colon of the token: Telegram's id of the bot."""
+        return BotId(int(self.token.get_secret_value().partition(":")[0]))
+
+    @property
+    def database_path(self) -> Path:
+        """The SQLite file behind `database_url`."""
+        return Path(self.database_url.partition(":///")[2])
+
+
+def load(**overrides: Any) -> Settings:  # noqa: ANN401 - any field's value; pydantic checks it
+    """Read the settings. Raises ConfigError, one line that names the setting and how to set it."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise ConfigError(_one_line(error)) from None
+
+
+def database_path() -> Path:
+    """Find the SQLite file alone, for commands that need no token. Raises ConfigError."""
+    # Any token will do: it is not used, and `status` must work where the token is not at hand.
+    return load(token="0:unused").database_path  # noqa: S106 - not a secret
+
+
+def unknown_names() -> list[str]:
+    """One warning line for each TGBOT_ name that no setting has, with the nearest known one."""
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    given = [*os.environ, *(dotenv_values(ENV_FILE) if Path(ENV_FILE).is_file() else {})]
+    strange = {name for name in given if name.upper().startswith(PREFIX) and name.upper() not in known}
+    return [f"unknown setting {name}{_nearest(name.upper(), known)}" for name in sorted(strange)]
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f", did you mean {close[0]}?" if close else ""
+
+
+def _one_line(error: ValidationError) -> str:
+    name = str(error.errors()[0]["loc"][0])
+    missing = error.errors()[0]["type"] == "missing"
+    what = "is missing" if missing else "is wrong"
+    hint = Settings.model_fields[name].description
+    return f"{PREFIX}{name.upper()} {what}: set it in the environment or in {ENV_FILE} to {hint}"

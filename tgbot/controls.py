@@ -1,0 +1,122 @@
+"""What /stop, /status, /resume, /drop, /help and the buttons do, and what they answer.
+
+`act` runs inside the transaction that stores the control, so "stored" and "acted on" are one
+commit: a crash finds either both or neither, and messages before and after it keep their side.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tgbot.db import Connection
+from tgbot.inbound import COMMANDS
+from tgbot.model import Button, Control, Owner, RowId, Turn, message_text
+from tgbot.render import Text
+from tgbot.store import inbox, outbox, report, turns
+
+NAMED_MAX = 10  # held messages that the reply to /stop names
+QUOTE_CHARACTERS = 40
+
+STOPPED = Text("⏹ Stopped.", ())
+HELP = """I pass your messages to an agent and show you its answers. Nothing you send gets lost: \
+messages wait in line while I work, and wait for me while I am away.
+
+""" + "\n".join(f"/{name} - {what}" for name, what in COMMANDS.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a control answers: a message of its own, or, for a button, the new text of the button's message."""
+
+    text: str
+    buttons: tuple[Button, ...] = ()
+    claimed: Turn | None = None
+
+
+def act(conn: Connection, owner: Owner, control: Control, row_id: RowId) -> Turn | None:
+    """Do what the control says and put its reply into the outbox; returns a turn that it claimed."""
+    reply = _ACTS.get(control.name, _unknown)(conn, owner, control, row_id)
+    text = Text(reply.text, ())
+    if control.target is None:
+        home = control.address
+        outbox.reply(conn, owner.bot_id, row_id, home.chat_id, home.topic_id, text, reply.buttons)
+    else:
+        outbox.rewrite(conn, control.target, control.address.chat_id, text)
+    return reply.claimed
+
+
+def _help(*_: object) -> Reply:
+    return Reply(HELP)
+
+
+def _stop(conn: Connection, _: Owner, control: Control, row_id: RowId) -> Reply:
+    stopped = inbox.stop(conn, control.address.session_key, row_id)
+    if stopped.running is not None:
+        outbox.answer(conn, stopped.running, [STOPPED])
+    said = "Stopped." if stopped.running is not None else "Nothing is running."
+    if not stopped.held:
+        return Reply(said)
+    named = [f"{n}. {_quote(raw)}" for n, (_, raw) in enumerate(stopped.held[:NAMED_MAX], start=1)]
+    more = len(stopped.held) - len(named)
+    lines = [f"{said} On hold, not run until you say so:", *named]
+    if more:
+        lines.append(f"and {more} more")
+    lines.append("Run them with /resume, forget them with /drop.")
+    return Reply(
+        "\n".join(lines), (Button("Run them", f"resume:{row_id}"), Button("Drop them", f"drop:{row_id}"))
+    )
+
+
+def _status(conn: Connection, _: Owner, control: Control, _row_id: RowId) -> Reply:
+    found = report.session(conn, control.address.session_key)
+    lines = ["Nothing is running."]
+    if found.running and found.raw:
+        again = f" (attempt {found.running.attempt})" if found.running.attempt > 1 else ""
+        lines = [f"Working for {_duration(found.running.seconds)}{again} on: {_quote(found.raw)}"]
+    lines.append(f"Waiting: {found.queued}.")
+    if found.held:
+        lines.append(f"On hold: {found.held}. Run them with /resume, forget them with /drop.")
+    return Reply("\n".join(lines))
+
+
+def _resume(conn: Connection, owner: Owner, control: Control, _: RowId) -> Reply:
+    count = inbox.resume(conn, control.address.session_key, control.target)
+    if not count:
+        return Reply("Nothing is on hold.")
+    return Reply(
+        f"Running {_messages(count)} now.", claimed=turns.claim(conn, control.address.session_key, owner)
+    )
+
+
+def _drop(conn: Connection, _: Owner, control: Control, _row_id: RowId) -> Reply:
+    count = inbox.drop(conn, control.address.session_key, control.target)
+    return Reply(f"Dropped {_messages(count)}." if count else "Nothing is on hold.")
+
+
+def _unknown(*_: object) -> Reply:
+    return Reply("This button does nothing any more.")
+
+
+_ACTS: dict[str, Callable[[Connection, Owner, Control, RowId], Reply]] = {
+    "start": _help,
+    "help": _help,
+    "stop": _stop,
+    "status": _status,
+    "resume": _resume,
+    "drop": _drop,
+}
+
+
+def _messages(count: int) -> str:
+    return "1 message" if count == 1 else f"{count} messages"
+
+
+def _quote(raw: str) -> str:
+    text = " ".join(message_text(json.loads(raw)["message"]).split()) or "(no text)"
+    short = text if len(text) <= QUOTE_CHARACTERS else text[: QUOTE_CHARACTERS - 1] + "…"
+    return f"“{short}”"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

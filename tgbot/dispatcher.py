@@ -1,0 +1,169 @@
+"""Claims, spawns, tracks, stops and drains turns; knows neither agents nor Telegram.
+
+Who may run is decided in the store alone. Here are only handles: for each turn that holds a
+guard, its task. If the two disagree, the store is right.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import NamedTuple
+
+from tgbot.db import Database, StorageError
+from tgbot.model import ChatId, Owner, Token, Turn
+from tgbot.store import turns
+from tgbot.turn import GIVEN_UP, Ending
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 5.0  # what a lost wake costs at most
+RETRY_SECONDS = (0.1, 0.5, 2.0, 10.0)  # between tries to write an ending; the last one repeats
+WIND_UP_SECONDS = 10.0  # from the interrupt of a draining turn to giving its task up
+
+Interrupt = asyncio.Future[None]
+RunTurn = Callable[[Turn, Interrupt], Awaitable[Ending]]
+
+
+class Running(NamedTuple):
+    """One live turn."""
+
+    task: asyncio.Task[None]
+    interrupt: Interrupt
+
+    def stop(self) -> None:
+        """Ask the turn to end now; asking twice is once."""
+        if not self.interrupt.done():
+            self.interrupt.set_result(None)
+
+
+class Dispatcher:
+    """`serve` claims what may run, `spawn` starts what was claimed elsewhere, `drain` ends it all."""
+
+    def __init__(
+        self,
+        db: Database,
+        owner: Owner,
+        run_turn: RunTurn,
+        *,
+        attempts_max: int,
+        on_outbox: Callable[[ChatId], None],
+    ) -> None:
+        self._db = db
+        self._owner = owner
+        self._run_turn = run_turn
+        self._attempts_max = attempts_max
+        self._on_outbox = on_outbox
+        self._woken = asyncio.Event()
+        self._running: dict[Token, Running] = {}
+        self._orphans: set[Token] = set()
+
+    @property
+    def owner(self) -> Owner:
+        """Who claims here; while draining it may hold no turns any more."""
+        return self._owner
+
+    @property
+    def running(self) -> int:
+        """Count the live turns."""
+        return len(self._running)
+
+    def wake(self) -> None:
+        """Hint that a session may be runnable, or that a turn was stopped."""
+        self._woken.set()
+
+    async def serve(self) -> None:
+        """Make the tasks agree with the store, at every wake and every POLL_SECONDS."""
+        while True:
+            self._woken.clear()
+            try:
+                await self._reconcile()
+            except StorageError as error:
+                log.warning("dispatcher.storage_error reason=%s", error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
+
+    async def _reconcile(self) -> None:
+        held = await self._db.write(turns.held)
+        for hold in held:
+            if hold.state == "stopped" and hold.token in self._running:
+                self._running[hold.token].stop()
+        await self._recover(held)
+        self.spawn(await self._db.write(turns.claim_waiting, self._owner))
+
+    async def _recover(self, held: list[turns.Held]) -> None:
+        """Take the guards whose owner is gone: of an earlier life, or twice in a row without a task."""
+        without_task = {hold.token for hold in held if hold.token not in self._running}
+        for hold in held:
+            if hold.instance_id != self._owner.instance_id or hold.token in without_task & self._orphans:
+                state = await self._db.write(turns.recover, hold, self._attempts_max, GIVEN_UP)
+                log.warning("turn.recovered session=%s row=%s state=%s", hold.session_key, hold.row_id, state)
+        self._orphans = without_task
+
+    def spawn(self, claimed: Iterable[Turn]) -> None:
+        """Start a fresh task for each claimed turn, so a chain of follow-ups has constant depth."""
+        for turn in claimed:
+            log.info(
+                "turn.claimed session=%s row=%s turn=%s attempt=%s",
+                *(turn.session_key, turn.row_id, turn.token, turn.attempt),
+            )
+            interrupt: Interrupt = asyncio.get_running_loop().create_future()
+            task = asyncio.create_task(self._live(turn, interrupt), name=f"turn-{turn.token}")
+            self._running[turn.token] = Running(task, interrupt)
+            self._on_outbox(turn.chat_id)
+
+    async def _live(self, turn: Turn, interrupt: Interrupt) -> None:
+        following = None
+        try:
+            following = await self._write(turn, await self._run_turn(turn, interrupt))
+        except Exception:
+            log.exception("turn.crashed session=%s turn=%s", turn.session_key, turn.token)
+            self._abandon(turn)
+        except asyncio.CancelledError:
+            self._abandon(turn)
+            raise
+        finally:
+            del self._running[turn.token]
+        self._on_outbox(turn.chat_id)
+        if following:
+            self.spawn([following])
+
+    def _abandon(self, turn: Turn) -> None:
+        """Leave the guard to the next reconcile, which treats it as any interrupted turn."""
+        self._orphans.add(turn.token)
+        self.wake()
+
+    async def _write(self, turn: Turn, ending: Ending) -> Turn | None:
+        """Commit the ending; while the database refuses, the guard and the answer are kept."""
+        tries = 0
+        while True:
+            try:
+                following = await self._db.write(ending, self._owner)
+            except turns.LostGuardError:
+                log.warning("turn.lost_guard session=%s turn=%s", turn.session_key, turn.token)
+                return None
+            except StorageError as error:
+                log.warning("turn.storage_error turn=%s reason=%s", turn.token, error)
+                await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
+                tries += 1
+            else:
+                log.info("turn.ended session=%s row=%s turn=%s", turn.session_key, turn.row_id, turn.token)
+                return following
+
+    async def drain(self, grace_seconds: float) -> None:
+        """Claim nothing more, let turns end for `grace_seconds`, then interrupt what still runs.
+
+        What does not even obey its interrupt keeps its guard, and is recovered by the next life.
+        """
+        self._owner = dataclasses.replace(self._owner, max_turns=0)
+        await self._ended(grace_seconds)
+        for running in self._running.values():
+            running.stop()
+        await self._ended(WIND_UP_SECONDS)
+
+    async def _ended(self, seconds: float) -> None:
+        tasks = [running.task for running in self._running.values()]
+        if tasks:
+            log.info("dispatcher.draining turns=%s seconds=%s", len(tasks), seconds)
+            await asyncio.wait(tasks, timeout=seconds)

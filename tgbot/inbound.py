@@ -1,0 +1,107 @@
+"""Pure: a raw update (a dict) to a message, a control, or nothing."""
+
+import json
+import re
+
+from tgbot.model import (
+    Address,
+    Arrival,
+    BotId,
+    ChatId,
+    Control,
+    Message,
+    MessageId,
+    Raw,
+    RowId,
+    Unreadable,
+    Update,
+    UserId,
+    session_key,
+)
+
+# Named at every poll: without it Telegram keeps whatever an earlier program had asked for.
+ALLOWED_UPDATES = ("message", "callback_query")
+
+COMMANDS = {
+    "stop": "end the running turn and hold what waits",
+    "status": "what runs, and how many wait",
+    "resume": "run what /stop held",
+    "drop": "forget what /stop held",
+    "help": "what this bot is and does",
+    "start": "the same",
+}
+
+# What a person can say; everything else in a message is a service notice ("x joined the group").
+_CONTENT = frozenset(
+    ["text", "caption", "photo", "document", "audio", "voice", "video", "video_note", "animation", "sticker", "location", "venue", "contact", "poll", "dice", "story", "paid_media", "checklist", "rich_message"]
+)
+_COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]+))?(?:\s|$)")
+_BUTTON = re.compile(r"([a-z]+):(\d{1,18})")
+
+
+def parse(bot_id: BotId, username: str | None, raw: Raw) -> Arrival | None:
+    """Sort a raw update; None for what needs no row.
+
+    Whatever is malformed becomes Unreadable, so one bad update harms itself only. Raises KeyError
+    or ValueError only without a usable `update_id`, when it can not even be stored.
+    """
+    # ASCII, because a lone surrogate, legal in a JSON escape, can not be stored as UTF-8.
+    update = Update(bot_id, int(raw["update_id"]), json.dumps(raw, separators=(",", ":")))
+    try:
+        if "message" in raw:
+            return _message(update, username, raw["message"])
+        if "callback_query" in raw:
+            return _button(update, raw["callback_query"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return Unreadable(update, _chat_id(raw))
+    return None
+
+
+def _message(update: Update, username: str | None, message: Raw) -> Message | Control | None:
+    if "from" not in message or message["from"].get("is_bot") or _CONTENT.isdisjoint(message):
+        return None
+    address = _address(update.bot_id, message, message["from"])
+    command = _COMMAND.match(message.get("text", ""))
+    if command is None:
+        return Message(update, address)
+    name, addressee = command[1].lower(), command[2]
+    if addressee and username and addressee.lower() != username.lower():
+        return None
+    return Control(update, address, name) if name in COMMANDS else Message(update, address)
+
+
+def _button(update: Update, query: Raw) -> Control | None:
+    if "message" not in query:
+        return None
+    name, target = _BUTTON.fullmatch(query.get("data", "")), None
+    if name:
+        target = RowId(int(name[2]))
+    address = _address(update.bot_id, query["message"], query["from"])
+    return Control(update, address, name[1] if name else "", target, str(query["id"]))
+
+
+def _address(bot_id: BotId, message: Raw, sender: Raw) -> Address:
+    chat_id = ChatId(_integer(message["chat"]["id"]))
+    topic_id = _integer(message["message_thread_id"]) if message.get("is_topic_message") else None
+    return Address(
+        session_key(bot_id, chat_id, topic_id),
+        chat_id,
+        UserId(_integer(sender["id"])),
+        MessageId(_integer(message["message_id"])),
+        topic_id,
+        message["chat"].get("type") == "private",
+    )
+
+
+def _integer(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= 2**63:
+        raise TypeError("not an id")
+    return value
+
+
+def _chat_id(raw: Raw) -> ChatId | None:
+    """Find at least the chat of something malformed, so that its sender can be told."""
+    try:
+        return ChatId(_integer((raw.get("message") or raw["callback_query"]["message"])["chat"]["id"]))
+    except (KeyError, TypeError, AttributeError):
+        return None

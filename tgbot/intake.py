@@ -1,0 +1,149 @@
+"""Telegram in: commit, then acknowledge, then wake.
+
+An update counts as received when its row is committed; only the getUpdates after that confirms it.
+So nothing is confirmed that is not on disk, and what comes twice is stored once.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from tgbot import inbound
+from tgbot.botapi import BotApi, BotApiError, ConflictError, FloodedError, TokenRefusedError
+from tgbot.db import Database, StorageError
+from tgbot.delivery import Delivery
+from tgbot.dispatcher import Dispatcher
+from tgbot.model import Arrival, BotId, Raw, Unreadable
+from tgbot.reception import Received, Rules, receive
+
+log = logging.getLogger(__name__)
+
+LONG_POLL_SECONDS = 30
+BATCH_MAX = 100  # Telegram's limit for one getUpdates
+RETRY_SECONDS = (0.5, 1.0, 3.0, 10.0)  # after a failure; the last one repeats
+RECEIVED = "👀"
+
+
+class Intake:
+    """`serve` polls; `accept` is what a batch goes through, however it came."""
+
+    def __init__(
+        self, db: Database, api: BotApi, rules: Rules, dispatcher: Dispatcher, delivery: Delivery
+    ) -> None:
+        self._db = db
+        self._api = api
+        self._rules = rules
+        self._dispatcher = dispatcher
+        self._delivery = delivery
+        self._username: str | None = None
+        self._failures = 0
+
+    async def serve(self) -> None:
+        """Poll for ever. Raises TokenRefusedError, for which no retry helps."""
+        offset = None
+        while True:
+            try:
+                await self._introduce()
+                raws = await self._poll(offset)
+                self._failures = 0
+                await self.accept(raws)
+                # Only now, and only here: what this offset confirms is on disk.
+                offset = _behind(raws) or offset
+            except TokenRefusedError:
+                raise
+            except FloodedError as error:
+                await asyncio.sleep(error.retry_after_seconds)
+            except (BotApiError, StorageError) as error:
+                await self._back_off(error)
+
+    async def accept(self, raws: Sequence[Raw]) -> None:
+        """Commit a batch, then wake who has work from it. Raises StorageError: nothing was stored."""
+        arrivals = _sorted(self._dispatcher.owner.bot_id, self._username, raws)
+        try:
+            self._pass_on(await self._receive(arrivals))
+        except StorageError:
+            raise
+        except Exception:
+            # One of them trips over a bug of ours. Alone, it is the only one to be parked for it.
+            log.exception("intake.batch_failed updates=%s", len(arrivals))
+            for arrival in arrivals:
+                await self._accept_alone(arrival)
+
+    async def _accept_alone(self, arrival: Arrival) -> None:
+        try:
+            self._pass_on(await self._receive([arrival]))
+        except StorageError:
+            raise
+        except Exception:
+            log.exception("intake.parked update=%s", arrival.update.update_id)
+            chat_id = None if isinstance(arrival, Unreadable) else arrival.address.chat_id
+            self._pass_on(await self._receive([Unreadable(arrival.update, chat_id)]))
+
+    async def _receive(self, arrivals: Sequence[Arrival]) -> Received:
+        if not arrivals:
+            return Received()
+        return await self._db.write(receive, self._dispatcher.owner, self._rules, arrivals)
+
+    def _pass_on(self, received: Received) -> None:
+        self._dispatcher.spawn(received.claimed)
+        for chat_id in received.replied:
+            self._delivery.wake(chat_id)
+        for address in received.waiting:
+            self._delivery.react(address, RECEIVED)
+        for control in received.controls:
+            log.info("control.acted name=%s session=%s", control.name, control.address.session_key)
+            self._dispatcher.wake()
+            if control.callback_id:
+                self._delivery.answer_callback(control.address.chat_id, control.callback_id)
+
+    async def _introduce(self) -> None:
+        """Learn our own name, to tell /stop@this_bot from /stop@another, and show our commands."""
+        if self._username is not None:
+            return
+        me = await self._api.call("getMe")
+        self._username = me["username"]
+        log.info("intake.ready bot=%s username=%s", me["id"], self._username)
+        self._delivery.show_commands(inbound.COMMANDS)
+
+    async def _poll(self, offset: int | None) -> list[Raw]:
+        raws: list[Raw] = await self._api.call(
+            "getUpdates",
+            offset=offset,
+            limit=BATCH_MAX,
+            timeout=LONG_POLL_SECONDS,
+            allowed_updates=list(inbound.ALLOWED_UPDATES),
+        )
+        return raws
+
+    async def _back_off(self, error: BotApiError | StorageError) -> None:
+        if isinstance(error, ConflictError):
+            log.error(
+                "intake.conflict another process polls with this bot's token, or a webhook is set; stop it: %s",
+                error,
+            )
+        else:
+            log.warning("intake.retry failures=%s reason=%s", self._failures, error)
+        await asyncio.sleep(RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS) - 1)])
+        self._failures += 1
+
+
+def _sorted(bot_id: BotId, username: str | None, raws: Sequence[Raw]) -> list[Arrival]:
+    arrivals = []
+    for raw in raws:
+        try:
+            arrival = inbound.parse(bot_id, username, raw)
+        except (KeyError, TypeError, ValueError):
+            # Without an id it can be neither stored nor confirmed; Telegram never sends such.
+            log.exception("intake.update_without_id")
+            continue
+        if arrival:
+            arrivals.append(arrival)
+    return arrivals
+
+
+def _behind(raws: Sequence[Raw]) -> int | None:
+    """Compute the offset that confirms a batch."""
+    ids = [
+        raw["update_id"] for raw in raws if isinstance(raw, dict) and isinstance(raw.get("update_id"), int)
+    ]
+    return max(ids) + 1 if ids else None

@@ -1,0 +1,69 @@
+"""Brings a database to the newest schema, after a backup copy when there is something to lose."""
+
+import logging
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+from tgbot import schema
+from tgbot.db import writing_engine
+
+log = logging.getLogger(__name__)
+
+# Beside the package in a checkout, inside it when installed.
+_FOLDERS = (Path(__file__).parent.parent / "migrations", Path(__file__).parent / "migrations")
+
+
+class SchemaError(Exception):
+    """The file's schema is not one that this program knows; the text says what to do."""
+
+
+def upgrade(path: Path) -> bool:
+    """Apply what is missing. Returns whether anything was. Raises SchemaError.
+
+    The caller holds the process lock. Alembic is imported only when needed: it costs 20 MB.
+    """
+    revision = current_revision(path)
+    if revision == schema.REVISION:
+        return False
+    if revision is not None and revision > schema.REVISION:
+        raise SchemaError(
+            f"{path} was written by a newer tgbot (schema {revision}): update tgbot, or use another file"
+        )
+    if revision is not None:
+        log.info("migrate.backup file=%s", _back_up(path, revision))
+    _apply(path)
+    log.info("migrate.done from=%s to=%s", revision, schema.REVISION)
+    return True
+
+
+def current_revision(path: Path) -> str | None:
+    """Read the revision of the file, None for one that is new or not there."""
+    if not path.exists():
+        return None
+    with closing(sqlite3.connect(path)) as raw:
+        known = raw.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+        row = raw.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
+    return str(row[0]) if row else None
+
+
+def _back_up(path: Path, revision: str) -> Path:
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    copy = path.with_name(f"{path.name}.{revision}-{stamp}.backup")
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    return copy
+
+
+def _apply(path: Path) -> None:
+    from alembic import command  # noqa: PLC0415 - see upgrade
+    from alembic.config import Config  # noqa: PLC0415 - see upgrade
+
+    config = Config()
+    config.set_main_option("script_location", str(next(folder for folder in _FOLDERS if folder.is_dir())))
+    engine = writing_engine(path)
+    with engine.begin() as conn:
+        config.attributes["connection"] = conn
+        command.upgrade(config, "head")
+    engine.dispose()

@@ -1,0 +1,168 @@
+"""The nouns: what the rooms hand to each other."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, NewType
+
+BotId = NewType("BotId", int)
+ChatId = NewType("ChatId", int)
+UserId = NewType("UserId", int)
+MessageId = NewType("MessageId", int)
+RowId = NewType("RowId", int)
+PartId = NewType("PartId", int)
+InstanceId = NewType("InstanceId", int)
+Token = NewType("Token", int)
+SessionKey = NewType("SessionKey", str)
+
+Raw = dict[str, Any]
+
+
+def session_key(bot_id: BotId, chat_id: ChatId, topic_id: int | None = None) -> SessionKey:
+    """Name a session: one per chat, or per chat and topic, of one bot.
+
+    The bot id leads, so that another token on the same database never runs this bot's rows.
+    """
+    return SessionKey(f"{bot_id}:{chat_id}" if topic_id is None else f"{bot_id}:{chat_id}:{topic_id}")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an update came from, and so where its answer goes."""
+
+    session_key: SessionKey
+    chat_id: ChatId
+    user_id: UserId
+    message_id: MessageId
+    topic_id: int | None = None
+    private: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One raw update: `raw` is its JSON, `update_id` unique per bot."""
+
+    bot_id: BotId
+    update_id: int
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something to run a turn for."""
+
+    update: Update
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A command or button that acts at once, beside the queue.
+
+    `target` is the pending row a button was drawn for, None for a typed command;
+    `callback_id` is set for buttons and wants an answer.
+    """
+
+    update: Update
+    address: Address
+    name: str
+    target: RowId | None = None
+    callback_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An update that could not be understood; `chat_id` if at least that was there."""
+
+    update: Update
+    chat_id: ChatId | None
+
+
+Arrival = Message | Control | Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """One life of the process, as the store sees it: who claims, and how many turns it may hold."""
+
+    bot_id: BotId
+    instance_id: InstanceId
+    max_turns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A guard and the row that it is held for; every ending names its token."""
+
+    token: Token
+    row_id: RowId
+    session_key: SessionKey
+
+
+@dataclass(frozen=True, slots=True)
+class Turn(Hold):
+    """One claimed row: what the agent gets.
+
+    `attempt` is 1 at first and more when an earlier turn for the same row was interrupted.
+    """
+
+    address: Address
+    attempt: int
+    raw: str
+
+    @property
+    def chat_id(self) -> ChatId:
+        """Telegram's id of the chat."""
+        return self.address.chat_id
+
+    @property
+    def user_id(self) -> UserId:
+        """Telegram's id of the sender."""
+        return self.address.user_id
+
+    @property
+    def message(self) -> Raw:
+        """The raw Bot API Message, as Telegram sent it."""
+        message: Raw = json.loads(self.raw)["message"]
+        return message
+
+    @property
+    def text(self) -> str:
+        """The text or caption of the message, "" when it has neither."""
+        return message_text(self.message)
+
+
+def message_text(message: Raw) -> str:
+    """Find the text or caption of a raw Message, "" when it has neither.
+
+    A lone surrogate, which a JSON escape can carry and UTF-8 can not, becomes "\ufffd".
+    """
+    text: str = message.get("text") or message.get("caption") or ""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """One inline button: `data` comes back in the callback, 64 bytes at most."""
+
+    label: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One Telegram message of an answer, as the outbox holds it.
+
+    Without `text` it is a placeholder still to be sent; without `message_id` it was not sent yet.
+    """
+
+    part_id: PartId
+    row_id: RowId
+    number: int
+    chat_id: ChatId
+    topic_id: int | None
+    reply_to: MessageId | None
+    message_id: MessageId | None
+    text: str | None
+    entities: str | None
+    buttons: str | None
+    ready_at: float | None

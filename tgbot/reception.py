@@ -1,0 +1,111 @@
+"""One batch of arrivals, one transaction: store all, act on controls, claim for idle sessions."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from tgbot import controls
+from tgbot.access import Access
+from tgbot.db import Connection
+from tgbot.model import Address, Arrival, ChatId, Control, Message, Owner, RowId, Turn, Unreadable
+from tgbot.render import Text
+from tgbot.store import inbox, outbox, turns
+
+UNREADABLE = Text("Sorry, I could not read this message.", ())
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the settings say about arrivals; `queue_max` in rows per session."""
+
+    access: Access
+    queue_max: int
+
+
+@dataclass(slots=True)
+class Received:
+    """What a committed batch asks for next: hints, each of which may be lost without loss."""
+
+    claimed: list[Turn] = field(default_factory=list)
+    waiting: list[Address] = field(default_factory=list)
+    replied: set[ChatId] = field(default_factory=set)
+    controls: list[Control] = field(default_factory=list)
+
+
+def receive(conn: Connection, owner: Owner, rules: Rules, arrivals: Iterable[Arrival]) -> Received:
+    """Take a batch in arrival order: what stands before a /stop is stopped, what stands behind it runs."""
+    batch = _Batch(conn, owner, rules)
+    for is_message, group in groupby(arrivals, key=batch.is_welcome_message):
+        if is_message:
+            batch.take_messages([arrival for arrival in group if isinstance(arrival, Message)])
+        else:
+            for arrival in group:
+                batch.take_other(arrival)
+    return batch.received
+
+
+class _Batch:
+    def __init__(self, conn: Connection, owner: Owner, rules: Rules) -> None:
+        self._conn = conn
+        self._owner = owner
+        self._rules = rules
+        self.received = Received()
+
+    def is_welcome_message(self, arrival: Arrival) -> bool:
+        return isinstance(arrival, Message) and self._rules.access.may_talk(arrival.address.user_id)
+
+    def take_messages(self, messages: Sequence[Message]) -> None:
+        """Store them together, then claim once for each of their sessions."""
+        stored = inbox.receive(self._conn, messages, self._rules.queue_max)
+        sessions = dict.fromkeys(entry.message.address.session_key for entry in stored)
+        claimed = [turn for key in sessions if (turn := turns.claim(self._conn, key, self._owner))]
+        self.received.claimed += claimed
+        started = {turn.row_id for turn in claimed}
+        for entry in stored:
+            if entry.refused:
+                self._tell_full(entry)
+            elif entry.row_id not in started:
+                self.received.waiting.append(entry.message.address)
+
+    def take_other(self, arrival: Arrival) -> None:
+        if isinstance(arrival, Unreadable):
+            self._park(arrival)
+        elif not self._rules.access.may_talk(arrival.address.user_id):
+            self._turn_away(arrival)
+        elif isinstance(arrival, Control):
+            self._act(arrival)
+
+    def _act(self, control: Control) -> None:
+        row_id = inbox.store(self._conn, control, "done")
+        if row_id is None:  # acted on when it came the first time
+            return
+        claimed = controls.act(self._conn, self._owner, control, row_id)
+        self.received.claimed += [claimed] if claimed else []
+        self.received.controls.append(control)
+        self.received.replied.add(control.address.chat_id)
+
+    def _park(self, unreadable: Unreadable) -> None:
+        row_id = inbox.store(self._conn, unreadable, "dead")
+        if row_id is not None and unreadable.chat_id is not None:
+            self._reply(row_id, unreadable.chat_id, None, UNREADABLE)
+
+    def _turn_away(self, arrival: Message | Control) -> None:
+        """Tell a stranger his id, once; in a group he would only be one of many voices."""
+        address = arrival.address
+        if not address.private or not inbox.tell_stranger(self._conn, self._owner, address.user_id):
+            return
+        row_id = inbox.store(self._conn, arrival, "dropped")
+        text = f"This bot is private. Its owner can let you in: your user id is {address.user_id}."
+        if row_id is not None:
+            self._reply(row_id, address.chat_id, address.topic_id, Text(text, ()))
+
+    def _tell_full(self, entry: inbox.Stored) -> None:
+        address = entry.message.address
+        text = (
+            f"{self._rules.queue_max} messages wait already, so I did not take this one. Send it again later."
+        )
+        self._reply(entry.row_id, address.chat_id, address.topic_id, Text(text, ()))
+
+    def _reply(self, row_id: RowId, chat_id: ChatId, topic_id: int | None, text: Text) -> None:
+        outbox.reply(self._conn, self._owner.bot_id, row_id, chat_id, topic_id, text)
+        self.received.replied.add(chat_id)

@@ -1,0 +1,194 @@
+"""What comes in: updates to pending rows, and what /stop, /resume and /drop do to the waiting ones."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, func, null, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from tgbot.db import Connection, Statement, literal
+from tgbot.model import Arrival, Message, Owner, RowId, SessionKey, Unreadable, UserId
+from tgbot.schema import guard, pending, stranger, turn
+
+_QUEUED = literal("'queued'")
+_HELD = literal("'held'")
+_OF_SESSION = pending.c.session_key == bindparam("session_key")
+
+_INSERT = Statement(
+    insert(pending)
+    .values(
+        {
+            column: bindparam(column)
+            for column in ["bot_id", "update_id", "kind", "state", "session_key", "chat_id", "topic_id", "user_id", "message_id", "received_at", "ended_at", "raw"]
+        }
+    )
+    .on_conflict_do_nothing(index_elements=["bot_id", "update_id"])
+)
+_WAITING = Statement(select(func.count()).select_from(pending).where(_OF_SESSION, pending.c.state == _QUEUED))
+_STOP_RUNNING = Statement(
+    update(pending)
+    .where(
+        pending.c.state == literal("'claimed'"),
+        pending.c.id
+        == select(turn.c.pending_id)
+        .join(guard, guard.c.turn_id == turn.c.id)
+        .where(guard.c.session_key == bindparam("session_key"))
+        .scalar_subquery(),
+    )
+    .values(state=literal("'stopped'"), ended_at=bindparam("now"))
+    .returning(pending.c.id)
+)
+_HOLD = Statement(
+    update(pending)
+    .where(_OF_SESSION, pending.c.state == _QUEUED)
+    .values(state=_HELD, held_by=bindparam("stop_id"))
+    .returning(pending.c.id, pending.c.raw)
+)
+_OF_STOP = (
+    _OF_SESSION,
+    pending.c.state == _HELD,
+    pending.c.held_by == func.coalesce(bindparam("stop_id"), pending.c.held_by),
+)
+_RESUME = Statement(
+    update(pending).where(*_OF_STOP).values(state=_QUEUED, held_by=null()).returning(pending.c.id)
+)
+_DROP = Statement(
+    update(pending)
+    .where(*_OF_STOP)
+    .values(state=literal("'dropped'"), held_by=null(), ended_at=bindparam("now"))
+    .returning(pending.c.id)
+)
+_KNOWN = Statement(
+    select(pending.c.update_id).where(
+        pending.c.bot_id == bindparam("bot_id"),
+        pending.c.update_id.between(bindparam("low"), bindparam("high")),
+    )
+)
+_LAST = Statement(select(func.coalesce(func.max(pending.c.id), 0)))
+_SINCE = Statement(
+    select(pending.c.id, pending.c.update_id).where(pending.c.id > bindparam("last")).order_by(pending.c.id)
+)
+_TELL_STRANGER = Statement(
+    insert(stranger)
+    .values(bot_id=bindparam("bot_id"), user_id=bindparam("user_id"), told_at=bindparam("now"))
+    .on_conflict_do_nothing()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message that is in the table now; `refused` when the session's queue was full."""
+
+    message: Message
+    row_id: RowId
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """What a /stop did: the row whose turn it ended, and the (id, raw) of those it holds."""
+
+    running: RowId | None
+    held: list[tuple[RowId, str]]
+
+
+def receive(conn: Connection, messages: Sequence[Message], queue_max: int) -> list[Stored]:
+    """(nothing) -> queued, or dropped where the session's queue is full; known updates are skipped.
+
+    `messages` are of one bot, in arrival order.
+    """
+    fresh = _without_known(conn, messages)
+    if not fresh:
+        return []
+    refused = _over_limit(conn, fresh, queue_max)
+    last = _LAST(conn).scalar_one()
+    _INSERT.many(conn, [_row(m, "dropped" if m.update.update_id in refused else "queued") for m in fresh])
+    by_update = {m.update.update_id: m for m in fresh}
+    return [
+        Stored(by_update[update_id], row_id, update_id in refused)
+        for row_id, update_id in _SINCE(conn, last=last)
+    ]
+
+
+def _without_known(conn: Connection, messages: Sequence[Message]) -> list[Message]:
+    ids = [m.update.update_id for m in messages]
+    known = set(_KNOWN(conn, bot_id=messages[0].update.bot_id, low=min(ids), high=max(ids)).scalars())
+    return [m for m in messages if m.update.update_id not in known]
+
+
+def _over_limit(conn: Connection, messages: Sequence[Message], queue_max: int) -> set[int]:
+    """Name the update ids that find their session's queue full."""
+    count: dict[SessionKey, int] = {}
+    refused = set()
+    for message in messages:
+        key = message.address.session_key
+        count[key] = 1 + (count[key] if key in count else waiting(conn, key))
+        if count[key] > queue_max:
+            refused.add(message.update.update_id)
+    return refused
+
+
+def store(conn: Connection, arrival: Arrival, state: str) -> RowId | None:
+    """(nothing) -> `state`, for what never waits: a control, a stranger, the unreadable. None if known."""
+    result = _INSERT(conn, **_row(arrival, state))
+    return RowId(result.lastrowid) if result.rowcount else None
+
+
+def _row(arrival: Arrival, state: str) -> dict[str, object]:
+    now = time.time()
+    return {
+        **_address(arrival),
+        "kind": type(arrival).__name__.lower(),
+        "bot_id": arrival.update.bot_id,
+        "update_id": arrival.update.update_id,
+        "raw": arrival.update.raw,
+        "state": state,
+        "received_at": now,
+        "ended_at": None if state == "queued" else now,
+    }
+
+
+def _address(arrival: Arrival) -> dict[str, object]:
+    if isinstance(arrival, Unreadable):
+        nowhere = dict.fromkeys(("session_key", "topic_id", "user_id", "message_id"))
+        return {**nowhere, "chat_id": arrival.chat_id}
+    address = arrival.address
+    return {
+        "session_key": address.session_key,
+        "chat_id": address.chat_id,
+        "topic_id": address.topic_id,
+        "user_id": address.user_id,
+        "message_id": address.message_id,
+    }
+
+
+def waiting(conn: Connection, session_key: SessionKey) -> int:
+    """Count the session's queued rows."""
+    count: int = _WAITING(conn, session_key=session_key).scalar_one()
+    return count
+
+
+def stop(conn: Connection, session_key: SessionKey, stop_id: RowId) -> Stopped:
+    """Claimed -> stopped, and queued -> held for all that was sent before the /stop.
+
+    The guard stays: the turn's task still has to end, and may not have a neighbour until then.
+    """
+    running = _STOP_RUNNING(conn, session_key=session_key, now=time.time()).scalar()
+    held = [(RowId(row.id), row.raw) for row in _HOLD(conn, session_key=session_key, stop_id=stop_id)]
+    return Stopped(running, sorted(held))
+
+
+def resume(conn: Connection, session_key: SessionKey, stop_id: RowId | None) -> int:
+    """Held -> queued: the rows of one /stop, or all of the session. Returns how many."""
+    return len(_RESUME(conn, session_key=session_key, stop_id=stop_id).all())
+
+
+def drop(conn: Connection, session_key: SessionKey, stop_id: RowId | None) -> int:
+    """Held -> dropped: the rows of one /stop, or all of the session. Returns how many."""
+    return len(_DROP(conn, session_key=session_key, stop_id=stop_id, now=time.time()).all())
+
+
+def tell_stranger(conn: Connection, owner: Owner, user_id: UserId) -> bool:
+    """Note that this stranger is told; False if he was told before."""
+    return _TELL_STRANGER(conn, bot_id=owner.bot_id, user_id=user_id, now=time.time()).rowcount == 1

@@ -1,0 +1,126 @@
+"""What is: reads for /status and `tgbot status`, also while the bot runs."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, func, select
+
+from tgbot.db import Connection, Statement, literal
+from tgbot.model import ChatId, RowId, SessionKey
+from tgbot.schema import guard, outbox, pending, turn
+
+LISTED_MAX = 100  # rows of each kind that `tgbot status` names; the counts are exact
+
+_LISTED = literal(str(LISTED_MAX))
+_STATE = {state: pending.c.state == literal(f"'{state}'") for state in ("queued", "held", "dead")}
+_UNSENT = outbox.c.state.in_([literal("'open'"), literal("'ready'")])
+_PARKED = outbox.c.state == literal("'parked'")
+
+_RUNNING = (
+    select(guard.c.session_key, pending.c.id, pending.c.attempt, turn.c.started_at, pending.c.raw)
+    .join(turn, turn.c.id == guard.c.turn_id)
+    .join(pending, pending.c.id == turn.c.pending_id)
+    .order_by(turn.c.started_at)
+)
+_ALL_RUNNING = Statement(_RUNNING)
+_SESSION_RUNNING = Statement(_RUNNING.where(guard.c.session_key == bindparam("session_key")))
+_COUNT = {
+    state: Statement(select(func.count()).select_from(pending).where(_STATE[state])) for state in _STATE
+}
+_SESSION_COUNT = {
+    state: Statement(
+        select(func.count())
+        .select_from(pending)
+        .where(pending.c.session_key == bindparam("session_key"), _STATE[state])
+    )
+    for state in ("queued", "held")
+}
+_DEAD = Statement(
+    select(pending.c.id, pending.c.chat_id).where(_STATE["dead"]).order_by(pending.c.id).limit(_LISTED)
+)
+_COUNT_UNSENT = Statement(select(func.count()).select_from(outbox).where(_UNSENT))
+_COUNT_PARKED = Statement(select(func.count()).select_from(outbox).where(_PARKED))
+_LIST_PARKED = Statement(
+    select(outbox.c.pending_id, outbox.c.part, outbox.c.chat_id, outbox.c.error)
+    .where(_PARKED)
+    .order_by(outbox.c.id)
+    .limit(_LISTED)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One turn that holds its session; `seconds` since it was claimed."""
+
+    session_key: SessionKey
+    row_id: RowId
+    attempt: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReport:
+    """One session, as /status tells it; `raw` is the update that runs."""
+
+    running: Running | None
+    raw: str | None
+    queued: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadRow:
+    """A row that was given up; `chat_id` is None where it could not even be read."""
+
+    row_id: RowId
+    chat_id: ChatId | None
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedPart:
+    """A part of an answer that will not be sent, and why."""
+
+    row_id: RowId
+    part: int
+    chat_id: ChatId
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The whole database, as `tgbot status` tells it; lists hold LISTED_MAX entries at most."""
+
+    running: list[Running]
+    queued: int
+    held: int
+    dead: int
+    unsent: int
+    parked: int
+    dead_rows: list[DeadRow]
+    parked_parts: list[ParkedPart]
+
+
+def session(conn: Connection, session_key: SessionKey) -> SessionReport:
+    """Say what runs and waits in one session."""
+    row = _SESSION_RUNNING(conn, session_key=session_key).first()
+    queued, held = (_SESSION_COUNT[s](conn, session_key=session_key).scalar_one() for s in ("queued", "held"))
+    return SessionReport(_running(row) if row else None, row.raw if row else None, queued, held)
+
+
+def everything(conn: Connection) -> Report:
+    """Say what runs, waits, was given up or is unsent, over all sessions."""
+    return Report(
+        running=[_running(row) for row in _ALL_RUNNING(conn)],
+        queued=_COUNT["queued"](conn).scalar_one(),
+        held=_COUNT["held"](conn).scalar_one(),
+        dead=_COUNT["dead"](conn).scalar_one(),
+        unsent=_COUNT_UNSENT(conn).scalar_one(),
+        parked=_COUNT_PARKED(conn).scalar_one(),
+        dead_rows=[DeadRow(*row) for row in _DEAD(conn)],
+        parked_parts=[ParkedPart(*row) for row in _LIST_PARKED(conn)],
+    )
+
+
+def _running(row: Any) -> Running:  # noqa: ANN401 - a Row has its columns as attributes only at run time
+    return Running(row.session_key, row.id, row.attempt, max(0.0, time.time() - row.started_at))

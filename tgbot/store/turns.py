@@ -1,0 +1,256 @@
+"""Guards and turns: every way a row is claimed, and every way an ownership ends.
+
+Each ending names the turn's token. An owner that lost its guard gets LostGuardError, and the
+writer takes back all that its operation wrote.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import and_, bindparam, delete, exists, func, insert, select, update
+
+from tgbot.db import Connection, Statement, literal
+from tgbot.model import Address, Hold, InstanceId, Owner, SessionKey, Token, Turn
+from tgbot.render import Text
+from tgbot.schema import guard, instance, pending, turn
+from tgbot.store import outbox
+
+_QUEUED = literal("'queued'")
+_CLAIMED = literal("'claimed'")
+_ONE = literal("1")
+_OF_TOKEN = guard.c.turn_id == bindparam("token")
+_ROW = and_(pending.c.id == bindparam("row_id"), pending.c.state == _CLAIMED)
+
+_BORN = Statement(insert(instance).values(pid=bindparam("pid"), started_at=bindparam("now")))
+_GUARDS = Statement(select(func.count()).select_from(guard))
+_GUARDED = Statement(select(exists().where(guard.c.session_key == bindparam("session_key"))))
+_HOLDS = Statement(select(exists().where(_OF_TOKEN)))
+_WAITING_SESSION = Statement(
+    select(pending.c.session_key)
+    .where(
+        pending.c.state == _QUEUED,
+        pending.c.session_key > bindparam("after"),
+        pending.c.session_key < bindparam("before"),
+        ~exists().where(guard.c.session_key == pending.c.session_key),
+    )
+    .order_by(pending.c.session_key, pending.c.id)
+    .limit(_ONE)
+)
+_TAKE = Statement(
+    update(pending)
+    .where(
+        pending.c.id
+        == select(pending.c.id)
+        .where(pending.c.session_key == bindparam("session_key"), pending.c.state == _QUEUED)
+        .order_by(pending.c.id)
+        .limit(_ONE)
+        .scalar_subquery()
+    )
+    .values(state=_CLAIMED, attempt=pending.c.attempt + _ONE)
+    .returning(
+        pending.c.id,
+        pending.c.chat_id,
+        pending.c.topic_id,
+        pending.c.user_id,
+        pending.c.message_id,
+        pending.c.attempt,
+        pending.c.raw,
+    )
+)
+_BEGIN_TURN = Statement(
+    insert(turn).values(
+        pending_id=bindparam("row_id"), instance_id=bindparam("instance_id"), started_at=bindparam("now")
+    )
+)
+_SEIZE = Statement(
+    insert(guard).values(
+        session_key=bindparam("session_key"), turn_id=bindparam("token"), since=bindparam("now")
+    )
+)
+_PASS = Statement(update(guard).where(_OF_TOKEN).values(turn_id=bindparam("next_token")))
+_LEAVE = Statement(delete(guard).where(_OF_TOKEN))
+_END = Statement(
+    update(pending)
+    .where(_ROW)
+    .values(state=bindparam("state"), ended_at=bindparam("now"), error_id=bindparam("error_id"))
+)
+_REQUEUE = Statement(update(pending).where(_ROW).values(state=_QUEUED))
+_HELD = Statement(
+    select(
+        guard.c.turn_id,
+        pending.c.id,
+        guard.c.session_key,
+        turn.c.instance_id,
+        pending.c.state,
+        pending.c.attempt,
+    )
+    .join(turn, turn.c.id == guard.c.turn_id)
+    .join(pending, pending.c.id == turn.c.pending_id)
+    .order_by(pending.c.id)
+)
+
+
+class LostGuardError(Exception):
+    """The guard has another owner by now: this turn may write nothing any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held(Hold):
+    """A guard as it stands: whose it is, and what became of its row meanwhile."""
+
+    instance_id: InstanceId
+    state: str
+    attempt: int
+
+
+def begin_instance(conn: Connection, pid: int) -> InstanceId:
+    """Record a new life of the process; its id is never reused."""
+    return InstanceId(_BORN(conn, pid=pid, now=time.time()).lastrowid)
+
+
+def claim(conn: Connection, session_key: SessionKey, owner: Owner) -> Turn | None:
+    """Queued -> claimed, if the session is idle and a slot is free: seize its guard."""
+    if _slots(conn, owner) < 1 or _GUARDED(conn, session_key=session_key).scalar():
+        return None
+    return _seize(conn, session_key, owner)
+
+
+def claim_waiting(conn: Connection, owner: Owner) -> list[Turn]:
+    """Claim for idle sessions with queued rows until every slot is taken."""
+    turns: list[Turn] = []
+    last = _first_key(owner)
+    for _ in range(_slots(conn, owner)):
+        session_key = _waiting_between(conn, last, _last_key(owner))
+        if session_key is None:
+            break
+        last = session_key
+        claimed = _seize(conn, session_key, owner)
+        assert claimed, "a waiting session has a queued row"
+        turns.append(claimed)
+    return turns
+
+
+def finish(conn: Connection, owner: Owner, done: Hold, answer: Sequence[Text]) -> Turn | None:
+    """Claimed -> done with its answer, and hand over. Returns the next turn, if one follows."""
+    return _end(conn, owner, done, "done", answer)
+
+
+def fail(conn: Connection, owner: Owner, failed: Hold, apology: Text, error_id: str) -> Turn | None:
+    """Claimed -> failed with an apology, and hand over."""
+    return _end(conn, owner, failed, "failed", [apology], error_id)
+
+
+def refuse(conn: Connection, owner: Owner, refused: Hold, notice: Text) -> Turn | None:
+    """Claimed -> dropped: the sender may not talk to the bot any more."""
+    return _end(conn, owner, refused, "dropped", [notice])
+
+
+def release(conn: Connection, owner: Owner, interrupted: Hold) -> Turn | None:
+    """Claimed -> queued (a shutdown) or stays stopped (the row says which), and hand over."""
+    _REQUEUE(conn, row_id=interrupted.row_id)
+    return _hand_over(conn, owner, interrupted)
+
+
+def held(conn: Connection) -> list[Held]:
+    """List every guard. One of another instance, or without a task here, is an interrupted turn."""
+    return [Held(*row) for row in _HELD(conn)]
+
+
+def recover(conn: Connection, interrupted: Held, attempts_max: int, notice: Text) -> str:
+    """Claimed -> queued, or dead after `attempts_max`, and the guard goes. Returns the row's state.
+
+    A row that is stopped stays so: a /stop counts, also when the process died before it acted.
+    """
+    if not _LEAVE(conn, token=interrupted.token).rowcount or interrupted.state != "claimed":
+        return interrupted.state
+    if interrupted.attempt < attempts_max:
+        _REQUEUE(conn, row_id=interrupted.row_id)
+        return "queued"
+    _END(conn, row_id=interrupted.row_id, state="dead", now=time.time(), error_id=None)
+    outbox.answer(conn, interrupted.row_id, [notice])
+    return "dead"
+
+
+def _end(
+    conn: Connection,
+    owner: Owner,
+    ended: Hold,
+    state: str,
+    answer: Sequence[Text],
+    error_id: str | None = None,
+) -> Turn | None:
+    ended_now = _END(conn, row_id=ended.row_id, state=state, now=time.time(), error_id=error_id).rowcount
+    if ended_now:  # else a /stop was first: what the agent said too late goes nowhere
+        outbox.answer(conn, ended.row_id, answer)
+    return _hand_over(conn, owner, ended)
+
+
+def _hand_over(conn: Connection, owner: Owner, ended: Hold) -> Turn | None:
+    """Pass the guard to the session's next row, or its slot to a session that waits for one.
+
+    In the transaction of the ending: a message that arrives meanwhile is either seen here, or
+    finds the guard gone and claims for itself.
+    """
+    if not _HOLDS(conn, token=ended.token).scalar():
+        raise LostGuardError(f"turn {ended.token} does not hold {ended.session_key} any more")
+    slots = _slots(conn, owner)
+    if slots < 0:  # draining: claim nothing more
+        _LEAVE(conn, token=ended.token)
+        return None
+    elsewhere = _next_in_line(conn, ended.session_key, owner) if slots == 0 else None
+    if elsewhere:
+        _LEAVE(conn, token=ended.token)
+        return _seize(conn, elsewhere, owner)
+    following = _take(conn, ended.session_key, owner)
+    if following:
+        _PASS(conn, token=ended.token, next_token=following.token)
+    else:
+        _LEAVE(conn, token=ended.token)
+    return following
+
+
+def _slots(conn: Connection, owner: Owner) -> int:
+    """Count the free slots; below 0 when more turns run than the owner may hold."""
+    guards: int = _GUARDS(conn).scalar_one()
+    return owner.max_turns - guards
+
+
+def _next_in_line(conn: Connection, session_key: SessionKey, owner: Owner) -> SessionKey | None:
+    """Go round the waiting sessions in the order of their keys, beginning behind this one.
+
+    Fair without a memory: each slot passes every waiting session before it comes back to one.
+    """
+    behind = _waiting_between(conn, session_key, _last_key(owner))
+    return behind or _waiting_between(conn, _first_key(owner), session_key)
+
+
+def _waiting_between(conn: Connection, after: str, before: str) -> SessionKey | None:
+    key: SessionKey | None = _WAITING_SESSION(conn, after=after, before=before).scalar()
+    return key
+
+
+def _first_key(owner: Owner) -> str:
+    return f"{owner.bot_id}:"
+
+
+def _last_key(owner: Owner) -> str:
+    return f"{owner.bot_id};"  # ";" follows ":", so this is behind every key of this bot
+
+
+def _seize(conn: Connection, session_key: SessionKey, owner: Owner) -> Turn | None:
+    taken = _take(conn, session_key, owner)
+    if taken:
+        _SEIZE(conn, session_key=session_key, token=taken.token, now=time.time())
+    return taken
+
+
+def _take(conn: Connection, session_key: SessionKey, owner: Owner) -> Turn | None:
+    """Make a turn for the session's oldest queued row; the caller sees to the guard."""
+    row = _TAKE(conn, session_key=session_key).first()
+    if row is None:
+        return None
+    token = _BEGIN_TURN(conn, row_id=row.id, instance_id=owner.instance_id, now=time.time()).lastrowid
+    address = Address(session_key, row.chat_id, row.user_id, row.message_id, row.topic_id)
+    outbox.open_answer(conn, owner.bot_id, row.id, address)
+    return Turn(Token(token), row.id, session_key, address, row.attempt, row.raw)
