@@ -1,11 +1,58 @@
 """Markdown to parts that Telegram accepts: text and entities, never a parse mode."""
 
-from tgbot.render.clean import clean
-from tgbot.render.split import Text, split
+import logging
 
-__all__ = ["Text", "plain"]
+from tgbot.render.clean import clean, visible
+from tgbot.render.split import MAX_UNITS, Text, split
+from tgbot.render.stream import cut, settled, tail
+
+__all__ = ["Text", "overflow", "plain", "preview", "render", "rich"]
+
+log = logging.getLogger(__name__)
+
+PREVIEW_STEP_CHARS = 4000  # a preview renders one to two of these, however long the answer has become
 
 
 def plain(text: str) -> list[Text]:
     """Split a text that is not Markdown into messages; nothing to see gives no message."""
     return split(clean(text))
+
+
+def render(markdown: str) -> list[Text]:
+    """Format an answer as messages; what can't be formatted is shown as it was written, never lost."""
+    from tgbot.render.convert import formatted  # noqa: PLC0415 - 50 ms and 9 MB that an idle process never needs
+
+    try:
+        return split(*formatted(clean(markdown))) or plain(markdown)
+    except Exception:
+        log.warning("An answer could not be formatted and is shown as plain text", exc_info=True)
+        return plain(markdown)
+
+
+def preview(markdown: str) -> Text | None:
+    """Show the newest message of an answer that is still being written; None while there is nothing to see.
+
+    Half-written formatting is closed or left out. Once the answer outgrows a message, this is its last one:
+    what went before is cut at places that later words rarely move.
+    """
+    parts = render(settled(tail(markdown, PREVIEW_STEP_CHARS)))
+    return parts[-1] if parts else None
+
+
+def overflow(markdown: str, max_parts: int = 8) -> tuple[list[Text], str | None]:
+    """Format an answer as at most max_parts messages, and return the Markdown of the rest, for a file, or None."""
+    head, rest = cut(markdown, 2 * max_parts * MAX_UNITS)  # links and formatting take no room on the screen
+    while len(parts := render(head)) > max_parts:
+        head, rest = cut(markdown, len(head) * max_parts // (len(parts) + 1))
+    return parts, rest or None
+
+
+def rich(markdown: str) -> dict[str, object] | None:
+    """Convert an answer to Bot API 10.1's InputRichMessage; None when it has to be sent as messages."""
+    from tgbot.render.rich import rich_message  # noqa: PLC0415 - as in render
+
+    try:
+        return rich_message(clean(markdown)) if visible(markdown) else None
+    except Exception:
+        log.warning("An answer could not be formatted as a rich message", exc_info=True)
+        return None

@@ -12,6 +12,7 @@ _CONTROLS = {code: " " for code in range(0x20) if chr(code) not in "\t\n\v\f\r"}
 # Telegram deletes these: bidirectional embeddings, and marks that draw far outside of their line.
 _DELETED = dict.fromkeys([*range(0x202A, 0x202F), 0x030A, 0x0333, 0x033F])
 _REPLACED = str.maketrans(_LINE_BREAKS | _CONTROLS | _DELETED)
+_SAME_LENGTH = _REPLACED | dict.fromkeys(_DELETED, "\u2060") | {0x09: " "}
 
 _BLANK_LETTERS = "\u115f\u1160\u2800\u3164\uffa0"  # letters by category, nothing on the screen
 
@@ -26,6 +27,11 @@ def clean(text: str) -> str:
     if "\u030a" in text:  # "a" + ring above: composed it survives
         text = unicodedata.normalize("NFC", text)
     return text.replace("\r\n", "\n").translate(_REPLACED).expandtabs(4)
+
+
+def same_length(text: str) -> str:
+    """Replace like `clean`, but one character by one: what `&#8238;` or a LaTeX accent bring in later."""
+    return text.translate(_SAME_LENGTH)
 
 
 def visible(text: str) -> bool:

@@ -3,7 +3,8 @@
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import takewhile
 
 from tgbot.render.clean import visible
 
@@ -89,11 +90,13 @@ def _match_end(pattern: re.Pattern[str], text: str, start: int) -> int:
 
 
 def _entities(part: str, spans: list[Span], start: int, ruler: Ruler) -> Iterator[dict[str, object]]:
-    for span in spans:
-        inside = replace(span, start=max(span.start - start, 0), end=min(span.end - start, len(part)))
-        if inside.start < inside.end and not part[inside.start : inside.end].isspace():
-            offset, end = (ruler.units(start + at) - ruler.units(start) for at in (inside.start, inside.end))
-            yield {"type": span.type, "offset": offset, "length": end - offset, **span.extra}
+    end = start + len(part)
+    for span in takewhile(lambda span: span.start < end, spans):
+        inside = slice(max(span.start, start), min(span.end, end))
+        if not part[inside.start - start : inside.stop - start].isspace():
+            offset = ruler.units(inside.start)
+            length = ruler.units(inside.stop) - offset
+            yield {"type": span.type, "offset": offset - ruler.units(start), "length": length, **span.extra}
 
 
 def _cut(text: str, spans: list[Span], start: int, ruler: Ruler) -> int:
@@ -117,8 +120,8 @@ def _unbreakable(spans: list[Span], start: int, limit: int, ruler: Ruler) -> lis
     """Select the spans that would fit whole into one message."""
     return [
         span
-        for span in spans
-        if span.start < limit and ruler.units(span.end) - ruler.units(max(span.start, start)) <= MAX_UNITS
+        for span in takewhile(lambda span: span.start < limit, spans)
+        if ruler.units(span.end) - ruler.units(max(span.start, start)) <= MAX_UNITS
     ]
 
 

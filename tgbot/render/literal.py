@@ -1,0 +1,31 @@
+"""Stand-ins for ASCII punctuation: characters that are no syntax in Markdown, swapped back at the end."""
+
+import html
+import string
+
+# Unicode's 32 noncharacters, which no text may interchange, are as many as ASCII has punctuation.
+_STAND_INS = [chr(0xFDD0 + i) for i in range(len(string.punctuation))]
+_HIDE = dict(zip(map(ord, string.punctuation), _STAND_INS, strict=True))
+_REVEAL = dict(zip(map(ord, _STAND_INS), string.punctuation, strict=True))
+_REVEAL_HTML = {code: html.escape(char) for code, char in _REVEAL.items()}
+_FORBIDDEN = dict.fromkeys(_REVEAL, "\ufffd")
+
+
+def hide(text: str) -> str:
+    """Make all punctuation literal."""
+    return text.translate(_HIDE)
+
+
+def reveal(text: str) -> str:
+    """Undo `hide`; the length stays the same."""
+    return text.translate(_REVEAL)
+
+
+def reveal_html(markup: str) -> str:
+    """Undo `hide` in HTML, where the revealed must not become a tag."""
+    return markup.translate(_REVEAL_HTML)
+
+
+def without_stand_ins(text: str) -> str:
+    """Make sure that `reveal` will only find what `hide` put there."""
+    return text.translate(_FORBIDDEN)

@@ -1,0 +1,146 @@
+"""Rewrites Markdown so that telegramify-markdown shows all of it.
+
+Left alone it drops `<...>`, links and images without a label, and unused link definitions; it links to
+addresses that Telegram refuses, and reads LaTeX into code. Each is rewritten where the parser says it is.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from tgbot.render.clean import visible
+from tgbot.render.events import Event, parse
+from tgbot.render.literal import hide, reveal, without_stand_ins
+from tgbot.render.table import tables
+
+MAX_URL_CHARS = 2048
+PICTURE = "🖼 "
+# Any "<" but an autolink's, and "$$$", which is a price and not a formula.
+_LITERAL = re.compile(r"<(?!(?:https?|tg)://[^\s<>]+>)|\${3,}")
+_OPERATOR = re.compile(rb"(?<=\s)\|\|(?=\s)")  # "a || b": with spaces on both sides it opens no spoiler
+_DEFINITION = re.compile(rb"^[ >*+\-\d.)]*(\[)(?=((?:[^\]\\]|\\.){1,999})\]:)", re.MULTILINE)
+_SPACE = re.compile(r"[\s\x00-\x1f]")
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)+")
+_TELEGRAM = re.compile(
+    r"tg://(?!emoji)\w+(\?.*)?", re.IGNORECASE
+)  # a custom emoji needs rights most bots lack
+
+Edit = tuple[int, int, str]  # replace the UTF-8 bytes from start to end with the string
+
+
+def rewrite(markdown: str, *, keep_tables: bool = False) -> str:
+    """Rewrite cleaned Markdown; what is hidden in the result has to be revealed after rendering."""
+    markdown = _LITERAL.sub(lambda found: hide(found[0]), without_stand_ins(markdown))
+    source = "\n\n".join(map(_without_unclosed_formulas, markdown.split("\n\n"))).encode()
+    if b"|" in source and not keep_tables:
+        source = _apply(source, tables(source, parse(source)))
+    source = _OPERATOR.sub(hide("||").encode(), source)
+    return _apply(source, _edits(source, parse(source))).decode()
+
+
+def _without_unclosed_formulas(paragraph: str) -> str:
+    """Hide what opens no formula: telegramify-markdown looks for the end of each, in quadratic time."""
+    for opening, closing in (("\\(", "\\)"), ("\\[", "\\]")):
+        closed, last, tail = paragraph.rpartition(closing)
+        paragraph = closed + last + tail.replace(opening, hide(opening))
+    return paragraph
+
+
+def linkable(url: str) -> bool:
+    """Whether Telegram accepts the address (TDLib, LinkManager::get_checked_link) and reads it as we do."""
+    if len(url) > MAX_URL_CHARS or _SPACE.search(url):
+        return False
+    if _TELEGRAM.fullmatch(url):
+        return True
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in {"http", "https"} and parts.port != 0
+    except ValueError:  # a bad port or IPv6 address
+        return False
+    return known and _HOST.fullmatch(parts.hostname or "") is not None
+
+
+def _apply(source: bytes, edits: Iterable[Edit]) -> bytes:
+    done: list[bytes] = []
+    cursor = 0
+    for start, end, replacement in sorted(edits):
+        if start >= cursor:  # else it lies in what an earlier edit replaced
+            done += source[cursor:start], replacement.encode()
+            cursor = end
+    return b"".join([*done, source[cursor:]])
+
+
+@dataclass
+class _Link:
+    """A link or image whose label is being read."""
+
+    opened: Event
+    label: str = ""
+    label_end: int = 0
+
+    @property
+    def url(self) -> str:
+        return reveal(self.opened.data["dest_url"]).strip("<>")
+
+    @property
+    def reference(self) -> str:
+        return _label(self.opened.data["id"])
+
+
+def _label(text: str) -> str:
+    return " ".join(reveal(text).casefold().split())
+
+
+def _edits(source: bytes, events: list[Event]) -> Iterator[Edit]:
+    opened: list[_Link] = []
+    used: set[str] = set()
+    for event in events:
+        if event.kind == "Code" or (event.kind == "Start" and event.name == "CodeBlock"):
+            yield from _without_latex(source, event)
+        if event.kind == "End" and event.name in {"Link", "Image"}:
+            link = opened.pop()
+            used.add(link.reference)
+            yield from _link_edits(link, inside_link=bool(opened))
+        for link in opened:
+            link.label += event.text
+            link.label_end = max(link.label_end, event.end)
+        if event.kind == "Start" and event.name in {"Link", "Image"}:
+            opened.append(_Link(event))
+    yield from _unused_definitions(source, used)
+
+
+def _without_latex(source: bytes, code: Event) -> Iterator[Edit]:
+    r"""Hide backslashes in code, where \( and \[ open no formula."""
+    for found in re.finditer(rb"\\", source[code.start : code.end]):
+        yield code.start + found.start(), code.start + found.end(), hide("\\")
+
+
+def _link_edits(link: _Link, *, inside_link: bool) -> Iterator[Edit]:
+    """Make an image a link, show what has no label, and put an address that is no link beside its label."""
+    start, end, url = link.opened.start, link.opened.end, link.url
+    picture = PICTURE if link.opened.name == "Image" else ""
+    label_start = start + (2 if picture else 1)
+    if not visible(link.label):
+        picture_link = f"[{PICTURE}image]({hide(url)})"
+        yield (
+            start,
+            end,
+            picture_link if picture and linkable(url) and not inside_link else hide(picture + url),
+        )
+    elif inside_link or not linkable(url):
+        known = inside_link or url.removeprefix("mailto:") in reveal(link.label)
+        yield start, label_start, picture
+        yield link.label_end, end, "" if known else f" {hide(f'({url})')}"
+    elif picture:
+        yield start, label_start, f"[{picture}"
+        yield link.label_end, end, f"]({hide(url)})"
+
+
+def _unused_definitions(source: bytes, used: set[str]) -> Iterator[Edit]:
+    """Show `[1]: https://...` where nothing refers to it: CommonMark shows nothing, but a list of sources."""
+    for found in _DEFINITION.finditer(source):
+        label = _label(found[2].decode())
+        if label not in used:
+            yield found.start(1), found.end(1), hide("[")
+        used.discard(label)  # a second definition has no effect either

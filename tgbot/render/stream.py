@@ -1,0 +1,60 @@
+"""Cuts Markdown itself: the readable end of an unfinished answer, and the rest of one that is too long."""
+
+import re
+
+_FENCE = re.compile(r"^[ >]*(`{3,}|~{3,})(.*)$", re.MULTILINE)
+_HALF_LINE = re.compile(r"(?:^|\n)[ >]*(?:[-=*+_#|:]|`{1,2}|~{1,2}|\d+[.)]?)[-=*_#|:`~ ]*\Z")
+_HALF_LINK = re.compile(r"!?\[([^\[\]\n]*)\]\([^()\s]*\Z")
+_CODE = re.compile(r"`[^`]*`")
+_MARKERS = [
+    (marker, re.compile(rf"(?<=\S){re.escape(marker)}|{re.escape(marker)}(?=\S)"))
+    for marker in ("**", "~~", "||")
+]
+
+
+def opened_fence(markdown: str) -> str:
+    """Return the line that opened the code block in which the Markdown ends, or nothing."""
+    opening: re.Match[str] | None = None
+    for line in _FENCE.finditer(markdown):
+        if opening is None:
+            opening = None if "`" in line[2] else line  # "```x```" is code within a line
+        elif line[1].startswith(opening[1]) and not line[2].strip():
+            opening = None
+    return opening[0] if opening else ""
+
+
+def settled(markdown: str) -> str:
+    """Drop or close what the next words of a stream will complete, so that nothing flickers.
+
+    A list's first "-" would make the line above a heading for a moment, "**bo" would show two asterisks.
+    """
+    if opened_fence(markdown):
+        return re.sub(r"\n[`~]{1,2}\Z", "", markdown)
+    markdown = _HALF_LINK.sub(r"\1", _HALF_LINE.sub("", markdown)).rstrip(" \n*_~`|")
+    paragraph, backtick, _ = _CODE.sub("", markdown[markdown.rfind("\n\n") + 1 :]).partition("`")
+    closing = [marker for marker, found in _MARKERS if len(found.findall(paragraph)) % 2]
+    return "".join([markdown, backtick, *closing])
+
+
+def tail(markdown: str, step_chars: int) -> str:
+    """Return the last one to two steps, from the start of a paragraph or line.
+
+    The start moves once in a step, not with every word, so that the message on the screen stays put.
+    """
+    start = (len(markdown) // step_chars - 1) * step_chars
+    if start <= 0:
+        return markdown
+    start = next((at for at in (markdown.find("\n\n", start), markdown.find("\n", start)) if at >= 0), start)
+    fence = opened_fence(markdown[:start])
+    return f"{fence}\n{markdown[start:].lstrip()}" if fence else markdown[start:]
+
+
+def cut(markdown: str, max_chars: int) -> tuple[str, str]:
+    """Cut off at most max_chars, before a paragraph, line or word; an open code block goes on in the rest."""
+    if len(markdown) <= max_chars:
+        return markdown, ""
+    found = (markdown.rfind(separator, max_chars // 2, max_chars) for separator in ("\n\n", "\n", " "))
+    end = next((at for at in found if at > 0), max_chars)
+    head, rest = markdown[:end], markdown[end:].lstrip("\n")
+    fence = opened_fence(head)
+    return head, f"{fence}\n{rest}" if fence else rest
