@@ -13,7 +13,6 @@ from telegram.error import (
     Conflict,
     Forbidden,
     InvalidToken,
-    NetworkError,
     RetryAfter,
     TelegramError,
 )
@@ -125,10 +124,8 @@ def _sorted(error: TelegramError) -> BotApiError:
             return ConflictError(text)
         case Forbidden() | ChatMigrated():
             return RefusedError(text)
-        case BadRequest():  # before NetworkError, which it is a kind of
+        case BadRequest():
             return _refused(text)
-        case NetworkError():
-            return UnreachableError(text)
     return UnreachableError(text)
 
 

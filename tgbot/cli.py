@@ -86,8 +86,10 @@ def _upgrade(_: argparse.Namespace) -> int:
 
 def _table(found: report.Report) -> str:
     lines = [
-        f"running {len(found.running)}, queued {found.queued}, held {found.held},"
-        f" dead {found.dead}, unsent {found.unsent}, parked {found.parked}"
+        (
+            f"running {len(found.running)}, queued {found.queued}, held {found.held},"
+            f" dead {found.dead}, unsent {found.unsent}, parked {found.parked}"
+        )
     ]
     lines += [
         f"  running  session={r.session_key} row={r.row_id} attempt={r.attempt} for {r.seconds:.0f} s"

@@ -26,7 +26,7 @@ messages wait in line while I work, and wait for me while I am away.
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a control answers: a message of its own, or, for a button, the new text of the button's message."""
+    """What a control answers: a message of its own or, for a button, what that message reads now."""
 
     text: str
     buttons: tuple[Button, ...] = ()
@@ -38,8 +38,8 @@ def act(conn: Connection, owner: Owner, control: Control, row_id: RowId) -> Turn
     reply = _ACTS.get(control.name, _unknown)(conn, owner, control, row_id)
     text = Text(reply.text, ())
     if control.target is None:
-        home = control.address
-        outbox.reply(conn, owner.bot_id, row_id, home.chat_id, home.topic_id, text, reply.buttons)
+        home = outbox.Home(owner.bot_id, control.address.chat_id, control.address.topic_id)
+        outbox.reply(conn, home, row_id, text, reply.buttons)
     else:
         outbox.rewrite(conn, control.target, control.address.chat_id, text)
     return reply.claimed

@@ -67,6 +67,7 @@ class Statement:
         self._constants: dict[str, Any] = {}  # that SQLAlchemy binds by itself, the 0 of an OFFSET say
 
     def __call__(self, conn: Connection, **values: object) -> CursorResult[*tuple[Any, ...]]:
+        """Execute with these parameters."""
         sql = self._sql.get(conn.dialect.name) or self._compile(conn)
         return conn.exec_driver_sql(sql, {**self._constants, **values})
 
@@ -316,5 +317,5 @@ def _as_storage_error(error: Exception) -> Exception:
     return storage_error
 
 
-def _reason(error: DBAPIError | sqlite3.Error) -> str:
+def _reason(error: Exception) -> str:
     return str(error.orig if isinstance(error, DBAPIError) else error)

@@ -205,7 +205,7 @@ class _Lane:
         log.info("delivery.sent chat=%s row=%s part=%s", part.chat_id, part.row_id, part.number)
 
     async def _place_anew(self, part: Part) -> None:
-        """The user deleted the message: place another one, but not for ever."""
+        """Place another message for one that the user deleted, but not for ever."""
         part_id, times = self._gone
         self._gone = (part.part_id, times + 1 if part_id == part.part_id else 1)
         if self._gone[1] > GONE_MAX:

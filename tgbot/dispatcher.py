@@ -148,7 +148,7 @@ class Dispatcher:
                 await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
                 tries += 1
             else:
-                log.info("turn.ended session=%s row=%s turn=%s", turn.session_key, turn.row_id, turn.token)
+                log.info("turn.ended session=%s turn=%s how=%s", turn.session_key, turn.token, ending.func.__name__)
                 return following
 
     async def drain(self, grace_seconds: float) -> None:

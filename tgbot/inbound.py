@@ -33,7 +33,10 @@ COMMANDS = {
 
 # What a person can say; everything else in a message is a service notice ("x joined the group").
 _CONTENT = frozenset(
-    ["text", "caption", "photo", "document", "audio", "voice", "video", "video_note", "animation", "sticker", "location", "venue", "contact", "poll", "dice", "story", "paid_media", "checklist", "rich_message"]
+    {
+        *("text", "caption", "photo", "document", "audio", "voice", "video", "video_note", "animation"),
+        *("sticker", "location", "venue", "contact", "poll", "dice", "story", "paid_media", "checklist"),
+    }
 )
 _COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]+))?(?:\s|$)")
 _BUTTON = re.compile(r"([a-z]+):(\d{1,18})")

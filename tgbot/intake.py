@@ -117,10 +117,7 @@ class Intake:
 
     async def _back_off(self, error: BotApiError | StorageError) -> None:
         if isinstance(error, ConflictError):
-            log.error(
-                "intake.conflict another process polls with this bot's token, or a webhook is set; stop it: %s",
-                error,
-            )
+            log.error("intake.conflict is there another poller with this token, or a webhook? %s", error)
         else:
             log.warning("intake.retry failures=%s reason=%s", self._failures, error)
         await asyncio.sleep(RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS) - 1)])

@@ -87,7 +87,7 @@ class _Batch:
     def _park(self, unreadable: Unreadable) -> None:
         row_id = inbox.store(self._conn, unreadable, "dead")
         if row_id is not None and unreadable.chat_id is not None:
-            self._reply(row_id, unreadable.chat_id, None, UNREADABLE)
+            self._reply(row_id, unreadable.chat_id, UNREADABLE)
 
     def _turn_away(self, arrival: Message | Control) -> None:
         """Tell a stranger his id, once; in a group he would only be one of many voices."""
@@ -97,15 +97,15 @@ class _Batch:
         row_id = inbox.store(self._conn, arrival, "dropped")
         text = f"This bot is private. Its owner can let you in: your user id is {address.user_id}."
         if row_id is not None:
-            self._reply(row_id, address.chat_id, address.topic_id, Text(text, ()))
+            self._reply(row_id, address.chat_id, Text(text, ()))
 
     def _tell_full(self, entry: inbox.Stored) -> None:
         address = entry.message.address
         text = (
             f"{self._rules.queue_max} messages wait already, so I did not take this one. Send it again later."
         )
-        self._reply(entry.row_id, address.chat_id, address.topic_id, Text(text, ()))
+        self._reply(entry.row_id, address.chat_id, Text(text, ()), address.topic_id)
 
-    def _reply(self, row_id: RowId, chat_id: ChatId, topic_id: int | None, text: Text) -> None:
-        outbox.reply(self._conn, self._owner.bot_id, row_id, chat_id, topic_id, text)
+    def _reply(self, row_id: RowId, chat_id: ChatId, text: Text, topic_id: int | None = None) -> None:
+        outbox.reply(self._conn, outbox.Home(self._owner.bot_id, chat_id, topic_id), row_id, text)
         self.received.replied.add(chat_id)

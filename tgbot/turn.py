@@ -4,13 +4,11 @@ import asyncio
 import functools
 import logging
 import secrets
-from collections.abc import Callable
 from contextlib import aclosing
 
 from tgbot.access import Access
 from tgbot.agent import Agent
-from tgbot.db import Connection
-from tgbot.model import Owner, Turn
+from tgbot.model import Turn
 from tgbot.render import Text, plain
 from tgbot.store import turns
 
@@ -26,8 +24,8 @@ GIVEN_UP = Text(
     "I was interrupted each time I worked on this, so I gave it up. Send it again to have another try.", ()
 )
 
-# What remains to be written: one store function, waiting for its connection and owner.
-Ending = Callable[[Connection, Owner], Turn | None]
+# What remains to be written: one store function that still wants its connection and its owner.
+Ending = functools.partial[Turn | None]
 
 
 class TurnRunner:
@@ -46,7 +44,7 @@ class TurnRunner:
         speaking = asyncio.create_task(self._listen(turn), name=f"agent-{turn.token}")
         try:
             await asyncio.wait(
-                {speaking, interrupt}, timeout=self._timeout_seconds, return_when=asyncio.FIRST_COMPLETED
+                (speaking, interrupt), timeout=self._timeout_seconds, return_when=asyncio.FIRST_COMPLETED
             )
         except asyncio.CancelledError:
             await self._cancel(turn, speaking)
@@ -58,7 +56,7 @@ class TurnRunner:
         return functools.partial(turns.release, interrupted=turn) if interrupt.done() else _timed_out(turn)
 
     async def _listen(self, turn: Turn) -> list[Text]:
-        """Collect what the agent says, ready to show: an answer that can't be rendered fails like its agent."""
+        """Collect what the agent says, ready to show; what can't be rendered fails like its agent."""
         pieces, length = list[str](), 0
         async with aclosing(self._agent(turn)) as stream:
             async for piece in stream:

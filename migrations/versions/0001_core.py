@@ -1,4 +1,4 @@
-"""core"""
+"""The durable core: pending, turn, guard, outbox."""
 
 import sqlalchemy as sa
 from alembic import op

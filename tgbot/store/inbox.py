@@ -20,7 +20,10 @@ _INSERT = Statement(
     .values(
         {
             column: bindparam(column)
-            for column in ["bot_id", "update_id", "kind", "state", "session_key", "chat_id", "topic_id", "user_id", "message_id", "received_at", "ended_at", "raw"]
+            for column in (
+                *("bot_id", "update_id", "kind", "state", "session_key", "chat_id", "topic_id"),
+                *("user_id", "message_id", "received_at", "ended_at", "raw"),
+            )
         }
     )
     .on_conflict_do_nothing(index_elements=["bot_id", "update_id"])
@@ -175,7 +178,7 @@ def stop(conn: Connection, session_key: SessionKey, stop_id: RowId) -> Stopped:
     The guard stays: the turn's task still has to end, and may not have a neighbour until then.
     """
     running = _STOP_RUNNING(conn, session_key=session_key, now=time.time()).scalar()
-    held = [(RowId(row.id), row.raw) for row in _HOLD(conn, session_key=session_key, stop_id=stop_id)]
+    held = [(RowId(row.id), str(row.raw)) for row in _HOLD(conn, session_key=session_key, stop_id=stop_id)]
     return Stopped(running, sorted(held))
 
 

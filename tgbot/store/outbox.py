@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, case, null, select, update
 from sqlalchemy.dialects.sqlite import insert
@@ -14,7 +15,10 @@ from tgbot.schema import outbox
 
 _READY = literal("'ready'")
 _PART = outbox.c.id == bindparam("part_id")
-_COLUMNS = ["bot_id", "pending_id", "part", "state", "chat_id", "topic_id", "reply_to", "text", "entities", "buttons", "ready_at"]
+_COLUMNS = (
+    *("bot_id", "pending_id", "part", "state", "chat_id", "topic_id"),
+    *("text", "entities", "buttons", "ready_at"),
+)
 _UNSENT = outbox.c.state.in_([literal("'open'"), _READY])
 
 _OPEN = Statement(
@@ -49,9 +53,9 @@ _REWRITE = Statement(
 )
 _NEXT = Statement(
     select(
-        outbox.c.id,
-        outbox.c.pending_id,
-        outbox.c.part,
+        outbox.c.id.label("part_id"),
+        outbox.c.pending_id.label("row_id"),
+        outbox.c.part.label("number"),
         outbox.c.chat_id,
         outbox.c.topic_id,
         outbox.c.reply_to,
@@ -76,9 +80,7 @@ _PLACED = Statement(
     .where(_PART)
     .values(
         message_id=bindparam("message_id"),
-        state=case(
-            (outbox.c.state == literal("'open'"), literal("'placed'")), else_=outbox.c.state
-        ),
+        state=case((outbox.c.state == literal("'open'"), literal("'placed'")), else_=outbox.c.state),
     )
 )
 _SENT = Statement(
@@ -87,14 +89,20 @@ _SENT = Statement(
     .values(state=literal("'sent'"))
 )
 _FORGET = Statement(update(outbox).where(_PART).values(message_id=None))
-_PARK = Statement(
-    update(outbox).where(_PART).values(state=literal("'parked'"), error=bindparam("error"))
-)
+_PARK = Statement(update(outbox).where(_PART).values(state=literal("'parked'"), error=bindparam("error")))
 _EXPIRE = Statement(
     update(outbox)
     .where(_UNSENT, outbox.c.state == _READY, outbox.c.ready_at < bindparam("before"))
     .values(state=literal("'parked'"), error=literal("'too old to send'"))
 )
+
+
+class Home(NamedTuple):
+    """Whose outbox, and where in Telegram a message goes."""
+
+    bot_id: BotId
+    chat_id: ChatId
+    topic_id: int | None = None
 
 
 def open_answer(conn: Connection, bot_id: BotId, row_id: RowId, address: Address) -> None:
@@ -114,20 +122,12 @@ def answer(conn: Connection, row_id: RowId, texts: Sequence[Text], buttons: Sequ
     first, *rest = texts
     home = _FIRST(conn, row_id=row_id, now=time.time(), **_content(first, buttons)).one()
     for number, text in enumerate(rest, start=1):
-        _insert(conn, (home.bot_id, home.chat_id, home.topic_id), row_id, number, text)
+        _insert(conn, Home(*home), row_id, number, text)
 
 
-def reply(  # noqa: PLR0913 - where it goes, what it answers, what it says
-    conn: Connection,
-    bot_id: BotId,
-    row_id: RowId,
-    chat_id: ChatId,
-    topic_id: int | None,
-    text: Text,
-    buttons: Sequence[Button] = (),
-) -> None:
+def reply(conn: Connection, home: Home, row_id: RowId, text: Text, buttons: Sequence[Button] = ()) -> None:
     """(nothing) -> ready: an answer that no turn was run for."""
-    _insert(conn, (bot_id, chat_id, topic_id), row_id, 0, text, buttons)
+    _insert(conn, home, row_id, 0, text, buttons)
 
 
 def rewrite(conn: Connection, row_id: RowId, chat_id: ChatId, text: Text) -> None:
@@ -138,24 +138,15 @@ def rewrite(conn: Connection, row_id: RowId, chat_id: ChatId, text: Text) -> Non
     _REWRITE(conn, row_id=row_id, chat_id=chat_id, now=time.time(), **_content(text, ()))
 
 
-def _insert(  # noqa: PLR0913 - the columns of one row
-    conn: Connection,
-    home: tuple[BotId, ChatId, int | None],
-    row_id: RowId,
-    number: int,
-    text: Text,
-    buttons: Sequence[Button] = (),
+def _insert(  # noqa: PLR0913, PLR0917 - the columns of one row
+    conn: Connection, home: Home, row_id: RowId, number: int, text: Text, buttons: Sequence[Button] = ()
 ) -> None:
-    bot_id, chat_id, topic_id = home
     _INSERT(
         conn,
-        bot_id=bot_id,
+        **home._asdict(),
         pending_id=row_id,
         part=number,
         state="ready",
-        chat_id=chat_id,
-        topic_id=topic_id,
-        reply_to=None,
         ready_at=time.time(),
         **_content(text, buttons),
     )
@@ -178,7 +169,7 @@ def chats(conn: Connection, bot_id: BotId, most: int) -> list[ChatId]:
 def next_part(conn: Connection, bot_id: BotId, chat_id: ChatId) -> Part | None:
     """Find the oldest part of a chat that wants a request."""
     row = _NEXT(conn, bot_id=bot_id, chat_id=chat_id).first()
-    return Part(*row) if row else None
+    return Part(**row._mapping) if row else None  # noqa: SLF001 - public, by its documentation
 
 
 def placed(conn: Connection, part_id: PartId, message_id: MessageId) -> None:

@@ -117,8 +117,10 @@ def everything(conn: Connection) -> Report:
         dead=_COUNT["dead"](conn).scalar_one(),
         unsent=_COUNT_UNSENT(conn).scalar_one(),
         parked=_COUNT_PARKED(conn).scalar_one(),
-        dead_rows=[DeadRow(*row) for row in _DEAD(conn)],
-        parked_parts=[ParkedPart(*row) for row in _LIST_PARKED(conn)],
+        dead_rows=[DeadRow(row.id, row.chat_id) for row in _DEAD(conn)],
+        parked_parts=[
+            ParkedPart(row.pending_id, row.part, row.chat_id, row.error) for row in _LIST_PARKED(conn)
+        ],
     )
 
 

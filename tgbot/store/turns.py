@@ -78,8 +78,8 @@ _END = Statement(
 _REQUEUE = Statement(update(pending).where(_ROW).values(state=_QUEUED))
 _HELD = Statement(
     select(
-        guard.c.turn_id,
-        pending.c.id,
+        guard.c.turn_id.label("token"),
+        pending.c.id.label("row_id"),
         guard.c.session_key,
         turn.c.instance_id,
         pending.c.state,
@@ -133,17 +133,17 @@ def claim_waiting(conn: Connection, owner: Owner) -> list[Turn]:
 
 def finish(conn: Connection, owner: Owner, done: Hold, answer: Sequence[Text]) -> Turn | None:
     """Claimed -> done with its answer, and hand over. Returns the next turn, if one follows."""
-    return _end(conn, owner, done, "done", answer)
+    return _end(conn, owner, done, answer, state="done")
 
 
 def fail(conn: Connection, owner: Owner, failed: Hold, apology: Text, error_id: str) -> Turn | None:
     """Claimed -> failed with an apology, and hand over."""
-    return _end(conn, owner, failed, "failed", [apology], error_id)
+    return _end(conn, owner, failed, [apology], state="failed", error_id=error_id)
 
 
 def refuse(conn: Connection, owner: Owner, refused: Hold, notice: Text) -> Turn | None:
     """Claimed -> dropped: the sender may not talk to the bot any more."""
-    return _end(conn, owner, refused, "dropped", [notice])
+    return _end(conn, owner, refused, [notice], state="dropped")
 
 
 def release(conn: Connection, owner: Owner, interrupted: Hold) -> Turn | None:
@@ -154,7 +154,7 @@ def release(conn: Connection, owner: Owner, interrupted: Hold) -> Turn | None:
 
 def held(conn: Connection) -> list[Held]:
     """List every guard. One of another instance, or without a task here, is an interrupted turn."""
-    return [Held(*row) for row in _HELD(conn)]
+    return [Held(**row._mapping) for row in _HELD(conn)]  # noqa: SLF001 - public, by its documentation
 
 
 def recover(conn: Connection, interrupted: Held, attempts_max: int, notice: Text) -> str:
@@ -172,17 +172,18 @@ def recover(conn: Connection, interrupted: Held, attempts_max: int, notice: Text
     return "dead"
 
 
-def _end(
+def _end(  # noqa: PLR0913 - who ends what, with which words, in which state
     conn: Connection,
     owner: Owner,
     ended: Hold,
-    state: str,
     answer: Sequence[Text],
+    *,
+    state: str,
     error_id: str | None = None,
 ) -> Turn | None:
-    ended_now = _END(conn, row_id=ended.row_id, state=state, now=time.time(), error_id=error_id).rowcount
-    if ended_now:  # else a /stop was first: what the agent said too late goes nowhere
+    if _END(conn, row_id=ended.row_id, state=state, now=time.time(), error_id=error_id).rowcount:
         outbox.answer(conn, ended.row_id, answer)
+    # else a /stop was first: what the agent said too late goes nowhere
     return _hand_over(conn, owner, ended)
 
 

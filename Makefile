@@ -1,0 +1,30 @@
+# `make play` tries the bot with no account; `make test` runs every test. Both set up what they need.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: play test soak bench clean
+
+play: $(INSTALLED)
+	$(BIN)/tgbot play
+
+test: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+soak: $(INSTALLED)
+	$(BIN)/python -m pytest -m soak -s
+
+bench: $(INSTALLED)
+	$(BIN)/python -m bench
+
+$(INSTALLED): pyproject.toml .ci/constraints.txt
+	$(PYTHON) -m venv .venv
+	PIP_CONSTRAINT=.ci/constraints.txt $(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv
