@@ -37,7 +37,8 @@ def bot_id(token: str) -> int:
     raise ApiError(401, "Unauthorized: the playground's tokens look like 1:playground")
 
 
-Notify = Callable[[], None]
+# Called with what happened ("queued", "confirmed", "settings") and the update it happened to, if any.
+Notify = Callable[[str, dict[str, Any]], None]
 
 
 class Webhook(Protocol):
@@ -52,18 +53,18 @@ class Webhook(Protocol):
 
 
 class Bot:
-    """One bot and its queue of updates; `first_update_id` is where its numbering starts."""
+    """One bot and its queue of updates; `next_update_id` is where its numbering goes on."""
 
-    def __init__(self, token: str, first_update_id: int) -> None:
+    def __init__(self, token: str, next_update_id: int) -> None:
         self.id = bot_id(token)
         self.token = token
         self.updates: deque[dict[str, Any]] = deque()
-        self.next_update_id = first_update_id
+        self.next_update_id = next_update_id
         self.dropped = 0
         self.allowed: frozenset[str] | None = None
         self.webhook: Webhook | None = None
         self.commands: dict[str, list[dict[str, str]]] = {}
-        self.on_update: Notify = lambda: None
+        self.listeners: list[Notify] = []
         self._poll: asyncio.Future[None] | None = None
 
     @property
@@ -84,6 +85,7 @@ class Bot:
         if unknown:
             raise bad_request(f'allowed_updates: "{unknown[0]}" is not an update type')
         self.allowed = frozenset(update_types) or None
+        self.tell("settings")
 
     def wants(self, update: dict[str, Any]) -> bool:
         """Tell whether an update of this kind is queued for the bot. One of no known kind always is."""
@@ -98,21 +100,27 @@ class Bot:
         """Queue an update under the next number, and wake whoever waits for it."""
         if not self.wants(update):
             return
-        self.updates.append({"update_id": self.next_update_id, **update})
+        numbered = {"update_id": self.next_update_id, **update}
         self.next_update_id += 1
+        self.updates.append(numbered)
+        self.tell("queued", numbered)
         if len(self.updates) > UPDATES_MAX:
-            self.updates.popleft()
             self.dropped += 1
+            self._forget_first()
         self._wake()
-        self.on_update()
 
     def confirm(self, offset: int) -> None:
         """Forget the updates below `offset`; a negative one keeps only that many from the end."""
         if offset < 0:
             while len(self.updates) > -offset:
-                self.updates.popleft()
+                self._forget_first()
         while offset > 0 and self.updates and self.updates[0]["update_id"] < offset:
-            self.updates.popleft()
+            self._forget_first()
+
+    def drop_pending(self) -> None:
+        """Forget all updates, as `drop_pending_updates` asks."""
+        while self.updates:
+            self._forget_first()
 
     def forget(self, update: dict[str, Any]) -> None:
         """Drop one update that the bot's webhook has taken."""
@@ -120,6 +128,7 @@ class Bot:
             ValueError
         ):  # dropped meanwhile, by drop_pending_updates or for want of room
             self.updates.remove(update)
+            self.tell("confirmed", update)
 
     async def poll(self, offset: int, limit: int, timeout_seconds: float) -> list[dict[str, Any]]:
         """Answer a getUpdates call: what is not confirmed, or what arrives within the timeout."""
@@ -136,9 +145,17 @@ class Bot:
         limit = limit if 1 <= limit <= LIMIT_MAX else LIMIT_MAX
         return [self.updates[index] for index in range(min(limit, len(self.updates)))]
 
+    def tell(self, what: str, update: dict[str, Any] | None = None) -> None:
+        """Tell the listeners what happened."""
+        for listener in list(self.listeners):
+            listener(what, update or {})
+
     def end_poll(self) -> None:
         """Let a waiting poll return at once, as at shutdown."""
         self._wake()
+
+    def _forget_first(self) -> None:
+        self.tell("confirmed", self.updates.popleft())
 
     def _end_older_poll(self) -> None:
         # The newer request wins, as at Telegram: the older one may be the dead socket of a killed process.

@@ -7,7 +7,6 @@ from typing import Any
 
 from tgbot.playground.errors import bad_request
 
-MESSAGES_MAX = 20_000  # kept per chat; older ones are forgotten, as if they had been deleted
 SUPERGROUP_ID_MAX = -1_000_000_000_000  # ids from here down are supergroups, above it basic groups
 
 Message = dict[str, Any]
@@ -36,11 +35,9 @@ class Chat:
         return bool(self.info["type"] == "private")
 
     def add(self, message: Message) -> None:
-        """Put a message on the screen; the oldest leaves it when there are too many."""
+        """Put a message on the screen."""
         self.last_message_id = message["message_id"]
         self.messages[message["message_id"]] = message
-        if len(self.messages) > MESSAGES_MAX:
-            self.remove(next(iter(self.messages)))
 
     def remove(self, message_id: int) -> None:
         """Take a message and its reactions off the screen."""

@@ -69,7 +69,9 @@ class Files:
             self._temporary.cleanup()
 
     def restore(self, stored: Stored) -> None:
-        """Take back a file of an earlier run."""
+        """Take back a file of an earlier run, if it is still there."""
+        if not self.on_disk(stored).exists():
+            return
         self._count += 1
         self._bytes += stored.size
         self.stored[stored.file_id] = stored
@@ -97,10 +99,6 @@ class Files:
         )
         self._write(stored, upload.data)
         return stored
-
-    def media(self, kind: str, upload: Upload) -> dict[str, Any]:
-        """Keep a file and return the field of a Message that shows it."""
-        return shown(self.add(kind, upload))
 
     def get(self, file_id: str) -> Stored:
         """Return a file by its id."""

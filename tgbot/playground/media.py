@@ -153,7 +153,7 @@ def _stored(world: World, kind: str, value: object, attached: dict[str, Upload])
         if value is None:
             raise bad_request("wrong file identifier/HTTP URL specified: no such attachment")
     if isinstance(value, Upload):
-        return world.files.add(kind, value)
+        return world.keep_file(kind, value)
     if isinstance(value, str) and value.startswith(("http://", "https://")):
         raise bad_request("wrong HTTP URL specified: the playground fetches nothing from the network")
     stored = world.files.get(str(value))

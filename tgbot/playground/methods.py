@@ -177,7 +177,7 @@ def set_my_commands(world: World, bot: Bot, params: Params) -> object:
     if len(commands) > COMMANDS_MAX:
         raise bad_request("BOT_COMMANDS_TOO_MUCH")
     bot.commands[_scope(params)] = [_command(command) for command in commands]
-    world.emit("commands", 0, bot_id=bot.id)
+    _commands_changed(world, bot)
     return True
 
 
@@ -191,13 +191,18 @@ def get_my_commands(_world: World, bot: Bot, params: Params) -> object:
 def delete_my_commands(world: World, bot: Bot, params: Params) -> object:
     """Drop the commands menu of a scope."""
     bot.commands.pop(_scope(params), None)
-    world.emit("commands", 0, bot_id=bot.id)
+    _commands_changed(world, bot)
     return True
+
+
+def _commands_changed(world: World, bot: Bot) -> None:
+    bot.tell("settings")
+    world.emit("commands", 0, bot_id=bot.id)
 
 
 def _scope(params: Params) -> str:
     scope = params.get("scope") or {"type": "default"}
-    return f"{scope}/{params.get('language_code', '')}"
+    return "/".join([*(str(scope[key]) for key in sorted(scope)), params.get("language_code", "")])
 
 
 def _command(command: object) -> dict[str, str]:

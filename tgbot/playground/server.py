@@ -9,9 +9,11 @@ from typing import Self
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from tgbot.playground import botapi, people
+from tgbot.playground.origin import SameOriginOnly
 from tgbot.playground.wire import CuttableProtocol, Server
 from tgbot.playground.world import World
 
@@ -41,7 +43,8 @@ class PlaygroundServer:
         self.world = world or World()
         self._address = (host, port)
         self._app = Starlette(
-            routes=[*botapi.routes(self.world), *people.routes(self.world), *(routes or [])]
+            routes=[*botapi.routes(self.world), *people.routes(self.world), *(routes or [])],
+            middleware=[] if allow_remote else [Middleware(SameOriginOnly)],
         )
 
     @property

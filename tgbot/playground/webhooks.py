@@ -33,15 +33,18 @@ class Webhook:
         self._changed = asyncio.Event()
         self._posting: dict[int, asyncio.Task[None]] = {}  # by update_id
         self._task = asyncio.create_task(self._run())
-        bot.on_update = self._changed.set
+        bot.listeners.append(self._wake)
 
     async def stop(self) -> None:
         """Post nothing more; what was not answered stays queued."""
-        self._bot.on_update = lambda: None
+        self._bot.listeners.remove(self._wake)
         tasks = [self._task, *self._posting.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _wake(self, _what: str, _update: dict[str, Any]) -> None:
+        self._changed.set()
 
     async def _run(self) -> None:
         async with httpx.AsyncClient(headers=self._headers, timeout=ANSWER_SECONDS_MAX) as client:
@@ -127,7 +130,7 @@ async def set_webhook(world: World, bot: Bot, params: Params) -> object:
 async def delete_webhook(_world: World, bot: Bot, params: Params) -> object:
     """Go back to getUpdates."""
     if params.get("drop_pending_updates"):
-        bot.updates.clear()
+        bot.drop_pending()
     if bot.webhook is not None:
         await bot.webhook.stop()
     bot.webhook = None

@@ -13,10 +13,11 @@ from tgbot.playground.bots import UPDATES_MAX, Bot, bot_id
 from tgbot.playground.chats import Chat, Message, chat_info
 from tgbot.playground.errors import ApiError, bad_request
 from tgbot.playground.faults import Faults
-from tgbot.playground.files import ALBUM_MAX, Files, Upload, kind_of
+from tgbot.playground.files import ALBUM_MAX, Files, Stored, Upload, kind_of, shown
 from tgbot.playground.journal import Journal
 
 CHATS_MAX = 10_000
+MESSAGES_MAX = 20_000  # kept per chat; older ones are forgotten, as if they had been deleted
 BOTS_MAX = 100
 CALLBACKS_MAX = 10_000
 CALLBACK_DATA_BYTES_MAX = 64  # https://core.telegram.org/bots/api#inlinekeyboardbutton
@@ -51,11 +52,24 @@ class World:
         if token not in self.bots:
             if len(self.bots) >= BOTS_MAX:
                 raise bad_request(f"the playground takes at most {BOTS_MAX} bots")
-            self.bots[token] = bot = Bot(token, self._random.randint(10**8, 9 * 10**8))
+            bot = self.add_bot(Bot(token, self._random.randint(10**8, 9 * 10**8)))
+            bot.tell("settings")
             for update in self._early:
                 bot.push(update)
             self._early.clear()
         return self.bots[token]
+
+    def add_bot(self, bot: Bot) -> Bot:
+        """Take in a bot, new or of an earlier run."""
+        bot.listeners.append(lambda what, update: self.emit(f"bot.{what}", 0, bot=bot, update=update))
+        self.bots[bot.token] = bot
+        return bot
+
+    def add_chat(self, chat: Chat) -> Chat:
+        """Take in a chat, new or of an earlier run."""
+        self._chats[chat.id] = chat
+        self.emit("chat", chat.id, chat=self._overview(chat))
+        return chat
 
     def chat(self, chat_id: int) -> Chat:
         """Return a chat that exists, for a bot."""
@@ -83,6 +97,8 @@ class World:
         if sender["is_bot"]:
             chat.draft = None
         self.emit("message", chat.id, message=chat.shown(message))
+        if len(chat.messages) > MESSAGES_MAX:
+            self.delete_message(chat, next(iter(chat.messages)))
         return message
 
     def set_draft(self, chat: Chat, bot: Bot, draft: dict[str, Any]) -> None:
@@ -106,6 +122,12 @@ class World:
         chat.react(message_id, user_id, reaction)
         self.emit("reactions", chat.id, message_id=message_id, reactions=chat.reactions_of(message_id))
 
+    def keep_file(self, kind: str, upload: Upload) -> Stored:
+        """Keep a file that somebody sends."""
+        stored = self.files.add(kind, upload)
+        self.emit("file", 0, file=stored)
+        return stored
+
     def answer_callback(self, callback_id: str, answer: dict[str, Any]) -> None:
         """Record a bot's answer to a pressed button."""
         if callback_id not in self._callbacks:
@@ -114,7 +136,7 @@ class World:
         self.emit("callback", 0, callback_id=callback_id, answer=answer)
 
     def emit(self, kind: str, chat_id: int, **facts: object) -> None:
-        """Tell the listeners (the page) what changed."""
+        """Tell the listeners (the page, the disk) what changed."""
         for listener in self.listeners:
             listener({"kind": kind, "chat_id": chat_id, **facts})
 
@@ -159,8 +181,8 @@ class World:
         album = {"media_group_id": str(self._random.getrandbits(53))} if len(files) > 1 else {}
         sent: list[Message] = []
         for upload in files:
-            media = self.files.media(kind or kind_of(upload), upload)
-            content = {**media, **album, **(marked if not sent else {})}
+            media = self.keep_file(kind or kind_of(upload), upload)
+            content = {**shown(media), **album, **(marked if not sent else {})}
             sent.append(self._say(chat, user_id, content, reply_to_message_id, message_thread_id))
         return sent
 
@@ -199,7 +221,7 @@ class World:
             self._callbacks.popitem(last=False)
         query = {
             "id": callback_id,
-            "from": person(user_id),
+            "from": self._person(user_id),
             "message": message,
             "chat_instance": str(chat_id),
             "data": callback_data,
@@ -224,7 +246,7 @@ class World:
         old = chat.reactions.get(message_id, {}).get(user_id, [])
         new = [{"type": "emoji", "emoji": emoji}] if emoji else []
         self.react(chat, message_id, user_id, new)
-        changed = {"old_reaction": old, "new_reaction": new, "user": person(user_id)}
+        changed = {"old_reaction": old, "new_reaction": new, "user": self._person(user_id)}
         about = {"chat": chat.info, "message_id": message_id, "date": int(time.time())}
         self.inject_update({"message_reaction": about | changed})
 
@@ -257,7 +279,7 @@ class World:
             raise bad_request("the chat is not a forum")
         created = {"name": name, "icon_color": 0x6FB9F0}
         thread = {"message_thread_id": chat.last_message_id + 1, "is_topic_message": True}
-        message = self.add_message(chat, person(user_id), {**thread, "forum_topic_created": created})
+        message = self.add_message(chat, self._person(user_id), {**thread, "forum_topic_created": created})
         chat.topics[message["message_id"]] = name
         self.emit("chat", chat.id, chat=self._overview(chat))
         self.inject_update({"message": message})
@@ -277,6 +299,11 @@ class World:
         chat = self.chat(chat_id)
         ids = [message_id for message_id in chat.messages if before is None or message_id < before]
         return [chat.shown(chat.messages[one]) for one in (ids[-limit:] if limit else ids)]
+
+    def commands(self) -> list[dict[str, str]]:
+        """Return the commands menu that people see: the first one any bot has set."""
+        menus = [menu for bot in self.bots.values() for menu in bot.commands.values() if menu]
+        return menus[0] if menus else []
 
     def add_faults(self, rules: Iterable[Mapping[str, Any]]) -> None:
         """Add fault rules (see `faults.Fault`)."""
@@ -313,7 +340,7 @@ class World:
                 )
             }
         around = {**chat.thread(message_thread_id), **reply}
-        message = self.add_message(chat, person(user_id), {**content, **around})
+        message = self.add_message(chat, self._person(user_id), {**content, **around})
         self.inject_update({"message": message})
         return message
 
@@ -326,25 +353,24 @@ class World:
             raise bad_request("this person blocked the bot: unblock first")
         return chat
 
+    def _person(self, user_id: int) -> dict[str, Any]:
+        """Return a person as a User; the name is that of their private chat, if there is one."""
+        if user_id <= 0:
+            raise bad_request("a user's id is positive")
+        known = self._chats.get(user_id)
+        name = known.info["first_name"] if known else f"Person {user_id}"
+        return {"id": user_id, "is_bot": False, "first_name": name, "language_code": "en"}
+
     def _make_chat(self, chat_id: int, title: str | None = None, *, is_forum: bool = False) -> Chat:
         if len(self._chats) >= CHATS_MAX:
             raise bad_request(f"the playground takes at most {CHATS_MAX} chats")
-        chat = self._chats[chat_id] = Chat(chat_info(chat_id, title, is_forum=is_forum))
-        self.emit("chat", chat.id, chat=self._overview(chat))
-        return chat
+        return self.add_chat(Chat(chat_info(chat_id, title, is_forum=is_forum)))
 
     def _overview(self, chat: Chat) -> dict[str, Any]:
         last = {"last_message": next(reversed(chat.messages.values()))} if chat.messages else {}
         topics = [{"message_thread_id": one, "name": name} for one, name in chat.topics.items()]
         draft = {"draft": chat.shown_draft()} if chat.shown_draft() else {}
         return {"id": chat.id, "info": chat.info, "topics": topics, "blocked": chat.blocked, **last, **draft}
-
-
-def person(user_id: int) -> dict[str, Any]:
-    """Return a person as a User."""
-    if user_id <= 0:
-        raise bad_request("a user's id is positive")
-    return {"id": user_id, "is_bot": False, "first_name": f"Person {user_id}", "language_code": "en"}
 
 
 def quoted(message: Message) -> Message:
@@ -359,7 +385,7 @@ def _member_change(chat: Chat, bot: Bot, *, blocked: bool) -> dict[str, Any]:
     old, new = (member, kicked) if blocked else (kicked, member)
     return {
         "chat": chat.info,
-        "from": person(chat.id),
+        "from": {"id": chat.id, "is_bot": False, "first_name": chat.info["first_name"]},
         "date": int(time.time()),
         "old_chat_member": old,
         "new_chat_member": new,

@@ -1,0 +1,159 @@
+"""The page for people: its files, its stream of events, the bot's life and the commands menu."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from tgbot.playground.errors import ApiError
+from tgbot.playground.pending import look
+from tgbot.playground.supervisor import Supervisor
+from tgbot.playground.world import World
+
+STATIC = Path(str(files("tgbot.playground") / "static"))
+EVENTS_QUEUED_MAX = 2_000  # a page that falls further behind is told to load afresh
+PAGES_MAX = 32
+LOOK_SECONDS = 0.2
+KEEPALIVE_SECONDS = 15.0
+# What happens to a world that concerns the page.
+_SHOWN = ("message", "deleted", "reactions", "action", "draft", "callback", "commands", "chat")
+
+
+class Page:
+    """Feeds the pages that are open: every event goes to each, and the pending table when it changes."""
+
+    def __init__(self, world: World, database: Path) -> None:
+        self.world = world
+        self.opened = asyncio.Event()
+        self._supervisor: Supervisor | None = None
+        self._database = database
+        self._queues: set[asyncio.Queue[dict[str, Any]]] = set()
+        self.pending: dict[str, Any] = {"counts": {}, "rows": []}  # see `pending.look`
+        world.listeners.append(self._on_world)
+
+    def send(self, kind: str, **facts: object) -> None:
+        """Send an event to every open page."""
+        for queue in self._queues:
+            if queue.full():
+                _empty(queue)
+                queue.put_nowait({"kind": "reload"})
+            queue.put_nowait({"kind": kind, **facts})
+
+    async def watch_pending(self) -> None:
+        """Look at the bot's database while a page is open, and tell what changed. Runs until cancelled."""
+        while True:
+            if self._queues:
+                pending = await asyncio.to_thread(look, self._database)
+                if pending != self.pending:
+                    self.pending = pending
+                    self.send("pending", pending=pending)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def supervise(self, supervisor: Supervisor) -> None:
+        """Show how the bot is and what it says, with buttons to end and start it."""
+        self._supervisor = supervisor
+        supervisor.changed = lambda: self.send("bot", bot=supervisor.state())
+        supervisor.said = lambda line: self.send("line", line=line)
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the page, and what only the page uses."""
+        return [
+            Route("/", lambda _request: FileResponse(STATIC / "index.html")),
+            Mount("/static", StaticFiles(directory=STATIC)),
+            Route("/playground/events", self._events),
+            Route("/playground/state", self._state),
+            Route("/playground/bot/{act}", self._act, methods=["POST"]),
+            Route("/playground/files/{id}", self._file),
+        ]
+
+    def _on_world(self, event: dict[str, Any]) -> None:
+        if event["kind"] in _SHOWN:
+            self.send(**event)
+
+    async def _events(self, request: Request) -> Response:
+        if len(self._queues) >= PAGES_MAX:
+            raise HTTPException(503, f"more than {PAGES_MAX} pages are open: close some")
+        return StreamingResponse(self._stream(request), media_type="text/event-stream")
+
+    async def _stream(self, request: Request) -> AsyncIterator[str]:
+        queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(EVENTS_QUEUED_MAX + 1)
+        self._queues.add(queue)
+        self.opened.set()
+        closing = asyncio.create_task(self.world.closing.wait())
+        try:
+            yield _sse({"kind": "hello"})
+            while not closing.done() and not await request.is_disconnected():
+                if event := await _next(queue, closing):
+                    yield _sse(event)
+                else:
+                    yield ":\n\n"
+        finally:
+            closing.cancel()
+            self._queues.discard(queue)
+
+    async def _state(self, _request: Request) -> Response:
+        bot = self._supervisor.state() if self._supervisor else {"running": False, "pid": None, "since": 0}
+        lines = list(self._supervisor.lines) if self._supervisor else []
+        return JSONResponse(
+            {
+                "bot": bot,
+                "lines": lines,
+                "pending": self.pending,
+                "commands": self.world.commands(),
+                "faults": [{"kind": rule.kind} for rule in self.world.faults.rules],
+            }
+        )
+
+    async def _act(self, request: Request) -> Response:
+        if self._supervisor is None:
+            raise HTTPException(409, "this playground runs no bot of its own")
+        acts = {"start": self._supervisor.start, "stop": self._supervisor.stop, "kill": self._supervisor.kill}
+        act = acts.get(request.path_params["act"])
+        if act is None:
+            raise HTTPException(404, "start, stop or kill")
+        await act()
+        return JSONResponse(self._supervisor.state())
+
+    async def _file(self, request: Request) -> Response:
+        try:
+            stored = self.world.files.get(request.path_params["id"])
+        except ApiError as error:
+            return JSONResponse(error.body(), error.code)
+        # Never shown as a page of this origin: a bot may send any HTML or SVG as a document.
+        inline = (
+            "inline" if stored.kind in ("photo", "voice", "audio", "video", "animation") else "attachment"
+        )
+        return FileResponse(
+            self.world.files.on_disk(stored),
+            media_type=stored.mime_type,
+            filename=stored.file_name,
+            content_disposition_type=inline,
+            headers={"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"},
+        )
+
+
+async def _next(queue: asyncio.Queue[dict[str, Any]], closing: asyncio.Task[bool]) -> dict[str, Any] | None:
+    """Return the next event, or None after a quiet while or at the end."""
+    waiting = asyncio.create_task(queue.get())
+    await asyncio.wait({waiting, closing}, timeout=KEEPALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    if waiting.done():
+        return waiting.result()
+    waiting.cancel()
+    return None
+
+
+def _empty(queue: asyncio.Queue[dict[str, Any]]) -> None:
+    while not queue.empty():
+        queue.get_nowait()
+
+
+def _sse(event: dict[str, Any]) -> str:
+    return f"data: {json.dumps(event)}\n\n"

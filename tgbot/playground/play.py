@@ -1,0 +1,187 @@
+"""`tgbot play`: server, page and bot process in one command, with state that is kept between runs."""
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import sys
+import webbrowser
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from tgbot.playground.demo import tour
+from tgbot.playground.page import Page
+from tgbot.playground.persistence import Persistence
+from tgbot.playground.server import PlaygroundServer
+from tgbot.playground.supervisor import Supervisor
+from tgbot.playground.world import World
+
+TOKEN = "1:playground"  # noqa: S105  the playground's own, made up
+PORT = 8765
+DATABASE = Path(".playground/bot.db")
+PEOPLE = {1001: "Ada", 1002: "Ben", 1003: "Chioma"}
+GROUP, FORUM = -2001, -1_001_000_000_001
+
+
+class PlayError(Exception):
+    """The playground can't start; the text is one line for the person at the terminal."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `tgbot play`."""
+    agent = os.environ.get("TGBOT_AGENT", "echo")
+    parser.add_argument(
+        "--port", type=int, default=PORT, help=f"of page and Bot API (default {PORT}; 0: any free)"
+    )
+    parser.add_argument(
+        "--db", type=Path, default=DATABASE, help=f"the bot's database (default {DATABASE}), chats beside it"
+    )
+    parser.add_argument("--agent", default=agent, help=f"echo, or package.module:name (default {agent})")
+    parser.add_argument("--reset", action="store_true", help="forget the chats and the bot's database first")
+    parser.add_argument("--demo", action="store_true", help="watch a tour that types for you")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the playground by itself; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="tgbot play", description="The whole bot in the browser, no account."
+    )
+    add_arguments(parser)
+    return run(parser.parse_args(argv))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the playground until Ctrl-C or SIGTERM; returns the exit status: 0 fine, 1 it could not start."""
+    try:
+        with _only_one(_folder(arguments.db)):
+            if arguments.reset:
+                _forget(arguments.db)
+            asyncio.run(_play(arguments))
+    except PlayError as error:
+        _say(f"tgbot: {error}", to=sys.stderr)
+        return 1
+    return 0
+
+
+async def _play(arguments: argparse.Namespace) -> None:
+    folder = _folder(arguments.db)
+    with contextlib.closing(Persistence(folder)) as persistence:
+        page = Page(_world(persistence, folder), arguments.db)
+        server = PlaygroundServer(arguments.port, world=page.world, routes=page.routes())
+        try:
+            async with server:
+                environment = _environment(server.url, arguments.db, arguments.agent)
+                await _serve(
+                    page, Supervisor(environment, folder / "bot.log"), server.url, demo=arguments.demo
+                )
+        except OSError as error:
+            raise PlayError(_port_taken(arguments.port, error)) from error
+
+
+async def _serve(page: Page, supervisor: Supervisor, url: str, *, demo: bool) -> None:
+    """Run the bot until a signal comes, then end it; a second signal kills it."""
+    signalled = _signals()
+    page.supervise(supervisor)
+    tasks = [asyncio.create_task(page.watch_pending())]
+    await supervisor.start()
+    _greet(url, supervisor)
+    if demo:
+        tasks.append(asyncio.create_task(tour(page, supervisor)))
+    await signalled.wait()
+    for task in tasks:
+        task.cancel()
+    signalled.clear()
+    _say("Ending the bot; once more to kill it.")
+    ending, impatient = asyncio.create_task(supervisor.close()), asyncio.create_task(signalled.wait())
+    await asyncio.wait({ending, impatient}, return_when=asyncio.FIRST_COMPLETED)
+    if not ending.done():
+        await supervisor.kill()
+    await ending
+    impatient.cancel()
+
+
+def _world(persistence: Persistence, folder: Path) -> World:
+    """Return the world as the last run left it, or a new one with some people in it."""
+    world = World(folder=folder)
+    persistence.attach(world)
+    world.bot(TOKEN)  # so that what is written before its first call waits for it, on disk as well
+    if not world.chats():
+        _populate(world)
+    return world
+
+
+def _populate(world: World) -> None:
+    for user_id, name in PEOPLE.items():
+        world.make_chat(user_id, name)
+    world.make_chat(GROUP, "Weekend trip")
+    world.make_chat(FORUM, "Workshop", is_forum=True)
+    for topic in ("Releases", "Support"):
+        world.make_topic(FORUM, min(PEOPLE), topic)
+
+
+def _environment(url: str, database: Path, agent: str) -> dict[str, str]:
+    return {
+        "TGBOT_TOKEN": TOKEN,
+        "TGBOT_API_URL": url,
+        "TGBOT_DATABASE_URL": f"sqlite+aiosqlite:///{database.resolve()}",
+        "TGBOT_AGENT": agent,
+        "TGBOT_ALLOWED_USERS": "*",
+    }
+
+
+def _folder(database: Path) -> Path:
+    """Return where the chats are kept: beside the bot's database, which is the bot's alone."""
+    return database.with_suffix(".world")
+
+
+@contextlib.contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process; the kernel lets go of it at any death."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise PlayError(f"another playground uses {folder}: end it, or name another --db") from error
+        yield
+
+
+def _forget(database: Path) -> None:
+    shutil.rmtree(_folder(database))
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{database}{suffix}").unlink(missing_ok=True)
+
+
+def _port_taken(port: int, error: OSError) -> str:
+    return (
+        f"can't listen on port {port} ({error.strerror}): is a playground running already, at "
+        f"http://127.0.0.1:{port} ? Otherwise choose another with --port"
+    )
+
+
+def _signals() -> asyncio.Event:
+    """Return an event that SIGINT and SIGTERM set."""
+    event = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, event.set)
+    return event
+
+
+def _greet(url: str, supervisor: Supervisor) -> None:
+    _say(f"The playground is at {url} (the bot is process {supervisor.state()['pid']}). Ctrl-C ends both.")
+    if not _has_display():
+        _say("There is no display here: open that address in a browser on this machine.")
+    elif not webbrowser.open(url):
+        _say("No browser could be started: open that address yourself.")
+
+
+def _has_display() -> bool:
+    return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _say(text: str, to: TextIO | None = None) -> None:
+    print(text, file=to, flush=True)

@@ -1,0 +1,109 @@
+"""Owns the bot's process: starts it, ends it gently or with -9, keeps its last lines, leaves none behind."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+LINES_KEPT = 200
+LINE_BYTES_MAX = 64 * 1024
+TERM_SECONDS_MAX = 40.0  # above the bot's own grace of 25 s
+
+
+class Supervisor:
+    """One bot process at a time. `changed` is called when `state()` changes, `said` with each line."""
+
+    def __init__(self, environment: Mapping[str, str], log_file: Path) -> None:
+        self.changed: Callable[[], None] = lambda: None
+        self.said: Callable[[str], None] = lambda _line: None
+        self.lines: deque[str] = deque(maxlen=LINES_KEPT)
+        self._environment = {**os.environ, **environment}
+        self._log_file = log_file
+        self._process: asyncio.subprocess.Process | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._since = time.time()
+        self._ended_by = ""
+        # The bot watches the reading end, and dies when the last writing end closes: with this process.
+        self._pipe_read, self._pipe_write = os.pipe()
+
+    def state(self) -> dict[str, Any]:
+        """Return `{"running", "pid", "since" (Unix time), "ended_by"}`."""
+        pid = self._process.pid if self._process else None
+        return {"running": pid is not None, "pid": pid, "since": self._since, "ended_by": self._ended_by}
+
+    async def start(self) -> None:
+        """Start the bot, unless it runs."""
+        if self._process is not None:
+            return
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tgbot.playground.child",
+            str(self._pipe_read),
+            str(os.getpid()),
+            env=self._environment,
+            pass_fds=[self._pipe_read],
+            start_new_session=True,  # Ctrl-C at the terminal is for the playground, which then asks the bot
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            limit=LINE_BYTES_MAX,
+        )
+        self._since, self._ended_by = time.time(), ""
+        self._watch = asyncio.create_task(self._until_end(self._process))
+        self.changed()
+
+    async def kill(self) -> None:
+        """End the bot as `kill -9` does, and wait until it is gone."""
+        await self._end(signal.SIGKILL, "kill -9")
+
+    async def stop(self) -> None:
+        """Ask the bot to end (SIGTERM), and wait; one that doesn't is killed after 40 seconds."""
+        await self._end(signal.SIGTERM, "SIGTERM")
+
+    async def close(self) -> None:
+        """End the bot gently, and let go of the pipe."""
+        await self.stop()
+        os.close(self._pipe_read)
+        os.close(self._pipe_write)
+
+    async def _end(self, with_signal: signal.Signals, reason: str) -> None:
+        process, watch = self._process, self._watch
+        if process is None or watch is None:
+            return
+        self._ended_by = reason
+        process.send_signal(with_signal)
+        try:
+            await asyncio.wait_for(asyncio.shield(watch), TERM_SECONDS_MAX)
+        except TimeoutError:
+            process.kill()
+            await watch
+
+    async def _until_end(self, process: asyncio.subprocess.Process) -> None:
+        """Read what the bot says until it ends."""
+        assert process.stdout is not None
+        with self._log_file.open("ab") as log:
+            while line := await _line(process.stdout):
+                log.write(line)
+                log.flush()
+                text = line.decode(errors="replace").rstrip()
+                self.lines.append(text)
+                self.said(text)
+        status = await process.wait()
+        self._process, self._watch = None, None
+        self._since = time.time()
+        self._ended_by = self._ended_by or f"its own end, status {status}"
+        self.changed()
+
+
+async def _line(stream: asyncio.StreamReader) -> bytes:
+    """Return the next line, b"" at the end; of one that is too long, a piece."""
+    try:
+        return await stream.readline()
+    except ValueError:
+        return await stream.read(LINE_BYTES_MAX)
