@@ -7,6 +7,7 @@ guard, its task. If the two disagree, the store is right.
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
@@ -29,7 +30,7 @@ RunTurn = Callable[[Turn, Interrupt], Awaitable[Ending]]
 class Running(NamedTuple):
     """One live turn."""
 
-    task: asyncio.Task[None]
+    task: asyncio.Task[Turn | None]
     interrupt: Interrupt
 
     def stop(self) -> None:
@@ -104,29 +105,38 @@ class Dispatcher:
     def spawn(self, claimed: Iterable[Turn]) -> None:
         """Start a fresh task for each claimed turn, so a chain of follow-ups has constant depth."""
         for turn in claimed:
-            log.info(
-                "turn.claimed session=%s row=%s turn=%s attempt=%s",
-                *(turn.session_key, turn.row_id, turn.token, turn.attempt),
-            )
-            interrupt: Interrupt = asyncio.get_running_loop().create_future()
-            task = asyncio.create_task(self._live(turn, interrupt), name=f"turn-{turn.token}")
-            self._running[turn.token] = Running(task, interrupt)
-            self._on_outbox(turn.chat_id)
+            try:
+                self._start(turn)
+            except Exception:
+                log.exception("turn.not_started session=%s turn=%s", turn.session_key, turn.token)
+                self._abandon(turn)
 
-    async def _live(self, turn: Turn, interrupt: Interrupt) -> None:
-        following = None
-        try:
-            following = await self._write(turn, await self._run_turn(turn, interrupt))
-        except Exception:
-            log.exception("turn.crashed session=%s turn=%s", turn.session_key, turn.token)
-            self._abandon(turn)
-        except asyncio.CancelledError:
-            self._abandon(turn)
-            raise
-        finally:
-            del self._running[turn.token]
+    def _start(self, turn: Turn) -> None:
+        log.info(
+            "turn.claimed session=%s row=%s turn=%s attempt=%s",
+            *(turn.session_key, turn.row_id, turn.token, turn.attempt),
+        )
+        interrupt: Interrupt = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(self._live(turn, interrupt), name=f"turn-{turn.token}")
+        self._running[turn.token] = Running(task, interrupt)
+        task.add_done_callback(functools.partial(self._gone, turn))
         self._on_outbox(turn.chat_id)
-        if following:
+
+    async def _live(self, turn: Turn, interrupt: Interrupt) -> Turn | None:
+        return await self._write(turn, await self._run_turn(turn, interrupt))
+
+    def _gone(self, turn: Turn, task: asyncio.Task[Turn | None]) -> None:
+        """Follow up on a turn's task.
+
+        A callback, because a task that is cancelled before its first step runs no `finally`.
+        """
+        del self._running[turn.token]
+        self._on_outbox(turn.chat_id)
+        error = None if task.cancelled() else task.exception()
+        if error or task.cancelled():
+            log.error("turn.crashed session=%s turn=%s", turn.session_key, turn.token, exc_info=error)
+            self._abandon(turn)
+        elif following := task.result():
             self.spawn([following])
 
     def _abandon(self, turn: Turn) -> None:
@@ -148,7 +158,8 @@ class Dispatcher:
                 await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
                 tries += 1
             else:
-                log.info("turn.ended session=%s turn=%s how=%s", turn.session_key, turn.token, ending.func.__name__)
+                how = ending.func.__name__
+                log.info("turn.ended session=%s turn=%s how=%s", turn.session_key, turn.token, how)
                 return following
 
     async def drain(self, grace_seconds: float) -> None:

@@ -1,0 +1,50 @@
+"""A migrated SQLite file for each test, the house around it, and the wire."""
+
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.house import House
+from tests.scripted import ScriptedAgent
+from tgbot import migrate
+from tgbot.db import Database
+from tgbot.playground.server import PlaygroundServer
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "template.db"
+    migrate.upgrade(path)
+    return path
+
+
+@pytest.fixture
+def database_path(migrated_file: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "tgbot.db"
+    shutil.copy(migrated_file, path)
+    return path
+
+
+@pytest.fixture
+async def db(database_path: Path) -> AsyncIterator[Database]:
+    async with Database(database_path) as database:
+        yield database
+
+
+@pytest.fixture
+def agent() -> ScriptedAgent:
+    return ScriptedAgent()
+
+
+@pytest.fixture
+async def house(db: Database, agent: ScriptedAgent) -> AsyncIterator[House]:
+    async with House(db, agent) as built:
+        yield built
+
+
+@pytest.fixture
+async def wire() -> AsyncIterator[PlaygroundServer]:
+    async with PlaygroundServer(port=0) as server:
+        yield server

@@ -1,0 +1,106 @@
+"""The durable line without Telegram: real file, real writer, real dispatcher, scripted agent."""
+
+import asyncio
+import itertools
+import os
+from typing import Any, Self
+
+from sqlalchemy import text
+
+from tests.scripted import ScriptedAgent
+from tests.waiting import eventually, eventually_async
+from tgbot import inbound
+from tgbot.access import Access
+from tgbot.db import Connection, Database
+from tgbot.dispatcher import Dispatcher
+from tgbot.model import Arrival, BotId, ChatId, Owner, Raw
+from tgbot.reception import Received, Rules, receive
+from tgbot.store import turns
+from tgbot.turn import TurnRunner
+
+BOT = BotId(42)
+UPDATE_IDS = itertools.count(1000)
+
+
+def raw_message(update_id: int, said: str, chat: int = 7, **more: Any) -> Raw:  # noqa: ANN401 - any field
+    sender = {"id": abs(chat), "is_bot": False, "first_name": "Ann"}
+    place = {"id": chat, "type": "private" if chat > 0 else "supergroup"}
+    message = {"message_id": update_id, "date": 1, "chat": place, "from": sender, "text": said, **more}
+    return {"update_id": update_id, "message": message}
+
+
+def arrival(raw: Raw) -> Arrival:
+    parsed = inbound.parse(BOT, "the_bot", raw)
+    assert parsed
+    return parsed
+
+
+class House:
+    """One life of the process. `say` is what a person does; the rest looks."""
+
+    def __init__(self, db: Database, agent: ScriptedAgent, **limits: int) -> None:
+        self.db = db
+        self.agent = agent
+        self.rules = Rules(Access(None), limits.get("queue_max", 20_000))
+        self.outbox_hints: list[ChatId] = []
+        self._limits = limits
+
+    async def __aenter__(self) -> Self:
+        instance = await self.db.write(turns.begin_instance, os.getpid())
+        self.runner = TurnRunner(self.agent.run, Access(None), timeout_seconds=60)
+        self.dispatcher = Dispatcher(
+            self.db,
+            Owner(BOT, instance, self._limits.get("max_turns", 64)),
+            self.runner.run,
+            attempts_max=self._limits.get("attempts_max", 3),
+            on_outbox=self.outbox_hints.append,
+        )
+        self.serving = asyncio.create_task(self.dispatcher.serve())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.dispatcher.drain(0)
+        self.serving.cancel()
+        await asyncio.gather(self.serving, return_exceptions=True)
+
+    async def say(self, *texts: str, chat: int = 7) -> Received:
+        """Send messages as one batch."""
+        return await self.accept(*(raw_message(next(UPDATE_IDS), said, chat) for said in texts))
+
+    async def accept(self, *raws: Raw) -> Received:
+        received = await self.accept_without_spawning(*raws)
+        self.dispatcher.spawn(received.claimed)
+        if received.controls:
+            self.dispatcher.wake()
+        return received
+
+    async def accept_without_spawning(self, *raws: Raw) -> Received:
+        owner = self.dispatcher.owner
+        return await self.db.write(receive, owner, self.rules, [arrival(raw) for raw in raws])
+
+    async def rows(self, sql: str, **values: object) -> list[tuple[Any, ...]]:
+        def select(conn: Connection) -> list[tuple[Any, ...]]:
+            result = conn.execute(text(sql), values)
+            return [tuple(row) for row in result] if result.returns_rows else []
+
+        return await self.db.write(select)
+
+    async def states(self, chat: int = 7) -> list[str]:
+        sql = "SELECT state FROM pending WHERE chat_id = :chat AND kind = 'message' ORDER BY id"
+        return [state for (state,) in await self.rows(sql, chat=chat)]
+
+    async def answers(self, chat: int = 7) -> list[str]:
+        sql = "SELECT text FROM outbox WHERE chat_id = :chat AND state = 'ready' ORDER BY id"
+        return [said for (said,) in await self.rows(sql, chat=chat)]
+
+    async def guards(self) -> list[tuple[Any, ...]]:
+        return await self.rows("SELECT session_key, turn_id, since FROM guard")
+
+    async def idle(self) -> None:
+        """Wait until no guard is left and no task either."""
+
+        async def free() -> bool:
+            return not await self.guards()
+
+        await eventually_async(free, "every guard is released")
+        await eventually(lambda: self.dispatcher.running == 0, "every turn's task is gone")

@@ -1,0 +1,376 @@
+"""The guard and its owner, through real tasks: the promises that the project was born from."""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from tests.house import House, raw_message
+from tests.scripted import ScriptedAgent
+from tests.waiting import eventually, eventually_async
+from tgbot import dispatcher, turn
+from tgbot.db import Database, StorageError
+from tgbot.model import Turn
+from tgbot.store import turns
+
+
+async def test_a_normal_single_message_releases_guard_and_owner_at_its_end(house: House) -> None:
+    await house.say("hello")
+    await house.agent.has_begun("hello")
+    assert [key for key, *_ in await house.guards()] == ["42:7"]
+    house.agent.let("hello")
+    await house.idle()
+    assert await house.states() == ["done"]
+    assert await house.answers() == ["re: hello"]
+
+
+async def test_a_drain_turn_that_is_cancelled_mid_handler_releases_the_session(house: House) -> None:
+    await house.say("first", "second")
+    house.agent.let("first")
+    await house.agent.has_begun("second")
+    await house.say("/stop")
+    await house.idle()
+    assert house.agent.cancelled == ["second"]
+    assert await house.states() == ["done", "stopped"]
+    await house.say("third")
+    await house.agent.has_begun("third")
+
+
+async def test_a_late_arrival_still_starts_a_turn_when_no_hand_over_came_before(house: House) -> None:
+    house.agent.auto = True
+    await house.say("early")
+    await house.idle()
+    await house.say("late")
+    await house.idle()
+    assert house.agent.texts == ["early", "late"]
+
+
+async def test_a_message_that_arrives_at_any_moment_of_an_ending_runs_once(house: House) -> None:
+    """Arrivals are spread over the whole life of turns that end at once; none is stranded or doubled."""
+    house.agent.auto = True
+    for n in range(300):
+        await house.say(f"m{n}")
+        for _ in range(n % 7):
+            await asyncio.sleep(0)
+    await house.idle()
+    assert house.agent.texts == [f"m{n}" for n in range(300)]
+    assert house.agent.together == 1
+
+
+async def test_the_guard_is_the_same_across_a_chain_of_follow_ups(house: House) -> None:
+    await house.say(*(f"m{n}" for n in range(5)))
+    seen = []
+    for n in range(5):
+        await house.agent.has_begun(f"m{n}")
+        seen += await house.guards()
+        house.agent.let(f"m{n}")
+    assert len({(key, since) for key, _, since in seen}) == 1
+    tokens = [token for _, token, _ in seen]
+    assert tokens == sorted(set(tokens)), "each hand-over has a new, higher token"
+
+
+async def test_the_stack_depth_is_constant_over_10000_chained_follow_ups(db: Database) -> None:
+    depths = set()
+
+    class Deep(ScriptedAgent):
+        async def run(self, turn: Turn) -> AsyncGenerator[str, None]:
+            self.begun.append(turn)
+            depths.add(len(list(_frames())))
+            yield ""
+
+    agent = Deep()
+    async with House(db, agent) as house:
+        for start in range(0, 10_000, 100):
+            await house.say(*(f"m{n}" for n in range(start, start + 100)))
+        await house.idle()
+    assert agent.texts == [f"m{n}" for n in range(10_000)]
+    assert len(depths) == 1
+
+
+def _frames() -> AsyncGenerator[object, None]:
+    frame = sys._getframe()
+    while frame := frame.f_back:  # type: ignore[assignment]  # ends with None
+        yield frame
+
+
+async def test_two_messages_in_one_tick_start_one_turn(house: House) -> None:
+    await asyncio.gather(house.say("one"), house.say("two"))
+    await house.agent.has_begun("one")
+    assert house.agent.together == 1
+    assert await house.states() == ["claimed", "queued"]
+
+
+async def test_a_late_arrival_while_a_drain_turn_owns_the_session_starts_no_second_one(house: House) -> None:
+    await house.say("first", "second")
+    house.agent.let("first")
+    await house.agent.has_begun("second")
+    await house.say("late")
+    assert await house.states() == ["done", "claimed", "queued"]
+    house.agent.let("second")
+    house.agent.let("late")
+    await house.idle()
+    assert (house.agent.texts, house.agent.together) == (["first", "second", "late"], 1)
+
+
+async def test_a_handler_exception_frees_the_session_and_the_next_row_runs(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    await house.say("bad", "good")
+    house.agent.let("bad", RuntimeError("secret of the agent"))
+    house.agent.let("good")
+    await house.idle()
+    assert await house.states() == ["failed", "done"]
+    apology, answer = await house.answers()
+    assert answer == "re: good"
+    assert "secret" not in apology
+    error_id = apology.partition("error ")[2][:6]
+    assert error_id in caplog.text, "the log has the traceback under the id that the user sees"
+    assert "secret of the agent" in caplog.text
+
+
+async def test_an_empty_answer_still_hands_over(house: House) -> None:
+    await house.say("quiet", "next")
+    house.agent.let("quiet", "")
+    house.agent.let("next")
+    await house.idle()
+    assert await house.answers() == [turn.NO_ANSWER.text, "re: next"]
+
+
+async def test_a_turn_that_times_out_keeps_its_follow_ups(db: Database, agent: ScriptedAgent) -> None:
+    async with House(db, agent) as house:
+        house.runner._timeout_seconds = 0.05
+        await house.say("slow", "next")
+        await agent.has_begun("next")
+        house.runner._timeout_seconds = 60
+        agent.let("next")
+        await house.idle()
+        assert await house.states() == ["failed", "done"]
+        assert "too long" in (await house.answers())[0]
+
+
+async def test_stop_ends_only_the_running_turn_of_its_own_session(house: House) -> None:
+    await house.say("mine", chat=7)
+    await house.say("yours", chat=8)
+    await house.agent.has_begun("mine")
+    await house.agent.has_begun("yours")
+    await house.say("/stop", chat=7)
+    await eventually(lambda: house.agent.cancelled == ["mine"], "the stopped turn is cancelled")
+    house.agent.let("yours")
+    await house.idle()
+    assert (await house.states(7), await house.states(8)) == (["stopped"], ["done"])
+
+
+async def test_stop_before_the_agent_has_started_counts(house: House) -> None:
+    """The /stop comes in the same batch as the message: the turn's task does not exist yet."""
+    await house.say("doomed", "/stop")
+    await house.idle()
+    assert await house.states() == ["stopped"]
+    assert await house.answers() == ["⏹ Stopped.", "Stopped."]
+
+
+async def test_stop_during_a_hand_over_stops_the_new_turn_too(house: House) -> None:
+    """The /stop is committed right behind the ending that handed over, before the new task exists."""
+    await house.say("first", "second")
+    await house.agent.has_begun("first")
+    house.agent.let("first")
+    await eventually_async(lambda: _is_claimed(house, 1), "the second row is claimed")
+    await house.say("/stop")
+    await house.idle()
+    assert await house.states() == ["done", "stopped"]
+
+
+async def _is_claimed(house: House, index: int) -> bool:
+    return (await house.states())[index] == "claimed"
+
+
+async def test_a_message_right_after_stop_is_answered(house: House) -> None:
+    await house.say("long")
+    await house.agent.has_begun("long")
+    await house.say("/stop", "after")
+    await house.agent.has_begun("after")
+    house.agent.let("after")
+    await house.idle()
+    assert await house.states() == ["stopped", "done"]
+    assert house.agent.together == 1
+
+
+async def test_late_output_of_a_stopped_turn_is_suppressed(db: Database) -> None:
+    class Stubborn(ScriptedAgent):
+        async def run(self, turn: Turn) -> AsyncGenerator[str, None]:
+            self.begun.append(turn)
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                self.cancelled.append(turn.text)
+            yield "too late"
+
+    agent = Stubborn()
+    async with House(db, agent) as house:
+        await house.say("x")
+        await agent.has_begun("x")
+        await house.say("/stop")
+        await house.idle()
+        assert agent.cancelled == ["x"]
+        assert "too late" not in "".join(await house.answers())
+
+
+async def test_stop_of_a_wedged_turn_frees_the_session(
+    db: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An agent that ignores its cancellation loses its guard after CANCEL_SECONDS; the next one runs."""
+    assert turn.CANCEL_SECONDS <= 5
+    monkeypatch.setattr(turn, "CANCEL_SECONDS", 0.05)
+    wake_up = asyncio.Event()
+
+    class Wedged(ScriptedAgent):
+        async def run(self, turn: Turn) -> AsyncGenerator[str, None]:
+            self.begun.append(turn)
+            while turn.text == "wedged" and not wake_up.is_set():
+                try:
+                    await wake_up.wait()
+                except asyncio.CancelledError:
+                    self.cancelled.append(turn.text)
+            yield f"re: {turn.text}"
+
+    agent = Wedged()
+    async with House(db, agent) as house:
+        await house.say("wedged")
+        await agent.has_begun("wedged")
+        await house.say("/stop", "next")
+        await agent.has_begun("next")
+        await house.idle()
+        wake_up.set()
+        await eventually(lambda: not house.runner._wedged, "the wedged agent ends at last")
+        assert await house.states() == ["stopped", "done"]
+        assert "re: wedged" not in await house.answers()
+    assert "turn.wedged" in caplog.text
+
+
+async def test_a_turn_whose_task_is_cancelled_at_any_await_never_orphans_its_guard(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever cancels it from outside, at its n-th wait, for every n: the row runs again, once."""
+    monkeypatch.setattr(dispatcher, "POLL_SECONDS", 0.01)
+    for n in range(12):
+        agent = ScriptedAgent()
+        agent.auto = True
+        async with House(db, agent, attempts_max=99) as house:
+            received = await house.say("hit", "next", chat=100 + n)
+            task = house.dispatcher._running[received.claimed[0].token].task
+            for _ in range(n):
+                await asyncio.sleep(0)
+            task.cancel()
+            await house.idle()
+            assert await house.states(100 + n) == ["done", "done"]
+            assert await house.answers(100 + n) == ["re: hit", "re: next"]
+            assert agent.together == 1
+
+
+async def test_a_failed_task_spawn_rolls_the_claim_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "POLL_SECONDS", 0.01)
+    house.agent.auto = True
+    real = dispatcher.Dispatcher._live
+    monkeypatch.setattr(dispatcher.Dispatcher, "_live", _no_task)
+    await house.say("x")
+    monkeypatch.setattr(dispatcher.Dispatcher, "_live", real)
+    await house.idle()
+    assert [t.attempt for t in house.agent.begun] == [2]
+    assert await house.answers() == ["re: x"]
+
+
+def _no_task(*_: object) -> None:
+    raise RuntimeError("no more tasks")
+
+
+async def test_guard_and_owner_are_set_before_the_turn_task_exists(house: House) -> None:
+    owner = house.dispatcher.owner
+    rows = [raw_message(1, "x")]
+    received = await house.accept_without_spawning(*rows)
+    sql = "SELECT turn_id, instance_id FROM guard JOIN turn ON turn.id = turn_id"
+    assert await house.rows(sql) == [(received.claimed[0].token, owner.instance_id)]
+    assert house.dispatcher.running == 0
+
+
+async def test_a_stale_owner_can_write_nothing(house: House) -> None:
+    """Its guard was taken by token; what it writes afterwards raises and leaves no trace."""
+    received = await house.say("x")
+    stale = received.claimed[0]
+    await house.agent.has_begun("x")
+    await house.rows("DELETE FROM guard")
+    house.agent.let("x", "stale words")
+    await eventually(lambda: house.dispatcher.running == 0, "the stale turn's task ends")
+    assert await house.answers() == []
+    assert await house.states() == ["claimed"]
+    with pytest.raises(turns.LostGuardError):
+        await house.db.write(turns.release, house.dispatcher.owner, stale)
+
+
+async def test_an_ending_outlasts_a_database_that_refuses(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "RETRY_SECONDS", (0.01,))
+    await house.say("x", "y")
+    await house.agent.has_begun("x")
+    real, refusals = house.db.write, iter(range(3))
+
+    def refuse(operation: object, *args: object) -> object:
+        if getattr(operation, "func", None) is turns.finish and next(refusals, None) is not None:
+            failed = asyncio.get_running_loop().create_future()
+            failed.set_exception(StorageError("disk full"))
+            return failed
+        return real(operation, *args)  # type: ignore[arg-type]  # as it came
+
+    monkeypatch.setattr(house.db, "write", refuse)
+    house.agent.let("x")
+    house.agent.let("y")
+    await house.idle()
+    assert await house.answers() == ["re: x", "re: y"]
+
+
+async def test_a_drain_lets_turns_end_and_claims_nothing_more(house: House) -> None:
+    await house.say("running", "waiting")
+    await house.agent.has_begun("running")
+    draining = asyncio.create_task(house.dispatcher.drain(30))
+    await asyncio.sleep(0)
+    house.agent.let("running")
+    await draining
+    assert await house.states() == ["done", "queued"]
+    assert await house.guards() == []
+
+
+async def test_a_drain_interrupts_what_does_not_end_in_time_and_leaves_it_recoverable(house: House) -> None:
+    await house.say("long", "waiting")
+    await house.agent.has_begun("long")
+    await house.dispatcher.drain(0)
+    assert house.agent.cancelled == ["long"]
+    assert await house.states() == ["queued", "queued"]
+    assert await house.guards() == []
+
+
+async def test_a_chat_with_1000_queued_rows_delays_anothers_first_turn_by_one_turn(
+    db: Database, agent: ScriptedAgent
+) -> None:
+    agent.auto = True
+    async with House(db, agent, max_turns=1) as house:
+        await house.say(*(f"hog{n}" for n in range(1000)), chat=7)
+        await agent.has_begun("hog3")
+        before = len(agent.begun)
+        await house.say("guest", chat=8)
+        await agent.has_begun("guest")
+        turn_number = agent.texts.index("guest")
+        await house.idle()
+        assert agent.texts[turn_number - 1].startswith("hog")
+        assert turn_number - before <= 60, "one turn per slot, and those that ran while it was being stored"
+        assert agent.texts[turn_number + 1].startswith("hog")
+
+
+async def test_nothing_is_kept_in_memory_for_idle_chats(house: House) -> None:
+    house.agent.auto = True
+    for chat in range(1, 101):
+        await house.say("hello", chat=chat)
+    await house.idle()
+    assert house.dispatcher._running == {}
+    assert house.dispatcher._orphans == set()
