@@ -160,14 +160,15 @@ def held(conn: Connection) -> list[Held]:
 def recover(conn: Connection, interrupted: Held, attempts_max: int, notice: Text) -> str:
     """Claimed -> queued, or dead after `attempts_max`, and the guard goes. Returns the row's state.
 
-    A row that is stopped stays so: a /stop counts, also when the process died before it acted.
+    A row that is stopped stays so: a /stop counts, also when the process died before it acted, and
+    when it came after `interrupted` was read.
     """
-    if not _LEAVE(conn, token=interrupted.token).rowcount or interrupted.state != "claimed":
+    if not _LEAVE(conn, token=interrupted.token).rowcount:
         return interrupted.state
     if interrupted.attempt < attempts_max:
-        _REQUEUE(conn, row_id=interrupted.row_id)
-        return "queued"
-    _END(conn, row_id=interrupted.row_id, state="dead", now=time.time(), error_id=None)
+        return "queued" if _REQUEUE(conn, row_id=interrupted.row_id).rowcount else "stopped"
+    if not _END(conn, row_id=interrupted.row_id, state="dead", now=time.time(), error_id=None).rowcount:
+        return "stopped"
     outbox.answer(conn, interrupted.row_id, [notice])
     return "dead"
 
