@@ -1,0 +1,128 @@
+"""One life of the process at store level: its owner, one writing connection, no event loop."""
+
+import itertools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from sqlalchemy import text
+
+from tests.house import BOT, raw_message
+from tgbot import inbound
+from tgbot.access import Access
+from tgbot.db import Connection, writing_engine
+from tgbot.model import BotId, ChatId, Owner, Raw, SessionKey, Turn, UserId, session_key
+from tgbot.reception import Received, Rules, receive
+from tgbot.render import Text
+from tgbot.store import turns
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+GIVEN_UP = Text("given up", ())
+_update_ids = itertools.count(1000)  # over all lives, as Telegram counts them
+
+
+class Life:
+    """`do` runs one operation as one transaction; `say` is what people do; the rest looks."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        max_turns: int = 64,
+        queue_max: int = 100,
+        bot_id: BotId = BOT,
+        allowed_users: frozenset[UserId] | None = None,
+    ) -> None:
+        self.engine = writing_engine(path)
+        self.rules = Rules(Access(allowed_users), queue_max)
+        self.owner = Owner(bot_id, self.do(turns.begin_instance, os.getpid()), max_turns)
+
+    def do(self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        with self.engine.begin() as conn:
+            return operation(conn, *args, **kwargs)
+
+    def receive(self, *raws: Raw) -> Received:
+        arrivals = [inbound.parse(self.owner.bot_id, "the_bot", raw) for raw in raws]
+        return self.do(receive, self.owner, self.rules, [arrival for arrival in arrivals if arrival])
+
+    def say(self, *texts: str, chat: int = 7, **more: Any) -> Received:  # noqa: ANN401 - any field of a message
+        """Send messages as one batch."""
+        return self.receive(*(raw_message(next(_update_ids), said, chat, **more) for said in texts))
+
+    def start(self, said: str, *waiting: str, chat: int = 7) -> Turn:
+        """Send messages to an idle session; returns the turn of the first."""
+        [turn] = self.say(said, *waiting, chat=chat).claimed
+        return turn
+
+    def press(self, data: str, message_id: int = 1, chat: int = 7) -> Received:
+        return self.receive(pressed(next(_update_ids), data, message_id, chat))
+
+    def finish(self, turn: Turn, answer: str | None = None) -> Turn | None:
+        return self.do(turns.finish, self.owner, turn, [Text(answer or f"re: {turn.text}", ())])
+
+    def fail(self, turn: Turn) -> Turn | None:
+        return self.do(turns.fail, self.owner, turn, Text("sorry", ()), "e1d")
+
+    def release(self, turn: Turn) -> Turn | None:
+        return self.do(turns.release, self.owner, turn)
+
+    def recover(self, attempts_max: int = 3) -> list[str]:
+        """Take every guard of another life; returns what became of their rows."""
+        held = [hold for hold in self.do(turns.held) if hold.instance_id != self.owner.instance_id]
+        return [self.do(turns.recover, hold, attempts_max, GIVEN_UP) for hold in held]
+
+    def claim_waiting(self) -> list[Turn]:
+        return self.do(turns.claim_waiting, self.owner)
+
+    def rows(self, sql: str, **values: object) -> list[tuple[Any, ...]]:
+        def select(conn: Connection) -> list[tuple[Any, ...]]:
+            return [tuple(row) for row in conn.execute(text(sql), values)]
+
+        return self.do(select)
+
+    def states(self, chat: int = 7) -> dict[str, str]:
+        """Tell the state of each message by its text, in arrival order."""
+        sql = (
+            "SELECT json_extract(raw, '$.message.text'), state FROM pending"
+            " WHERE chat_id = :chat AND kind = 'message' ORDER BY id"
+        )
+        return dict(self.rows(sql, chat=chat))
+
+    def outbox(self, chat: int = 7) -> list[tuple[str, str | None]]:
+        """List (state, text) of every part for a chat, in the order of sending."""
+        return self.rows("SELECT state, text FROM outbox WHERE chat_id = :chat ORDER BY id", chat=chat)
+
+    def answers(self, chat: int = 7) -> list[str]:
+        return [said for _, said in self.outbox(chat) if said is not None]
+
+    def guards(self) -> dict[str, int]:
+        """Tell the token of each session that is held."""
+        return dict(self.rows("SELECT session_key, turn_id FROM guard"))
+
+
+class StartLife(Protocol):
+    """What the fixture `live` is: starts a life on the test's file, with these limits."""
+
+    def __call__(
+        self,
+        *,
+        max_turns: int = 64,
+        queue_max: int = 100,
+        bot_id: BotId = BOT,
+        allowed_users: frozenset[UserId] | None = None,
+    ) -> Life: ...
+
+
+def key(chat: int = 7) -> SessionKey:
+    return session_key(BOT, ChatId(chat))
+
+
+def pressed(update_id: int, data: str, message_id: int = 1, chat: int = 7) -> Raw:
+    """Make the update of a button that was pressed."""
+    person = {"id": abs(chat), "is_bot": False, "first_name": "Ann"}
+    bubble = {"message_id": message_id, "date": 1, "chat": {"id": chat, "type": "private"}, "text": "…"}
+    query = {"id": f"q{update_id}", "from": person, "chat_instance": "1", "message": bubble, "data": data}
+    return {"update_id": update_id, "callback_query": query}
