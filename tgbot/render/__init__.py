@@ -40,7 +40,7 @@ def preview(markdown: str) -> Text | None:
 
 
 def overflow(markdown: str, max_parts: int = 8) -> tuple[list[Text], str | None]:
-    """Format an answer as at most max_parts messages, and return the Markdown of the rest, for a file, or None."""
+    """Format an answer as at most max_parts messages, and return the Markdown of the rest, if any."""
     head, rest = cut(markdown, 2 * max_parts * MAX_UNITS)  # links and formatting take no room on the screen
     while len(parts := render(head)) > max_parts:
         head, rest = cut(markdown, len(head) * max_parts // (len(parts) + 1))

@@ -10,6 +10,9 @@ OPTIONS = (  # what telegramify-markdown parses with, so that both see the same 
 )
 
 
+Edit = tuple[int, int, str]  # replace the UTF-8 bytes of the source from start to end with the string
+
+
 class Event(NamedTuple):
     """`kind` is Start, End or a leaf's name; `name` the element of a Start or End; offsets in UTF-8 bytes."""
 

@@ -1,14 +1,16 @@
-"""Stand-ins for ASCII punctuation: characters that are no syntax in Markdown, swapped back at the end."""
+"""Stand-ins: characters that are no syntax in Markdown, for some that are, swapped back at the end."""
 
 import html
 import string
 
+LINE_BREAK = "\u205f"  # shown as a line break, read as a space of a kind that Markdown doesn't trim
 # Unicode's 32 noncharacters, which no text may interchange, are as many as ASCII has punctuation.
 _STAND_INS = [chr(0xFDD0 + i) for i in range(len(string.punctuation))]
 _HIDE = dict(zip(map(ord, string.punctuation), _STAND_INS, strict=True))
-_REVEAL = dict(zip(map(ord, _STAND_INS), string.punctuation, strict=True))
-_REVEAL_HTML = {code: html.escape(char) for code, char in _REVEAL.items()}
-_FORBIDDEN = dict.fromkeys(_REVEAL, "\ufffd")
+_PUNCTUATION = dict(zip(map(ord, _STAND_INS), string.punctuation, strict=True))
+_REVEAL = _PUNCTUATION | {ord(LINE_BREAK): "\n"}
+_REVEAL_HTML = {code: html.escape(char) for code, char in _PUNCTUATION.items()}
+_FORBIDDEN = dict.fromkeys(_PUNCTUATION, "\ufffd") | {ord(LINE_BREAK): " "}
 
 
 def hide(text: str) -> str:
@@ -17,7 +19,7 @@ def hide(text: str) -> str:
 
 
 def reveal(text: str) -> str:
-    """Undo `hide`; the length stays the same."""
+    """Undo `hide` and break the lines; the length stays the same."""
     return text.translate(_REVEAL)
 
 

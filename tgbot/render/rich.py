@@ -3,7 +3,7 @@
 from telegramify_markdown import richify, split_rich
 
 from tgbot.render.literal import reveal_html
-from tgbot.render.source import rewrite
+from tgbot.render.source import rewrite_rich
 
 
 def rich_message(markdown: str) -> dict[str, object] | None:
@@ -11,7 +11,7 @@ def rich_message(markdown: str) -> dict[str, object] | None:
 
     split_rich knows the limits: 32,768 bytes of HTML and 500 blocks.
     """
-    message = richify(rewrite(markdown, keep_tables=True))
+    message = richify(rewrite_rich(markdown))
     message.html = reveal_html(message.html or "")
     pieces = split_rich(message)
     return pieces[0].to_dict() if len(pieces) == 1 else None

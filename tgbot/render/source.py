@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from tgbot.render.clean import visible
-from tgbot.render.events import Event, parse
+from tgbot.render.events import Edit, Event, parse
+from tgbot.render.lists import line_breaks
 from tgbot.render.literal import hide, reveal, without_stand_ins
 from tgbot.render.table import tables
 
@@ -26,17 +27,26 @@ _TELEGRAM = re.compile(
     r"tg://(?!emoji)\w+(\?.*)?", re.IGNORECASE
 )  # a custom emoji needs rights most bots lack
 
-Edit = tuple[int, int, str]  # replace the UTF-8 bytes from start to end with the string
 
-
-def rewrite(markdown: str, *, keep_tables: bool = False) -> str:
-    """Rewrite cleaned Markdown; what is hidden in the result has to be revealed after rendering."""
-    markdown = _LITERAL.sub(lambda found: hide(found[0]), without_stand_ins(markdown))
-    source = "\n\n".join(map(_without_unclosed_formulas, markdown.split("\n\n"))).encode()
-    if b"|" in source and not keep_tables:
+def rewrite(markdown: str) -> str:
+    """Rewrite cleaned Markdown for entities; the rendered text has to be revealed."""
+    source = _literal(markdown)
+    if b"|" in source:
         source = _apply(source, tables(source, parse(source)))
     source = _OPERATOR.sub(hide("||").encode(), source)
+    events = parse(source)
+    return _apply(source, [*_edits(source, events), *line_breaks(events)]).decode()
+
+
+def rewrite_rich(markdown: str) -> str:
+    """Rewrite cleaned Markdown for a rich message, which has tables and lists of its own."""
+    source = _literal(markdown)
     return _apply(source, _edits(source, parse(source))).decode()
+
+
+def _literal(markdown: str) -> bytes:
+    markdown = _LITERAL.sub(lambda found: hide(found[0]), without_stand_ins(markdown))
+    return "\n\n".join(map(_without_unclosed_formulas, markdown.split("\n\n"))).encode()
 
 
 def _without_unclosed_formulas(paragraph: str) -> str:

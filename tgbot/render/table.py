@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tgbot.render.events import Event
+from tgbot.render.events import Edit, Event
 from tgbot.render.literal import hide, reveal
 
 MAX_COLUMNS = 40  # of monospace that fit a phone's screen; a wider block wraps and reads like noise
@@ -27,8 +27,8 @@ class _Table:
     last_cell_end: int = 0
 
 
-def tables(source: bytes, events: list[Event]) -> Iterator[tuple[int, int, str]]:
-    """Yield an edit (start, end, Markdown) for every table of the source."""
+def tables(source: bytes, events: list[Event]) -> Iterator[Edit]:
+    """Yield an edit for every table of the source."""
     table = _Table(0)
     for event in events:
         if event.kind == "Start" and event.name == "Table":
