@@ -112,8 +112,22 @@ def _cut(text: str, spans: list[Span], start: int, ruler: Ruler) -> int:
     for floor, kept in ((middle, whole), (start, whole), (middle, []), (start, [])):
         for separator in _SEPARATORS:
             if end := _last(separator, text, floor, limit, kept):
-                return end
+                return _before_heading(text, start, end, spans, kept)
     return _grapheme(text, start, limit)
+
+
+def _before_heading(text: str, start: int, end: int, spans: list[Span], kept: list[Span]) -> int:
+    """Move the cut before a bold line or two at the message's end: they belong to what follows."""
+    for _ in range(2):
+        line_end = start + len(text[start:end].rstrip())
+        line_start = text.rfind("\n", start, line_end) + 1
+        bold = any(
+            span.type == "bold" and span.start <= line_start and line_end <= span.end for span in spans
+        )
+        if not bold or line_start <= start or any(span.start < line_start < span.end for span in kept):
+            break
+        end = line_start
+    return end
 
 
 def _unbreakable(spans: list[Span], start: int, limit: int, ruler: Ruler) -> list[Span]:

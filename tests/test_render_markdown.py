@@ -1,0 +1,277 @@
+"""Markdown as models write it, and what a reader sees of it in Telegram."""
+
+import json
+import logging
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tgbot import render as render_module
+from tgbot.render import Text, overflow, preview, render, rich
+
+
+def shown(markdown: str) -> tuple[str, list[tuple[str, str]]]:
+    """The text of the only part, and each entity's type with the text it covers."""
+    (part,) = render(markdown)
+    return part.text, covered(part)
+
+
+def covered(part: Text) -> list[tuple[str, str]]:
+    units = part.text.encode("utf-16-le")
+    entities: Any = part.entities
+    return [
+        (
+            entity["type"],
+            units[entity["offset"] * 2 : (entity["offset"] + entity["length"]) * 2].decode("utf-16-le"),
+        )
+        for entity in entities
+    ]
+
+
+def urls(markdown: str) -> list[object]:
+    return [entity["url"] for part in render(markdown) for entity in part.entities if "url" in entity]
+
+
+def test_inline_styles_become_entities() -> None:
+    text, entities = shown("**b** *i* ~~s~~ `c` 😀 ||hidden||")
+    assert text == "b i s c 😀 hidden"
+    assert entities == [
+        ("bold", "b"), ("italic", "i"), ("strikethrough", "s"), ("code", "c"), ("spoiler", "hidden")
+    ]  # fmt: skip
+
+
+def test_code_stands_alone_inside_styles_and_crossing_styles_are_nested() -> None:
+    assert shown("**a `b` c**") == ("a b c", [("bold", "a "), ("code", "b"), ("bold", " c")])
+    assert shown("**a ||b** c||") == ("a b c", [("bold", "a b"), ("spoiler", "b"), ("spoiler", " c")])
+
+
+def test_headings_lists_and_tasks_are_text_a_reader_recognises() -> None:
+    text, entities = shown("# Head\n\n- one\n  - two\n    1. three\n- [x] done\n- [ ] open\n\n3. last")
+    assert text == "Head\n\n• one\n  • two\n    1. three\n✅ done\n⬜ open\n\n3. last"
+    assert ("bold", "Head") in entities
+
+
+def test_blocks_within_a_list_item_stay_apart() -> None:
+    text, _ = shown("1. run\n\n   ```\n   make\n   ```\n\n   then\n- a\n  > q\n- h\n  # t\n  u")
+    assert text.split() == ["1.", "run", "make", "then", "•", "a", "q", "•", "h", "t", "u"]
+
+
+def test_code_keeps_language_indentation_and_every_character() -> None:
+    code = 'if a < b:\n    print(r"\\(x-y\\) \\[0\\] <b> ||c|| $x$ &lt; **no**")'
+    (part,) = render(f"```python title\n{code}\n```")
+    assert part == Text(code, ({"type": "pre", "offset": 0, "length": len(code), "language": "python"},))
+    assert shown("`a\\(b-c\\)d <x>`") == ("a\\(b-c\\)d <x>", [("code", "a\\(b-c\\)d <x>")])
+
+
+def test_html_is_shown_as_it_was_written() -> None:
+    for html in (
+        "<div>\n  *x*\n</div>",
+        "Vec<String>",
+        "<!-- note -->",
+        "<tg-spoiler>x</tg-spoiler>",
+        "a <b>c</b>",
+    ):
+        assert "".join(shown(html)[0].split()) == "".join(html.replace("*", "").split())
+
+
+def test_a_link_telegram_accepts_is_a_link_and_any_other_is_text() -> None:
+    assert shown("[a](https://x.yz)") == ("a", [("text_link", "a")])
+    assert urls("<https://x.yz/q?a=1> [m](tg://user?id=7)") == ["https://x.yz/q?a=1", "tg://user?id=7"]
+    assert shown("[a](src/x_y_z.py)") == ("a (src/x_y_z.py)", [])
+    assert shown("[run](http://localhost:80/*a*)") == ("run (http://localhost:80/*a*)", [])
+    assert shown("[me@x.yz](mailto:me@x.yz)") == ("me@x.yz", [])
+    assert shown("[](https://x.yz)") == ("https://x.yz", [])
+    assert shown("[`code`](https://x.yz)") == ("code", [("text_link", "code")])
+
+
+def test_a_picture_is_a_link_also_without_description() -> None:
+    assert shown("![a cat](https://x.yz/c.png)") == ("🖼 a cat", [("text_link", "🖼 a cat")])
+    assert shown("![](https://x.yz/c.png)") == ("🖼 image", [("text_link", "🖼 image")])
+    assert shown("![a cat](c.png)") == ("🖼 a cat (c.png)", [])
+    assert shown("[![build](https://x.yz/b.svg)](https://x.yz)") == ("🖼 build", [("text_link", "🖼 build")])
+
+
+def test_a_source_that_nothing_refers_to_is_shown() -> None:
+    text, _ = shown("See [1].\n\n[1]: https://x.yz\n[2]: https://lost.example")
+    assert text == "See 1.\n[2]: https://lost.example"
+
+
+def test_formulas_and_prices_are_readable() -> None:
+    assert shown("$E=mc^2$ and \\(\\Omega \\leq \\pi\\)")[0] == "E=mc² and Ω ≤ π"
+    assert (
+        shown("$5 to $10, ~7, $$$ - expensive, a || b || c")[0]
+        == "$5 to $10, ~7, $$$ - expensive, a || b || c"
+    )
+
+
+def test_a_narrow_table_is_aligned_by_what_a_terminal_shows() -> None:
+    text, entities = shown("| Obst | n |\n|---|---|\n| Äpfel | 3 |\n| 漢字 | `4` |")
+    assert text == "Obst  | n\n------+--\nÄpfel | 3\n漢字  | 4"
+    assert entities == [("pre", text)]
+
+
+def test_a_wide_table_or_one_with_links_becomes_paragraphs() -> None:
+    text, entities = shown(
+        f"| Tool | Why |\n|---|---|\n| ruff | {'lint ' * 10}**x** |\n| [m](https://x.yz) | |"
+    )
+    assert text == f"Tool: ruff\nWhy: {'lint ' * 10}x\n\nTool: m\nWhy: -"
+    assert ("text_link", "m") in entities
+    assert ("bold", "Tool: ruff") in entities
+
+
+def test_a_table_keeps_its_quote_and_its_surplus_cells() -> None:
+    assert shown("> | a | b |\n> |---|---|\n> | 1 | 2 | 3 |")[0] == "a | b\n--+------\n1 | 2 | 3"
+    assert "blockquote" in dict(shown("> | a | b |\n> |---|---|\n> | 1 | 2 |")[1])
+
+
+def test_a_long_quote_is_collapsed_and_quotes_do_not_nest() -> None:
+    assert shown("> a\n> > b")[1] == [("blockquote", "a\nb")]
+    assert shown("> " + "a " * 150)[1][0][0] == "expandable_blockquote"
+
+
+def test_a_long_code_block_continues_with_its_language_at_a_line() -> None:
+    code = "\n".join(f"    line {i}" for i in range(700))
+    parts = render(f"Intro.\n\n```py\n{code}\n```\n\nEnd.")
+    assert [entity for part in parts for entity in part.entities if entity.get("language") != "py"] == []
+    assert "\n".join(part.text for part in parts).replace("\n\n", "\n") == f"Intro.\n{code}\nEnd."
+    assert parts[1].text.startswith("    line ")
+
+
+def test_bold_and_quotes_continue_in_the_next_part() -> None:
+    for markdown, style in (
+        ("**" + "word " * 1500 + "end**", "bold"),
+        ("> " + "word\n> " * 1500, "expandable_blockquote"),
+    ):
+        parts = render(markdown)
+        assert len(parts) == 2
+        assert all(covered(part) == [(style, part.text)] for part in parts)
+
+
+def test_an_entity_that_fits_is_never_broken() -> None:
+    filler = "word " * 700
+    code = "x = 1\n" * 200
+    first, second = render(f"{filler}\n\n```\n{code}```")
+    assert first.text == filler.strip()
+    assert covered(second) == [("pre", code.strip())]
+
+
+def test_a_heading_is_not_left_behind() -> None:
+    first, second = render("word " * 780 + "\n\n# Title\n\n## Sub\n\n" + "word " * 700)
+    assert first.text.endswith("word")
+    assert second.text.startswith("Title\n\nSub\n\nword")
+
+
+def test_more_than_100_entities_become_more_parts() -> None:
+    parts = render("".join(f"**b{i}** x\n" for i in range(250)))
+    assert [len(part.entities) for part in parts] == [100, 100, 50]
+    assert "\n".join(part.text for part in parts) == "\n".join(f"b{i} x" for i in range(250))
+
+
+@pytest.mark.parametrize("markdown", ["", " \n\t", "\u200b"])
+def test_nothing_to_see_is_no_part(markdown: str) -> None:
+    assert render(markdown) == []
+    assert preview(markdown) is None
+    assert rich(markdown) is None
+
+
+def test_markup_without_text_is_shown_as_it_was_written() -> None:
+    assert shown("#") == ("#", [])
+    assert shown("[a]: ")[0] == "[a]:"
+
+
+def test_what_can_not_be_rendered_is_shown_plain(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: str) -> None:
+        raise ValueError("made up")
+
+    monkeypatch.setattr("tgbot.render.convert.rewrite", fail)
+    monkeypatch.setattr("tgbot.render.rich.rewrite_rich", fail)
+    with caplog.at_level(logging.WARNING):
+        assert shown("**a**") == ("**a**", [])
+        assert rich("**a**") is None
+    assert "shown as plain text" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("stream", "expected"),
+    [
+        ("Hello **wor", ("Hello wor", [("bold", "wor")])),
+        ("call `pri", ("call pri", [("code", "pri")])),
+        ("the ||sec", ("the sec", [("spoiler", "sec")])),
+        ("see [docs](https://x.y", ("see docs", [])),
+        ("```py\nx = 1\n``", ("x = 1", [("pre", "x = 1")])),
+        ("2 ** 3 and `a ** b` too", ("2 ** 3 and a ** b too", [("code", "a ** b")])),
+        ("a title?\n-", ("a title?", [])),
+    ],
+)
+def test_half_written_markdown_looks_finished(
+    stream: str, expected: tuple[str, list[tuple[str, str]]]
+) -> None:
+    part = preview(stream)
+    assert part
+    assert (part.text, covered(part)) == expected
+
+
+def test_a_preview_of_a_long_answer_shows_the_newest_text_and_stays_put() -> None:
+    words = [f"w{i}" for i in range(20_000)]
+    stream = "\n".join(" ".join(words[i : i + 20]) for i in range(0, len(words), 20))
+    starts = []
+    for end in range(50_000, 60_000, 100):
+        part = preview(stream[:end])
+        assert part
+        assert part.text.endswith(stream[:end].rsplit(maxsplit=1)[-1])
+        starts.append(part.text[:20])
+    assert len(set(starts)) < 10
+
+
+def test_a_preview_inside_long_code_is_code() -> None:
+    part = preview("Look:\n\n```py\n" + "x = 1\n" * 5000)
+    assert part
+    assert part.entities == ({"type": "pre", "offset": 0, "length": len(part.text), "language": "py"},)
+
+
+def test_overflow_shows_whole_parts_and_returns_the_rest_as_markdown() -> None:
+    answer = "\n\n".join(f"Paragraph {i} " + "word " * 50 for i in range(300))
+    parts, rest = overflow(answer)
+    assert 7 <= len(parts) <= 8
+    assert rest
+    assert (" ".join(part.text for part in parts) + " " + rest).split() == answer.split()
+    assert overflow("short") == (render("short"), None)
+
+
+def test_the_rest_of_cut_code_is_code() -> None:
+    parts, rest = overflow("Look:\n\n```py\n" + "x = 1\n" * 9000 + "```\n\nDone.", 2)
+    assert len(parts) == 2
+    assert rest
+    assert rest.startswith("```py\nx = 1\n")
+    assert rest.endswith("```\n\nDone.")
+
+
+def test_a_rich_message_has_native_headings_and_tables_and_no_foreign_tag() -> None:
+    message: Any = rich(
+        "# T\n\n| a | b |\n|---|---|\n| 1 | <x> |\n\n`<b>` [bad](x.py) ![p](https://x.yz/p.png)"
+    )
+    html = message["html"]
+    assert html.startswith("<h1>T</h1>")
+    assert "<table" in html
+    assert "&lt;x&gt;" in html
+    assert "&lt;b&gt;" in html
+    assert "bad (x.py)" in html
+    assert "<img" not in html
+
+
+def test_a_rich_message_that_is_too_long_is_none() -> None:
+    assert rich("word " * 6000)
+    assert rich("word " * 7000) is None
+
+
+def test_an_idle_process_does_not_load_the_markdown_libraries() -> None:
+    code = "import sys, json, tgbot.render; tgbot.render.plain('x'); print(json.dumps(sorted(sys.modules)))"
+    modules = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+    assert render_module.__name__ in modules
+    assert not {"telegramify_markdown", "pyromark", "wcwidth", "asyncio", "telegram", "sqlalchemy"} & set(
+        modules
+    )
