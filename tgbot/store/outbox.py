@@ -88,7 +88,7 @@ _SENT = Statement(
     .where(_PART, outbox.c.state == _READY, outbox.c.ready_at == bindparam("ready_at"))
     .values(state=literal("'sent'"))
 )
-_FORGET = Statement(update(outbox).where(_PART).values(message_id=None))
+_FORGET = Statement(update(outbox).where(_PART).values(message_id=null()))
 _PARK = Statement(update(outbox).where(_PART).values(state=literal("'parked'"), error=bindparam("error")))
 _EXPIRE = Statement(
     update(outbox)
