@@ -123,6 +123,7 @@ def key(chat: int = 7) -> SessionKey:
 def pressed(update_id: int, data: str, message_id: int = 1, chat: int = 7) -> Raw:
     """Make the update of a button that was pressed."""
     person = {"id": abs(chat), "is_bot": False, "first_name": "Ann"}
-    bubble = {"message_id": message_id, "date": 1, "chat": {"id": chat, "type": "private"}, "text": "…"}
+    place = {"id": chat, "type": "private" if chat > 0 else "supergroup"}
+    bubble = {"message_id": message_id, "date": 1, "chat": place, "text": "…"}
     query = {"id": f"q{update_id}", "from": person, "chat_instance": "1", "message": bubble, "data": data}
     return {"update_id": update_id, "callback_query": query}

@@ -1,0 +1,139 @@
+"""What the database itself refuses: the state machine holds whatever the code above it does."""
+
+import pytest
+from sqlalchemy import CheckConstraint, Table, insert
+from sqlalchemy.exc import IntegrityError
+
+from tests.store.life import Life
+from tgbot import schema
+
+Row = dict[str, object]
+
+PENDING: Row = {
+    "bot_id": 42,
+    "update_id": 1,
+    "kind": "message",
+    "state": "queued",
+    "session_key": "42:7",
+    "received_at": 1.0,
+    "raw": "{}",
+}
+OUTBOX: Row = {
+    "bot_id": 42,
+    "pending_id": 1,
+    "part": 0,
+    "state": "ready",
+    "chat_id": 7,
+    "message_id": 5,
+    "text": "x",
+    "ready_at": 1.0,
+}
+ENDED: Row = {"ended_at": 1.0}
+CONTROL: Row = {"kind": "control"}
+WORDLESS: Row = {"text": None, "ready_at": None}
+
+REFUSED: list[tuple[str, Row]] = [
+    ("ck_pending_kind", ENDED | {"kind": "wish", "state": "done"}),
+    ("ck_pending_state", ENDED | {"state": "lost"}),
+    ("ck_pending_only_messages_wait", CONTROL),
+    ("ck_pending_only_messages_wait", CONTROL | {"state": "claimed", "attempt": 1}),
+    ("ck_pending_only_messages_wait", CONTROL | {"state": "held", "held_by": 1}),
+    ("ck_pending_only_messages_wait", CONTROL | {"state": "stopped"} | ENDED),
+    ("ck_pending_message_has_session", {"session_key": None}),
+    ("ck_pending_held_by_a_stop", {"state": "held"}),
+    ("ck_pending_held_by_a_stop", {"held_by": 1}),
+    ("ck_pending_claim_counts", {"state": "claimed"}),
+    ("ck_pending_ended", ENDED),
+    *[("ck_pending_ended", Row(state=state)) for state in ("done", "failed", "stopped", "dead", "dropped")],
+    ("ck_outbox_state", {"state": "lost"}),
+    ("ck_outbox_shown_in_a_message", {"state": "placed", "message_id": None}),
+    ("ck_outbox_shown_in_a_message", {"state": "sent", "message_id": None}),
+    ("ck_outbox_has_text", WORDLESS),
+    ("ck_outbox_has_text", {"text": ""}),
+    ("ck_outbox_has_text", {"state": "sent", "ready_at": None}),
+    ("ck_outbox_open_is_not_shown", WORDLESS | {"state": "open"}),
+    ("ck_outbox_parked_for_a_reason", {"state": "parked"}),
+    ("ck_outbox_parked_for_a_reason", {"error": "no reason"}),
+]
+ACCEPTED: list[tuple[str, Row]] = [
+    ("pending", {}),
+    ("pending", {"state": "claimed", "attempt": 1}),
+    ("pending", {"state": "held", "held_by": 1}),
+    *[("pending", ENDED | {"state": state}) for state in ("done", "failed", "stopped", "dead", "dropped")],
+    *[("pending", CONTROL | {"state": state} | ENDED) for state in ("done", "dropped")],
+    ("pending", ENDED | {"kind": "unreadable", "state": "dead", "session_key": None}),
+    ("outbox", {}),
+    ("outbox", {"message_id": None}),
+    ("outbox", WORDLESS | {"state": "open", "message_id": None}),
+    ("outbox", WORDLESS | {"state": "placed"}),
+    ("outbox", {"state": "sent"}),
+    ("outbox", {"state": "parked", "error": "blocked"}),
+    ("outbox", WORDLESS | {"state": "parked", "error": "blocked", "message_id": None}),
+]
+
+
+@pytest.fixture
+def first_row(life: Life) -> Life:
+    """Id 1 exists, so that a foreign key has something to name."""
+    add(life, schema.pending, PENDING | {"update_id": 0})
+    return life
+
+
+def add(life: Life, table: Table, values: Row) -> None:
+    life.do(lambda conn: conn.execute(insert(table).values(values)))
+
+
+def whole_row(table: str, differs: Row) -> Row:
+    return (PENDING if table == "pending" else OUTBOX) | differs
+
+
+@pytest.mark.parametrize(("constraint", "differs"), REFUSED)
+def test_the_database_refuses(first_row: Life, constraint: str, differs: Row) -> None:
+    table = constraint.split("_")[1]
+    with pytest.raises(IntegrityError, match=constraint):
+        add(first_row, schema.metadata.tables[table], whole_row(table, differs))
+
+
+@pytest.mark.parametrize(("table", "differs"), ACCEPTED)
+def test_the_database_accepts(first_row: Life, table: str, differs: Row) -> None:
+    add(first_row, schema.metadata.tables[table], whole_row(table, differs))
+
+
+def test_every_check_constraint_has_an_example_here() -> None:
+    checks = {
+        str(constraint.name)
+        for table in schema.metadata.tables.values()
+        for constraint in table.constraints
+        if isinstance(constraint, CheckConstraint)
+    }
+    assert checks == {constraint for constraint, _ in REFUSED}
+
+
+def test_one_guard_a_session_and_one_session_a_turn(life: Life) -> None:
+    turn = life.start("a", chat=7)
+    other = life.start("b", chat=8)
+    values = {"session_key": "42:7", "turn_id": other.token, "since": 1.0}
+    life.finish(other)
+    with pytest.raises(IntegrityError, match=r"guard\.session_key"):
+        add(life, schema.guard, values)
+    with pytest.raises(IntegrityError, match=r"guard\.turn_id"):
+        add(life, schema.guard, values | {"session_key": "42:9", "turn_id": turn.token})
+
+
+def test_one_row_an_update_and_one_part_a_number(first_row: Life) -> None:
+    with pytest.raises(IntegrityError, match=r"pending\.bot_id, pending\.update_id"):
+        add(first_row, schema.pending, PENDING | {"update_id": 0})
+    add(first_row, schema.outbox, OUTBOX)
+    with pytest.raises(IntegrityError, match=r"outbox\.pending_id, outbox\.part"):
+        add(first_row, schema.outbox, OUTBOX)
+
+
+def test_a_guard_names_a_turn_that_exists(life: Life) -> None:
+    with pytest.raises(IntegrityError, match="FOREIGN KEY"):
+        add(life, schema.guard, {"session_key": "42:7", "turn_id": 999, "since": 1.0})
+
+
+@pytest.mark.parametrize("table", ["instance", "pending", "turn", "outbox"])
+def test_an_id_is_never_used_twice(first_row: Life, table: str) -> None:
+    """Tokens and the arrival order hang on it, also after old rows are deleted."""
+    assert "AUTOINCREMENT" in str(first_row.rows("SELECT sql FROM sqlite_master WHERE name = :t", t=table))

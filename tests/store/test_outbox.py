@@ -1,0 +1,167 @@
+"""What goes out: each part from placeholder to sent or parked, in order, and never a text twice."""
+
+import itertools
+
+import pytest
+
+from tests.house import BOT
+from tests.store.life import Life, StartLife
+from tgbot.model import BotId, ChatId, MessageId, Part
+from tgbot.render import Text
+from tgbot.store import outbox, turns
+
+_message_ids = itertools.count(500)
+
+
+def following(life: Life, chat: int = 7) -> Part | None:
+    return life.do(outbox.next_part, BOT, ChatId(chat))
+
+
+def the_next(life: Life, chat: int = 7) -> Part:
+    part = following(life, chat)
+    assert part
+    return part
+
+
+def place(life: Life, part: Part) -> MessageId:
+    message_id = MessageId(next(_message_ids))
+    life.do(outbox.placed, part.part_id, message_id)
+    return message_id
+
+
+def states(life: Life, chat: int = 7) -> list[str]:
+    return [state for state, _ in life.outbox(chat)]
+
+
+def test_a_claim_wants_a_placeholder_where_the_message_was(life: Life) -> None:
+    turn = life.say("a", chat=-5, message_thread_id=3, is_topic_message=True).claimed[0]
+    part = the_next(life, -5)
+    assert (part.row_id, part.number, part.chat_id, part.topic_id) == (turn.row_id, 0, -5, 3)
+    assert (part.message_id, part.text, part.reply_to) == (None, None, turn.address.message_id)
+
+
+def test_open_placed_ready_sent(life: Life) -> None:
+    turn = life.start("a")
+    message_id = place(life, the_next(life))
+    assert (states(life), following(life)) == (["placed"], None)
+    life.finish(turn)
+    part = the_next(life)
+    assert (part.message_id, part.text) == (message_id, "re: a")
+    life.do(outbox.sent, part)
+    assert (states(life), following(life)) == (["sent"], None)
+
+
+def test_an_answer_that_is_faster_than_its_placeholder_still_needs_a_message_first(life: Life) -> None:
+    life.finish(life.start("a"))
+    part = the_next(life)
+    assert (part.message_id, part.text) == (None, "re: a")
+    place(life, part)
+    assert states(life) == ["ready"]
+    assert the_next(life).message_id
+
+
+def test_a_placeholder_that_was_asked_for_as_the_answer_came_takes_the_answer(life: Life) -> None:
+    """The request for it was under way while the turn ended."""
+    turn = life.start("a")
+    asked_for = the_next(life)
+    life.finish(turn)
+    message_id = place(life, asked_for)
+    assert the_next(life).message_id == message_id
+    assert the_next(life).text == "re: a"
+
+
+def test_a_long_answer_goes_out_part_by_part_before_what_follows(life: Life) -> None:
+    turn = life.start("a", "b")
+    life.do(turns.finish, life.owner, turn, [Text(said, ()) for said in ("one", "two", "three")])
+    shown = []
+    for _ in range(3):
+        place(life, the_next(life))
+        part = the_next(life)
+        shown.append((part.number, part.text))
+        life.do(outbox.sent, part)
+    assert shown == [(0, "one"), (1, "two"), (2, "three")]
+    assert the_next(life).text is None, "the placeholder of b"
+
+
+def test_a_rewrite_while_the_old_text_is_on_its_way_is_not_lost(life: Life) -> None:
+    """The edit with the old text succeeds after the button's was committed."""
+    turn = life.start("a", "b")
+    life.say("/stop")
+    life.release(turn)
+    _send(life, the_next(life))
+    place(life, the_next(life))
+    on_its_way = the_next(life)
+    assert on_its_way.buttons
+    life.press(f"drop:{on_its_way.row_id}")
+    life.do(outbox.sent, on_its_way)
+    assert (the_next(life).text, the_next(life).buttons) == ("Dropped 1 message.", None)
+
+
+def _send(life: Life, part: Part) -> None:
+    place(life, part)
+    life.do(outbox.sent, the_next(life))
+
+
+@pytest.mark.parametrize("chat", [7, 8])
+def test_a_rewrite_needs_buttons_and_its_own_chat(life: Life, chat: int) -> None:
+    turn = life.start("a")
+    life.finish(turn)
+    life.do(outbox.rewrite, turn.row_id, ChatId(chat), Text("forged", ()))
+    assert life.answers() == ["re: a"]
+
+
+def test_a_message_the_user_deleted_is_placed_anew(life: Life) -> None:
+    life.finish(life.start("a"))
+    old = place(life, the_next(life))
+    life.do(outbox.forget_message, the_next(life).part_id)
+    assert the_next(life).message_id is None
+    new = place(life, the_next(life))
+    assert (the_next(life).message_id, the_next(life).text) == (new, "re: a")
+    assert new != old
+
+
+def test_a_parked_part_says_why_and_stands_in_nobodys_way(life: Life) -> None:
+    life.finish(life.start("a"))
+    life.start("b")
+    life.do(outbox.park, the_next(life).part_id, "blocked by the user")
+    assert life.rows("SELECT state, error FROM outbox ORDER BY id") == [
+        ("parked", "blocked by the user"),
+        ("open", None),
+    ]
+    assert the_next(life).text is None
+
+
+def test_the_answer_is_tried_although_its_placeholder_was_refused(life: Life) -> None:
+    turn = life.start("a")
+    life.do(outbox.park, the_next(life).part_id, "blocked by the user")
+    life.finish(turn)
+    assert the_next(life).text == "re: a"
+
+
+def test_old_answers_are_not_resent_after_a_long_outage_without_a_word(life: Life) -> None:
+    """Parked and listed; what is young, what is on screen and what still runs stay as they are."""
+    life.finish(life.start("shown"))
+    _send(life, the_next(life))
+    for said in ("old", "young"):
+        life.finish(life.start(said))
+    life.start("running")
+    life.rows("UPDATE outbox SET ready_at = ready_at - 100 WHERE text != 're: young' RETURNING id")
+    assert life.do(outbox.expire, 99) == 1
+    assert states(life) == ["sent", "parked", "ready", "open"]
+    assert life.rows("SELECT error FROM outbox WHERE state = 'parked'") == [("too old to send",)]
+    assert life.do(outbox.expire, 99) == 0
+
+
+def test_only_chats_with_something_unsent_are_named_and_no_more_than_asked_for(life: Life) -> None:
+    for chat in (1, 2, 3):
+        life.start("a", "b", chat=chat)
+    place(life, the_next(life, 2))
+    assert life.do(outbox.chats, BOT, 10) == [1, 3]
+    assert life.do(outbox.chats, BOT, 1) == [1]
+
+
+def test_another_token_on_the_same_database_does_not_send_the_first_ones_answers(live: StartLife) -> None:
+    mine, theirs = live(), BotId(5)
+    mine.finish(mine.start("a"))
+    assert mine.do(outbox.chats, theirs, 10) == []
+    assert mine.do(outbox.next_part, theirs, ChatId(7)) is None
