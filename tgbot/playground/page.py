@@ -21,6 +21,8 @@ from tgbot.playground.world import World
 STATIC = Path(str(files("tgbot.playground") / "static"))
 EVENTS_QUEUED_MAX = 2_000  # a page that falls further behind is told to load afresh
 PAGES_MAX = 32
+# Nothing is loaded from anywhere but this server, and nothing a bot sends can run.
+POLICY = {"Content-Security-Policy": "default-src 'self'; base-uri 'none'; frame-ancestors 'none'"}
 LOOK_SECONDS = 0.2
 KEEPALIVE_SECONDS = 15.0
 # What happens to a world that concerns the page.
@@ -66,7 +68,7 @@ class Page:
     def routes(self) -> list[BaseRoute]:
         """Return the page, and what only the page uses."""
         return [
-            Route("/", lambda _request: FileResponse(STATIC / "index.html")),
+            Route("/", lambda _request: FileResponse(STATIC / "index.html", headers=POLICY)),
             Mount("/static", StaticFiles(directory=STATIC)),
             Route("/playground/events", self._events),
             Route("/playground/state", self._state),

@@ -89,7 +89,8 @@ async def _json(request: Request) -> Any:  # noqa: ANN401  it is whatever the bo
 
 def _messages(world: World, request: Request) -> object:
     before, limit = _number(request, "before"), _number(request, "limit")
-    return world.messages(_to_int(request.path_params["id"]), before or None, limit or None)
+    thread = _number(request, "message_thread_id") if "message_thread_id" in request.query_params else None
+    return world.messages(_to_int(request.path_params["id"]), before or None, limit or None, thread)
 
 
 def _journal(world: World, request: Request) -> object:

@@ -1,6 +1,7 @@
 """All state of the playground, and what people do in it; the bots' side is in `methods.py`."""
 
 import asyncio
+import itertools
 import random
 import time
 from collections import OrderedDict
@@ -290,15 +291,25 @@ class World:
         return [self._overview(chat) for chat in list(self._chats.values())[-CHATS_SHOWN_MAX:]]
 
     def messages(
-        self, chat_id: int, before: int | None = None, limit: int | None = None
+        self,
+        chat_id: int,
+        before: int | None = None,
+        limit: int | None = None,
+        message_thread_id: int | None = None,
     ) -> list[dict[str, Any]]:
         """Return a chat's messages as they stand on screen, oldest first, each with its `reactions`.
 
-        `before` (a message id) and `limit` page backwards from the end.
+        `before` (a message id) and `limit` page backwards from the end. `message_thread_id` asks for one topic
+        of a forum; 0 is the General one.
         """
         chat = self.chat(chat_id)
-        ids = [message_id for message_id in chat.messages if before is None or message_id < before]
-        return [chat.shown(chat.messages[one]) for one in (ids[-limit:] if limit else ids)]
+        wanted = (
+            message
+            for message in reversed(chat.messages.values())
+            if (before is None or message["message_id"] < before)
+            and (message_thread_id is None or message.get("message_thread_id", 0) == message_thread_id)
+        )
+        return [chat.shown(message) for message in itertools.islice(wanted, limit)][::-1]
 
     def commands(self) -> list[dict[str, str]]:
         """Return the commands menu that people see: the first one any bot has set."""

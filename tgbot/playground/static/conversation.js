@@ -1,0 +1,225 @@
+// The messages of the chat on screen: a page of them at a time, the newest kept in view while they stream.
+
+import { el } from "./dom.js";
+import { formatted } from "./format.js";
+import { MessageView, previewOf } from "./message.js";
+
+const PAGE = 60; // messages fetched at once
+const KEPT_MAX = 240; // elements kept while the newest is in view; more are fetched again when scrolled to
+const NEAR_PX = 60;
+const TYPING_MS = 5000; // https://core.telegram.org/bots/api#sendchataction
+
+export class Conversation {
+  // `fetchPage(before, limit)` returns messages, oldest first. `acts` are those of MessageView.
+  constructor({ scroller, list, live, toBottom, announcer, fetchPage, acts }) {
+    Object.assign(this, { scroller, list, live, toBottom, announcer, fetchPage });
+    this.acts = { ...acts, jump: (id) => this.jump(id) };
+    this.views = new Map();
+    this.more = false;
+    this.loading = null;
+    this.pinned = true;
+    this.opening = 0;
+    scroller.addEventListener("scroll", () => this.onScroll(), { passive: true });
+    new ResizeObserver(() => this.stick()).observe(scroller);
+    list.addEventListener("load", () => this.stick(), true); // pictures
+    list.addEventListener("focusin", (event) => this.activate(event.target.closest("li.message")));
+    list.addEventListener("keydown", (event) => this.onKey(event));
+    toBottom.addEventListener("click", () => this.goToBottom());
+  }
+
+  // Shows another chat. `place(message)` tells {mine, group}, `stateOf(message)` the pending row or undefined.
+  async open({ place, stateOf, draft }) {
+    const opening = ++this.opening;
+    Object.assign(this, { place, stateOf });
+    this.clear();
+    const messages = await this.fetchPage(undefined, PAGE);
+    if (opening !== this.opening) return; // another chat was chosen meanwhile
+    this.more = messages.length === PAGE;
+    for (const message of messages) this.upsert(message, { quiet: true });
+    this.arrange();
+    this.showDraft(draft);
+    this.goToBottom();
+  }
+
+  clear() {
+    this.views.clear();
+    this.list.replaceChildren();
+    this.showDraft(null);
+    this.stopTyping();
+    this.pinned = true;
+  }
+
+  upsert(message, { quiet = false } = {}) {
+    const view = this.views.get(message.message_id);
+    if (view) {
+      view.update(message);
+      view.place(this.placeOf(view));
+    } else if (this.isOlderThanShown(message)) return;
+    else this.append(message, quiet);
+    if (!quiet) this.stick();
+  }
+
+  isOlderThanShown(message) {
+    const first = this.views.keys().next().value;
+    return this.more && first !== undefined && message.message_id < first;
+  }
+
+  append(message, quiet) {
+    const view = new MessageView(message, this.acts);
+    this.views.set(message.message_id, view);
+    this.list.append(view.element);
+    if (quiet) return;
+    if (message.from.is_bot) { this.stopTyping(); this.showDraft(null); }
+    this.announcer.textContent = `${message.from.first_name}: ${previewOf(message).slice(0, 200)}`;
+    this.trim();
+    this.arrange();
+  }
+
+  // The oldest elements go while nobody looks at them; scrolling up fetches them again.
+  trim() {
+    if (!this.pinned || this.views.size <= KEPT_MAX) return;
+    for (const [id, view] of [...this.views].slice(0, this.views.size - KEPT_MAX / 2)) {
+      view.element.remove();
+      this.views.delete(id);
+    }
+    this.more = true;
+  }
+
+  remove(id) {
+    this.views.get(id)?.element.remove();
+    this.views.delete(id);
+    this.arrange();
+  }
+
+  setReactions(id, reactions) {
+    const view = this.views.get(id);
+    if (view) view.update({ ...view.message, reactions });
+    this.stick();
+  }
+
+  // Places every message: whose side, joined with the next, its state. Cheap: elements change only if that does.
+  arrange() {
+    for (const view of this.views.values()) {
+      view.place(this.placeOf(view));
+      const row = this.stateOf(view.message);
+      view.setState(row?.state ?? null, row?.attempt ?? 0);
+    }
+    this.keepOneActive();
+  }
+
+  placeOf(view) {
+    const next = view.element.nextElementSibling;
+    const after = next && this.views.get(Number(next.dataset.id))?.message;
+    const joined = Boolean(after) && after.from.id === view.message.from.id && after.date - view.message.date < 300;
+    return { ...this.place(view.message), joined };
+  }
+
+  // -- scrolling --
+
+  onScroll() {
+    const { scrollTop, scrollHeight, clientHeight } = this.scroller;
+    this.pinned = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    this.toBottom.hidden = this.pinned;
+    if (scrollTop < 400) this.loadOlder();
+  }
+
+  stick() {
+    if (this.pinned) this.scroller.scrollTop = this.scroller.scrollHeight;
+  }
+
+  goToBottom() {
+    this.pinned = true;
+    this.toBottom.hidden = true;
+    this.stick();
+  }
+
+  async loadOlder() {
+    if (!this.more || this.loading) return this.loading;
+    this.loading = this.prependPage(this.opening).finally(() => { this.loading = null; });
+    return this.loading;
+  }
+
+  async prependPage(opening) {
+    const first = this.views.keys().next().value;
+    const messages = await this.fetchPage(first, PAGE);
+    if (opening !== this.opening || first !== this.views.keys().next().value) return;
+    this.more = messages.length === PAGE;
+    const older = messages.map((message) => [message.message_id, new MessageView(message, this.acts)]);
+    this.views = new Map([...older, ...this.views]);
+    const { scrollHeight, scrollTop } = this.scroller;
+    this.list.prepend(...older.map(([, view]) => view.element));
+    this.arrange();
+    this.scroller.scrollTop = scrollTop + this.scroller.scrollHeight - scrollHeight;
+  }
+
+  async jump(id) {
+    for (let pages = 0; !this.views.has(id) && this.more && pages < 20; pages += 1) {
+      this.pinned = false;
+      await this.loadOlder();
+    }
+    const element = this.views.get(id)?.element;
+    if (!element) return;
+    element.scrollIntoView({ block: "center" });
+    element.classList.remove("flash");
+    requestAnimationFrame(() => element.classList.add("flash"));
+  }
+
+  // -- the keyboard: one message is in the tab order, the arrows move it --
+
+  activate(element) {
+    for (const view of this.views.values()) view.activate(view.element === element);
+  }
+
+  keepOneActive() {
+    const last = [...this.views.values()].at(-1);
+    if (last && !this.list.querySelector('li.message[tabindex="0"]')) this.activate(last.element);
+  }
+
+  onKey(event) {
+    const item = event.target.closest("li.message");
+    if (event.target !== item) return;
+    const to = { ArrowUp: item.previousElementSibling, ArrowDown: item.nextElementSibling }[event.key];
+    if (!to) return;
+    event.preventDefault();
+    this.activate(to);
+    to.focus();
+  }
+
+  lastOwnText(userId) {
+    return [...this.views.values()].map((view) => view.message).reverse()
+      .find((message) => message.from.id === userId && message.text);
+  }
+
+  // -- what is not a message yet --
+
+  showTyping() {
+    clearTimeout(this.typingEnds);
+    if (!this.typing) {
+      this.typing = el("div", { class: "message typing", "aria-hidden": "true" }, el("div", { class: "bubble" }, el("i"), el("i"), el("i")));
+      this.live.append(this.typing);
+    }
+    this.typingEnds = setTimeout(() => this.stopTyping(), TYPING_MS);
+    this.stick();
+  }
+
+  stopTyping() {
+    clearTimeout(this.typingEnds);
+    this.typing?.remove();
+    this.typing = null;
+  }
+
+  showDraft(draft) {
+    this.draft?.remove();
+    this.draft = null;
+    clearTimeout(this.draftEnds);
+    if (!draft) return;
+    const body = el("div", { class: "body" }, draft.text ? formatted(draft.text, draft.entities) : "Thinking …");
+    this.draft = el("div", { class: "message draft" }, el("div", { class: "bubble" }, body));
+    if (draft.can_stop) this.draft.append(el("div", { class: "keyboard" },
+      el("button", { type: "button", class: "key", onclick: () => this.acts.stopDraft() }, "Stop")));
+    this.stopTyping();
+    this.live.append(this.draft);
+    this.draftEnds = setTimeout(() => this.showDraft(null), draft.expires * 1000 - Date.now());
+    this.stick();
+  }
+}
