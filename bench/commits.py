@@ -1,0 +1,19 @@
+"""`python -m bench.commits FILE NUMBER`: writes to a migrated file, each write a commit of its own."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from tgbot.db import Database
+from tgbot.store import turns
+
+
+async def main(path: Path, number: int) -> None:
+    async with Database(path) as db:
+        for _ in range(number):
+            await db.write(turns.begin_instance, os.getpid())
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))

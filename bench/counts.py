@@ -1,0 +1,133 @@
+"""Exact counts, the same on any machine: what one message costs in commits, statements and thread hops."""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextvars import Context
+from typing import TypeVarTuple
+
+from sqlalchemy import Pool, event
+
+from bench import scene
+from bench.figures import Figure, at_most
+from tgbot.botapi import BotApi
+from tgbot.db import Database
+from tgbot.delivery import Delivery
+from tgbot.model import ChatId
+from tgbot.playground.server import PlaygroundServer
+
+MESSAGES = 50
+Ts = TypeVarTuple("Ts")
+TOKEN = f"{scene.BOT_ID}:playground"
+CHAT_ID = 5
+FLUSH_SECONDS = 10
+
+# What it takes today; more of anything is a regression to look at, not a matter of taste.
+ANSWERING = {"commits": 2, "SQL statements": 25, "thread hops": 2}
+SHOWING = {"commits": 2, "SQL statements": 10, "thread hops": 17}
+
+
+class CountingLoop(asyncio.SelectorEventLoop):
+    """Counts how often another thread hands something back to the loop: one hop there and back."""
+
+    hops = 0
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Count, and do it."""
+        self.hops += 1
+        return super().call_soon_threadsafe(callback, *args, context=context)
+
+
+class Tally:
+    """Counts what a block costs; `statements` are those of the writer."""
+
+    def __init__(self, loop: CountingLoop, statements: list[str]) -> None:
+        self._loop = loop
+        self._statements = statements
+        self.total: Counter[str] = Counter()
+
+    @contextlib.contextmanager
+    def counting(self) -> Iterator[None]:
+        """Add what the block costs to the total."""
+        statements, hops = len(self._statements), self._loop.hops
+        yield
+        new = self._statements[statements:]
+        self.total += Counter(
+            {
+                "commits": new.count("COMMIT"),
+                "SQL statements": len(new),
+                "thread hops": self._loop.hops - hops,
+            }
+        )
+
+
+def figures() -> Iterator[Figure]:
+    with asyncio.Runner(loop_factory=CountingLoop) as runner:
+        answering, showing, left = runner.run(_converse())
+    for phase, tally, most in (("store its answer", answering, ANSWERING), ("show it", showing, SHOWING)):
+        for what in most:
+            yield at_most(f"{what} to {phase}, per message", tally.total[what] / MESSAGES, most[what])
+    for what, number in left.items():
+        yield at_most(f"{what} left when idle", number, 0)
+
+
+async def _converse() -> tuple[Tally, Tally, dict[str, int]]:
+    """Send messages one at a time, each answered and shown before the next."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, CountingLoop)
+    with _traced() as statements:
+        answering, showing = Tally(loop, statements), Tally(loop, statements)
+        async with _bot() as (line, delivery):
+            await _answer_and_show(line, delivery, Tally(loop, statements), Tally(loop, statements))
+            tasks = len(asyncio.all_tasks())
+            for _ in range(MESSAGES):
+                await _answer_and_show(line, delivery, answering, showing)
+            services = (line.intake, line.dispatcher, line.runner, delivery)
+            left = {
+                "tasks": len(asyncio.all_tasks()) - tasks,
+                "dict, set and list entries": sum(_entries(service) for service in services),
+            }
+    return answering, showing, left
+
+
+async def _answer_and_show(line: scene.Line, delivery: Delivery, answering: Tally, showing: Tally) -> None:
+    with answering.counting():
+        await line.run([scene.update(CHAT_ID)])
+    with showing.counting():
+        delivery.wake(ChatId(CHAT_ID))
+        await delivery.flush(FLUSH_SECONDS)
+
+
+@contextlib.asynccontextmanager
+async def _bot() -> AsyncIterator[tuple[scene.Line, Delivery]]:
+    async with PlaygroundServer() as server, BotApi(TOKEN, server.url) as api:
+        server.world.make_chat(CHAT_ID, "Ada")
+        with scene.folder() as folder:
+            async with Database(scene.migrated(folder / "counts.db")) as db:
+                line = scene.Line(db, api, await scene.begin_life(db))
+                yield line, Delivery(db, api, scene.BOT_ID, send_within_seconds=86400)
+
+
+@contextlib.contextmanager
+def _traced() -> Iterator[list[str]]:
+    """List every statement that SQLite runs on a writing connection opened meanwhile."""
+    statements: list[str] = []
+
+    def connected(connection: object, _: object) -> None:
+        if isinstance(connection, sqlite3.Connection):  # readers are aiosqlite's, in an adapter
+            connection.set_trace_callback(statements.append)
+
+    event.listen(Pool, "connect", connected)
+    try:
+        yield statements
+    finally:
+        event.remove(Pool, "connect", connected)
+
+
+def _entries(service: object) -> int:
+    containers = [value for value in vars(service).values() if isinstance(value, (dict, set, list))]
+    return sum(len(container) for container in containers)

@@ -1,0 +1,109 @@
+"""What Python holds for a chat that is silent, and for a turn that runs, by tracemalloc.
+
+SQLite's page cache is not in it: it is bounded by a constant, whatever the number of chats.
+"""
+
+import asyncio
+import gc
+import tracemalloc
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+
+from bench import scene
+from bench.figures import Figure, at_most
+from tgbot.agent import Agent
+from tgbot.model import Address, ChatId, MessageId, RowId, SessionKey, Token, Turn, UserId
+
+WARM_UP_CHATS, IDLE_CHATS = 500, 5_000
+WARM_UP_TURNS, ACTIVE_TURNS = 100, 1_000
+FIRST_CHAT = 10_000  # so that every id is an object of its own
+
+
+def figures() -> Iterator[Figure]:
+    yield at_most("memory per idle chat", asyncio.run(_idle_bytes()), 8, "bytes")
+    over_bare = asyncio.run(_turn_bytes()) - asyncio.run(_bare_bytes())
+    yield at_most("memory per active turn, over its agent alone in a task", over_bare, 4000, "bytes")
+
+
+async def _idle_bytes() -> float:
+    """Let each chat say one thing, and see what stays."""
+    with scene.folder() as folder:
+        async with scene.line(folder / "idle.db") as line:
+            return await _growth(
+                lambda chat_id, number: line.run([scene.update(chat_id + n) for n in range(number)]),
+                WARM_UP_CHATS,
+                IDLE_CHATS,
+            )
+
+
+async def _turn_bytes() -> float:
+    """Start turns in as many chats, and look while their agents wait."""
+    end = asyncio.Event()
+    with scene.folder() as folder:
+        async with scene.line(folder / "active.db", _waits_for(end), WARM_UP_TURNS + ACTIVE_TURNS) as line:
+
+            async def start(chat_id: int, number: int) -> None:
+                await line.begin([scene.update(chat_id + n) for n in range(number)])
+                await _run_into_their_waits()
+
+            growth = await _growth(start, WARM_UP_TURNS, ACTIVE_TURNS)
+            end.set()
+            await line.dispatcher.drain(scene.DEADLINE_SECONDS)
+            return growth
+
+
+async def _bare_bytes() -> float:
+    """Run the same agent without a bot: a task that takes what it yields."""
+    end = asyncio.Event()
+    agent = _waits_for(end)
+    tasks = []
+    turn = Turn(
+        Token(1),
+        RowId(1),
+        SessionKey("1:1"),
+        Address(SessionKey("1:1"), ChatId(1), UserId(1), MessageId(1)),
+        1,
+        "",
+    )
+
+    async def start(_: int, number: int) -> None:
+        tasks.extend([asyncio.create_task(_consume(agent(turn))) for _ in range(number)])
+        await _run_into_their_waits()
+
+    growth = await _growth(start, WARM_UP_TURNS, ACTIVE_TURNS)
+    end.set()
+    await asyncio.gather(*tasks)
+    return growth
+
+
+def _waits_for(end: asyncio.Event) -> Agent:
+    async def agent(_: Turn) -> AsyncGenerator[str, None]:
+        await end.wait()
+        yield "ok"
+
+    return agent
+
+
+async def _consume(pieces: AsyncIterator[str]) -> None:
+    async for _ in pieces:
+        pass
+
+
+async def _run_into_their_waits() -> None:
+    for _ in range(5):  # a task starts a task, which starts its agent
+        await asyncio.sleep(0)
+
+
+async def _growth(start: Callable[[int, int], Awaitable[None]], warm_up: int, number: int) -> float:
+    """Give the bytes that each of `number` more adds to what `warm_up` took; `start(first, how many)`."""
+    tracemalloc.start()
+    await start(FIRST_CHAT, warm_up)
+    before = _traced_bytes()
+    await start(FIRST_CHAT + warm_up, number)
+    growth = _traced_bytes() - before
+    tracemalloc.stop()
+    return growth / number
+
+
+def _traced_bytes() -> int:
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]

@@ -1,0 +1,109 @@
+"""The query plan of every hot statement: it names its partial index, and nothing walks through a table."""
+
+import contextlib
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping
+
+from sqlalchemy import Engine, event
+
+from bench import history, scene
+from bench.figures import Figure
+from tgbot.db import Connection, writing_engine
+from tgbot.model import ChatId, MessageId, Owner, PartId, RowId, session_key
+from tgbot.reception import receive
+from tgbot.render import Text
+from tgbot.store import inbox, outbox, report, turns
+
+OLD_ROWS = 1_000
+CHAT_ID = ChatId(1)
+SESSION = session_key(scene.BOT_ID, CHAT_ID)
+
+# What a condition says, and the index that was made for it.
+INDEXES = {
+    "pending.state = 'queued'": "ix_pending_queued",
+    "pending.state = 'held'": "ix_pending_held",
+    "pending.state = 'dead'": "ix_pending_dead",
+    "outbox.state IN ('open', 'ready')": "ix_outbox_unsent",
+    "outbox.state = 'parked'": "ix_outbox_parked",
+}
+Parameters = Mapping[str, object] | list[Mapping[str, object]]
+
+# Guards are as few as there are slots, so that walking through all of them is no harm.
+_WALK = re.compile(r"SCAN (?!guard\b|CONSTANT)(?!.*\bix_)")
+
+
+def figures() -> Iterator[Figure]:
+    with scene.folder() as folder:
+        path = scene.migrated(folder / "plans.db")
+        history.add_old(path, OLD_ROWS)
+        engine = writing_engine(path)
+        with engine.begin() as conn, _recorded() as statements:
+            _use_everything(conn)
+        engine.dispose()
+        with scene.raw_connection(path) as raw:
+            plans = {sql: _plan(raw, sql, names) for sql, names in statements.items()}
+    meant = {
+        sql: index for sql in plans for condition, index in INDEXES.items() if condition in _conditions(sql)
+    }
+    without = [sql for sql, index in meant.items() if index not in plans[sql]]
+    walking = [sql for sql, plan in plans.items() if _WALK.search(plan)]
+    yield _none_of("statements without the partial index made for them", without, len(meant))
+    yield _none_of("statements that walk through a table", walking, len(plans))
+
+
+def _none_of(name: str, offenders: list[str], checked: int) -> Figure:
+    for sql in offenders:
+        print(f"  {name}: {' '.join(sql.split())}")
+    return Figure(name, f"{len(offenders)} of {checked}", "0", not offenders)
+
+
+def _use_everything(conn: Connection) -> None:
+    """Take one message through each arrow of its life, and ask all that is asked while the bot runs."""
+    owner = Owner(scene.BOT_ID, turns.begin_instance(conn, 1), max_turns=1)
+    arrivals = scene.messages([scene.update(CHAT_ID) for _ in range(3)] + [scene.update(CHAT_ID + 1)])
+    first = receive(conn, owner, scene.RULES, arrivals).claimed[0]
+    second = turns.finish(conn, owner, first, [Text("a", ()), Text("b", ())])
+    assert second
+    stop = inbox.store(conn, arrivals[0], "done") or RowId(1)
+    inbox.stop(conn, SESSION, stop)
+    turns.release(conn, owner, second)
+    inbox.resume(conn, SESSION, stop)
+    inbox.drop(conn, SESSION, None)
+    turns.claim_waiting(conn, owner)
+    for held in turns.held(conn):
+        turns.recover(conn, held, 1, Text("given up", ()))
+    part = outbox.next_part(conn, owner.bot_id, CHAT_ID)
+    assert part
+    outbox.placed(conn, part.part_id, MessageId(1))
+    outbox.sent(conn, part)
+    outbox.park(conn, PartId(part.part_id + 1), "blocked")
+    outbox.chats(conn, owner.bot_id, 1)
+    outbox.expire(conn, 1.0)
+    report.session(conn, SESSION)
+    report.everything(conn)
+
+
+@contextlib.contextmanager
+def _recorded() -> Iterator[dict[str, list[str]]]:
+    """Note each statement as it is sent, with the names of its parameters."""
+    statements: dict[str, list[str]] = {}
+
+    def executing(_conn: Connection, _cursor: object, sql: str, parameters: Parameters, *_: object) -> None:
+        statements[sql] = list(parameters[0] if isinstance(parameters, list) else parameters)
+
+    event.listen(Engine, "before_cursor_execute", executing)
+    try:
+        yield statements
+    finally:
+        event.remove(Engine, "before_cursor_execute", executing)
+
+
+def _plan(raw: sqlite3.Connection, sql: str, names: list[str]) -> str:
+    """Explain without values: what SQLite can only see in a bound value, it would prepare anew each time."""
+    rows = raw.execute(f"EXPLAIN QUERY PLAN {sql}", dict.fromkeys(names))
+    return "\n".join(row[-1] for row in rows)
+
+
+def _conditions(sql: str) -> str:
+    return " ".join(sql.split()).partition(" WHERE ")[2]

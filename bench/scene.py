@@ -1,0 +1,129 @@
+"""What every measurement needs: a migrated file, made-up updates, and the line from update to answer."""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import sqlite3
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from pathlib import Path
+
+from tgbot import inbound, migrate
+from tgbot.access import Access
+from tgbot.agent import Agent
+from tgbot.botapi import BotApi
+from tgbot.db import PRAGMAS, Database
+from tgbot.delivery import Delivery
+from tgbot.dispatcher import Dispatcher
+from tgbot.intake import BATCH_MAX, Intake
+from tgbot.model import Address, BotId, ChatId, Message, Owner, Raw, Turn
+from tgbot.reception import Rules
+from tgbot.store import turns
+from tgbot.turn import TurnRunner
+
+BOT_ID = BotId(1)
+RULES = Rules(Access(None), queue_max=100)
+MAX_TURNS = 64  # the default setting
+DEADLINE_SECONDS = 120  # after which a line that lost a message stops the bench
+
+_numbers = itertools.count(1)
+
+
+def update(chat_id: int) -> Raw:
+    """Make the next update: a text message of a private chat, with the fields Telegram sends."""
+    number = next(_numbers)
+    person = {"id": chat_id, "first_name": "Ada", "last_name": "Lovelace", "username": "ada"}
+    return {
+        "update_id": number,
+        "message": {
+            "message_id": number,
+            "from": {**person, "is_bot": False, "language_code": "en"},
+            "chat": {**person, "type": "private"},
+            "date": 1_700_000_000,
+            "text": "What does the analytical engine weave?",
+        },
+    }
+
+
+def messages(raws: Sequence[Raw]) -> list[Message]:
+    """Sort raw updates as intake does; all of ours are messages."""
+    parsed = [inbound.parse(BOT_ID, "bench_bot", raw) for raw in raws]
+    return [arrival for arrival in parsed if isinstance(arrival, Message)]
+
+
+@contextlib.contextmanager
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="tgbot-bench-") as name:
+        yield Path(name)
+
+
+def migrated(path: Path) -> Path:
+    migrate.upgrade(path)
+    return path
+
+
+@contextlib.contextmanager
+def raw_connection(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open the file as the writer does, through nothing but the standard library."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        for pragma in PRAGMAS:
+            raw.execute(pragma)
+        yield raw
+
+
+async def begin_life(db: Database, max_turns: int = MAX_TURNS) -> Owner:
+    return Owner(BOT_ID, await db.write(turns.begin_instance, os.getpid()), max_turns)
+
+
+async def say_ok(_: Turn) -> AsyncGenerator[str, None]:
+    """Do nothing, as an agent."""
+    yield "ok"
+
+
+class Mute(Delivery):
+    """Delivery that has nothing to do with Telegram, so that only the line to the outbox is measured."""
+
+    def wake(self, chat_id: ChatId) -> None:
+        """Leave the part in the outbox."""
+
+    def react(self, address: Address, emoji: str) -> None:
+        """Show no receipt."""
+
+
+class Line:
+    """Parse, receive, claim, run, finish: all that stands between getUpdates and the outbox."""
+
+    def __init__(self, db: Database, api: BotApi, owner: Owner, agent: Agent = say_ok) -> None:
+        self.runner = TurnRunner(agent, RULES.access, timeout_seconds=DEADLINE_SECONDS)
+        self.dispatcher = Dispatcher(db, owner, self.runner.run, attempts_max=3, on_outbox=self._on_outbox)
+        self.delivery = Mute(db, api, BOT_ID, send_within_seconds=86400)
+        self.intake = Intake(db, api, RULES, self.dispatcher, self.delivery)
+        self._calls_left = 0
+        self._idle = asyncio.Event()
+
+    async def run(self, raws: Sequence[Raw]) -> None:
+        """Take updates in batches, as the poll loop does, and wait until every answer is in the outbox."""
+        await self.begin(raws)
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await self._idle.wait()
+
+    async def begin(self, raws: Sequence[Raw]) -> None:
+        """Take updates in batches, and leave their turns running."""
+        self._idle.clear()
+        self._calls_left += 2 * len(raws)
+        for start in range(0, len(raws), BATCH_MAX):
+            await self.intake.accept(raws[start : start + BATCH_MAX])
+
+    def _on_outbox(self, _: ChatId) -> None:
+        """Count: the dispatcher calls when a turn begins, and when its ending is committed."""
+        self._calls_left -= 1
+        if not self._calls_left:
+            self._idle.set()
+
+
+@contextlib.asynccontextmanager
+async def line(path: Path, agent: Agent = say_ok, max_turns: int = MAX_TURNS) -> AsyncIterator[Line]:
+    """Open a line on a fresh database file at `path`."""
+    async with Database(migrated(path)) as db, BotApi("1:bench", "http://127.0.0.1:9") as api:
+        yield Line(db, api, await begin_life(db, max_turns), agent)
