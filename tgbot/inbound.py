@@ -61,6 +61,8 @@ def parse(bot_id: BotId, username: str | None, raw: Raw) -> Arrival | None:
 
 
 def _message(update: Update, username: str | None, message: Raw) -> Message | Control | None:
+    if not isinstance(message, dict):
+        raise TypeError("not an object")
     if "from" not in message or message["from"].get("is_bot") or _CONTENT.isdisjoint(message):
         return None
     address = _address(update.bot_id, message, message["from"])

@@ -1,0 +1,145 @@
+"""The real `tgbot run` process, and the people who talk to it."""
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import Process
+from pathlib import Path
+from signal import SIGKILL, SIGTERM, Signals
+from typing import Any
+
+from tests.waiting import eventually
+from tgbot.playground.server import PlaygroundServer
+
+ROOT = Path(__file__).parent.parent.parent
+TOKEN = "42:playground-secret"  # made up
+
+
+class BotProcess:
+    """Starts and ends the process; everything it writes goes into `log`."""
+
+    def __init__(self, folder: Path, api_url: str, **settings: object) -> None:
+        self.database = folder / "tgbot.db"
+        self._folder = folder
+        self._log = folder / "bot.log"
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("TGBOT_")},
+            "PYTHONPATH": str(ROOT),
+            "TGBOT_TOKEN": TOKEN,
+            "TGBOT_API_URL": api_url,
+            "TGBOT_DATABASE_URL": f"sqlite+aiosqlite:///{self.database}",
+            "TGBOT_ALLOWED_USERS": "*",
+            **{f"TGBOT_{name.upper()}": str(value) for name, value in settings.items()},
+        }
+        self._process: Process | None = None
+        self.gets_sane_updates = True  # a test that injects others says so
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text() if self._log.exists() else ""
+
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        return self._process is None or self._process.returncode is not None
+
+    def setting(self, **settings: object) -> None:
+        self._environment |= {f"TGBOT_{name.upper()}": str(value) for name, value in settings.items()}
+
+    async def start(self) -> None:
+        self._process = await self.command("run")
+
+    async def command(self, *words: str) -> Process:
+        with self._log.open("ab") as log:
+            return await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tgbot", *words),
+                cwd=self._folder,  # where no .env of the developer lies
+                env=self._environment,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+            )
+
+    async def kill(self) -> None:
+        """End it as the kernel would: SIGKILL, no last words."""
+        await self.signal(SIGKILL)
+
+    async def stop(self) -> int:
+        return await self.signal(SIGTERM)
+
+    async def signal(self, number: Signals) -> int:
+        assert self._process
+        self._process.send_signal(number)
+        return await self._process.wait()
+
+    def send(self, number: Signals) -> None:
+        assert self._process
+        self._process.send_signal(number)
+
+    async def wait(self) -> int:
+        assert self._process
+        return await self._process.wait()
+
+    async def status(self) -> dict[str, Any]:
+        """Run `tgbot status --json` beside it."""
+        process = await self.command("status", "--json")
+        output, _ = await process.communicate()
+        assert process.returncode == 0, self.log
+        report: dict[str, Any] = json.loads(output)
+        return report
+
+    async def logs(self, words: str, times: int = 1) -> None:
+        await eventually(lambda: self.log.count(words) >= times, f"{words!r} in the log")
+
+
+class Person:
+    """One person in a chat, by default the private one."""
+
+    def __init__(self, wire: PlaygroundServer, user_id: int = 7, chat_id: int | None = None) -> None:
+        self._world = wire.world
+        self.user_id = user_id
+        self.chat_id = chat_id or user_id
+
+    def says(self, *texts: str) -> None:
+        for said in texts:
+            self._world.post_message(self.chat_id, self.user_id, said)
+
+    def presses(self, label: str) -> None:
+        """Press the newest button with this label."""
+        for message in reversed(self.screen):
+            for button in _buttons(message):
+                if button["text"] == label:
+                    self._world.press(
+                        self.chat_id, message["message_id"], self.user_id, button["callback_data"]
+                    )
+                    return
+        raise AssertionError(f"no button {label!r} on screen")
+
+    @property
+    def screen(self) -> list[dict[str, Any]]:
+        try:
+            return self._world.messages(self.chat_id)
+        except Exception:  # noqa: BLE001 - the chat was not made yet
+            return []
+
+    @property
+    def sees(self) -> list[str]:
+        """What the bot's messages read now, oldest first."""
+        return [message["text"] for message in self.screen if message["from"]["is_bot"]]
+
+    async def sees_at_last(self, *texts: str) -> None:
+        """Wait until the bot's messages are exactly these, but for stray placeholders."""
+        wanted = list(texts)
+        await eventually(lambda: [t for t in self.sees if t != "…"] == wanted, f"{wanted} on screen")
+
+    async def sees_among(self, words: str) -> None:
+        await eventually(lambda: any(words in said for said in self.sees), f"{words!r} on screen")
+
+
+def _buttons(message: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = message.get("reply_markup", {}).get("inline_keyboard", [])
+    return [button for row in rows for button in row]

@@ -1,0 +1,192 @@
+"""What a person gets, from the real process over real HTTP."""
+
+from pathlib import Path
+
+from tests.waiting import eventually
+from tests.whole_bot.process import BotProcess, Person
+from tgbot.playground.server import PlaygroundServer
+
+
+async def test_a_message_is_answered(bot: BotProcess, ann: Person) -> None:
+    await bot.start()
+    ann.says("hello")
+    await ann.sees_at_last("hello (attempt 1)")
+
+
+async def test_help_says_what_the_bot_is_and_the_menu_shows_the_commands(
+    bot: BotProcess, ann: Person, wire: PlaygroundServer
+) -> None:
+    await bot.start()
+    ann.says("/start", "/help")
+    await ann.sees_among("/stop - ")
+    await eventually(lambda: len(ann.sees) == 2 and "…" not in ann.sees, "both are answered")
+    await eventually(lambda: bool(wire.world.commands()), "the commands menu is set")
+
+
+async def test_an_unknown_command_goes_to_the_agent_as_text(bot: BotProcess, ann: Person) -> None:
+    await bot.start()
+    ann.says("/imagine a cat")
+    await ann.sees_at_last("/imagine a cat (attempt 1)")
+
+
+async def test_follow_ups_are_marked_as_received_and_run_in_order(
+    bot: BotProcess, ann: Person, tmp_path: Path
+) -> None:
+    await bot.start()
+    gate = tmp_path / "gate"
+    first = f"wait for {gate}"
+    ann.says(first)
+    await bot.logs("turn.claimed")
+    ann.says("two", "three")
+    await eventually(lambda: [_reactions(m) for m in ann.screen].count(["👀"]) == 2, "both have a reaction")
+    gate.touch()
+    await ann.sees_at_last(*(f"{said} (attempt 1)" for said in (first, "two", "three")))
+
+
+def _reactions(message: dict[str, list[dict[str, str]]]) -> list[str]:
+    return [reaction["emoji"] for reaction in message.get("reactions", [])]
+
+
+async def test_status_is_answered_while_a_turn_runs(bot: BotProcess, ann: Person) -> None:
+    await bot.start()
+    ann.says("wait for /never")
+    await bot.logs("turn.claimed")
+    ann.says("next", "/status")
+    await ann.sees_among("on: “wait for /never”\nWaiting: 1.")
+
+
+async def test_stop_is_acted_on_while_a_turn_runs_and_names_what_it_holds(
+    bot: BotProcess, ann: Person
+) -> None:
+    await bot.start()
+    ann.says("wait for /never")
+    await bot.logs("turn.claimed")
+    ann.says("held one", "held two")
+    ann.says("/stop")
+    await ann.sees_among("1. “held one”\n2. “held two”")
+    await ann.sees_among("⏹ Stopped.")
+    ann.says("after")
+    await ann.sees_among("after (attempt 1)")
+    assert "held one (attempt 1)" not in ann.sees
+    ann.says("/resume")
+    await ann.sees_among("Running 2 messages")
+    await ann.sees_among("held two (attempt 1)")
+    assert ann.sees.index("held one (attempt 1)") < ann.sees.index("held two (attempt 1)")
+
+
+async def test_stop_when_idle_says_so(bot: BotProcess, ann: Person) -> None:
+    await bot.start()
+    ann.says("/stop")
+    await ann.sees_at_last("Nothing is running.")
+
+
+async def test_a_button_acts_on_the_stop_it_was_drawn_for_also_after_a_restart(
+    bot: BotProcess, ann: Person
+) -> None:
+    await bot.start()
+    for n in (1, 2):
+        ann.says("wait for /never")
+        await bot.logs("turn.claimed", times=n)
+        ann.says(f"held {n}", "/stop")
+        await ann.sees_among(f"1. “held {n}”")
+    await bot.kill()
+    await bot.start()
+    ann.presses("Run them")  # the newest: of the second /stop
+    await ann.sees_among("held 2 (attempt 1)")
+    await ann.sees_among("Running 1 message now.")
+    ann.presses("Drop them")  # the first one's buttons are still there
+    await ann.sees_among("Dropped 1 message.")
+    assert "held 1 (attempt 1)" not in ann.sees
+    assert (await bot.status())["held"] == 0
+
+
+async def test_a_stranger_is_told_his_id_once(bot: BotProcess, wire: PlaygroundServer) -> None:
+    bot.setting(allowed_users="7")
+    await bot.start()
+    eve, ann = Person(wire, user_id=666), Person(wire)
+    eve.says("let me in", "please", "/status", "/stop")
+    ann.says("hello")
+    await eve.sees_among("your user id is 666")
+    await ann.sees_at_last("hello (attempt 1)")
+    eve.says("again")
+    ann.says("still there?")
+    await ann.sees_among("still there? (attempt 1)")
+    assert len(eve.sees) == 1
+
+
+async def test_recovery_rechecks_who_may_talk(bot: BotProcess, ann: Person) -> None:
+    await bot.start()
+    ann.says("wait for /never", "waiting")
+    await bot.logs("turn.claimed")
+    await eventually(lambda: bot.log.count("intake.ready") == 1, "it polls")
+    ann.says("/status")
+    await ann.sees_among("Waiting: 1.")
+    await bot.kill()
+    bot.setting(allowed_users="1")
+    await bot.start()
+    await bot.logs("how=refuse", times=2)
+    await ann.sees_among("You may not talk to this bot any more")
+    assert "waiting (attempt 1)" not in ann.sees
+
+
+async def test_a_full_queue_is_told_to_the_user_never_silent(bot: BotProcess, ann: Person) -> None:
+    bot.setting(queue_max=2)
+    await bot.start()
+    ann.says("wait for /never")
+    await bot.logs("turn.claimed")
+    ann.says("two", "three", "one too many")
+    await ann.sees_among("2 messages wait already")
+    assert (await bot.status())["queued"] == 2
+
+
+async def test_one_update_that_can_not_be_parsed_does_not_stop_the_others(
+    bot: BotProcess, ann: Person, wire: PlaygroundServer
+) -> None:
+    bot.gets_sane_updates = False
+    await bot.start()
+    ann.says("before")
+    await ann.sees_among("before (attempt 1)")
+    malformed: list[object] = [{"chat": {"id": 7}, "from": 5, "text": {}}, {"from": {}}, [], "x", None]
+    for message in malformed:
+        wire.world.inject_update({"message": message})
+    wire.world.inject_update({"of a kind": "that does not exist yet"})
+    ann.says("after")
+    await ann.sees_among("after (attempt 1)")
+    await ann.sees_among("could not read")
+    assert (await bot.status())["dead"] == 5
+
+
+async def test_raw_exception_text_never_reaches_a_chat_and_the_log_has_it_under_the_id(
+    bot: BotProcess, ann: Person
+) -> None:
+    await bot.start()
+    ann.says("raise", "next")
+    await ann.sees_among("next (attempt 1)")
+    apology = ann.sees[0]
+    assert "secret" not in apology
+    error_id = apology.partition("(error ")[2][:6]
+    assert f"error={error_id}" in bot.log
+    assert "RuntimeError: the agent's own secret, ***" in bot.log
+
+
+async def test_a_long_answer_comes_in_parts_in_order(bot: BotProcess, ann: Person) -> None:
+    bot.setting(agent="tests.whole_bot.agents:talkative")
+    await bot.start()
+    ann.says("speak")
+    whole = " ".join(f"word{n}" for n in range(2000))
+    await eventually(lambda: " ".join(ann.sees) == whole, "the whole text, nothing lost")
+    assert [len(said) <= 4096 for said in ann.sees] == [True] * 5
+
+
+async def test_surrogates_and_other_strange_characters_go_through(bot: BotProcess, ann: Person) -> None:
+    bot.setting(agent="echo")
+    await bot.start()
+    ann.says("👩\u200d👩\u200d👧 naïve ∑ العربية")
+    await ann.sees_at_last("👩\u200d👩\u200d👧 naïve ∑ العربية")
+
+
+async def test_no_message_text_is_logged(bot: BotProcess, ann: Person) -> None:
+    await bot.start()
+    ann.says("very private words")
+    await ann.sees_at_last("very private words (attempt 1)")
+    assert "private" not in bot.log

@@ -1,0 +1,181 @@
+"""kill -9 of the real process: nothing lost, doubled or reordered."""
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.waiting import eventually
+from tests.whole_bot.process import BotProcess, Person
+from tgbot.playground.server import PlaygroundServer
+
+
+async def test_a_kill_mid_turn_with_three_follow_ups_shows_four_answers_once_each_in_order(
+    bot: BotProcess, ann: Person, tmp_path: Path
+) -> None:
+    await bot.start()
+    gate = tmp_path / "gate"
+    ann.says(f"wait for {gate}")
+    await bot.logs("turn.claimed")
+    ann.says("two", "three", "four")
+    ann.says("/status")
+    await ann.sees_among("Waiting: 3.")
+    await bot.kill()
+    gate.touch()
+    await bot.start()
+    answers = [f"wait for {gate} (attempt 2)", "two (attempt 1)", "three (attempt 1)", "four (attempt 1)"]
+    await eventually(lambda: [said for said in ann.sees if "(attempt" in said] == answers, "four answers")
+    assert "…" not in ann.sees
+
+
+async def test_messages_sent_while_down_are_answered_at_boot(bot: BotProcess, ann: Person) -> None:
+    await bot.start()
+    ann.says("before")
+    await ann.sees_at_last("before (attempt 1)")
+    await bot.kill()
+    ann.says("one", "two", "three")
+    await bot.start()
+    await ann.sees_at_last(*(f"{said} (attempt 1)" for said in ("before", "one", "two", "three")))
+
+
+async def test_an_idle_session_is_not_recovered(bot: BotProcess, ann: Person) -> None:
+    await bot.start()
+    ann.says("hello")
+    await ann.sees_at_last("hello (attempt 1)")
+    await bot.kill()
+    await bot.start()
+    ann.says("/stop")  # answered, so the start is over
+    await ann.sees_at_last("hello (attempt 1)", "Nothing is running.")
+
+
+async def test_a_row_that_kills_the_process_is_given_up_and_the_rest_goes_on(
+    bot: BotProcess, ann: Person
+) -> None:
+    await bot.start()
+    ann.says("die", "next")
+    for _ in range(3):
+        await bot.wait()
+        await bot.start()
+    await ann.sees_among("next (attempt 1)")
+    assert sum("gave it up" in said for said in ann.sees) == 1
+    assert (await bot.status())["dead"] == 1
+
+
+async def test_held_rows_survive_a_restart(bot: BotProcess, ann: Person) -> None:
+    await bot.start()
+    ann.says("wait for /never", "held", "/stop")
+    await ann.sees_among("1. “held”")
+    await bot.kill()
+    await bot.start()
+    ann.says("/status")
+    await ann.sees_among("On hold: 1.")
+    assert "held (attempt 1)" not in ann.sees
+    ann.says("/drop")
+    await ann.sees_among("Dropped 1 message.")
+
+
+async def test_a_stop_right_before_a_kill_counts_after_it(bot: BotProcess, ann: Person) -> None:
+    """The agent does not obey, so the process dies between the /stop's commit and the turn's end."""
+    bot.setting(agent="tests.whole_bot.agents:stubborn")
+    await bot.start()
+    ann.says("x")
+    await bot.logs("turn.claimed")
+    ann.says("/stop")
+    await bot.logs("control.acted")
+    await bot.kill()
+    await bot.start()
+    await bot.logs("turn.recovered")
+    await ann.sees_among("⏹ Stopped.")
+    ann.says("/status")
+    await ann.sees_among("Nothing is running.\nWaiting: 0.")
+    assert bot.log.count("turn.claimed") == 1
+
+
+async def test_a_finished_answer_that_was_not_sent_is_sent_after_a_restart(
+    bot: BotProcess, ann: Person, wire: PlaygroundServer
+) -> None:
+    await bot.start()
+    wire.world.add_faults([{"method": "editMessageText", "kind": "500", "times": None}])
+    ann.says("hello")
+    await bot.logs("how=finish")
+    await bot.logs("delivery.retry")
+    await bot.kill()
+    wire.world.clear_faults()
+    await bot.start()
+    await ann.sees_at_last("hello (attempt 1)")
+    assert len(ann.sees) == 1, "it went into the message that was placed before"
+
+
+async def test_a_crash_after_the_answer_was_sent_and_before_it_was_noted_shows_it_once(
+    bot: BotProcess, ann: Person, wire: PlaygroundServer
+) -> None:
+    """The edit takes effect, its reply is held back, and the process dies waiting for it."""
+    await bot.start()
+    wire.world.add_faults([{"method": "editMessageText", "kind": "cut_after", "times": None}])
+    ann.says("hello")
+    await ann.sees_at_last("hello (attempt 1)")
+    await bot.kill()
+    wire.world.clear_faults()
+    await bot.start()
+    await bot.logs("delivery.sent")
+    await ann.sees_at_last("hello (attempt 1)")
+    assert len(ann.sees) == 1
+
+
+async def test_old_answers_are_parked_and_listed_not_sent_without_a_word(
+    bot: BotProcess, ann: Person, wire: PlaygroundServer
+) -> None:
+    bot.setting(send_within_seconds=0.5)
+    await bot.start()
+    wire.world.add_faults([{"method": "editMessageText", "kind": "500", "times": None}])
+    ann.says("hello")
+    await bot.logs("how=finish")
+    await bot.kill()
+    await asyncio.sleep(0.6)  # until it is older than half a second
+    wire.world.clear_faults()
+    await bot.start()
+    await bot.logs("delivery.expired")
+    report = await bot.status()
+    assert [part["error"] for part in report["parked_parts"]] == ["too old to send"]
+    ann.says("new")
+    await ann.sees_among("new (attempt 1)")
+    assert "hello (attempt 1)" not in ann.sees
+
+
+async def _storm(bot: BotProcess, wire: PlaygroundServer, kills: int, seed: int) -> None:
+    """Three people type all the while; the process is killed at random moments."""
+    dice = random.Random(seed)
+    people = [Person(wire, user_id) for user_id in (11, 12, 13)]
+    said: dict[int, list[str]] = {person.user_id: [] for person in people}
+    bot.setting(agent="tests.whole_bot.agents:quick", attempts_max=1000)
+    for kill in range(kills):
+        await bot.start()
+        for n in range(dice.randint(2, 6)):
+            person = dice.choice(people)
+            said[person.user_id].append(f"{kill}.{n}")
+            person.says(f"{kill}.{n}")
+            await asyncio.sleep(dice.random() * 0.05)
+        await asyncio.sleep(dice.random() * 0.9)
+        await bot.kill()
+    await bot.start()
+    for person in people:
+        await person.sees_at_last(*(f"re: {one}" for one in said[person.user_id]))
+    lives = bot.log.count("app.started")
+    strays = sum(person.sees.count("…") for person in people)
+    print(  # noqa: T201 - a soak's figures, shown by `make soak`
+        f"seed {seed}: {kills} kills, {lives} lives, {sum(map(len, said.values()))} messages, {strays} strays"
+    )
+    assert strays <= kills
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_kills_at_random_moments_lose_double_and_reorder_nothing(
+    bot: BotProcess, wire: PlaygroundServer, seed: int
+) -> None:
+    await _storm(bot, wire, kills=6, seed=seed)
+
+
+@pytest.mark.soak
+async def test_a_hundred_kills_at_random_moments(bot: BotProcess, wire: PlaygroundServer) -> None:
+    await _storm(bot, wire, kills=100, seed=random.randrange(2**32))

@@ -1,0 +1,132 @@
+"""Trouble on the wire: every answer is on screen exactly once at the end."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+
+import httpx
+import pytest
+
+from tests.waiting import eventually
+from tests.whole_bot.process import TOKEN, BotProcess, Person
+from tgbot.playground.server import PlaygroundServer
+
+
+@pytest.mark.parametrize("kind", ["429", "500", "cut_before", "cut_after"])
+@pytest.mark.parametrize("method", ["sendMessage", "editMessageText"])
+async def test_a_send_whose_outcome_is_unknown_is_neither_lost_nor_shown_twice(
+    bot: BotProcess, ann: Person, wire: PlaygroundServer, method: str, kind: str
+) -> None:
+    wire.world.add_faults([{"method": method, "kind": kind, "times": 2, "retry_after": 1}])
+    await bot.start()
+    ann.says("one", "two")
+    await ann.sees_at_last("one (attempt 1)", "two (attempt 1)")
+    lost_replies = 2 if (method, kind) == ("sendMessage", "cut_after") else 0
+    assert ann.sees.count("…") == lost_replies, "one stray placeholder per reply that was lost, else none"
+
+
+async def test_retry_after_is_honoured(bot: BotProcess, ann: Person, wire: PlaygroundServer) -> None:
+    await bot.start()
+    wire.world.add_faults([{"method": "sendMessage", "kind": "429", "times": 1, "retry_after": 2}])
+    ann.says("hello")
+    await ann.sees_at_last("hello (attempt 1)")
+    calls = [call for call in wire.world.journal if call["params"].get("chat_id") == ann.chat_id]
+    refused = next(n for n, call in enumerate(calls) if call["status"] == httpx.codes.TOO_MANY_REQUESTS)
+    assert "retry_after_seconds=2" in bot.log
+    assert calls[refused + 1]["method"] == "sendMessage", "nothing else was tried in the penalty window"
+
+
+async def test_one_flooded_chat_does_not_delay_another(
+    bot: BotProcess, ann: Person, wire: PlaygroundServer
+) -> None:
+    await bot.start()
+    bob = Person(wire, user_id=8)
+    wire.world.add_faults(
+        [{"method": "*", "kind": "429", "times": None, "retry_after": 600, "chat_id": ann.chat_id}]
+    )
+    ann.says("flooded")
+    await bot.logs("delivery.flooded")
+    bob.says("hello")
+    await bob.sees_at_last("hello (attempt 1)")
+
+
+async def test_a_chat_that_blocked_the_bot_is_parked_and_named_in_status(
+    bot: BotProcess, ann: Person, wire: PlaygroundServer
+) -> None:
+    await bot.start()
+    wire.world.block(ann.user_id, blocked=False)
+    ann.says("hello")
+    await ann.sees_at_last("hello (attempt 1)")
+    wire.world.add_faults([{"method": "sendMessage", "kind": "delay", "seconds": 0.5, "times": 1}])
+    ann.says("bye")
+    await bot.logs("turn.claimed", times=2)
+    wire.world.block(ann.user_id, blocked=True)
+    await bot.logs("delivery.parked")
+    report = await bot.status()
+    assert [(part["chat_id"], "blocked" in part["error"]) for part in report["parked_parts"]] == [(7, True)]
+
+
+async def test_a_message_that_the_user_deleted_is_placed_anew(
+    bot: BotProcess, ann: Person, wire: PlaygroundServer
+) -> None:
+    await bot.start()
+    ann.says("wait for /never")
+    await eventually(lambda: ann.sees == ["…"], "the placeholder")
+    chat = wire.world.chat(ann.chat_id)
+    wire.world.delete_message(chat, ann.screen[-1]["message_id"])
+    ann.says("/stop")
+    await ann.sees_among("⏹ Stopped.")
+
+
+async def test_a_second_poller_is_told_and_recovered(
+    bot: BotProcess, ann: Person, wire: PlaygroundServer
+) -> None:
+    await bot.start()
+    await bot.logs("intake.ready")
+    async with httpx.AsyncClient(base_url=wire.url) as other:
+        for _ in range(2):
+            await asyncio.sleep(0.2)
+            await other.post(f"/bot{TOKEN}/getUpdates", json={"timeout": 0})
+    await bot.logs("intake.conflict")
+    ann.says("hello")
+    await ann.sees_at_last("hello (attempt 1)")
+
+
+async def test_a_network_that_is_gone_for_a_while_does_not_leave_the_bot_deaf(
+    bot: BotProcess, ann: Person, wire: PlaygroundServer
+) -> None:
+    wire.world.add_faults([{"method": "*", "kind": "cut_before", "times": 3}])
+    await bot.start()
+    await bot.logs("intake.retry", times=3)
+    ann.says("hello")
+    await ann.sees_at_last("hello (attempt 1)")
+
+
+async def test_an_error_while_storing_never_moves_the_offset_and_never_leaves_the_bot_deaf(
+    bot: BotProcess, ann: Person, wire: PlaygroundServer
+) -> None:
+    await bot.start()
+    ann.says("first")
+    await ann.sees_at_last("first (attempt 1)")
+    with closing(sqlite3.connect(bot.database)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        ann.says("while locked")
+        await bot.logs("intake.retry")
+        updates = wire.world.bot(TOKEN).updates
+        assert [u["message"]["text"] for u in updates] == ["while locked"], "Telegram still has it"
+        other.rollback()
+    await ann.sees_at_last("first (attempt 1)", "while locked (attempt 1)")
+
+
+async def test_the_token_is_in_no_log_when_the_server_is_not_there(bot: BotProcess) -> None:
+    bot.setting(api_url="http://127.0.0.1:9")
+    await bot.start()
+    await bot.logs("intake.retry", times=2)  # the fixture looks for the token afterwards
+
+
+async def test_a_token_that_the_server_refuses_ends_with_a_clear_line(bot: BotProcess) -> None:
+    bot.setting(token="123456789:looks-like-a-real-one")
+    await bot.start()
+    assert await bot.wait() == 2
+    assert "check TGBOT_TOKEN" in bot.log
+    assert "Traceback" not in bot.log
