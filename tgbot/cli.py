@@ -56,6 +56,8 @@ def _run(_: argparse.Namespace) -> int:
         asyncio.run(app.run(settings, chosen))
     except* DatabaseLockedError as locked:
         status = _fail(f"{settings.database_path} is in use: {locked.exceptions[0]}", 1)
+    except* migrate.SchemaError as unknown:
+        status = _fail(unknown.exceptions[0], USAGE_ERROR)
     except* TokenRefusedError:
         status = _fail(
             f"{settings.api_url} does not know this token: check {config.PREFIX}TOKEN", USAGE_ERROR

@@ -39,12 +39,15 @@ def upgrade(path: Path) -> bool:
 
 
 def current_revision(path: Path) -> str | None:
-    """Read the revision of the file, None for one that is new or not there."""
+    """Read the revision of the file, None for one that is new or not there. Raises SchemaError."""
     if not path.exists():
         return None
-    with closing(sqlite3.connect(path)) as raw:
-        known = raw.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
-        row = raw.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
+    try:
+        with closing(sqlite3.connect(path)) as raw:
+            known = raw.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+            row = raw.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
+    except sqlite3.DatabaseError as error:
+        raise SchemaError(f"{path} can not be read ({error}): name a file of tgbot's own") from None
     return str(row[0]) if row else None
 
 
