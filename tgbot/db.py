@@ -95,7 +95,10 @@ class ProcessLock:
         self._fd: int | None = None
 
     def __enter__(self) -> Self:
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StorageError(f"can not open {self._path}: {error.strerror}") from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -236,7 +239,9 @@ class Database:
     def _rollback(self) -> None:
         try:
             self._conn.rollback()
-        except DBAPIError:
+            # After a COMMIT that failed SQLAlchemy counts the transaction as ended, SQLite does not.
+            _driver(self._conn).rollback()
+        except (DBAPIError, sqlite3.Error):
             log.exception("db.rollback_failed")
             self._conn.invalidate()
 
