@@ -59,6 +59,7 @@ def test_an_endless_combined_character_is_still_cut() -> None:
 def test_what_telegram_would_change_is_changed_before_it_is_measured() -> None:
     assert texts("a\x00b\r\nc\rd\u2028e\u202ef") == ["a b\nc\nd\nef"]
     assert texts("a\ud800b \ud83d\ude00 a\u030a") == ["a\ufffdb 😀 å"]
+    assert texts("\U0003134b") == ["\U0003134b"]  # newer than Python's tables
     assert texts("x\n\tindented") == ["x\n    indented"]
 
 

@@ -59,10 +59,10 @@ def test_blocks_within_a_list_item_stay_apart() -> None:
 
 
 def test_code_keeps_language_indentation_and_every_character() -> None:
-    code = 'if a < b:\n    print(r"\\(x-y\\) \\[0\\] <b> ||c|| $x$ &lt; **no**")'
+    code = 'if a < b:\n    print(r"\\(foo-bar\\) \\[x - y\\] <b> ||c|| $x$ &lt; **no**")'
     (part,) = render(f"```python title\n{code}\n```")
     assert part == Text(code, ({"type": "pre", "offset": 0, "length": len(code), "language": "python"},))
-    assert shown("`a\\(b-c\\)d <x>`") == ("a\\(b-c\\)d <x>", [("code", "a\\(b-c\\)d <x>")])
+    assert shown("`\\(foo-bar\\) <x>`") == ("\\(foo-bar\\) <x>", [("code", "\\(foo-bar\\) <x>")])
 
 
 def test_html_is_shown_as_it_was_written() -> None:
@@ -83,6 +83,9 @@ def test_a_link_telegram_accepts_is_a_link_and_any_other_is_text() -> None:
     assert shown("[run](http://localhost:80/*a*)") == ("run (http://localhost:80/*a*)", [])
     assert shown("[me@x.yz](mailto:me@x.yz)") == ("me@x.yz", [])
     assert shown("[](https://x.yz)") == ("https://x.yz", [])
+    assert shown("[![](b.png)](https://x.yz)") == ("https://x.yz", [])
+    assert shown(f"[a](https://x.yz/{'a' * 2040})")[1] == []
+    assert urls("[a](https://x.yz/&#10;b)") == []
     assert shown("[`code`](https://x.yz)") == ("code", [("text_link", "code")])
 
 
@@ -96,6 +99,15 @@ def test_a_picture_is_a_link_also_without_description() -> None:
 def test_a_source_that_nothing_refers_to_is_shown() -> None:
     text, _ = shown("See [1].\n\n[1]: https://x.yz\n[2]: https://lost.example")
     assert text == "See 1.\n[2]: https://lost.example"
+
+
+def test_an_unclosed_formula_is_shown_as_it_was_written() -> None:
+    assert shown("so \\[ a - b") == ("so \\[ a - b", [])
+
+
+def test_characters_that_come_in_as_entities_move_no_offset() -> None:
+    assert shown("&#8238;&Tab;**b**")[1] == [("bold", "b")]
+    assert shown("\ufdd0\u205f`b`") == ("\ufffd b", [("code", "b")])
 
 
 def test_formulas_and_prices_are_readable() -> None:
@@ -112,13 +124,16 @@ def test_a_narrow_table_is_aligned_by_what_a_terminal_shows() -> None:
     assert entities == [("pre", text)]
 
 
-def test_a_wide_table_or_one_with_links_becomes_paragraphs() -> None:
-    text, entities = shown(
-        f"| Tool | Why |\n|---|---|\n| ruff | {'lint ' * 10}**x** |\n| [m](https://x.yz) | |"
-    )
-    assert text == f"Tool: ruff\nWhy: {'lint ' * 10}x\n\nTool: m\nWhy: -"
-    assert ("text_link", "m") in entities
-    assert ("bold", "Tool: ruff") in entities
+def test_a_wide_table_becomes_paragraphs() -> None:
+    text, entities = shown(f"| Tool | Why |\n|---|---|\n| ruff | {'lint ' * 10}`a\\|b` |\n| mypy | |")
+    assert text == f"Tool: ruff\nWhy: {'lint ' * 10}a|b\n\nTool: mypy\nWhy: -"
+    assert entities == [("bold", "Tool: ruff"), ("code", "a|b"), ("bold", "Tool: mypy")]
+
+
+def test_a_table_with_links_keeps_them() -> None:
+    text, entities = shown("| T |\n|---|\n| [m](https://x.yz) |")
+    assert text == "T: m"
+    assert entities == [("text_link", "m")]
 
 
 def test_a_table_keeps_its_quote_and_its_surplus_cells() -> None:
@@ -151,7 +166,7 @@ def test_bold_and_quotes_continue_in_the_next_part() -> None:
 
 def test_an_entity_that_fits_is_never_broken() -> None:
     filler = "word " * 700
-    code = "x = 1\n" * 200
+    code = "x = 1\n\n" * 150
     first, second = render(f"{filler}\n\n```\n{code}```")
     assert first.text == filler.strip()
     assert covered(second) == [("pre", code.strip())]
@@ -204,6 +219,7 @@ def test_what_can_not_be_rendered_is_shown_plain(
         ("see [docs](https://x.y", ("see docs", [])),
         ("```py\nx = 1\n``", ("x = 1", [("pre", "x = 1")])),
         ("2 ** 3 and `a ** b` too", ("2 ** 3 and a ** b too", [("code", "a ** b")])),
+        ("```x```\nis **co", ("x\nis co", [("code", "x"), ("bold", "co")])),
         ("a title?\n-", ("a title?", [])),
     ],
 )

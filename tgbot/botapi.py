@@ -119,7 +119,9 @@ def _sorted(error: TelegramError) -> BotApiError:
         case RetryAfter():
             return FloodedError(_seconds(error))
         case InvalidToken():
-            return TokenRefusedError("the server does not know this token")
+            return TokenRefusedError(
+                "the Bot API server does not know this token: check TGBOT_TOKEN and TGBOT_API_URL"
+            )
         case Conflict():
             return ConflictError(text)
         case Forbidden() | ChatMigrated():

@@ -10,22 +10,29 @@ from collections.abc import Sequence
 
 from tgbot import agent, app, config, logs, migrate
 from tgbot.botapi import TokenRefusedError
-from tgbot.db import DatabaseLockedError, ProcessLock, read_once
+from tgbot.db import DatabaseLockedError, ProcessLock, StorageError, read_once
 from tgbot.store import report
 
 log = logging.getLogger(__name__)
 
 USAGE_ERROR = 2
 
+# What a person can mend: their texts are told in one line. Everything else is a bug, with a traceback.
+MISUSED = (config.ConfigError, agent.AgentError, migrate.SchemaError, TokenRefusedError)
+FAILED = (DatabaseLockedError, StorageError)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 fine, 1 it failed, 2 it was asked wrongly."""
-    arguments = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words[:1] == ["play"]:
+        return _play(words[1:])
+    arguments = _parser().parse_args(words)
     try:
         status: int = arguments.command(arguments)
-    except (config.ConfigError, agent.AgentError, migrate.SchemaError) as error:
+    except MISUSED as error:
         return _fail(error, USAGE_ERROR)
-    except DatabaseLockedError as error:
+    except FAILED as error:
         return _fail(error, 1)
     return status
 
@@ -42,7 +49,15 @@ def _parser() -> argparse.ArgumentParser:
     status.set_defaults(command=_status)
     database = commands.add_parser("db", help="the database").add_subparsers(required=True, metavar="COMMAND")
     database.add_parser("upgrade", help="apply the migrations").set_defaults(command=_upgrade)
+    commands.add_parser("play", help="try it in the browser, with no account (`tgbot play --help`)")
     return parser
+
+
+def _play(words: Sequence[str]) -> int:
+    # A web server and a page: `tgbot run`, which stays, shall not carry them in memory.
+    from tgbot.playground import play  # noqa: PLC0415
+
+    return play.main(words)
 
 
 def _run(_: argparse.Namespace) -> int:
@@ -54,14 +69,10 @@ def _run(_: argparse.Namespace) -> int:
     status = 0
     try:
         asyncio.run(app.run(settings, chosen))
-    except* DatabaseLockedError as locked:
-        status = _fail(f"{settings.database_path} is in use: {locked.exceptions[0]}", 1)
-    except* migrate.SchemaError as unknown:
-        status = _fail(unknown.exceptions[0], USAGE_ERROR)
-    except* TokenRefusedError:
-        status = _fail(
-            f"{settings.api_url} does not know this token: check {config.PREFIX}TOKEN", USAGE_ERROR
-        )
+    except* FAILED as known:
+        status = _fail(known.exceptions[0], 1)
+    except* MISUSED as known:
+        status = _fail(known.exceptions[0], USAGE_ERROR)
     except* Exception:
         log.exception("app.crashed")
         status = 1

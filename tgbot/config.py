@@ -60,6 +60,8 @@ class Settings(BaseSettings):
     def _database_is_a_file(cls, url: str) -> str:
         if not re.fullmatch(r"sqlite\+aiosqlite:///[^?:]+", url):
             raise ValueError("only a SQLite file is supported")
+        if not Path(url.partition(":///")[2]).parent.is_dir():
+            raise ValueError("its folder does not exist")
         return url
 
     @field_validator("allowed_users", mode="before")
@@ -110,8 +112,9 @@ def _nearest(name: str, known: list[str]) -> str:
 
 
 def _one_line(error: ValidationError) -> str:
-    name = str(error.errors()[0]["loc"][0])
-    missing = error.errors()[0]["type"] == "missing"
-    what = "is missing" if missing else "is wrong"
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    reason = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    what = "is missing" if first["type"] == "missing" else f"is wrong ({reason})"
     hint = Settings.model_fields[name].description
     return f"{PREFIX}{name.upper()} {what}: set it in the environment or in {ENV_FILE} to {hint}"

@@ -91,6 +91,7 @@ class ProcessLock:
     """One process per database file: a lock the kernel releases at any death of its holder."""
 
     def __init__(self, database: Path) -> None:
+        self._database = database
         self._path = database.with_name(database.name + ".lock")
         self._fd: int | None = None
 
@@ -104,7 +105,7 @@ class ProcessLock:
         except OSError:
             holder = os.read(fd, 32).decode().strip() or "unknown"
             os.close(fd)
-            raise DatabaseLockedError(f"process {holder} already runs on it") from None
+            raise DatabaseLockedError(f"{self._database} is in use: process {holder} runs on it") from None
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         self._fd = fd

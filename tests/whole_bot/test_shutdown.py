@@ -65,6 +65,6 @@ async def test_only_one_process_owns_the_database(bot: BotProcess, ann: Person) 
     await bot.logs("intake.ready")
     second = await bot.command("run")
     assert await second.wait() == 1
-    assert f"process {bot.pid} already runs on it" in bot.log
+    assert f"process {bot.pid} runs on it" in bot.log
     ann.says("hello")
     await ann.sees_at_last("hello (attempt 1)")

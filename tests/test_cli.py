@@ -1,0 +1,83 @@
+"""The command line, as a person at a terminal meets it: real processes, one clear line each."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def tgbot(folder: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("TGBOT_")}
+    return subprocess.run(
+        [sys.executable, "-m", "tgbot", *words],
+        cwd=folder,
+        env={**bare, "PYTHONPATH": str(ROOT), **settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({}, "TGBOT_TOKEN is missing: set it in the environment or in .env to the bot's token"),
+        ({"TGBOT_TOKEN": "hush-hush"}, "TGBOT_TOKEN is wrong (a token looks like 123456:ABC-DEF)"),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_API_URL": "ftp://x"}, "TGBOT_API_URL is wrong"),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_DATABASE_URL": "postgres://x"}, "TGBOT_DATABASE_URL is wrong"),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_ALLOWED_USERS": "1,bob"}, "TGBOT_ALLOWED_USERS is wrong"),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_MAX_TURNS": "0"}, "TGBOT_MAX_TURNS is wrong"),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_GRACE_SECONDS": "-1"}, "TGBOT_GRACE_SECONDS is wrong"),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "nope:x"}, "can not import 'nope'"),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "json:dumps"}, "not an async generator function"),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "eliza"}, "neither one of echo nor package.module:name"),
+    ],
+)
+def test_a_wrong_setting_is_one_clear_line_and_exit_status_2(
+    tmp_path: Path, settings: dict[str, str], line: str
+) -> None:
+    ended = tgbot(tmp_path, "run", **settings)
+    assert ended.returncode == 2
+    (told,) = ended.stderr.splitlines()
+    assert line in told
+    assert "hush-hush" not in told
+
+
+def test_settings_come_from_a_file_too(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("TGBOT_TOKEN=1:x\nTGBOT_AGENT=nope:x\n")
+    assert "can not import 'nope'" in tgbot(tmp_path, "run").stderr
+
+
+def test_an_unknown_setting_is_a_warning_with_the_nearest_known_one(tmp_path: Path) -> None:
+    ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_AGENT="nope:x", TGBOT_MAX_TURN="3")
+    assert "unknown setting TGBOT_MAX_TURN, did you mean TGBOT_MAX_TURNS?" in ended.stderr
+
+
+def test_status_without_a_database_says_what_to_do(tmp_path: Path) -> None:
+    ended = tgbot(tmp_path, "status")
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert "start the bot once" in ended.stderr
+
+
+def test_db_upgrade_makes_the_database_and_then_has_nothing_to_do(tmp_path: Path) -> None:
+    assert "now up to date" in tgbot(tmp_path, "db", "upgrade").stdout
+    assert "already up to date" in tgbot(tmp_path, "db", "upgrade").stdout
+    assert (tmp_path / "tgbot.db").exists()
+
+
+def test_status_reads_for_people_and_for_programs(tmp_path: Path) -> None:
+    tgbot(tmp_path, "db", "upgrade")
+    assert "running 0, queued 0, held 0, dead 0, unsent 0, parked 0" in tgbot(tmp_path, "status").stdout
+    assert json.loads(tgbot(tmp_path, "status", "--json").stdout)["running"] == []
+
+
+def test_a_database_in_a_folder_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
+    ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_DATABASE_URL="sqlite+aiosqlite:///no/where.db")
+    assert ended.stderr.count("\n") == 1
+    assert "its folder does not exist" in ended.stderr
