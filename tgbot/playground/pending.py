@@ -7,10 +7,11 @@ from typing import Any
 ROWS_SHOWN_MAX = 100
 _COUNTS = "SELECT state, count(*) FROM pending WHERE kind = 'message' GROUP BY state"
 _ROWS = """
-SELECT p.id, p.chat_id, p.topic_id, p.message_id, p.state, p.attempt, t.id AS token, g.since AS held_since
+SELECT p.id, p.chat_id, p.topic_id, p.message_id, p.state, p.attempt, held.token, held.since AS held_since,
+    substr(coalesce(p.raw ->> '$.message.text', p.raw ->> '$.message.caption'), 1, 80) AS text
 FROM pending p
-LEFT JOIN turn t ON t.pending_id = p.id AND t.id = (SELECT max(id) FROM turn WHERE pending_id = p.id)
-LEFT JOIN guard g ON g.turn_id = t.id
+LEFT JOIN (SELECT t.pending_id, t.id AS token, g.since FROM guard g JOIN turn t ON t.id = g.turn_id) held
+    ON held.pending_id = p.id
 WHERE p.kind = 'message' ORDER BY p.id DESC LIMIT ?
 """
 
@@ -18,8 +19,9 @@ WHERE p.kind = 'message' ORDER BY p.id DESC LIMIT ?
 def look(database: Path) -> dict[str, Any]:
     """Return `{"counts": {state: n}, "rows": [...]}`, newest first; empty while there is no database.
 
-    A row is `{"id", "chat_id", "topic_id", "message_id", "state", "attempt", "token", "held_since"}`: `token`
-    is the fencing token of its last turn, and `held_since` (Unix time) is set when that turn holds the guard.
+    A row is `{"id", "chat_id", "topic_id", "message_id", "state", "attempt", "token", "held_since", "text"}`:
+    `token` and `held_since` (Unix time) are set when its turn holds the session's guard, `text` is how the
+    message begins.
     """
     empty: dict[str, Any] = {"counts": {}, "rows": []}
     if not database.exists():

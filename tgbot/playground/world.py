@@ -299,8 +299,8 @@ class World:
     ) -> list[dict[str, Any]]:
         """Return a chat's messages as they stand on screen, oldest first, each with its `reactions`.
 
-        `before` (a message id) and `limit` page backwards from the end. `message_thread_id` asks for one topic
-        of a forum; 0 is the General one.
+        `before` (a message id) and `limit` page backwards from the end. `message_thread_id` asks for one
+        topic of a forum; 0 is the General one.
         """
         chat = self.chat(chat_id)
         wanted = (

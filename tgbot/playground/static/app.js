@@ -172,8 +172,7 @@ function setPending(pending) {
 function showPending() {
   const forum = chat()?.info.is_forum;
   const rows = state.pending.rows.filter((row) => row.chat_id === state.chatId && (!forum || (row.topic_id ?? 0) === (state.threadId ?? 0)));
-  const textOf = (row) => conversation.views.get(row.message_id)?.message.text ?? `message ${row.message_id}`;
-  panel.showPending(state.pending.counts, rows, textOf);
+  panel.showPending(state.pending.counts, rows);
 }
 
 // -- telling people --

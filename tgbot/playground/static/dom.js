@@ -16,7 +16,7 @@ export function el(tag, props = {}, ...children) {
   return element;
 }
 
-export const hue = (id) => String((Math.abs(Number(id)) * 137) % 360);
+export const hue = (id) => String(((Math.abs(Number(id)) % 991) * 137) % 360);
 
 export const initials = (name) =>
   name.split(/\s+/).slice(0, 2).map((word) => [...word][0] ?? "").join("").toUpperCase();

@@ -3,6 +3,7 @@
 import { el } from "./dom.js";
 
 const TAGS = { bold: "strong", italic: "em", underline: "u", strikethrough: "s", code: "code" };
+const BLOCKS = new Set(["pre", "blockquote", "expandable_blockquote"]);
 const SAFE_URL = /^(https?|mailto|tel|tg):/i;
 
 // Returns the nodes of text[start, end). `entities` are sorted outer first and nest properly.
@@ -19,10 +20,11 @@ function nodes(text, start, end, entities, onCommand) {
     const stop = Math.min(entity.offset + entity.length, end);
     let next = index + 1;
     while (next < entities.length && entities[next].offset < stop) next += 1;
-    if (entity.offset > at) result.push(text.slice(at, entity.offset));
+    const block = BLOCKS.has(entity.type); // it breaks the line by itself: the line break beside it would be a second
+    if (entity.offset > at) result.push(text.slice(at, entity.offset - (block && text[entity.offset - 1] === "\n" ? 1 : 0)));
     const inner = nodes(text, entity.offset, stop, entities.slice(index + 1, next), onCommand);
     result.push(wrapped(entity, inner, text.slice(entity.offset, stop), onCommand));
-    at = stop;
+    at = stop + (block && text[stop] === "\n" ? 1 : 0);
     index = next;
   }
   if (at < end) result.push(text.slice(at, end));

@@ -91,8 +91,8 @@ export class Panel {
     byId("fault-hint").textContent = FAULTS[name].hint;
   }
 
-  // `rows` are those of the chat on screen, newest first; `textOf(row)` is the message's text, if it is known.
-  showPending(counts, rows, textOf) {
+  // `rows` are those of the chat on screen, newest first.
+  showPending(counts, rows) {
     byId("counts").replaceChildren(...STATES.filter((state) => ALWAYS.has(state) || counts[state]).map((state) =>
       el("div", {}, el("dt", { class: `state ${state}` }, WORDS[state] ?? state), el("dd", {}, String(counts[state] ?? 0)))));
     const holder = rows.find((row) => row.held_since);
@@ -101,7 +101,7 @@ export class Panel {
       : "Nobody holds this chat's guard.";
     byId("rows").replaceChildren(...rows.map((row) =>
       el("tr", { class: row.held_since ? "guarded" : "" },
-        el("td", {}, String(row.id)), el("td", {}, textOf(row)),
+        el("td", {}, String(row.id)), el("td", {}, row.text ?? "(file)"),
         el("td", {}, el("span", { class: `state ${row.state}` }, WORDS[row.state] ?? row.state)), el("td", {}, String(row.attempt)))));
   }
 

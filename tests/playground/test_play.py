@@ -1,0 +1,201 @@
+"""`tgbot play` as a process: what it keeps, what it refuses, and that no bot outlives it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.playground.conftest import Json
+
+DEADLINE_SECONDS = 30
+
+
+class Playground:
+    """A running `tgbot play`."""
+
+    def __init__(self, folder: Path, *options: str, port: int = 0) -> None:
+        self.database = folder / "bot.db"
+        self.command = [
+            sys.executable,
+            "-c",
+            "from tgbot.playground.play import main; raise SystemExit(main())",
+            *("--port", str(port), "--db", str(self.database), *options),
+        ]
+        environment = {
+            key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")
+        }
+        self.process = subprocess.Popen(
+            self.command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=folder,
+        )
+        assert self.process.stdout is not None
+        self.greeting = self.process.stdout.readline()
+        self.url = next((word for word in self.greeting.split() if word.startswith("http")), "")
+
+    def get(self, path: str) -> Json:
+        with urllib.request.urlopen(f"{self.url}/{path}", timeout=DEADLINE_SECONDS) as answer:
+            return json.load(answer)
+
+    def post(self, path: str, **body: Json) -> Json:
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}/{path}", json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request, timeout=DEADLINE_SECONDS) as answer:
+            return json.load(answer)
+
+    def say(self, text: str, chat_id: int = 1001) -> None:
+        self.post("playground/messages", chat_id=chat_id, user_id=abs(chat_id), text=text)
+
+    def texts(self, chat_id: int = 1001) -> list[str]:
+        return [
+            message["text"]
+            for message in self.get(f"playground/chats/{chat_id}/messages")
+            if "text" in message
+        ]
+
+    def answers(self, chat_id: int = 1001) -> list[str]:
+        messages = self.get(f"playground/chats/{chat_id}/messages")
+        return [message["text"] for message in messages if message["from"]["is_bot"]]
+
+    def bot_pid(self) -> int:
+        return int(until(lambda: self.get("playground/state")["bot"]["pid"]))
+
+    def end(self) -> int:
+        self.process.terminate()
+        return self.status()
+
+    def status(self) -> int:
+        status = self.process.wait(DEADLINE_SECONDS)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return status
+
+    def die(self) -> None:
+        self.process.kill()
+        self.status()
+
+
+def until(look: Callable[[], Json]) -> Json:
+    """Return the first true value of `look`, or fail at the deadline."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (seen := look()):
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.05)
+    return seen
+
+
+def is_gone(pid: int) -> bool:
+    """Tell whether a process has ended; a zombie has, only nobody has asked for its status yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+@pytest.fixture
+def playground(tmp_path: Path) -> Iterator[Playground]:
+    running = Playground(tmp_path)
+    yield running
+    if running.process.poll() is None:
+        running.end()
+
+
+def test_the_bot_answers(playground: Playground) -> None:
+    playground.say("hello there")
+    until(lambda: playground.answers() == ["hello there"])
+
+
+def test_ended_gently_it_ends_the_bot(playground: Playground) -> None:
+    pid = playground.bot_pid()
+    assert playground.end() == 0
+    assert is_gone(pid)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("stuck", [False, True])
+def test_killed_it_leaves_no_bot_behind(playground: Playground, *, stuck: bool) -> None:
+    pid = playground.bot_pid()
+    until(lambda: playground.get("playground/state")["lines"])  # so that it has asked the kernel
+    if stuck:  # a stopped process runs no thread that could watch a pipe
+        os.kill(pid, signal.SIGSTOP)
+    playground.die()
+    until(lambda: is_gone(pid))
+
+
+def test_the_bot_dies_with_the_pipe_alone(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    environment = os.environ | {"TGBOT_TOKEN": "1:playground", "TGBOT_API_URL": "http://127.0.0.1:9"}
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tgbot.playground.child", str(read), str(os.getpid())],
+        env=environment | {"TGBOT_DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/bot.db"},
+        pass_fds=[read],
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(read)
+    assert child.poll() is None
+    os.close(write)
+    assert child.wait(DEADLINE_SECONDS) == -signal.SIGKILL
+
+
+def test_killed_and_started_the_bot_goes_on(playground: Playground) -> None:
+    playground.say("sleep 2 first")
+    playground.say("second")
+    until(lambda: playground.get("playground/state")["pending"]["counts"] or playground.answers())
+    playground.post("playground/bot/kill")
+    assert not playground.get("playground/state")["bot"]["running"]
+    playground.say("third, while it was dead")
+    playground.post("playground/bot/start")
+    until(lambda: playground.answers() == ["sleep 2 first", "second", "third, while it was dead"])
+
+
+def test_chats_and_updates_outlive_a_kill_of_everything(tmp_path: Path) -> None:
+    first = Playground(tmp_path)
+    first.say("answered")
+    until(lambda: first.answers() == ["answered"])
+    first.post("playground/bot/kill")
+    first.say("asked in vain")
+    first.die()
+    second = Playground(tmp_path)
+    until(lambda: second.answers() == ["answered", "asked in vain"])
+    second.end()
+
+
+def test_reset_forgets(tmp_path: Path) -> None:
+    first = Playground(tmp_path)
+    first.say("hello")
+    first.end()
+    second = Playground(tmp_path, "--reset")
+    assert second.texts() == []
+    second.end()
+
+
+def test_a_second_one_on_the_same_folder_is_refused(playground: Playground, tmp_path: Path) -> None:
+    second = Playground(tmp_path)
+    assert "another playground uses" in second.greeting
+    assert second.status() == 1
+
+
+def test_a_port_in_use_is_told(playground: Playground, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    second = Playground(other, port=int(playground.url.rpartition(":")[2]))
+    assert "choose another with --port" in second.greeting
+    assert second.status() == 1
+
+
+@pytest.mark.parametrize("header", [{"Origin": "https://example.org"}, {"Host": "evil.example.org"}])
+def test_another_web_site_is_kept_out(playground: Playground, header: dict[str, str]) -> None:
+    request = urllib.request.Request(f"{playground.url}/playground/chats", headers=header)
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(request)
