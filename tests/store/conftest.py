@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.store.life import Life, StartLife
+from tgbot.db import writing_engine
 
 
 @pytest.fixture
@@ -14,7 +15,7 @@ def live(database_path: Path) -> Iterator[StartLife]:
     lives = []
 
     def start(**limits: object) -> Life:
-        lives.append(Life(database_path, **limits))  # type: ignore[arg-type]  # as StartLife has them
+        lives.append(Life(writing_engine(database_path), **limits))  # type: ignore[arg-type]  # as StartLife has them
         return lives[-1]
 
     yield start

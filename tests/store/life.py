@@ -3,15 +3,14 @@
 import itertools
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from tests.house import BOT, raw_message
 from tgbot import inbound
 from tgbot.access import Access
-from tgbot.db import Connection, writing_engine
+from tgbot.db import Connection
 from tgbot.model import BotId, ChatId, Owner, Raw, SessionKey, Turn, UserId, session_key
 from tgbot.reception import Received, Rules, receive
 from tgbot.render import Text
@@ -29,14 +28,14 @@ class Life:
 
     def __init__(
         self,
-        path: Path,
+        engine: Engine,
         *,
         max_turns: int = 64,
         queue_max: int = 100,
         bot_id: BotId = BOT,
         allowed_users: frozenset[UserId] | None = None,
     ) -> None:
-        self.engine = writing_engine(path)
+        self.engine = engine
         self.rules = Rules(Access(allowed_users), queue_max)
         self.owner = Owner(bot_id, self.do(turns.begin_instance, os.getpid()), max_turns)
 
