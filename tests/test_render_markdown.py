@@ -58,6 +58,10 @@ def test_blocks_within_a_list_item_stay_apart() -> None:
     assert text.split() == ["1.", "run", "make", "then", "•", "a", "q", "•", "h", "t", "u"]
 
 
+def test_blocks_within_a_list_item_are_one_line_apart() -> None:
+    assert shown("p\n\n- h\n  # t\n  u")[0] == "p\n\n• h\nt\nu"
+
+
 def test_code_keeps_language_indentation_and_every_character() -> None:
     code = 'if a < b:\n    print(r"\\(foo-bar\\) \\[x - y\\] <b> ||c|| $x$ &lt; **no**")'
     (part,) = render(f"```python title\n{code}\n```")
