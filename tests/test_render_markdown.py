@@ -42,6 +42,12 @@ def test_inline_styles_become_entities() -> None:
     ]  # fmt: skip
 
 
+def test_bold_beside_punctuation_works_in_languages_without_spaces() -> None:
+    assert shown("**注意。**请看 `a(**b`") == ("注意。请看 a(**b", [("bold", "注意。"), ("code", "a(**b")])
+    assert shown("😀 是**“引”**的") == ("😀 是“引”的", [("bold", "“引”")])
+    assert shown("**인공(AI)**은 \uffff") == ("인공(AI)은 \ufffd", [("bold", "인공(AI)")])
+
+
 def test_code_stands_alone_inside_styles_and_crossing_styles_are_nested() -> None:
     assert shown("**a `b` c**") == ("a b c", [("bold", "a "), ("code", "b"), ("bold", " c")])
     assert shown("**a ||b** c||") == ("a b c", [("bold", "a b"), ("spoiler", "b"), ("spoiler", " c")])
@@ -102,7 +108,8 @@ def test_a_picture_is_a_link_also_without_description() -> None:
 
 def test_a_source_that_nothing_refers_to_is_shown() -> None:
     text, _ = shown("See [1].\n\n[1]: https://x.yz\n[2]: https://lost.example")
-    assert text == "See 1.\n[2]: https://lost.example"
+    assert text == "See [1].\n[2]: https://lost.example"
+    assert urls("See [^1].\n\n[^1]: https://x.yz") == ["https://x.yz"]
 
 
 def test_an_unclosed_formula_is_shown_as_it_was_written() -> None:

@@ -1,7 +1,7 @@
 """Markdown to text with formatting, through telegramify-markdown."""
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -11,7 +11,7 @@ from itertools import chain, takewhile
 from telegramify_markdown import MessageEntity, RenderConfig, convert
 
 from tgbot.render.clean import same_length
-from tgbot.render.literal import reveal
+from tgbot.render.literal import joiners, reveal
 from tgbot.render.source import linkable, rewrite
 from tgbot.render.split import Ruler, Span
 
@@ -25,8 +25,7 @@ _STYLES = ("bold", "italic", "underline", "strikethrough", "spoiler")
 def formatted(markdown: str) -> tuple[str, list[Span]]:
     """Convert cleaned Markdown; the spans are sorted by start, and nested or apart, as Telegram wants."""
     shown, entities = convert(rewrite(markdown), config=_config())
-    text = same_length(reveal(shown))
-    return text, list(_nested(_spans(text, entities)))
+    return same_length(reveal(shown)), list(_nested(_allowed(_spans(shown, entities))))
 
 
 @cache
@@ -39,18 +38,22 @@ def _config() -> RenderConfig:
     return config
 
 
-def _spans(text: str, entities: list[MessageEntity]) -> list[Span]:
-    """Keep what Telegram allows: no quote in a quote, no link in a link, nothing but quotes around code."""
-    ruler = Ruler(text)
-    spans = [
-        Span(
-            ruler.index(entity.offset),
-            ruler.index(entity.offset + entity.length),
-            entity.type,
-            _extra(entity),
-        )
+def _spans(shown: str, entities: list[MessageEntity]) -> list[Span]:
+    ruler = Ruler(shown)
+    removed = joiners(shown)
+
+    def index(units: int) -> int:
+        at = ruler.index(units)
+        return at - bisect_left(removed, at)
+
+    return [
+        Span(index(entity.offset), index(entity.offset + entity.length), entity.type, _extra(entity))
         for entity in entities
     ]
+
+
+def _allowed(spans: list[Span]) -> list[Span]:
+    """Keep what Telegram allows: no quote in a quote, no link in a link, nothing but quotes around code."""
     quotes = _outermost(span for span in spans if span.type in _QUOTES)
     links = _outermost(span for span in spans if span.type == "text_link" and linkable(span.extra["url"]))
     code = _without(links, _outermost(span for span in spans if span.monospace))

@@ -4,13 +4,14 @@ import html
 import string
 
 LINE_BREAK = "\u205f"  # shown as a line break, read as a space of a kind that Markdown doesn't trim
+JOINER = "\uffff"  # shown as nothing, read as a letter
 # Unicode's 32 noncharacters, which no text may interchange, are as many as ASCII has punctuation.
 _STAND_INS = [chr(0xFDD0 + i) for i in range(len(string.punctuation))]
 _HIDE = dict(zip(map(ord, string.punctuation), _STAND_INS, strict=True))
 _PUNCTUATION = dict(zip(map(ord, _STAND_INS), string.punctuation, strict=True))
 _REVEAL = _PUNCTUATION | {ord(LINE_BREAK): "\n"}
-_REVEAL_HTML = {code: html.escape(char) for code, char in _PUNCTUATION.items()}
-_FORBIDDEN = dict.fromkeys(_PUNCTUATION, "\ufffd") | {ord(LINE_BREAK): " "}
+_REVEAL_HTML = {code: html.escape(char) for code, char in _PUNCTUATION.items()} | {ord(JOINER): ""}
+_FORBIDDEN = dict.fromkeys(_PUNCTUATION, "\ufffd") | {ord(LINE_BREAK): " ", ord(JOINER): "\ufffd"}
 
 
 def hide(text: str) -> str:
@@ -19,8 +20,13 @@ def hide(text: str) -> str:
 
 
 def reveal(text: str) -> str:
-    """Undo `hide` and break the lines; the length stays the same."""
-    return text.translate(_REVEAL)
+    """Undo `hide`, break the lines and remove the joiners."""
+    return text.translate(_REVEAL).replace(JOINER, "")
+
+
+def joiners(text: str) -> list[int]:
+    """Return the positions of the characters that `reveal` removes; it moves no other."""
+    return [at for at, char in enumerate(text) if char == JOINER]
 
 
 def reveal_html(markup: str) -> str:

@@ -12,16 +12,19 @@ from urllib.parse import urlsplit
 from tgbot.render.clean import visible
 from tgbot.render.events import Edit, Event, parse
 from tgbot.render.lists import line_breaks
-from tgbot.render.literal import hide, reveal, without_stand_ins
+from tgbot.render.literal import JOINER, hide, reveal, without_stand_ins
 from tgbot.render.table import tables
 
 MAX_URL_CHARS = 2048
 PICTURE = "🖼 "
 # Any "<" but an autolink's, and "$$$", which is a price and not a formula.
 _LITERAL = re.compile(r"<(?!(?:https?|tg)://[^\s<>]+>)|\${3,}")
+# Chinese, Japanese and Korean have no spaces around words, where CommonMark takes "**(x)**y" for no bold.
+_UNSPACED = re.compile(r"(?<=[^\w\s*])(?=\*\*[^\W\x00-\x7f])|(?<=[^\W\x00-\x7f]\*\*)(?=[^\w\s*])")
 _OPERATOR = re.compile(rb"(?<=\s)\|\|(?=\s)")  # "a || b": with spaces on both sides it opens no spoiler
 _DEFINITION = re.compile(rb"^[ >*+\-\d.)]*(\[)(?=((?:[^\]\\]|\\.){1,999})\]:)", re.MULTILINE)
 _SPACE = re.compile(r"[\s\x00-\x1f]")
+_CITATION = re.compile(r"\^?\d+")  # "[1]" with its address elsewhere keeps its brackets
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)+")
 _TELEGRAM = re.compile(
     r"tg://(?!emoji)\w+(\?.*)?", re.IGNORECASE
@@ -46,6 +49,7 @@ def rewrite_rich(markdown: str) -> str:
 
 def _literal(markdown: str) -> bytes:
     markdown = _LITERAL.sub(lambda found: hide(found[0]), without_stand_ins(markdown))
+    markdown = _UNSPACED.sub(JOINER, markdown)
     return "\n\n".join(map(_without_unclosed_formulas, markdown.split("\n\n"))).encode()
 
 
@@ -128,23 +132,21 @@ def _without_latex(source: bytes, code: Event) -> Iterator[Edit]:
 
 def _link_edits(link: _Link, *, inside_link: bool) -> Iterator[Edit]:
     """Make an image a link, show what has no label, and put an address that is no link beside its label."""
-    start, end, url = link.opened.start, link.opened.end, link.url
+    start, end, url, label = link.opened.start, link.opened.end, link.url, reveal(link.label)
     picture = PICTURE if link.opened.name == "Image" else ""
     label_start = start + (2 if picture else 1)
-    if not visible(link.label):
-        picture_link = f"[{PICTURE}image]({hide(url)})"
-        yield (
-            start,
-            end,
-            picture_link if picture and linkable(url) and not inside_link else hide(picture + url),
-        )
-    elif inside_link or not linkable(url):
-        known = inside_link or url.removeprefix("mailto:") in reveal(link.label)
+    links = linkable(url) and not inside_link
+    if not visible(label):
+        yield start, end, f"[{picture}image]({hide(url)})" if picture and links else hide(picture + url)
+    elif not links:
+        known = inside_link or url.removeprefix("mailto:") in label
         yield start, label_start, picture
         yield link.label_end, end, "" if known else f" {hide(f'({url})')}"
     elif picture:
         yield start, label_start, f"[{picture}"
         yield link.label_end, end, f"]({hide(url)})"
+    elif _CITATION.fullmatch(label) and link.opened.data["link_type"] == "Shortcut":
+        yield start, end, f"[{hide(f'[{label}]')}]({hide(url)})"
 
 
 def _unused_definitions(source: bytes, used: set[str]) -> Iterator[Edit]:
