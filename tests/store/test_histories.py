@@ -1,0 +1,295 @@
+"""Random histories against a model: whatever people, agents and deaths do, the promises hold.
+
+The model is a few lists. It never asks the database what to expect, it checks what the database did.
+"""
+
+import itertools
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.house import raw_message
+from tests.store.life import GIVEN_UP, Life, key, pressed
+from tgbot.db import writing_engine
+from tgbot.model import Raw, Turn
+from tgbot.store import turns
+
+CHATS = (1, 2, 3)
+ATTEMPTS_MAX = 2
+QUEUE_MAX = 4
+STATES = "SELECT json_extract(raw, '$.message.text'), state FROM pending WHERE kind = 'message'"
+SHOWN = (
+    "SELECT json_extract(raw, '$.message.text'), text FROM outbox JOIN pending ON pending.id = pending_id"
+    " WHERE kind = 'message'"
+)
+
+
+@dataclass
+class Session:
+    """What the model knows of one chat; messages by their numbers, which are their texts too."""
+
+    queued: list[int] = field(default_factory=list)
+    held: dict[int, int] = field(default_factory=dict)  # message -> row id of the /stop
+    running: Turn | None = None
+    orphan: bool = False  # the running turn is of an earlier life
+
+    def take_back(self, message: int) -> None:
+        """Queue again: a message keeps its place in the order of arrival."""
+        self.queued = sorted([*self.queued, message])
+
+
+class Histories(RuleBasedStateMachine):
+    """`life` is the process that lives; `recovered` says that it is through with what a death left."""
+
+    def __init__(self, template: Path, folder: Path) -> None:
+        super().__init__()
+        self.path = folder / "history.db"
+        for old in folder.glob("history.db*"):
+            old.unlink()
+        shutil.copyfile(template, self.path)
+        self.sessions = {chat: Session() for chat in CHATS}
+        self.ends: dict[int, str] = {}
+        self.shown: dict[int, str | None] = {}
+        self.attempts: dict[int, int] = {}
+        self.sent: list[Raw] = []
+        self.stale: list[tuple[Life, Turn]] = []
+        self.lives: list[Life] = []
+        self.recovered = True
+        self.numbers = itertools.count(1)
+
+    @initialize(max_turns=st.integers(1, 3))
+    def begin(self, max_turns: int) -> None:
+        self.max_turns = max_turns
+        self.start_a_life()
+
+    def start_a_life(self) -> None:
+        self.life = Life(writing_engine(self.path), max_turns=self.max_turns, queue_max=QUEUE_MAX)
+        self.lives.append(self.life)
+
+    # What people do
+
+    @rule(chat=st.sampled_from(CHATS))
+    def say(self, chat: int) -> None:
+        number, session = next(self.numbers), self.sessions[chat]
+        full = len(session.queued) >= QUEUE_MAX
+        if full:
+            self.end(number, "dropped", f"{QUEUE_MAX} messages wait already")
+        else:
+            session.queued.append(number)
+        self.receive(raw_message(number, str(number), chat))
+
+    @rule(chat=st.sampled_from(CHATS))
+    def stop(self, chat: int) -> None:
+        number, session = next(self.numbers), self.sessions[chat]
+        if session.running and self.message(session.running) not in self.ends:
+            self.end(self.message(session.running), "stopped", "⏹ Stopped.")
+        self.receive(raw_message(number, "/stop", chat))
+        [(row_id,)] = self.life.rows("SELECT id FROM pending WHERE update_id = :n", n=number)
+        session.held |= dict.fromkeys(session.queued, row_id)
+        session.queued.clear()
+
+    @rule(chat=st.sampled_from(CHATS))
+    def resume(self, chat: int) -> None:
+        self.resume_held(chat, lambda _: True)
+        self.receive(raw_message(next(self.numbers), "/resume", chat))
+
+    @rule(chat=st.sampled_from(CHATS))
+    def drop(self, chat: int) -> None:
+        self.drop_held(chat, lambda _: True)
+        self.receive(raw_message(next(self.numbers), "/drop", chat))
+
+    @precondition(lambda self: self.held_by())
+    @rule(data=st.data(), resume=st.booleans())
+    def press(self, data: st.DataObject, *, resume: bool) -> None:
+        """A button of any /stop, pressed in any chat: it reaches the rows of its own only."""
+        stop_id, chat = data.draw(st.sampled_from(self.held_by())), data.draw(st.sampled_from(CHATS))
+        (self.resume_held if resume else self.drop_held)(chat, lambda held_by: held_by == stop_id)
+        name = "resume" if resume else "drop"
+        self.receive(pressed(next(self.numbers), f"{name}:{stop_id}", chat=chat))
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data())
+    def deliver_again(self, data: st.DataObject) -> None:
+        """Telegram repeats all that was not confirmed: nothing comes of it."""
+        again = self.life.receive(*self.sent[data.draw(st.integers(0, len(self.sent) - 1)) :])
+        assert (again.claimed, again.waiting, again.controls, again.replied) == ([], [], [], set())
+
+    # What agents do
+
+    @precondition(lambda self: self.live())
+    @rule(data=st.data(), fails=st.booleans())
+    def turn_ends(self, data: st.DataObject, *, fails: bool) -> None:
+        session = data.draw(st.sampled_from(self.live()))
+        turn, number = session.running, self.message(session.running)
+        if number not in self.ends:
+            self.end(number, *(("failed", "sorry") if fails else ("done", f"re: {number}")))
+        self.hand_over(session, self.life.fail(turn) if fails else self.life.finish(turn))
+
+    @precondition(lambda self: any(self.was_stopped(s) for s in self.live()))
+    @rule(data=st.data())
+    def stopped_turn_is_released(self, data: st.DataObject) -> None:
+        session = data.draw(st.sampled_from([s for s in self.live() if self.was_stopped(s)]))
+        self.hand_over(session, self.life.release(session.running))
+
+    # What happens to processes
+
+    @rule()
+    def die(self) -> None:
+        """SIGKILL; the next life begins, and may hear of people before it has recovered."""
+        self.stale += [(self.life, session.running) for session in self.live()]
+        for session in self.live():
+            session.orphan = True
+        self.recovered = False
+        self.start_a_life()
+
+    @rule()
+    def recover(self) -> None:
+        self.life.recover(ATTEMPTS_MAX)
+        for session in [s for s in self.sessions.values() if s.orphan]:
+            number, session.running, session.orphan = self.message(session.running), None, False
+            if number in self.ends:
+                continue
+            if self.attempts[number] < ATTEMPTS_MAX:
+                session.take_back(number)
+            else:
+                self.end(number, "dead", GIVEN_UP.text)
+        self.recovered = True
+        self.begin_turns(self.life.claim_waiting())
+
+    @precondition(lambda self: self.stale and self.recovered)
+    @rule(data=st.data())
+    def stale_owner_writes(self, data: st.DataObject) -> None:
+        life, turn = data.draw(st.sampled_from(self.stale))
+        ending: Callable[[Turn], object] = data.draw(st.sampled_from([life.finish, life.fail, life.release]))
+        with pytest.raises(turns.LostGuardError):
+            ending(turn)
+
+    # What holds at any moment
+
+    @invariant()
+    def every_message_is_where_the_model_has_it_and_ends_once(self) -> None:
+        expected = dict(self.ends)
+        for session in self.sessions.values():
+            expected |= dict.fromkeys(session.queued, "queued") | dict.fromkeys(session.held, "held")
+            if session.running and self.message(session.running) not in self.ends:
+                expected[self.message(session.running)] = "claimed"
+        assert {int(text): state for text, state in self.life.rows(STATES)} == expected
+
+    @invariant()
+    def a_session_has_one_guard_and_there_are_no_more_than_slots(self) -> None:
+        guards = self.life.guards()
+        assert guards == {key(c): s.running.token for c, s in self.sessions.items() if s.running}
+        assert len(guards) <= self.max_turns
+
+    @invariant()
+    def nothing_is_stranded(self) -> None:
+        stranded = any(s.queued and not s.running for s in self.sessions.values())
+        busy = sum(s.running is not None for s in self.sessions.values())
+        assert not stranded or busy == self.max_turns or not self.recovered
+
+    @invariant()
+    def only_what_has_ended_has_a_text(self) -> None:
+        found = {int(text): shown for text, shown in self.life.rows(SHOWN)}
+        assert found.keys() == self.shown.keys()
+        for number, shown in found.items():
+            assert (shown or "").startswith(self.shown[number] or "")
+            assert (shown is None) == (self.shown[number] is None)
+
+    def teardown(self) -> None:
+        """At last everything gets its end."""
+        if self.lives:
+            self.recover()
+            for chat in CHATS:
+                self.resume(chat)
+            while live := self.live():
+                number = self.message(live[0].running)
+                if number not in self.ends:
+                    self.end(number, "done", f"re: {number}")
+                self.hand_over(live[0], self.life.finish(live[0].running))
+            self.every_message_is_where_the_model_has_it_and_ends_once()
+            assert set(self.ends.values()) <= {"done", "failed", "stopped", "dead", "dropped"}
+        for life in self.lives:
+            life.engine.dispose()
+
+    # The model
+
+    def receive(self, raw: Raw) -> None:
+        self.sent.append(raw)
+        self.begin_turns(self.life.receive(raw).claimed)
+
+    def begin_turns(self, claimed: Iterable[Turn]) -> None:
+        for turn in claimed:
+            session, number = self.sessions[turn.chat_id], self.message(turn)
+            assert session.running is None, "two live turns in one session"
+            assert session.queued.pop(0) == number, "not the oldest"
+            session.running = turn
+            self.attempts[number] = self.attempts.get(number, 0) + 1
+            assert turn.attempt == self.attempts[number]
+            self.shown.setdefault(number, None)
+
+    def hand_over(self, session: Session, following: Turn | None) -> None:
+        session.running = None
+        self.begin_turns([following] if following else [])
+
+    def end(self, number: int, state: str, shown: str | None) -> None:
+        assert number not in self.ends, "ended twice"
+        self.ends[number] = state
+        if shown:
+            self.shown[number] = shown
+
+    def resume_held(self, chat: int, chosen: Callable[[int], bool]) -> None:
+        session = self.sessions[chat]
+        for number in [n for n, stop_id in session.held.items() if chosen(stop_id)]:
+            del session.held[number]
+            session.take_back(number)
+
+    def drop_held(self, chat: int, chosen: Callable[[int], bool]) -> None:
+        session = self.sessions[chat]
+        for number in [n for n, stop_id in session.held.items() if chosen(stop_id)]:
+            del session.held[number]
+            self.end(number, "dropped", None)
+
+    def held_by(self) -> list[int]:
+        return sorted({stop_id for session in self.sessions.values() for stop_id in session.held.values()})
+
+    def live(self) -> list[Any]:
+        """List the sessions that a task of this life works for."""
+        return [s for s in self.sessions.values() if s.running and not s.orphan]
+
+    def was_stopped(self, session: Session) -> bool:
+        return self.message(session.running) in self.ends
+
+    @staticmethod
+    def message(turn: Turn | None) -> int:
+        assert turn
+        return int(turn.text)
+
+
+def run(template: Path, folder: Path, **limits: Any) -> None:  # noqa: ANN401 - settings of Hypothesis
+    run_state_machine_as_test(
+        lambda: Histories(template, folder),  # type: ignore[arg-type]  # it says: a class or a factory
+        settings=settings(deadline=None, database=None, **limits),
+    )
+
+
+def test_no_history_breaks_a_promise(migrated_file: Path, tmp_path: Path) -> None:
+    run(migrated_file, tmp_path, max_examples=60, stateful_step_count=40, derandomize=True)
+
+
+@pytest.mark.soak
+def test_no_long_history_breaks_a_promise(migrated_file: Path, tmp_path: Path) -> None:
+    run(migrated_file, tmp_path, max_examples=1000, stateful_step_count=100)
