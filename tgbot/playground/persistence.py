@@ -114,7 +114,7 @@ class Persistence:
             world.files.restore(Stored(**body))
 
     def _load_chats(self, world: World) -> None:
-        for body in self._bodies("SELECT body FROM chat"):
+        for body in self._bodies("SELECT body FROM chat ORDER BY id < 0, abs(id)"):
             chat = Chat(
                 info=body["info"],
                 topics=dict(body["topics"]),

@@ -73,10 +73,10 @@ function opening(element, open) {
 }
 
 function spoiler(inner) {
-  const element = el("span", { class: "spoiler", "aria-label": "Hidden text, press to show" }, inner);
+  const element = el("span", { class: "spoiler", "aria-label": "Hidden text, press to show" }, el("span", {}, inner));
   return opening(element, () => {
     element.classList.add("shown");
-    element.removeAttribute("aria-label");
+    for (const name of ["aria-label", "role", "tabindex"]) element.removeAttribute(name);
   });
 }
 

@@ -1,0 +1,409 @@
+"""The page in a real browser (headless Chromium): what a person sees, with the real bot behind it.
+
+Needs /usr/bin/chromium (or CHROMIUM=...) and axe-core (`npm install --no-save axe-core`, or AXE_CORE=...).
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, FilePayload, Locator, Page, expect, sync_playwright
+
+from tests.playground.conftest import Json
+from tests.playground.test_people import PNG
+from tests.playground.test_play import Playground, until
+from tgbot.playground.persistence import Persistence
+from tgbot.playground.play import FORUM, GROUP, PEOPLE
+from tgbot.playground.world import World
+
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+AXE = Path(os.environ.get("AXE_CORE", "node_modules/axe-core/axe.min.js"))
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PICTURES = Path(os.environ["PICTURES"]) if "PICTURES" in os.environ else None
+ADA, BEN, CHIOMA = PEOPLE
+LONG, LONG_COUNT = 1004, 10_000
+OTHER_BOT = "bot2:playground"  # speaks when it is told to: for what the echo agent never says
+PHONE, DESKTOP = {"width": 390, "height": 780}, {"width": 1280, "height": 860}
+DEADLINE_MS = 30_000
+
+expect.set_options(timeout=DEADLINE_MS)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        missing = f"{CHROMIUM} is missing: install Debian's chromium, or set CHROMIUM"
+        if "CI" in os.environ:
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def playground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playground]:
+    folder = tmp_path_factory.mktemp("playground")
+    _write_long_chat(folder / "bot.world")
+    running = Playground(folder)
+    yield running
+    running.end()
+
+
+def _write_long_chat(folder: Path) -> None:
+    """Leave what an earlier run would have: the usual people, and a chat with 10,000 messages."""
+    persistence = Persistence(folder)
+    world = World(folder=folder)
+    persistence.attach(world)
+    for user_id, name in {**PEOPLE, LONG: "Long"}.items():
+        world.make_chat(user_id, name)
+    world.make_chat(GROUP, "Weekend trip")
+    world.make_chat(FORUM, "Workshop", is_forum=True)
+    for topic in ("Releases", "Support"):
+        world.make_topic(FORUM, ADA, topic)
+    chat, bot = world.chat(LONG), world.bot("2:playground")
+    for number in range(LONG_COUNT):
+        world.add_message(chat, bot.user, {"text": f"message {number}\n" + "word " * (number % 40)})
+    persistence.close()
+    world.files.close()
+
+
+@pytest.fixture
+def page(browser: Browser, playground: Playground, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page of its own for each test; errors in its console fail the test."""
+    options = {"viewport": DESKTOP, "color_scheme": "light", "locale": "en-GB"} | getattr(
+        request, "param", {}
+    )
+    context = browser.new_context(**options)
+    opened = context.new_page()
+    wrong: list[str] = []
+    opened.on("console", lambda message: _note(wrong, message))
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    opened.set_default_timeout(DEADLINE_MS)
+    opened.goto(playground.url)
+    yield opened
+    context.close()
+    assert wrong == []
+
+
+def _note(wrong: list[str], message: ConsoleMessage) -> None:
+    if message.type in ("error", "warning"):
+        wrong.append(message.text)
+
+
+def open_chat(page: Page, name: str) -> None:
+    page.locator("#chat-list .chat").filter(
+        has=page.locator(".name", has_text=re.compile(name))
+    ).first.click()
+    expect(page.locator("#title")).to_contain_text(name.removeprefix("# "))
+
+
+def say(page: Page, text: str) -> None:
+    page.locator("#text").fill(text)
+    page.locator("#text").press("Enter")
+
+
+def bubbles(page: Page) -> Locator:
+    return page.locator("#messages .message:not(.mine) .body")
+
+
+def other_bot(playground: Playground, method: str, **params: Json) -> Json:
+    return playground.post(f"{OTHER_BOT}/{method}", **params)["result"]
+
+
+def picture(page: Page, name: str) -> None:
+    """Take a picture for the README if PICTURES names a folder; that it can be taken is tested anyway."""
+    taken = page.screenshot(path=PICTURES / f"{name}.png" if PICTURES else None)
+    assert taken.startswith(b"\x89PNG")
+
+
+def axe(page: Page) -> list[str]:
+    """Return what axe-core has against the page, by the rules of WCAG levels A and AA."""
+    if not AXE.exists():
+        missing = f"{AXE} is missing: npm install --no-save axe-core, or set AXE_CORE"
+        if "CI" in os.environ:
+            pytest.fail(missing)
+        pytest.skip(missing)
+    page.evaluate(AXE.read_text())
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+    found = page.evaluate("tags => axe.run({runOnly: tags})", tags)
+    return [f"{one['id']}: {[node['html'][:200] for node in one['nodes']]}" for one in found["violations"]]
+
+
+def test_an_answer_streams_into_one_bubble(page: Page) -> None:
+    open_chat(page, "Ada")
+    text = "streaming " + " ".join(f"word{number}" for number in range(60))
+    say(page, text)
+    answer = page.locator("#messages .message:not(.mine)").last
+    answer.evaluate("element => { element.marked = true; }")
+    expect(answer.locator(".body")).to_have_text(text)
+    assert answer.evaluate("element => element.marked"), "the bubble was built anew while it streamed"
+    expect(page.locator("#messages .mine .state").last).to_have_text("done")
+
+
+def test_stop_by_keyboard_alone_ends_the_turn(page: Page) -> None:
+    open_chat(page, "Chioma")
+    say(page, "sleep 600 too long")
+    expect(page.locator("#messages .mine .state").last).to_have_text("running")
+    page.locator("#text").press_sequentially("/st")
+    expect(page.get_by_role("option")).not_to_have_count(0)
+    names = page.locator("#commands li b").all_text_contents()
+    for _ in range(names.index("/stop")):
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator("#messages .mine", has_text="sleep 600").locator(".state")).to_have_text("stopped")
+
+
+def test_kill_in_the_middle_of_a_turn_loses_nothing(page: Page) -> None:
+    open_chat(page, "Ben")
+    asked = ["sleep 4 the first", "the second", "the third"]
+    for text in asked:
+        say(page, text)
+    expect(page.locator("#messages .mine .state")).to_have_text(["running", "queued", "queued"])
+    expect(page.locator("#guard")).to_contain_text("guard: turn")
+    page.locator("#kill").click()
+    expect(page.locator("#life-detail")).to_contain_text("ended by kill -9")
+    say(page, "the fourth, while it was dead")
+    picture(page, "kill")
+    page.locator("#start").click()
+    answered = [*asked, "the fourth, while it was dead"]
+    expect(bubbles(page)).to_have_text(answered)
+    expect(page.locator("#messages .mine .state")).to_have_text(["done · try 2", "done", "done", "done"])
+    expect(page.locator("#counts div", has_text="queued").locator("dd")).to_have_text("0")
+    picture(page, "recovery")
+
+
+def test_topics_are_conversations_of_their_own(page: Page) -> None:
+    open_chat(page, "# Releases")
+    say(page, "when is the next one")
+    expect(bubbles(page)).to_have_text(["when is the next one"])
+    open_chat(page, "# Support")
+    expect(page.locator("#messages .message")).to_have_count(0)
+    expect(page.locator("#messages .service")).to_have_text("Topic “Support”")
+
+
+def test_in_a_group_people_take_turns(page: Page) -> None:
+    open_chat(page, "Weekend trip")
+    page.get_by_label("Write as").select_option("Ben")
+    say(page, "I book the train")
+    expect(page.locator("#messages .mine .body")).to_have_text(["I book the train"])
+    page.get_by_label("Write as").select_option("Ada")
+    expect(page.locator("#messages .message:not(.mine) .sender").first).to_have_text("Ben")
+
+
+FORMATTED = "Bold, code, link, secret.\ndef answer(): ...\nA quote.\nDone 🎉 now"
+ENTITIES = [
+    ("bold", "Bold", {}),
+    ("code", "code", {}),
+    ("text_link", "link", {"url": "https://example.org/"}),
+    ("spoiler", "secret", {}),
+    ("pre", "def answer(): ...", {"language": "python"}),
+    ("blockquote", "A quote.", {}),
+    ("italic", "now", {}),
+]
+
+
+def entities() -> list[dict[str, Json]]:
+    def units(text: str) -> int:
+        return len(text.encode("utf-16-le")) // 2
+
+    return [
+        {"type": kind, "offset": units(FORMATTED[: FORMATTED.index(part)]), "length": units(part), **more}
+        for kind, part, more in ENTITIES
+    ]
+
+
+def test_entities_become_formatting(page: Page, playground: Playground) -> None:
+    other_bot(playground, "sendMessage", chat_id=CHIOMA, text=FORMATTED, entities=entities())
+    open_chat(page, "Chioma")
+    body = page.locator("#messages .body", has_text="Bold, code").last
+    expect(body.locator("strong")).to_have_text("Bold")
+    expect(body.locator("code").first).to_have_text("code")
+    expect(body.locator("pre[data-language=python]")).to_have_text("def answer(): ...")
+    expect(body.locator("blockquote")).to_have_text("A quote.")
+    expect(body.locator("em")).to_have_text("now")
+    link = body.get_by_role("link", name="link")
+    expect(link).to_have_attribute("rel", "noopener noreferrer")
+    spoiler = body.get_by_role("button", name="Hidden text")
+    spoiler.press("Enter")
+    expect(body.locator(".spoiler.shown")).to_have_text("secret")
+
+
+def test_what_a_bot_sends_is_never_html(page: Page, playground: Playground) -> None:
+    hostile = "<img src=x onerror=alert(1)><script>alert(1)</script>"
+    link = {"type": "text_link", "offset": 0, "length": 4, "url": "javascript:alert(1)"}
+    other_bot(playground, "sendMessage", chat_id=CHIOMA, text=hostile, entities=[link])
+    open_chat(page, "Chioma")
+    last = page.locator("#messages .body").last
+    expect(last).to_have_text(hostile)
+    assert last.locator("a, img, script").count() == 0
+
+
+def test_a_button_press_reaches_the_bot_and_its_answer_is_shown(page: Page, playground: Playground) -> None:
+    keyboard = {"inline_keyboard": [[{"text": "Again", "callback_data": "again"}]]}
+    other_bot(playground, "sendMessage", chat_id=CHIOMA, text="a button", reply_markup=keyboard)
+    open_chat(page, "Chioma")
+    page.get_by_role("button", name="Again").last.click()
+    updates = until(lambda: other_bot(playground, "getUpdates", offset=-1))
+    query = updates[-1]["callback_query"]
+    assert query["data"] == "again"
+    other_bot(playground, "answerCallbackQuery", callback_query_id=query["id"], text="Once more!")
+    expect(page.locator("#toast")).to_have_text("Once more!")
+
+
+def test_a_draft_shows_and_can_be_stopped(page: Page, playground: Playground) -> None:
+    open_chat(page, "Chioma")
+    other_bot(playground, "sendMessageDraft", chat_id=CHIOMA, draft_id=7, text="still thin", can_stop=True)
+    draft = page.locator(".draft")
+    expect(draft.locator(".body")).to_have_text("still thin")
+    other_bot(
+        playground, "sendMessageDraft", chat_id=CHIOMA, draft_id=7, text="still thinking", can_stop=True
+    )
+    expect(draft.locator(".body")).to_have_text("still thinking")
+    draft.get_by_role("button", name="Stop").click()
+    updates = until(lambda: other_bot(playground, "getUpdates", offset=-1))
+    assert updates[-1]["stopped_message_generation"]["draft_id"] == 7
+    other_bot(playground, "sendMessage", chat_id=CHIOMA, text="thought")
+    expect(draft).to_have_count(0)
+
+
+def test_typing_is_shown_until_the_message_comes(page: Page, playground: Playground) -> None:
+    open_chat(page, "Chioma")
+    other_bot(playground, "sendChatAction", chat_id=CHIOMA, action="typing")
+    expect(page.locator(".typing")).to_be_visible()
+    other_bot(playground, "sendMessage", chat_id=CHIOMA, text="typed")
+    expect(page.locator(".typing")).to_have_count(0)
+
+
+def test_reply_edit_and_reactions_by_keyboard(page: Page, playground: Playground) -> None:
+    other_bot(playground, "sendMessage", chat_id=CHIOMA, text="react to me")
+    open_chat(page, "Chioma")
+    target = page.locator("#messages .message:not(.mine)", has_text="react to me").last
+    target.focus()
+    page.keyboard.press("Tab")  # its tools come next
+    expect(target.get_by_role("button", name="Reply")).to_be_focused()
+    page.keyboard.press("Enter")
+    say(page, "a replx")
+    own = page.locator("#messages .mine", has_text="a repl").last
+    expect(own.locator(".reply")).to_contain_text("react to me")
+    page.locator("#text").press("ArrowUp")
+    expect(page.locator("#about")).to_contain_text("Edit")
+    say(page, "a reply")
+    expect(own.locator(".body")).to_have_text("a reply")
+    target.hover()
+    target.get_by_role("button", name="React with 🎉").click()
+    expect(target.locator(".reaction")).to_have_text("🎉")
+
+
+def test_files_go_both_ways(page: Page, playground: Playground) -> None:
+    open_chat(page, "Chioma")
+    page.locator("#files").set_input_files({"name": "dot.png", "mimeType": "image/png", "buffer": PNG})
+    expect(page.locator("#messages .mine img.picture")).to_have_count(1)
+    url = f"{playground.url}/{OTHER_BOT}/sendDocument"
+    report: FilePayload = {"name": "report.md", "mimeType": "text/markdown", "buffer": b"# Report"}
+    assert page.request.post(url, multipart={"chat_id": str(CHIOMA), "document": report}).ok
+    link = page.locator("#messages a.file").last
+    expect(link).to_contain_text("report.md")
+    with page.expect_download() as download:
+        link.click()
+    assert Path(download.value.path()).read_text() == "# Report"
+
+
+@pytest.mark.parametrize("page", [{"viewport": PHONE, "has_touch": True}], indirect=True)
+def test_on_a_phone_one_pane_at_a_time(page: Page) -> None:
+    expect(page.locator("#conversation")).to_be_hidden()
+    open_chat(page, "Chioma")
+    expect(page.locator("#chats")).to_be_hidden()
+    for part in ("html", "#scroller"):
+        assert page.locator(part).evaluate("element => element.scrollWidth <= innerWidth")
+    picture(page, "phone")
+    page.get_by_role("button", name=re.compile("Show its life")).click()
+    expect(page.locator("#kill")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#kill")).to_be_hidden()
+    page.get_by_role("button", name="Back to the chats").click()
+    expect(page.locator("#chats")).to_be_visible()
+
+
+def test_ten_thousand_messages_are_a_page_at_a_time(page: Page, playground: Playground) -> None:
+    open_chat(page, "Long")
+    messages = page.locator("#messages > li")
+    expect(messages.last).to_contain_text(f"message {LONG_COUNT - 1}")
+    assert messages.count() <= 100
+    before = messages.first.get_attribute("data-id")
+    page.locator("#scroller").evaluate("element => { element.scrollTop = 0; }")
+    expect(messages.first).not_to_have_attribute("data-id", str(before))
+    anchor = page.locator(f'#messages > li[data-id="{before}"]')
+    expect(anchor).to_be_in_viewport()  # what was read stays in view while older messages come above it
+    page.get_by_role("button", name="newest message").click()
+    for number in range(300):
+        other_bot(playground, "sendMessage", chat_id=LONG, text=f"new {number}")
+    expect(messages.last).to_contain_text("new 299")
+    expect(messages.last).to_be_in_viewport()
+    assert messages.count() <= 260
+
+
+def test_answers_come_through_a_network_that_cuts(page: Page, playground: Playground) -> None:
+    open_chat(page, "Ada")
+    page.get_by_label("Cuts").check()
+    until(lambda: playground.get("playground/state")["faults"])
+    say(page, "through a bad network")
+    expect(
+        page.locator("#messages .message:not(.mine) .body", has_text="through a bad network")
+    ).to_have_count(1)
+    page.get_by_label("Fine").check()
+    until(lambda: not playground.get("playground/state")["faults"])
+    cut = [call for call in playground.get("playground/journal")["calls"] if call["status"] is None]
+    assert cut
+
+
+def test_a_reload_shows_the_same_chat(page: Page) -> None:
+    open_chat(page, "Chioma")
+    say(page, "still here")
+    page.reload()
+    expect(page.locator("#title")).to_have_text("Chioma")
+    expect(page.locator("#messages .mine", has_text="still here")).to_have_count(1)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"color_scheme": "light"},
+        {"color_scheme": "dark"},
+        {"viewport": PHONE},
+        {"viewport": PHONE, "color_scheme": "dark"},
+    ],
+    indirect=True,
+    ids=["light", "dark", "phone", "phone-dark"],
+)
+def test_axe_finds_nothing(page: Page, playground: Playground, request: pytest.FixtureRequest) -> None:
+    assert axe(page) == []
+    keyboard = {"inline_keyboard": [[{"text": "Again", "callback_data": "again"}]]}
+    place = {"chat_id": CHIOMA, "text": FORMATTED, "entities": entities(), "reply_markup": keyboard}
+    sent = other_bot(playground, "sendMessage", **place)
+    reaction = [{"type": "emoji", "emoji": "👍"}]
+    other_bot(
+        playground, "setMessageReaction", chat_id=CHIOMA, message_id=sent["message_id"], reaction=reaction
+    )
+    open_chat(page, "Chioma")
+    expect(bubbles(page).last).to_contain_text("Bold")
+    picture(page, f"chat-{request.node.callspec.id}")
+    assert axe(page) == []
+    page.locator("#text").fill("/")
+    expect(page.get_by_role("option").first).to_be_visible()
+    assert axe(page) == []
+    page.locator("#text").press("Escape")
+    if page.locator("#toggle-panel").is_visible():
+        page.locator("#toggle-panel").click()
+        assert axe(page) == []
