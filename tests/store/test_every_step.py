@@ -9,9 +9,11 @@ import copy
 import itertools
 import random
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
@@ -140,11 +142,37 @@ ENDS = dict.fromkeys("abxefy", "done") | {"c": "stopped", "d": "failed"}
 
 @contextmanager
 def mortal_engine(path: Path, step: Step) -> Iterator[Engine]:
+    """Step before whatever reaches the driver, whoever sent it there."""
+
+    class Cursor(sqlite3.Cursor):
+        def execute(self, sql: str, values: Any = ()) -> "Cursor":  # noqa: ANN401 - as the driver has it
+            step()
+            super().execute(sql, values)
+            return self
+
+        def executemany(self, sql: str, values: Any) -> "Cursor":  # noqa: ANN401 - same
+            step()
+            super().executemany(sql, values)
+            return self
+
+    class Connection(sqlite3.Connection):
+        def cursor(self, _: object = None) -> Cursor:  # type: ignore[override]  # nobody wants another
+            return Cursor(self)
+
+        def execute(self, sql: str, values: Any = ()) -> Cursor:  # noqa: ANN401 - same
+            return self.cursor().execute(sql, values)
+
+        def executemany(self, sql: str, values: Any) -> Cursor:  # noqa: ANN401 - same
+            return self.cursor().executemany(sql, values)
+
+        def commit(self) -> None:
+            step()
+            super().commit()
+
     engine = writing_engine(path)
+    event.listen(engine, "do_connect", lambda _d, _r, _a, options: options.update(factory=Connection))
     # A SIGKILL takes nothing from the kernel; waiting for the disk would triple the time.
     event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
-    event.listen(engine, "before_cursor_execute", lambda *_: step())
-    event.listen(engine, "commit", lambda *_: step())
     try:
         yield engine
     finally:
