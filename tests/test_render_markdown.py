@@ -227,6 +227,8 @@ def test_what_can_not_be_rendered_is_shown_plain(
         ("Hello **wor", ("Hello wor", [("bold", "wor")])),
         ("call `pri", ("call pri", [("code", "pri")])),
         ("the ||sec", ("the sec", [("spoiler", "sec")])),
+        ("so **bold*", ("so bold", [("bold", "bold")])),
+        ("so **", ("so", [])),
         ("see [docs](https://x.y", ("see docs", [])),
         ("```py\nx = 1\n``", ("x = 1", [("pre", "x = 1")])),
         ("2 ** 3 and `a ** b` too", ("2 ** 3 and a ** b too", [("code", "a ** b")])),
@@ -240,6 +242,24 @@ def test_half_written_markdown_looks_finished(
     part = preview(stream)
     assert part
     assert (part.text, covered(part)) == expected
+
+
+@pytest.mark.parametrize(
+    "markdown",
+    [
+        "x\n\n```py\na = 1\n```",
+        "~~~\n**a\n~~~\n",
+        "a **b**",
+        "a*i*",
+        "`a`",
+        "- a\n- b `c`",
+        "[a](https://x.yz)",
+        "||s||",
+        "# T",
+    ],
+)
+def test_a_preview_of_a_finished_answer_is_the_answer(markdown: str) -> None:
+    assert [preview(markdown)] == render(markdown)
 
 
 def test_a_preview_of_a_long_answer_shows_the_newest_text_and_stays_put() -> None:

@@ -26,9 +26,7 @@ _DEFINITION = re.compile(rb"^[ >*+\-\d.)]*(\[)(?=((?:[^\]\\]|\\.){1,999})\]:)", 
 _SPACE = re.compile(r"[\s\x00-\x1f]")
 _CITATION = re.compile(r"\^?\d+")  # "[1]" with its address elsewhere keeps its brackets
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)+")
-_TELEGRAM = re.compile(
-    r"tg://(?!emoji)\w+(\?.*)?", re.IGNORECASE
-)  # a custom emoji needs rights most bots lack
+_TELEGRAM = re.compile(r"tg://(?!emoji)\w+(\?.*)?", re.IGNORECASE)  # most bots may send no custom emoji
 
 
 def rewrite(markdown: str) -> str:

@@ -5,8 +5,9 @@ import re
 _FENCE = re.compile(r"^[ >]*(`{3,}|~{3,})(.*)$", re.MULTILINE)
 _HALF_LINE = re.compile(r"(?:^|\n)[ >]*(?:[-=*+_#|:]|`{1,2}|~{1,2}|\d+[.)]?)[-=*_#|:`~ ]*\Z")
 _HALF_LINK = re.compile(r"!?\[([^\[\]\n]*)\]\([^()\s]*\Z")
+_HALF_MARKER = re.compile(r"(?:^|(?<=\s))[*_~`|]+\s*\Z")
 _CODE = re.compile(r"`[^`]*`")
-_MARKERS = [
+_STYLES = [
     (marker, re.compile(rf"(?<=\S){re.escape(marker)}|{re.escape(marker)}(?=\S)"))
     for marker in ("**", "~~", "||")
 ]
@@ -30,10 +31,20 @@ def settled(markdown: str) -> str:
     """
     if opened_fence(markdown):
         return re.sub(r"\n[`~]{1,2}\Z", "", markdown)
-    markdown = _HALF_LINK.sub(r"\1", _HALF_LINE.sub("", markdown)).rstrip(" \n*_~`|")
+    if _FENCE.match(markdown, markdown.rstrip().rfind("\n") + 1):
+        return markdown
+    markdown = _HALF_LINK.sub(r"\1", _HALF_LINE.sub("", markdown))
+    markdown = _HALF_MARKER.sub("", markdown).rstrip()
+    if _closing(markdown):
+        markdown = markdown.rstrip("*_~`|")  # half of what closes it may be there
+    return markdown + _closing(markdown)
+
+
+def _closing(markdown: str) -> str:
+    """Return what closes the code and styles that the last paragraph leaves open."""
     paragraph, backtick, _ = _CODE.sub("", markdown[markdown.rfind("\n\n") + 1 :]).partition("`")
-    closing = [marker for marker, found in _MARKERS if len(found.findall(paragraph)) % 2]
-    return "".join([markdown, backtick, *closing])
+    styles = (marker for marker, found in _STYLES if len(found.findall(paragraph)) % 2)
+    return backtick + "".join(styles)
 
 
 def tail(markdown: str, step_chars: int) -> str:
