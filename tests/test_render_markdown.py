@@ -214,7 +214,7 @@ def test_what_can_not_be_rendered_is_shown_plain(
         raise ValueError("made up")
 
     monkeypatch.setattr("tgbot.render.convert.rewrite", fail)
-    monkeypatch.setattr("tgbot.render.rich.rewrite_rich", fail)
+    monkeypatch.setattr("tgbot.render.rich_message.rewrite_rich", fail)
     with caplog.at_level(logging.WARNING):
         assert shown("**a**") == ("**a**", [])
         assert rich("**a**") is None
@@ -289,6 +289,13 @@ def test_overflow_shows_whole_parts_and_returns_the_rest_as_markdown() -> None:
     assert overflow("short") == (render("short"), None)
 
 
+def test_a_huge_answer_is_split_but_not_parsed() -> None:
+    huge = "**a** " * 20_000
+    assert render(huge)[0].text.startswith("**a** **a**")
+    assert rich(huge) is None
+    assert covered(overflow(huge)[0][0])[0] == ("bold", "a")
+
+
 def test_the_rest_of_cut_code_is_code() -> None:
     parts, rest = overflow("Look:\n\n```py\n" + "x = 1\n" * 9000 + "```\n\nDone.", 2)
     assert len(parts) == 2
@@ -313,6 +320,7 @@ def test_a_rich_message_has_native_headings_and_tables_and_no_foreign_tag() -> N
 def test_a_rich_message_that_is_too_long_is_none() -> None:
     assert rich("word " * 6000)
     assert rich("word " * 7000) is None
+    assert render_module.rich is rich  # no module of the package takes the function's name
 
 
 def test_an_idle_process_does_not_load_the_markdown_libraries() -> None:

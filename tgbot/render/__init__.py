@@ -10,6 +10,7 @@ __all__ = ["Text", "overflow", "plain", "preview", "render", "rich"]
 
 log = logging.getLogger(__name__)
 
+MAX_MARKDOWN_CHARS = 100_000  # a longer answer is a file anyway (see overflow), and parsing it takes seconds
 PREVIEW_STEP_CHARS = 4000  # a preview renders one to two of these, however long the answer has become
 
 
@@ -20,7 +21,9 @@ def plain(text: str) -> list[Text]:
 
 def render(markdown: str) -> list[Text]:
     """Format an answer as messages; what can't be formatted is shown as it was written, never lost."""
-    from tgbot.render.convert import formatted  # noqa: PLC0415 - 50 ms and 9 MB that an idle process never needs
+    if len(markdown) > MAX_MARKDOWN_CHARS:
+        return plain(markdown)
+    from tgbot.render.convert import formatted  # noqa: PLC0415 - 50 ms and 4 MB that an idle process never needs
 
     try:
         return split(*formatted(clean(markdown))) or plain(markdown)
@@ -49,10 +52,12 @@ def overflow(markdown: str, max_parts: int = 8) -> tuple[list[Text], str | None]
 
 def rich(markdown: str) -> dict[str, object] | None:
     """Convert an answer to Bot API 10.1's InputRichMessage; None when it has to be sent as messages."""
-    from tgbot.render.rich import rich_message  # noqa: PLC0415 - as in render
+    if len(markdown) > MAX_MARKDOWN_CHARS or not visible(markdown):
+        return None
+    from tgbot.render.rich_message import rich_message  # noqa: PLC0415 - as in render
 
     try:
-        return rich_message(clean(markdown)) if visible(markdown) else None
+        return rich_message(clean(markdown))
     except Exception:
         log.warning("An answer could not be formatted as a rich message", exc_info=True)
         return None
