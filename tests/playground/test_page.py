@@ -31,7 +31,8 @@ FLAGS = [
 ]
 PICTURES = Path(os.environ["PICTURES"]) if "PICTURES" in os.environ else None
 ADA, BEN, CHIOMA = PEOPLE
-LONG, LONG_COUNT = 1004, 10_000
+LONG, LONG_COUNT = 1005, 10_000
+EMMA = 1004
 OTHER_BOT = "bot2:playground"  # speaks when it is told to: for what the echo agent never says
 PHONE, DESKTOP = {"width": 390, "height": 780}, {"width": 1280, "height": 860}
 DEADLINE_MS = 30_000
@@ -66,12 +67,15 @@ def _write_long_chat(folder: Path) -> None:
     persistence = Persistence(folder)
     world = World(folder=folder)
     persistence.attach(world)
-    for user_id, name in {**PEOPLE, LONG: "Long"}.items():
+    for user_id, name in {**PEOPLE, EMMA: "Emma", LONG: "Long"}.items():
         world.make_chat(user_id, name)
     world.make_chat(GROUP, "Weekend trip")
     world.make_chat(FORUM, "Workshop", is_forum=True)
     for topic in ("Releases", "Support"):
         world.make_topic(FORUM, ADA, topic)
+    # Not by post_message: no bot is to answer this one, the picture's answer is written by the test.
+    emma = {"id": EMMA, "is_bot": False, "first_name": "Emma"}
+    world.add_message(world.chat(EMMA), emma, {"text": "How do I sort a list?"})
     chat, bot = world.chat(LONG), world.bot("2:playground")
     for number in range(LONG_COUNT):
         world.add_message(chat, bot.user, {"text": f"message {number}\n" + "word " * (number % 40)})
@@ -174,6 +178,7 @@ def test_kill_in_the_middle_of_a_turn_loses_nothing(page: Page) -> None:
     expect(page.locator("#guard")).to_contain_text("guard: turn")
     page.locator("#kill").click()
     expect(page.locator("#life-detail")).to_contain_text("ended by kill -9")
+    expect(page.locator("#messages .mine .state")).to_have_text(["interrupted", "queued", "queued"])
     say(page, "the fourth, while it was dead")
     picture(page, "kill")
     page.locator("#start").click()
@@ -202,15 +207,22 @@ def test_in_a_group_people_take_turns(page: Page) -> None:
     expect(page.locator("#messages .message:not(.mine) .sender").first).to_have_text("Ben")
 
 
-FORMATTED = "Bold, code, link, secret.\ndef answer(): ...\nA quote.\nDone 🎉 now"
+FORMATTED = """Sorting in Python
+
+Use sorted() for a new list, and list.sort() to sort in place. Both are stable.
+by_length = sorted(words, key=len)
+by_length.reverse()
+Sorts are guaranteed to be stable.
+More in the Sorting HOW TO. And the answer to the riddle: a towel. 🎉"""
 ENTITIES = [
-    ("bold", "Bold", {}),
-    ("code", "code", {}),
-    ("text_link", "link", {"url": "https://example.org/"}),
-    ("spoiler", "secret", {}),
-    ("pre", "def answer(): ...", {"language": "python"}),
-    ("blockquote", "A quote.", {}),
-    ("italic", "now", {}),
+    ("bold", "Sorting in Python", {}),
+    ("code", "sorted()", {}),
+    ("code", "list.sort()", {}),
+    ("italic", "stable", {}),
+    ("pre", "by_length = sorted(words, key=len)\nby_length.reverse()", {"language": "python"}),
+    ("blockquote", "Sorts are guaranteed to be stable.", {}),
+    ("text_link", "Sorting HOW TO", {"url": "https://docs.python.org/3/howto/sorting.html"}),
+    ("spoiler", "a towel", {}),
 ]
 
 
@@ -227,17 +239,15 @@ def entities() -> list[dict[str, Json]]:
 def test_entities_become_formatting(page: Page, playground: Playground) -> None:
     other_bot(playground, "sendMessage", chat_id=CHIOMA, text=FORMATTED, entities=entities())
     open_chat(page, "Chioma")
-    body = page.locator("#messages .body", has_text="Bold, code").last
-    expect(body.locator("strong")).to_have_text("Bold")
-    expect(body.locator("code").first).to_have_text("code")
-    expect(body.locator("pre[data-language=python]")).to_have_text("def answer(): ...")
-    expect(body.locator("blockquote")).to_have_text("A quote.")
-    expect(body.locator("em")).to_have_text("now")
-    link = body.get_by_role("link", name="link")
-    expect(link).to_have_attribute("rel", "noopener noreferrer")
-    spoiler = body.get_by_role("button", name="Hidden text")
-    spoiler.press("Enter")
-    expect(body.locator(".spoiler.shown")).to_have_text("secret")
+    body = page.locator("#messages .body", has_text="Sorting").last
+    expect(body.locator("strong")).to_have_text("Sorting in Python")
+    expect(body.locator("code")).to_have_text(["sorted()", "list.sort()", re.compile("by_length = ")])
+    expect(body.locator("pre[data-language=python]")).to_contain_text("by_length.reverse()")
+    expect(body.locator("blockquote")).to_have_text("Sorts are guaranteed to be stable.")
+    expect(body.locator("em")).to_have_text("stable")
+    expect(body.get_by_role("link", name="Sorting HOW TO")).to_have_attribute("rel", "noopener noreferrer")
+    body.get_by_role("button", name="Hidden text").press("Enter")
+    expect(body.locator(".spoiler.shown")).to_have_text("a towel")
 
 
 def test_what_a_bot_sends_is_never_html(page: Page, playground: Playground) -> None:
@@ -327,7 +337,6 @@ def test_on_a_phone_one_pane_at_a_time(page: Page) -> None:
     expect(page.locator("#chats")).to_be_hidden()
     for part in ("html", "#scroller"):
         assert page.locator(part).evaluate("element => element.scrollWidth <= innerWidth")
-    picture(page, "phone")
     page.get_by_role("button", name=re.compile("Show its life")).click()
     expect(page.locator("#kill")).to_be_visible()
     page.keyboard.press("Escape")
@@ -378,6 +387,23 @@ def test_a_reload_shows_the_same_chat(page: Page) -> None:
 
 @pytest.mark.parametrize(
     "page",
+    [{"color_scheme": "light"}, {"color_scheme": "dark"}, {"viewport": PHONE}],
+    indirect=True,
+    ids=["light", "dark", "phone"],
+)
+def test_pictures_of_formatting(page: Page, playground: Playground, request: pytest.FixtureRequest) -> None:
+    if not playground.answers(EMMA):
+        keyboard = {"inline_keyboard": [[{"text": "Shorter", "callback_data": "shorter"}]]}
+        answer = {"text": FORMATTED, "entities": entities(), "reply_markup": keyboard}
+        other_bot(playground, "sendMessage", chat_id=EMMA, reply_parameters={"message_id": 1}, **answer)
+    open_chat(page, "Emma")
+    expect(bubbles(page)).to_contain_text(["Sorting"])
+    page.mouse.move(0, 0)
+    picture(page, f"chat-{request.node.callspec.id}")
+
+
+@pytest.mark.parametrize(
+    "page",
     [
         {"color_scheme": "light"},
         {"color_scheme": "dark"},
@@ -387,7 +413,7 @@ def test_a_reload_shows_the_same_chat(page: Page) -> None:
     indirect=True,
     ids=["light", "dark", "phone", "phone-dark"],
 )
-def test_axe_finds_nothing(page: Page, playground: Playground, request: pytest.FixtureRequest) -> None:
+def test_axe_finds_nothing(page: Page, playground: Playground) -> None:
     assert axe(page) == []
     keyboard = {"inline_keyboard": [[{"text": "Again", "callback_data": "again"}]]}
     place = {"chat_id": CHIOMA, "text": FORMATTED, "entities": entities(), "reply_markup": keyboard}
@@ -397,8 +423,7 @@ def test_axe_finds_nothing(page: Page, playground: Playground, request: pytest.F
         playground, "setMessageReaction", chat_id=CHIOMA, message_id=sent["message_id"], reaction=reaction
     )
     open_chat(page, "Chioma")
-    expect(bubbles(page).last).to_contain_text("Bold")
-    picture(page, f"chat-{request.node.callspec.id}")
+    expect(bubbles(page).last).to_contain_text("Sorting")
     assert axe(page) == []
     page.locator("#text").fill("/")
     expect(page.get_by_role("option").first).to_be_visible()

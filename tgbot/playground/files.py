@@ -54,11 +54,11 @@ class Stored:
 
 
 class Files:
-    """The files of a world, in `folder`, or in one that goes away with it. The oldest make room."""
+    """The files of a world, in `folder`, or in one that `close` removes. The oldest make room."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._temporary = None if folder else tempfile.TemporaryDirectory(prefix="playground-")
-        self._folder = folder or Path(self._temporary.name if self._temporary else ".")
+        self._folder = folder
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self.stored: OrderedDict[str, Stored] = OrderedDict()
         self._count = 0
         self._bytes = 0
@@ -112,6 +112,9 @@ class Files:
 
     def on_disk(self, stored: Stored) -> Path:
         """Return where a file's bytes are."""
+        if self._folder is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="playground-")
+            self._folder = Path(self._temporary.name)
         return self._folder / stored.path
 
     def _write(self, stored: Stored, data: bytes) -> None:

@@ -5,7 +5,7 @@ import { ChatList, nameOf, placeKey } from "./chats.js";
 import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
 import { byId, el, hue, initials } from "./dom.js";
-import { Panel } from "./panel.js";
+import { Panel, wordOf } from "./panel.js";
 
 const TOAST_MS = 4000;
 const state = { chatId: null, threadId: undefined, pending: { counts: {}, rows: [] }, rowsByMessage: new Map() };
@@ -78,7 +78,7 @@ async function choose(chatId, threadId, { focus = true } = {}) {
   showPending();
   await conversation.open({
     place: (message) => ({ mine: !message.from.is_bot && (chatId > 0 || message.from.id === me()), group: chatId < 0 }),
-    stateOf: (message) => (message.from.is_bot ? undefined : state.rowsByMessage.get(`${chatId}/${message.message_id}`)),
+    rowOf: (message) => (message.from.is_bot ? undefined : state.rowsByMessage.get(`${chatId}/${message.message_id}`)),
     draft: chat().draft,
   });
   if (focus) (matchMedia("(max-width: 720px)").matches ? byId("title") : composer).focus();
@@ -131,7 +131,10 @@ const handlers = {
     if (answer.text) toast(answer.text);
   },
   commands: async () => { composer.commands = (await get("state")).commands; },
-  bot: (event) => panel.setBot(event.bot),
+  bot(event) {
+    panel.setBot(event.bot);
+    setPending(state.pending);
+  },
   line: (event) => panel.addLine(event.line),
   pending: (event) => setPending(event.pending),
   async demo(event) {
@@ -163,8 +166,9 @@ function lastPlace() {
 }
 
 function setPending(pending) {
-  state.pending = pending;
-  state.rowsByMessage = new Map(pending.rows.map((row) => [`${row.chat_id}/${row.message_id}`, row]));
+  const rows = pending.rows.map((row) => ({ ...row, word: wordOf(row.state, panel.bot.running) }));
+  state.pending = { ...pending, rows };
+  state.rowsByMessage = new Map(rows.map((row) => [`${row.chat_id}/${row.message_id}`, row]));
   showPending();
   if (state.chatId) conversation.arrange();
 }

@@ -27,10 +27,10 @@ export class Conversation {
     toBottom.addEventListener("click", () => this.goToBottom());
   }
 
-  // Shows another chat. `place(message)` tells {mine, group}, `stateOf(message)` the pending row or undefined.
-  async open({ place, stateOf, draft }) {
+  // Shows another chat. `place(message)` tells {mine, group}, `rowOf(message)` its pending row or undefined.
+  async open({ place, rowOf, draft }) {
     const opening = ++this.opening;
-    Object.assign(this, { place, stateOf });
+    Object.assign(this, { place, rowOf });
     this.clear();
     const messages = await this.fetchPage(undefined, PAGE);
     if (opening !== this.opening) return; // another chat was chosen meanwhile
@@ -101,8 +101,7 @@ export class Conversation {
   arrange() {
     for (const view of this.views.values()) {
       view.place(this.placeOf(view));
-      const row = this.stateOf(view.message);
-      view.setState(row?.state ?? null, row?.attempt ?? 0);
+      view.setRow(this.rowOf(view.message));
     }
     this.keepOneActive();
   }

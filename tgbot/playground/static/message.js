@@ -59,13 +59,9 @@ export class MessageView {
     this.name();
   }
 
-  // The state of the message's row in the pending table, or null.
-  setState(state, attempt) {
-    const key = JSON.stringify([state, attempt]);
-    if (key === this.seen.state) return;
-    this.seen.state = key;
-    this.state = state;
-    this.attempt = attempt;
+  // The message's row in the pending table with `word`, how its state is called; or undefined.
+  setRow(row) {
+    this.row = row;
     this.showMeta();
   }
 
@@ -96,11 +92,10 @@ export class MessageView {
   }
 
   showMeta() {
-    const label = { claimed: "running" }[this.state] ?? this.state;
-    const again = this.attempt > 1 ? ` · try ${this.attempt}` : "";
+    const label = this.row && this.row.word + (this.row.attempt > 1 ? ` · try ${this.row.attempt}` : "");
     const edited = this.message.edit_date && this.message.from.is_bot === false ? "edited" : "";
-    this.part("meta", [label, again, edited, this.message.date], () => [
-      label ? el("span", { class: `state ${this.state}` }, label + again) : null,
+    this.part("meta", [label, edited, this.message.date], () => [
+      label ? el("span", { class: `state ${this.row.state}` }, label) : null,
       edited ? el("span", {}, edited) : null,
       el("time", {}, clock(this.message.date)),
     ].filter(Boolean));

@@ -5,7 +5,6 @@ import { byId, clock, duration, el } from "./dom.js";
 
 const STATES = ["queued", "claimed", "held", "done", "stopped", "failed", "dead", "dropped"];
 const ALWAYS = new Set(["queued", "claimed", "held", "done"]);
-const WORDS = { claimed: "running" };
 const LINES_MAX = 200;
 const SENDS = ["sendMessage", "editMessageText", "editMessageReplyMarkup", "setMessageReaction"];
 
@@ -23,6 +22,9 @@ const FAULTS = {
   slow: { hint: "Every answer takes 2 s more.", rules: () => [{ kind: "delay", seconds: 2 }] },
 };
 const SWITCH_OF_KIND = { cut_before: "cut", cut_after: "cut", 429: "429", delay: "slow" };
+
+// How a state is called: a claimed row runs only while the bot does.
+export const wordOf = (state, running) => (state === "claimed" ? (running ? "running" : "interrupted") : state);
 
 export class Panel {
   // `on.refused(error)` tells the person what went wrong.
@@ -91,10 +93,10 @@ export class Panel {
     byId("fault-hint").textContent = FAULTS[name].hint;
   }
 
-  // `rows` are those of the chat on screen, newest first.
+  // `rows` are those of the chat on screen, newest first, each with its `word`.
   showPending(counts, rows) {
     byId("counts").replaceChildren(...STATES.filter((state) => ALWAYS.has(state) || counts[state]).map((state) =>
-      el("div", {}, el("dt", { class: `state ${state}` }, WORDS[state] ?? state), el("dd", {}, String(counts[state] ?? 0)))));
+      el("div", {}, el("dt", { class: `state ${state}` }, wordOf(state, this.bot.running)), el("dd", {}, String(counts[state] ?? 0)))));
     const holder = rows.find((row) => row.held_since);
     byId("guard").textContent = holder
       ? `This chat's guard: turn ${holder.token}, row ${holder.id}, since ${clock(holder.held_since)}.`
@@ -102,7 +104,7 @@ export class Panel {
     byId("rows").replaceChildren(...rows.map((row) =>
       el("tr", { class: row.held_since ? "guarded" : "" },
         el("td", {}, String(row.id)), el("td", {}, row.text ?? "(file)"),
-        el("td", {}, el("span", { class: `state ${row.state}` }, WORDS[row.state] ?? row.state)), el("td", {}, String(row.attempt)))));
+        el("td", {}, el("span", { class: `state ${row.state}` }, row.word)), el("td", {}, String(row.attempt)))));
   }
 
   setLines(lines) {
