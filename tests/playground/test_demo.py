@@ -11,7 +11,7 @@ import pytest
 from tests.playground.conftest import DEADLINE_SECONDS, until
 from tgbot.playground import demo
 from tgbot.playground.page import Page
-from tgbot.playground.play import TOKEN, _environment
+from tgbot.playground.play import TOKEN, bot_environment
 from tgbot.playground.server import PlaygroundServer
 from tgbot.playground.supervisor import Supervisor
 from tgbot.playground.world import World
@@ -24,7 +24,9 @@ async def test_the_tour_shows_what_it_says(tmp_path: Path, monkeypatch: pytest.M
     page.world.bot(TOKEN)
     events: list[dict[str, Any]] = []
     async with PlaygroundServer(world=page.world, routes=page.routes()) as server:
-        supervisor = Supervisor(_environment(server.url, tmp_path / "bot.db", "echo"), tmp_path / "bot.log")
+        supervisor = Supervisor(
+            bot_environment(server.url, tmp_path / "bot.db", "echo"), tmp_path / "bot.log"
+        )
         page.supervise(supervisor)
         await supervisor.start()
         tasks = [

@@ -34,7 +34,7 @@ def look(database: Path) -> dict[str, Any]:
         connection.row_factory = sqlite3.Row
         counts = {row[0]: row[1] for row in connection.execute(_COUNTS)}
         return {"counts": counts, "rows": [dict(row) for row in connection.execute(_ROWS, (ROWS_SHOWN_MAX,))]}
-    except sqlite3.OperationalError:  # not migrated yet, or busy for a moment: the next look will tell
+    except sqlite3.DatabaseError:  # not migrated yet, or busy for a moment: the next look will tell
         return empty
     finally:
         connection.close()

@@ -22,6 +22,7 @@ from tgbot.playground.world import World
 
 TOKEN = "1:playground"  # noqa: S105  the playground's own, made up
 PORT = 8765
+GRACE_SECONDS = 5  # who presses Ctrl-C here waits for no long turn: it goes on after the next start
 DATABASE = Path(".playground/bot.db")
 PEOPLE = {1001: "Ada", 1002: "Ben", 1003: "Chioma"}
 GROUP, FORUM = -2001, -1_001_000_000_001
@@ -33,14 +34,15 @@ class PlayError(Exception):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `tgbot play`."""
-    agent = os.environ.get("TGBOT_AGENT", "echo")
     parser.add_argument(
         "--port", type=int, default=PORT, help=f"of page and Bot API (default {PORT}; 0: any free)"
     )
     parser.add_argument(
         "--db", type=Path, default=DATABASE, help=f"the bot's database (default {DATABASE}), chats beside it"
     )
-    parser.add_argument("--agent", default=agent, help=f"echo, or package.module:name (default {agent})")
+    parser.add_argument(
+        "--agent", help="echo, or package.module:name (default: what TGBOT_AGENT says, or echo)"
+    )
     parser.add_argument("--reset", action="store_true", help="forget the chats and the bot's database first")
     parser.add_argument("--demo", action="store_true", help="watch a tour that types for you")
 
@@ -74,7 +76,7 @@ async def _play(arguments: argparse.Namespace) -> None:
         server = PlaygroundServer(arguments.port, world=page.world, routes=page.routes())
         try:
             async with server:
-                environment = _environment(server.url, arguments.db, arguments.agent)
+                environment = bot_environment(server.url, arguments.db, arguments.agent)
                 await _serve(
                     page, Supervisor(environment, folder / "bot.log"), server.url, demo=arguments.demo
                 )
@@ -123,13 +125,15 @@ def _populate(world: World) -> None:
         world.make_topic(FORUM, min(PEOPLE), topic)
 
 
-def _environment(url: str, database: Path, agent: str) -> dict[str, str]:
+def bot_environment(url: str, database: Path, agent: str | None = None) -> dict[str, str]:
+    """Return the settings of a bot that talks to the playground at `url`; all others stay as they are."""
     return {
         "TGBOT_TOKEN": TOKEN,
         "TGBOT_API_URL": url,
         "TGBOT_DATABASE_URL": f"sqlite+aiosqlite:///{database.resolve()}",
-        "TGBOT_AGENT": agent,
         "TGBOT_ALLOWED_USERS": "*",
+        "TGBOT_GRACE_SECONDS": str(GRACE_SECONDS),
+        **({"TGBOT_AGENT": agent} if agent else {}),
     }
 
 
