@@ -70,6 +70,17 @@ def test_a_placeholder_that_was_asked_for_as_the_answer_came_takes_the_answer(li
     assert the_next(life).text == "re: a"
 
 
+def test_a_crash_after_the_answer_was_sent_and_before_that_was_noted_shows_it_once(
+    live: StartLife,
+) -> None:
+    """The next life makes the same edit of the same message, which changes nothing."""
+    life = live()
+    life.finish(life.start("a"))
+    place(life, the_next(life))
+    shown = the_next(life)
+    assert the_next(live()) == shown
+
+
 def test_a_long_answer_goes_out_part_by_part_before_what_follows(life: Life) -> None:
     turn = life.start("a", "b")
     life.do(turns.finish, life.owner, turn, [Text(said, ()) for said in ("one", "two", "three")])

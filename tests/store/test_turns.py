@@ -180,6 +180,17 @@ def test_a_hand_over_takes_the_rows_that_stand_behind_a_stop(life: Life) -> None
     assert life.states() == {"a": "stopped", "held": "held", "after": "claimed"}
 
 
+def test_stop_during_a_hand_over_stops_the_new_turn_too(life: Life) -> None:
+    """The ending that handed over is committed; the task of the next turn does not exist yet."""
+    following = life.finish(life.start("a", "b", "c"))
+    life.say("/stop")
+    assert following
+    assert life.states() == {"a": "done", "b": "stopped", "c": "held"}
+    life.finish(following, "too late")
+    assert life.guards() == {}
+    assert "too late" not in life.answers()
+
+
 # Fairness
 
 
