@@ -72,7 +72,8 @@ def _judge_call(call: Mapping[str, Any]) -> list[str]:
     params = {key: _with_files(value) for key, value in call["params"].items() if key != "attached"}
     try:
         method = _strict(model, params)
-        validate_method(_BOT, method)
+        if "rich_message" not in params:  # newer than teremok's rules, which ask for a text
+            validate_method(_BOT, method)
         _judge_answer(model, call)
     except (ValidationError, ApiRuleViolation, AssertionError) as error:
         return [str(error)]

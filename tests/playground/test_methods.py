@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.judges import judge_journal
 from tests.playground.conftest import Client, Json
 from tgbot.playground.server import PlaygroundServer
 
@@ -225,3 +226,28 @@ async def test_a_draft_can_be_stopped_and_goes_when_the_message_comes(
     assert (await bot.call("getUpdates"))[-1]["stopped_message_generation"]["draft_id"] == 5
     await bot.call("sendMessage", chat_id=7, text="thinking done")
     assert "draft" not in server.world.chats()[0]
+
+
+RICH = (
+    '<h1>Head</h1><p>a <b>bold</b> <a href="https://example.org">link</a></p><ul><li>one<ul><li>two</li></ul></li></ul>'
+    '<blockquote><p>quote</p></blockquote><pre><code class="language-python">print(1)</code></pre>'
+    "<table><tr><th>a</th></tr><tr><td>1</td></tr></table><hr/>"
+)
+
+
+async def test_a_rich_message_becomes_blocks(server: PlaygroundServer, bot: Client, sent: Json) -> None:
+    place = {"chat_id": 7, "message_id": sent["message_id"]}
+    edited = await bot.call("editMessageText", **place, rich_message={"html": RICH})
+    blocks = edited["rich_message"]["blocks"]
+    kinds = ["heading", "paragraph", "list", "blockquote", "pre", "table", "divider"]
+    assert [block["type"] for block in blocks] == kinds
+    assert blocks[2]["items"][0]["blocks"][1]["items"][0]["blocks"][0]["text"] == "two"
+    assert "text" not in edited
+    assert await bot.refused("editMessageText", **place, rich_message={"html": RICH}) == NOT_MODIFIED
+    assert (await bot.call("sendRichMessage", chat_id=7, rich_message={"html": RICH}))["rich_message"]
+    judge_journal(call for call in server.world.journal if call["status"] == 200)
+
+
+@pytest.mark.parametrize("html", ["<p>open", "<script>x</script>", "</p>", "", "<p> </p>", "<b><p>x</p></b>"])
+async def test_wrong_rich_html_is_refused(bot: Client, message: Json, html: str) -> None:
+    assert "Bad Request" in await bot.refused("sendRichMessage", chat_id=7, rich_message={"html": html})

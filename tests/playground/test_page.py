@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, FilePayload, Locator, Page, expect, sync_playwright
 
 from tests.playground.conftest import Json
+from tests.playground.test_methods import RICH
 from tests.playground.test_people import PNG
 from tests.playground.test_play import Playground, until
 from tgbot.playground.persistence import Persistence
@@ -248,6 +249,15 @@ def test_entities_become_formatting(page: Page, playground: Playground) -> None:
     expect(body.get_by_role("link", name="Sorting HOW TO")).to_have_attribute("rel", "noopener noreferrer")
     body.get_by_role("button", name="Hidden text").press("Enter")
     expect(body.locator(".spoiler.shown")).to_have_text("a towel")
+
+
+def test_rich_messages_are_shown_as_such(page: Page, playground: Playground) -> None:
+    other_bot(playground, "sendRichMessage", chat_id=CHIOMA, rich_message={"html": RICH})
+    open_chat(page, "Chioma")
+    body = page.locator("#messages .rich .body").last
+    expect(body.locator("li li")).to_have_text("two")
+    expect(body.get_by_role("columnheader")).to_have_text("a")
+    expect(body.locator("pre")).to_have_text("print(1)")
 
 
 def test_what_a_bot_sends_is_never_html(page: Page, playground: Playground) -> None:

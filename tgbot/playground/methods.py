@@ -10,6 +10,7 @@ from tgbot.playground.errors import bad_request
 from tgbot.playground.keyboards import check_inline_keyboard, check_markup
 from tgbot.playground.reactions import check_reaction
 from tgbot.playground.registry import Params, method
+from tgbot.playground.rich import rich_content
 from tgbot.playground.world import World, quoted
 
 CALLBACK_TEXT_MAX = 200  # https://core.telegram.org/bots/api#answercallbackquery
@@ -88,14 +89,26 @@ def send_message_draft(world: World, bot: Bot, params: Params) -> object:
     return True
 
 
-@method("editMessageText", {**ONE_MESSAGE, "text": str}, {**TEXT, "reply_markup": dict})
+@method("sendRichMessage", {"chat_id": int, "rich_message": dict}, SENT)
+def send_rich_message(world: World, bot: Bot, params: Params) -> object:
+    """Send a rich message."""
+    chat = world.chat_to_send(params["chat_id"])
+    content = rich_content(params["rich_message"])
+    return world.add_message(chat, bot.user, {**around(chat, params), **content})
+
+
+@method("editMessageText", ONE_MESSAGE, {"text": str, "rich_message": dict, **TEXT, "reply_markup": dict})
 def edit_message_text(world: World, bot: Bot, params: Params) -> object:
-    """Replace the text of a message of the bot's own."""
+    """Replace the text of a message of the bot's own, by text or by a rich message."""
     chat = world.chat_to_send(params["chat_id"])
     old = own_message(chat, bot, params["message_id"])
-    if "text" not in old:
+    if "text" not in old and "rich_message" not in old:
         raise bad_request("there is no text in the message to edit")
-    return replace(world, chat, old, text_content(params, "MESSAGE_TOO_LONG") | inline_keyboard(params))
+    if params.get("rich_message"):
+        content = rich_content(params["rich_message"])
+    else:
+        content = text_content({"text": "", **params}, "MESSAGE_TOO_LONG")
+    return replace(world, chat, old, content | inline_keyboard(params))
 
 
 @method("editMessageReplyMarkup", ONE_MESSAGE, {"reply_markup": dict})
@@ -224,6 +237,7 @@ CONTENT = (
     "text",
     "entities",
     "link_preview_options",
+    "rich_message",
     "caption",
     "caption_entities",
     "reply_markup",

@@ -56,7 +56,7 @@ function wrapped(entity, inner, text, onCommand) {
   }
 }
 
-function link(url, inner) {
+export function link(url, inner) {
   if (!SAFE_URL.test(url)) return el("span", {}, inner);
   return el("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, inner);
 }
@@ -72,7 +72,7 @@ function opening(element, open) {
   return element;
 }
 
-function spoiler(inner) {
+export function spoiler(inner) {
   const element = el("span", { class: "spoiler", "aria-label": "Hidden text, press to show" }, el("span", {}, inner));
   return opening(element, () => {
     element.classList.add("shown");

@@ -3,12 +3,14 @@
 import { fileUrl } from "./api.js";
 import { bytes, clock, el, hue } from "./dom.js";
 import { formatted } from "./format.js";
+import { richBlocks, richPlain } from "./rich.js";
 
 const REACTIONS = ["👍", "❤", "🔥", "🎉", "🤔"];
 const DOWNLOAD = '<svg aria-hidden="true" viewBox="0 0 24 24"><path d="M12 4v11m0 0l-4.5-4.5M12 15l4.5-4.5M5 20h14"/></svg>';
 
 export const previewOf = (message) => {
   if (message.text) return message.text;
+  if (message.rich_message) return richPlain(message.rich_message.blocks);
   const kind = ["photo", "voice", "audio", "video", "animation", "document"].find((one) => message[one]);
   if (kind) return message.caption ?? message[kind].file_name ?? { photo: "Photo", voice: "Voice note" }[kind] ?? kind;
   return message.forum_topic_created ? `Topic “${message.forum_topic_created.name}”` : "";
@@ -39,8 +41,9 @@ export class MessageView {
     this.message = message;
     if (message.forum_topic_created) return this.showService();
     this.part("media", mediaKey(message), () => mediaOf(message));
-    this.part("body", [message.text ?? message.caption ?? "", message.entities ?? message.caption_entities], () =>
-      formatted(message.text ?? message.caption ?? "", message.entities ?? message.caption_entities, this.acts.command));
+    this.bubble.classList.toggle("rich", Boolean(message.rich_message));
+    this.part("body", [message.rich_message, message.text ?? message.caption ?? "", message.entities ?? message.caption_entities], () =>
+      message.rich_message ? richBlocks(message.rich_message.blocks) : formatted(message.text ?? message.caption ?? "", message.entities ?? message.caption_entities, this.acts.command));
     this.part("reply", [message.reply_to_message?.message_id, message.quote], () => this.replyTo());
     this.showKeyboard();
     this.showReactions();
