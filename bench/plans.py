@@ -3,9 +3,8 @@
 import contextlib
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
-
-from sqlalchemy import Engine, event
+from collections.abc import Iterator
+from unittest.mock import patch
 
 from bench import history, scene
 from bench.figures import Figure
@@ -13,6 +12,7 @@ from tgbot.db import Connection, writing_engine
 from tgbot.model import ChatId, MessageId, Owner, PartId, RowId, session_key
 from tgbot.reception import receive
 from tgbot.render import Text
+from tgbot.statement import Statement
 from tgbot.store import inbox, outbox, report, turns
 
 OLD_ROWS = 1_000
@@ -27,7 +27,6 @@ INDEXES = {
     "outbox.state IN ('open', 'ready')": "ix_outbox_unsent",
     "outbox.state = 'parked'": "ix_outbox_parked",
 }
-Parameters = Mapping[str, object] | list[Mapping[str, object]]
 
 # Guards are as few as there are slots, so that walking through all of them is no harm.
 _WALK = re.compile(r"SCAN (?!guard\b|CONSTANT)(?!.*\bix_)")
@@ -89,14 +88,15 @@ def _recorded() -> Iterator[dict[str, list[str]]]:
     """Note each statement as it is sent, with the names of its parameters."""
     statements: dict[str, list[str]] = {}
 
-    def executing(_conn: Connection, _cursor: object, sql: str, parameters: Parameters, *_: object) -> None:
-        statements[sql] = list(parameters[0] if isinstance(parameters, list) else parameters)
+    prepared = Statement._prepared  # noqa: SLF001 - every statement passes it
 
-    event.listen(Engine, "before_cursor_execute", executing)
-    try:
+    def recording(self: Statement, conn: Connection) -> str:
+        sql = prepared(self, conn)
+        statements[sql] = re.findall(r":(\w+)", sql)
+        return sql
+
+    with patch.object(Statement, "_prepared", recording):
         yield statements
-    finally:
-        event.remove(Engine, "before_cursor_execute", executing)
 
 
 def _plan(raw: sqlite3.Connection, sql: str, names: list[str]) -> str:

@@ -97,10 +97,11 @@ class House:
         return await self.rows("SELECT session_key, turn_id, since FROM guard")
 
     async def idle(self) -> None:
-        """Wait until no guard is left and no task either."""
+        """Wait until no row is queued, no guard is left, and no task either."""
+        busy = "SELECT 1 FROM guard UNION ALL SELECT 1 FROM pending WHERE state = 'queued' LIMIT 1"
 
         async def free() -> bool:
-            return not await self.guards()
+            return not await self.rows(busy)
 
         await eventually_async(free, "every guard is released")
         await eventually(lambda: self.dispatcher.running == 0, "every turn's task is gone")

@@ -114,7 +114,7 @@ def _nearest(name: str, known: list[str]) -> str:
 def _one_line(error: ValidationError) -> str:
     first = error.errors()[0]
     name = str(first["loc"][0])
-    reason = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    reason = first["msg"].removeprefix("Value error, ")
     what = "is missing" if first["type"] == "missing" else f"is wrong ({reason})"
     hint = Settings.model_fields[name].description
     return f"{PREFIX}{name.upper()} {what}: set it in the environment or in {ENV_FILE} to {hint}"

@@ -7,22 +7,20 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, CursorResult, Engine, create_engine, event, literal_column
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.sql.expression import Executable
 
 __all__ = [
     "Connection",
     "Database",
     "DatabaseLockedError",
     "ProcessLock",
-    "Statement",
     "StorageError",
     "read_once",
     "writing_engine",
@@ -51,40 +49,6 @@ class StorageError(Exception):
 
 class DatabaseLockedError(Exception):
     """Another process owns the database; the text says which."""
-
-
-class Statement:
-    """A Core statement, compiled to SQL once: `STATEMENT(conn, name=value)`.
-
-    Executing the string takes a third of the time of executing the clause.
-    """
-
-    __slots__ = ("_clause", "_constants", "_sql")
-
-    def __init__(self, clause: Executable) -> None:
-        self._clause = clause
-        self._sql: dict[str, str] = {}
-        self._constants: dict[str, Any] = {}  # that SQLAlchemy binds by itself, the 0 of an OFFSET say
-
-    def __call__(self, conn: Connection, **values: object) -> CursorResult[*tuple[Any, ...]]:
-        """Execute with these parameters."""
-        sql = self._sql.get(conn.dialect.name) or self._compile(conn)
-        return conn.exec_driver_sql(sql, {**self._constants, **values})
-
-    def many(self, conn: Connection, rows: list[Mapping[str, object]]) -> CursorResult[*tuple[Any, ...]]:
-        """Execute once for each row of parameters."""
-        sql = self._sql.get(conn.dialect.name) or self._compile(conn)
-        return conn.exec_driver_sql(sql, rows)
-
-    def _compile(self, conn: Connection) -> str:
-        compiled = self._clause.compile(dialect=conn.dialect)  # type: ignore[attr-defined]  # any clause has it
-        self._constants = {name: value for name, value in compiled.params.items() if value is not None}
-        return self._sql.setdefault(conn.dialect.name, str(compiled))
-
-
-def literal(sql: str) -> ColumnElement[Any]:
-    """Put a constant into the SQL itself: with a bound one SQLite can't see that a partial index fits."""
-    return literal_column(sql)
 
 
 class ProcessLock:
@@ -185,7 +149,7 @@ class Database:
         try:
             async with self._reader.connect() as conn:
                 return await conn.run_sync(operation, *args, **kwargs)
-        except DBAPIError as error:
+        except (DBAPIError, sqlite3.Error) as error:
             raise StorageError(_reason(error)) from error
 
     def _work(self) -> None:
@@ -220,6 +184,8 @@ class Database:
         self._conn.begin()
         cursor = _driver(self._conn)
         outcomes = []
+        if len(batch) == 1:
+            return [_Outcome(batch[0].future, batch[0].run(self._conn), None)]
         for operation in batch:
             cursor.execute("SAVEPOINT operation")
             outcomes.append(self._attempt(operation))
@@ -287,7 +253,7 @@ def read_once(path: Path, operation: Callable[[Connection], T]) -> T:
     try:
         with engine.connect() as conn:
             return operation(conn)
-    except DBAPIError as error:
+    except (DBAPIError, sqlite3.Error) as error:
         raise StorageError(_reason(error)) from error
     finally:
         engine.dispose()

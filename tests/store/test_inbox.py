@@ -86,10 +86,6 @@ def test_a_full_queue_refuses_only_in_its_own_session_and_only_while_it_is_full(
     assert life.states() == {"a": "done", "b": "claimed", "refused": "dropped", "c": "queued"}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="inbox._over_limit counts the row that is claimed at once, so a batch is refused one too early",
-)
 def test_a_batch_holds_as_many_as_its_messages_one_by_one(live: StartLife) -> None:
     life = live(queue_max=2)
     for said in ("a", "b", "c"):
@@ -120,7 +116,7 @@ def test_nobody_unauthorized_can_press_or_type_into_a_session_also_while_it_is_b
     [(stop_id,)] = life.rows("SELECT DISTINCT held_by FROM pending WHERE held_by IS NOT NULL")
     life.press(f"drop:{stop_id}", chat=-5)
     assert life.states(-5) == {"mine": "stopped", "waits": "held"}
-    assert life.answers(-5)[1:] == [life.answers(-5)[1]], "a stranger in a group gets no reply"
+    assert len(life.answers(-5)) == 2, "the member's; a stranger in a group gets no reply"
 
 
 # /stop

@@ -4,12 +4,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, func, null, select, update
+from sqlalchemy import bindparam, exists, func, null, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from tgbot.db import Connection, Statement, literal
+from tgbot.db import Connection
 from tgbot.model import Arrival, Message, Owner, RowId, SessionKey, Unreadable, UserId
 from tgbot.schema import guard, pending, stranger, turn
+from tgbot.statement import Statement, literal
 
 _QUEUED = literal("'queued'")
 _HELD = literal("'held'")
@@ -29,6 +30,7 @@ _INSERT = Statement(
     .on_conflict_do_nothing(index_elements=["bot_id", "update_id"])
 )
 _WAITING = Statement(select(func.count()).select_from(pending).where(_OF_SESSION, pending.c.state == _QUEUED))
+_BUSY = Statement(select(exists().where(guard.c.session_key == bindparam("session_key"))))
 _STOP_RUNNING = Statement(
     update(pending)
     .where(
@@ -105,7 +107,7 @@ def receive(conn: Connection, messages: Sequence[Message], queue_max: int) -> li
     if not fresh:
         return []
     refused = _over_limit(conn, fresh, queue_max)
-    last = _LAST(conn).scalar_one()
+    last = _LAST(conn).scalar()
     _INSERT.many(conn, [_row(m, "dropped" if m.update.update_id in refused else "queued") for m in fresh])
     by_update = {m.update.update_id: m for m in fresh}
     return [
@@ -127,7 +129,8 @@ def _over_limit(conn: Connection, messages: Sequence[Message], queue_max: int) -
     for message in messages:
         key = message.address.session_key
         count[key] = 1 + (count[key] if key in count else waiting(conn, key))
-        if count[key] > queue_max:
+        # In an idle session the first one does not wait: it runs.
+        if count[key] > queue_max and count[key] > queue_max + (not _BUSY(conn, session_key=key).scalar()):
             refused.add(message.update.update_id)
     return refused
 
@@ -168,7 +171,7 @@ def _address(arrival: Arrival) -> dict[str, object]:
 
 def waiting(conn: Connection, session_key: SessionKey) -> int:
     """Count the session's queued rows."""
-    count: int = _WAITING(conn, session_key=session_key).scalar_one()
+    count: int = _WAITING(conn, session_key=session_key).scalar()
     return count
 
 
@@ -184,12 +187,12 @@ def stop(conn: Connection, session_key: SessionKey, stop_id: RowId) -> Stopped:
 
 def resume(conn: Connection, session_key: SessionKey, stop_id: RowId | None) -> int:
     """Held -> queued: the rows of one /stop, or all of the session. Returns how many."""
-    return len(_RESUME(conn, session_key=session_key, stop_id=stop_id).all())
+    return len(_RESUME(conn, session_key=session_key, stop_id=stop_id).rows)
 
 
 def drop(conn: Connection, session_key: SessionKey, stop_id: RowId | None) -> int:
     """Held -> dropped: the rows of one /stop, or all of the session. Returns how many."""
-    return len(_DROP(conn, session_key=session_key, stop_id=stop_id, now=time.time()).all())
+    return len(_DROP(conn, session_key=session_key, stop_id=stop_id, now=time.time()).rows)
 
 
 def tell_stranger(conn: Connection, owner: Owner, user_id: UserId) -> bool:

@@ -8,10 +8,11 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, case, null, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from tgbot.db import Connection, Statement, literal
+from tgbot.db import Connection
 from tgbot.model import Address, BotId, Button, ChatId, MessageId, Part, PartId, RowId
 from tgbot.render import Text
 from tgbot.schema import outbox
+from tgbot.statement import Statement, literal
 
 _READY = literal("'ready'")
 _PART = outbox.c.id == bindparam("part_id")
@@ -120,7 +121,7 @@ def open_answer(conn: Connection, bot_id: BotId, row_id: RowId, address: Address
 def answer(conn: Connection, row_id: RowId, texts: Sequence[Text], buttons: Sequence[Button] = ()) -> None:
     """Open or placed -> ready: the final text of a row's answer; buttons stand under its first part."""
     first, *rest = texts
-    home = _FIRST(conn, row_id=row_id, now=time.time(), **_content(first, buttons)).one()
+    home = _FIRST(conn, row_id=row_id, now=time.time(), **_content(first, buttons)).first()
     for number, text in enumerate(rest, start=1):
         _insert(conn, Home(*home), row_id, number, text)
 
@@ -169,7 +170,7 @@ def chats(conn: Connection, bot_id: BotId, most: int) -> list[ChatId]:
 def next_part(conn: Connection, bot_id: BotId, chat_id: ChatId) -> Part | None:
     """Find the oldest part of a chat that wants a request."""
     row = _NEXT(conn, bot_id=bot_id, chat_id=chat_id).first()
-    return Part(**row._mapping) if row else None  # noqa: SLF001 - public, by its documentation
+    return Part(**row._asdict()) if row else None
 
 
 def placed(conn: Connection, part_id: PartId, message_id: MessageId) -> None:

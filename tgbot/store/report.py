@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
-from tgbot.db import Connection, Statement, literal
+from tgbot.db import Connection
 from tgbot.model import ChatId, RowId, SessionKey
 from tgbot.schema import guard, outbox, pending, turn
+from tgbot.statement import Statement, literal
 
 LISTED_MAX = 100  # rows of each kind that `tgbot status` names; the counts are exact
 
@@ -104,7 +105,7 @@ class Report:
 def session(conn: Connection, session_key: SessionKey) -> SessionReport:
     """Say what runs and waits in one session."""
     row = _SESSION_RUNNING(conn, session_key=session_key).first()
-    queued, held = (_SESSION_COUNT[s](conn, session_key=session_key).scalar_one() for s in ("queued", "held"))
+    queued, held = (_SESSION_COUNT[s](conn, session_key=session_key).scalar() for s in ("queued", "held"))
     return SessionReport(_running(row) if row else None, row.raw if row else None, queued, held)
 
 
@@ -112,11 +113,11 @@ def everything(conn: Connection) -> Report:
     """Say what runs, waits, was given up or is unsent, over all sessions."""
     return Report(
         running=[_running(row) for row in _ALL_RUNNING(conn)],
-        queued=_COUNT["queued"](conn).scalar_one(),
-        held=_COUNT["held"](conn).scalar_one(),
-        dead=_COUNT["dead"](conn).scalar_one(),
-        unsent=_COUNT_UNSENT(conn).scalar_one(),
-        parked=_COUNT_PARKED(conn).scalar_one(),
+        queued=_COUNT["queued"](conn).scalar(),
+        held=_COUNT["held"](conn).scalar(),
+        dead=_COUNT["dead"](conn).scalar(),
+        unsent=_COUNT_UNSENT(conn).scalar(),
+        parked=_COUNT_PARKED(conn).scalar(),
         dead_rows=[DeadRow(row.id, row.chat_id) for row in _DEAD(conn)],
         parked_parts=[
             ParkedPart(row.pending_id, row.part, row.chat_id, row.error) for row in _LIST_PARKED(conn)

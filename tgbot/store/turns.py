@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import and_, bindparam, delete, exists, func, insert, select, update
 
-from tgbot.db import Connection, Statement, literal
+from tgbot.db import Connection
 from tgbot.model import Address, Hold, InstanceId, Owner, SessionKey, Token, Turn
 from tgbot.render import Text
 from tgbot.schema import guard, instance, pending, turn
+from tgbot.statement import Statement, literal
 from tgbot.store import outbox
 
 _QUEUED = literal("'queued'")
@@ -25,7 +26,6 @@ _ROW = and_(pending.c.id == bindparam("row_id"), pending.c.state == _CLAIMED)
 _BORN = Statement(insert(instance).values(pid=bindparam("pid"), started_at=bindparam("now")))
 _GUARDS = Statement(select(func.count()).select_from(guard))
 _GUARDED = Statement(select(exists().where(guard.c.session_key == bindparam("session_key"))))
-_HOLDS = Statement(select(exists().where(_OF_TOKEN)))
 _WAITING_SESSION = Statement(
     select(pending.c.session_key)
     .where(
@@ -154,7 +154,7 @@ def release(conn: Connection, owner: Owner, interrupted: Hold) -> Turn | None:
 
 def held(conn: Connection) -> list[Held]:
     """List every guard. One of another instance, or without a task here, is an interrupted turn."""
-    return [Held(**row._mapping) for row in _HELD(conn)]  # noqa: SLF001 - public, by its documentation
+    return [Held(**row._asdict()) for row in _HELD(conn)]
 
 
 def recover(conn: Connection, interrupted: Held, attempts_max: int, notice: Text) -> str:
@@ -164,7 +164,7 @@ def recover(conn: Connection, interrupted: Held, attempts_max: int, notice: Text
     when it came after `interrupted` was read.
     """
     if not _LEAVE(conn, token=interrupted.token).rowcount:
-        return interrupted.state
+        return "ended"  # by its own task, after all
     if interrupted.attempt < attempts_max:
         return "queued" if _REQUEUE(conn, row_id=interrupted.row_id).rowcount else "stopped"
     if not _END(conn, row_id=interrupted.row_id, state="dead", now=time.time(), error_id=None).rowcount:
@@ -194,27 +194,36 @@ def _hand_over(conn: Connection, owner: Owner, ended: Hold) -> Turn | None:
     In the transaction of the ending: a message that arrives meanwhile is either seen here, or
     finds the guard gone and claims for itself.
     """
-    if not _HOLDS(conn, token=ended.token).scalar():
-        raise LostGuardError(f"turn {ended.token} does not hold {ended.session_key} any more")
     slots = _slots(conn, owner)
     if slots < 0:  # draining: claim nothing more
-        _LEAVE(conn, token=ended.token)
+        _leave(conn, ended)
         return None
     elsewhere = _next_in_line(conn, ended.session_key, owner) if slots == 0 else None
     if elsewhere:
-        _LEAVE(conn, token=ended.token)
+        _leave(conn, ended)
         return _seize(conn, elsewhere, owner)
     following = _take(conn, ended.session_key, owner)
-    if following:
-        _PASS(conn, token=ended.token, next_token=following.token)
-    else:
-        _LEAVE(conn, token=ended.token)
+    if following is None:
+        _leave(conn, ended)
+        return None
+    passed = _PASS(conn, token=ended.token, next_token=following.token).rowcount
+    _check_held(ended, passed)
     return following
+
+
+def _leave(conn: Connection, ended: Hold) -> None:
+    _check_held(ended, _LEAVE(conn, token=ended.token).rowcount)
+
+
+def _check_held(ended: Hold, guards: int) -> None:
+    """Raise for an owner that lost its guard; the writer then takes back all of the ending."""
+    if guards != 1:
+        raise LostGuardError(f"turn {ended.token} does not hold {ended.session_key} any more")
 
 
 def _slots(conn: Connection, owner: Owner) -> int:
     """Count the free slots; below 0 when more turns run than the owner may hold."""
-    guards: int = _GUARDS(conn).scalar_one()
+    guards: int = _GUARDS(conn).scalar()
     return owner.max_turns - guards
 
 

@@ -1,0 +1,99 @@
+"""Core statements, compiled to SQL once and executed on the driver itself.
+
+SQLAlchemy writes the SQL, but its execution wraps each call in more work than SQLite does for it:
+going past it nearly doubles what the whole durable line carries (docs/bench.md).
+"""
+
+import sqlite3
+from collections import namedtuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, literal_column
+from sqlalchemy.sql.expression import Executable
+
+MakeRow = Callable[[Sequence[Any]], Any]
+
+
+class Result:
+    """What a statement gave: rows with a column by attribute, `rowcount` changed, `lastrowid` inserted."""
+
+    __slots__ = ("lastrowid", "rowcount", "rows")
+
+    def __init__(self, rows: list[Any], rowcount: int, lastrowid: int) -> None:
+        self.rows = rows
+        self.rowcount = rowcount
+        self.lastrowid = lastrowid
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.rows)
+
+    def first(self) -> Any:  # noqa: ANN401 - a row of any columns, or None
+        """Give the first row, None without one."""
+        return self.rows[0] if self.rows else None
+
+    def scalar(self) -> Any:  # noqa: ANN401 - a column of any type, or None
+        """Give the first column of the first row, None without one."""
+        return self.rows[0][0] if self.rows else None
+
+    def scalars(self) -> list[Any]:
+        """Give the first column of each row."""
+        return [row[0] for row in self.rows]
+
+
+class Statement:
+    """`STATEMENT(conn, name=value)` executes, on the writer or on a reading connection alike."""
+
+    __slots__ = ("_clause", "_constants", "_make_row", "_sql")
+
+    def __init__(self, clause: Executable) -> None:
+        self._clause = clause
+        self._sql: dict[str, str] = {}
+        self._constants: dict[str, Any] = {}  # that SQLAlchemy binds by itself, the 0 of an OFFSET say
+        self._make_row: MakeRow | None = None
+
+    def __call__(self, conn: Connection, **values: object) -> Result:
+        """Execute with these parameters. Raises the driver's errors or SQLAlchemy's."""
+        if not conn.in_transaction():
+            conn.begin()  # as SQLAlchemy would; on the driver a statement alone is its own transaction
+        sql = self._prepared(conn)
+        parameters = {**self._constants, **values} if self._constants else values
+        driver = conn.connection.driver_connection
+        if not isinstance(driver, sqlite3.Connection):  # aiosqlite's, which SQLAlchemy makes look synchronous
+            return self._execute_wrapped(conn, sql, parameters)
+        cursor = driver.execute(sql, parameters)
+        rows = cursor.fetchall()
+        if rows:
+            make_row = self._make_row or self._learn_columns([column[0] for column in cursor.description])
+            rows = [make_row(row) for row in rows]
+        return Result(rows, cursor.rowcount, cursor.lastrowid or 0)
+
+    def many(self, conn: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+        """Execute once for each row of parameters."""
+        sql = self._prepared(conn)
+        driver = conn.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection), "only the writer writes"
+        driver.executemany(sql, rows)
+
+    def _execute_wrapped(self, conn: Connection, sql: str, parameters: dict[str, object]) -> Result:
+        result = conn.exec_driver_sql(sql, parameters)
+        make_row = self._make_row or self._learn_columns(list(result.keys()))
+        return Result([make_row(row) for row in result], result.rowcount, 0)
+
+    def _prepared(self, conn: Connection) -> str:
+        if conn.dialect.name in self._sql:
+            return self._sql[conn.dialect.name]
+        compiled = self._clause.compile(dialect=conn.dialect)  # type: ignore[attr-defined]  # any clause has it
+        self._constants = {name: value for name, value in compiled.params.items() if value is not None}
+        return self._sql.setdefault(conn.dialect.name, str(compiled))
+
+    def _learn_columns(self, names: list[str]) -> MakeRow:
+        # Columns without a name of their own (a count) are read by position.
+        row_type = namedtuple("Row", names, rename=True)  # type: ignore[misc]  # noqa: PYI024 - data names them
+        self._make_row = row_type._make
+        return row_type._make
+
+
+def literal(sql: str) -> ColumnElement[Any]:
+    """Put a constant into the SQL itself: with a bound one SQLite can't see that a partial index fits."""
+    return literal_column(sql)
