@@ -9,7 +9,7 @@ import pytest
 from tests.house import House
 from tests.scripted import ScriptedAgent
 from tgbot import migrate
-from tgbot.db import Database
+from tgbot.db import PRAGMAS, Database
 from tgbot.playground.server import PlaygroundServer
 
 
@@ -28,7 +28,9 @@ def database_path(migrated_file: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def db(database_path: Path) -> AsyncIterator[Database]:
+async def db(database_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
+    # No power cut in these tests: the process lives on, so waiting for the disk proves nothing.
+    monkeypatch.setattr("tgbot.db.PRAGMAS", (*PRAGMAS, "PRAGMA synchronous=OFF"))
     async with Database(database_path) as database:
         yield database
 
