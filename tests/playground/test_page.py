@@ -86,7 +86,7 @@ def _write_long_chat(folder: Path) -> None:
 
 @pytest.fixture
 def page(browser: Browser, playground: Playground, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """A page of its own for each test; errors in its console fail the test."""
+    """A page of its own for each test; errors in its console and requests elsewhere fail the test."""
     options = {"viewport": DESKTOP, "color_scheme": "light", "locale": "en-GB"} | getattr(
         request, "param", {}
     )
@@ -94,6 +94,9 @@ def page(browser: Browser, playground: Playground, request: pytest.FixtureReques
     opened = context.new_page()
     wrong: list[str] = []
     opened.on("console", lambda message: _note(wrong, message))
+    opened.on(
+        "request", lambda asked: None if asked.url.startswith(playground.url) else wrong.append(asked.url)
+    )
     opened.on("pageerror", lambda error: wrong.append(str(error)))
     opened.set_default_timeout(DEADLINE_MS)
     opened.goto(playground.url)

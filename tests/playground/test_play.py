@@ -194,7 +194,10 @@ def test_a_port_in_use_is_told(playground: Playground, tmp_path: Path) -> None:
     assert second.status() == 1
 
 
-@pytest.mark.parametrize("header", [{"Origin": "https://example.org"}, {"Host": "evil.example.org"}])
+@pytest.mark.parametrize(
+    "header",
+    [{"Origin": "https://example.org"}, {"Host": "evil.example.org"}, {"Sec-Fetch-Site": "cross-site"}],
+)
 def test_another_web_site_is_kept_out(playground: Playground, header: dict[str, str]) -> None:
     request = urllib.request.Request(f"{playground.url}/playground/chats", headers=header)
     with pytest.raises(urllib.error.HTTPError, match="403"):

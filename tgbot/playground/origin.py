@@ -17,14 +17,17 @@ class SameOriginOnly:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 403."""
-        if scope["type"] == "http" and not _is_own(Headers(scope=scope)):
+        if scope["type"] == "http" and not _is_own(Headers(scope=scope), scope["path"]):
             await PlainTextResponse("the playground serves its own page only", 403)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
 
-def _is_own(headers: Headers) -> bool:
+def _is_own(headers: Headers, path: str) -> bool:
     host, origin = headers.get("host", ""), headers.get("origin")
     if urlsplit(f"//{host}").hostname not in LOOPBACK_NAMES:
         return False
-    return origin is None or urlsplit(origin).netloc == host
+    if origin is not None:
+        return urlsplit(origin).netloc == host
+    # A browser sends no Origin with a GET, as for a picture, but says who asks. A link here is welcome.
+    return path == "/" or headers.get("sec-fetch-site", "none") in ("none", "same-origin")

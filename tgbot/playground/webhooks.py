@@ -1,6 +1,7 @@
 """Webhooks: updates posted to the bot's URL, again until it answers 2xx, in order within a chat."""
 
 import asyncio
+import itertools
 import re
 import time
 from typing import Any
@@ -18,6 +19,7 @@ SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")  # https://core.telegram.org/bots/a
 CONNECTIONS_DEFAULT, CONNECTIONS_MAX = 40, 100
 RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX = 0.1, 60.0
 ANSWER_SECONDS_MAX = 30.0
+SCANNED_MAX = 1_000  # how far into the queue a chat without a post under way is looked for
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -56,7 +58,7 @@ class Webhook:
     def _start(self, client: httpx.AsyncClient) -> None:
         """Start a post for the oldest update of each chat that has none under way."""
         busy: set[object] = set()
-        for update in list(self._bot.updates):
+        for update in list(itertools.islice(self._bot.updates, SCANNED_MAX)):
             if len(self._posting) >= self.max_connections:
                 return
             lane, update_id = _chat_id(update), update["update_id"]

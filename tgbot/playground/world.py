@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import random
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ class World:
         self._callbacks: OrderedDict[str, dict[str, Any] | None] = OrderedDict()
         self._random = random.Random(seed)  # noqa: S311  numbers for tests, not secrets
         # What people did before the first bot called: that bot gets it, as at Telegram.
-        self._early: list[dict[str, Any]] = []
+        self._early: deque[dict[str, Any]] = deque(maxlen=UPDATES_MAX)
 
     # -- the bots' side --
 
@@ -209,7 +209,7 @@ class World:
         for bot in self.bots.values():
             bot.push(update)
         if not self.bots:
-            self._early = [*self._early[-UPDATES_MAX:], update]
+            self._early.append(update)
 
     def press(self, chat_id: int, message_id: int, user_id: int, callback_data: str) -> str:
         """Let a person press an inline button, and return the callback query's id."""
