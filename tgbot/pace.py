@@ -10,8 +10,8 @@ from itertools import count
 from tgbot.model import ChatId
 
 # Telegram's FAQ (core.telegram.org/bots/faq) asks for one message a second in a chat, 20 a minute in a group,
-# about 30 a second overall, and allows "short bursts" above. A burst is a loan: in the long run exactly the
-# rate is spent.
+# about 30 a second overall, and allows a chat "short bursts" above. A burst is a loan: in the long run the
+# rate is kept exactly.
 CHAT_BURST = 3  # a short answer never waits: its receipt, its placeholder, its final text
 OVERALL_BURST = 10  # a third of a second's worth: some chats that speak at once do not queue
 
