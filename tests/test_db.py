@@ -120,6 +120,13 @@ async def test_a_failing_operation_leaves_its_neighbours_in_the_batch_alone(
     assert len(commits) == 2
 
 
+async def test_a_failing_operation_that_is_alone_leaves_nothing(db: Database, commits: list[int]) -> None:
+    with pytest.raises(LookupError):
+        await db.write(break_after_writing)
+    assert await db.write(pids) == []
+    assert len(commits) == 1, "that of the look"
+
+
 async def test_a_refused_row_is_our_mistake_and_no_storage_error(db: Database) -> None:
     def refused(conn: Connection) -> None:
         conn.exec_driver_sql("INSERT INTO instance (pid, started_at) VALUES (NULL, 1)")
