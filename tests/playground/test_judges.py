@@ -95,25 +95,62 @@ async def test_the_judges_see_a_wrong_request(
         judge_journal(server.world.journal)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "/start",
-        "say /help now",
-        "/a/b",
-        "x/y",
-        "/stop@some_bot go",
-        "https://example.org/a?b=c, and",
-        "@somebody",
-        "#tag",
-    ],
-)
-def test_detection_agrees_with_telegrams_own(text: str) -> None:
-    theirs = [
-        (entity["offset"], entity["length"])
-        for entity in td({"@type": "getTextEntities", "text": text})["entities"]
+def theirs(text: str) -> list[tuple[str, int, int]]:
+    """Return what Telegram's own text code marks in a text by itself."""
+    found = td({"@type": "getTextEntities", "text": text})["entities"]
+    return [
+        (one["type"]["@type"].removeprefix("textEntityType"), one["offset"], one["length"]) for one in found
     ]
-    assert [(entity["offset"], entity["length"]) for entity in texts.detect(text, [])] == theirs
+
+
+def ours(text: str) -> list[tuple[str, int, int]]:
+    names = {
+        "bot_command": "BotCommand",
+        "mention": "Mention",
+        "hashtag": "Hashtag",
+        "url": "Url",
+        "email": "EmailAddress",
+    }
+    return [(names[one["type"]], one["offset"], one["length"]) for one in texts.detect(text, [])]
+
+
+@pytest.mark.parametrize(
+    "text", ["https://example.org/a?b=c, and", "(https://example.org)", "mail me@example.org."]
+)
+def test_links_are_detected_as_by_telegram(text: str) -> None:
+    assert ours(text) == theirs(text)
+
+
+WORDS = st.lists(st.sampled_from([*"/a9_@ <>.\n-é#:", "abcd", "😀"]), max_size=9).map("".join)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(WORDS)
+def test_commands_mentions_and_hashtags_are_detected_as_by_telegram(text: str) -> None:
+    assert ours(text) == [one for one in theirs(text) if one[0] in ("BotCommand", "Mention", "Hashtag")]
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.text(st.sampled_from("ab\r\x00\t\u2028\u202e\u030a😀"), max_size=8),
+    st.integers(0, 8),
+    st.integers(1, 8),
+)
+def test_characters_are_cleaned_as_by_telegram(text: str, offset: int, length: int) -> None:
+    text = f"x{text}x"  # Telegram makes a text of white space empty
+    bold = {"type": "bold", "offset": offset, "length": length}
+    if td_text_error(text, [bold]):
+        return
+    cleaned, entities = texts.clean(text, [bold])
+    formatted = {"@type": "formattedText", "text": text, "entities": []}
+    assert cleaned == td({"@type": "getMarkdownText", "text": formatted})["text"]
+    marked = "".join(part(cleaned, one["offset"], one["length"]) for one in entities)
+    assert marked == texts.clean(part(text, offset, length), [])[0]
+
+
+def part(text: str, offset: int, length: int) -> str:
+    """Return what lies between two UTF-16 offsets."""
+    return text.encode("utf-16-le")[2 * offset : 2 * (offset + length)].decode("utf-16-le")
 
 
 ENTITIES = st.lists(

@@ -1,6 +1,7 @@
 """Text as Telegram takes it: UTF-16 lengths, trimming, entities checked and detected. Pure functions."""
 
 import re
+from bisect import bisect_left
 from typing import Any
 
 from tgbot.playground.errors import bad_request
@@ -32,13 +33,17 @@ _REQUIRED_FIELD = {"text_link": "url", "text_mention": "user", "custom_emoji": "
 _CODE = ("pre", "code")
 _QUOTES = ("blockquote", "expandable_blockquote")
 
+# As Telegram's own text code does it, seen by giving it every character.
+_CONTROL = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f]")
+_DROPPED = re.compile(r"[\r\u030a\u0333\u033f\u2028-\u202e]")
+
 # What Telegram marks by itself. The look-arounds keep "a/b" and "x@y" from being a command or a mention.
 _DETECTED = (
     ("url", re.compile(r"(?<![\w@/.])https?://[^\s<>\"]+[^\s<>\".,:;!?')\]]", re.ASCII)),
     ("email", re.compile(r"(?<![\w.@])[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}(?![\w@])", re.ASCII)),
-    ("bot_command", re.compile(r"(?<![\w/<>@])/[A-Za-z0-9_]{1,64}(?:@\w{3,32})?(?![\w/<>])")),
-    ("mention", re.compile(r"(?<![\w@./])@[A-Za-z]\w{2,31}(?![\w@])")),
-    ("hashtag", re.compile(r"(?<![\w@#])#(?=\w*[^\W\d])\w{1,256}(?![\w#@])")),
+    ("bot_command", re.compile(r"(?<![\w/<>])/[A-Za-z0-9_]{1,64}(?:@[A-Za-z0-9_]{3,32})?(?![\w/<>@])")),
+    ("mention", re.compile(r"(?<!\w)@[A-Za-z0-9_]{4,32}(?!\w)")),
+    ("hashtag", re.compile(r"(?<!\w)#(?=\w*[^\W\d_])\w{1,256}(?:@[A-Za-z0-9_]{3,32}(?!\w))?(?![\w#])")),
 )
 
 Entity = dict[str, Any]
@@ -53,7 +58,7 @@ def formatted(text: str, entities: list[Entity], units_max: int, too_long: str) 
     """Return text and entities as Telegram would keep them, or refuse them in its words."""
     _check_encoding(text)
     check_entities(text, entities)
-    text, entities = trim(text, entities)
+    text, entities = trim(*clean(text, entities))
     if units(text) > units_max:
         raise bad_request(too_long)
     return text, detect(text, entities)
@@ -143,6 +148,20 @@ def _check_pair(outer: Entity, inner: Entity) -> None:
         raise _cannot_parse(f"{outer['type']} can't contain {inner['type']}")
     if outer["type"] in _QUOTES and inner["type"] in _QUOTES:
         raise _cannot_parse("a block quotation can't contain another")
+
+
+def clean(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
+    """Make control characters spaces, and take out those that Telegram drops; entities move along."""
+    text = _CONTROL.sub(" ", text)
+    dropped = [units(text[: match.start()]) for match in _DROPPED.finditer(text)]
+    if not dropped:
+        return text, entities
+    moved = []
+    for entity in entities:
+        offset, end = (at - bisect_left(dropped, at) for at in (entity["offset"], _end(entity)))
+        if offset < end:
+            moved.append({**entity, "offset": offset, "length": end - offset})
+    return _DROPPED.sub("", text), moved
 
 
 def trim(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
