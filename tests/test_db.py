@@ -175,6 +175,7 @@ async def test_of_a_batch_on_a_full_disk_each_part_is_written_or_refused_as_it_w
         writes: list[Write] = [db.write(add, 1), db.write(fill), db.write(add, 2)]
     told = await asyncio.gather(*writes, return_exceptions=True)
     assert isinstance(told[1], StorageError)
+    assert "full" in str(told[1]), "the reason is told, not what it led to"
     assert await db.read(pids) == [pid for pid in told if isinstance(pid, int)]
 
 
