@@ -20,6 +20,7 @@ from tgbot.playground.world import World
 async def test_the_tour_shows_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "KEY_SECONDS", 0)
     monkeypatch.setattr(demo, "READ_SECONDS", 0.3)
+    monkeypatch.setattr(demo, "LONG_ONE", "sleep 3 first: the long one")
     page = Page(World(), tmp_path / "bot.db")
     page.world.bot(TOKEN)
     events: list[dict[str, Any]] = []
@@ -41,12 +42,13 @@ async def test_the_tour_shows_what_it_says(tmp_path: Path, monkeypatch: pytest.M
             task.cancel()
     answers = [one["text"] for one in page.world.messages(demo.ADA) if one["from"]["is_bot"]]
     assert answers[:4] == [
-        "sleep 4 first: the long one",
+        "sleep 3 first: the long one",
         "second, while the first runs",
         "third",
         "fourth, sent while the bot was dead",
     ]
     assert sum("fourth" in answer for answer in answers) == 1
+    assert page.pending["rows"][-1]["attempt"] == 2, "the kill did not come in the middle of the turn"
     ended_by = [event["bot"]["ended_by"] for event in events if event["kind"] == "bot"]
     assert "kill -9" in ended_by
 

@@ -7,6 +7,7 @@ from tgbot.playground.page import Page
 from tgbot.playground.supervisor import Supervisor
 
 ADA = 1001
+LONG_ONE = "sleep 10 first: the long one"  # longer than what is typed and read until the kill
 KEY_SECONDS = 0.035
 READ_SECONDS = 2.5  # for a person to read a caption
 STEP_SECONDS_MAX = 120.0
@@ -24,7 +25,7 @@ class Tour:
     async def run(self) -> None:
         """Queue, kill, restart, stop, done."""
         await self._caption("Ada asks for something that takes a while ...")
-        await self._type("sleep 4 first: the long one")
+        await self._type(LONG_ONE)
         await self._caption("... and goes on typing. Each message is queued, in order.")
         await self._type("second, while the first runs")
         await self._type("third")
