@@ -6,6 +6,7 @@ Needs /usr/bin/chromium (or CHROMIUM=...) and axe-core (`npm install --no-save a
 import os
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -376,18 +377,35 @@ def test_ten_thousand_messages_are_a_page_at_a_time(page: Page, playground: Play
     assert messages.count() <= 260
 
 
-def test_answers_come_through_a_network_that_cuts(page: Page, playground: Playground) -> None:
+def test_the_network_switch_sets_faults(page: Page, playground: Playground) -> None:
+    def kinds() -> set[str]:
+        return {rule["kind"] for rule in playground.get("playground/state")["faults"]}
+
+    def has_fault(kind: str) -> bool:
+        return kind in kinds()
+
+    try:
+        for label, kind in (("429", "429"), ("Slow", "delay"), ("Cuts", "cut_after")):
+            page.get_by_label(label).check()
+            until(partial(has_fault, kind))
+        page.reload()
+        expect(page.get_by_label("Cuts")).to_be_checked()
+    finally:
+        page.get_by_label("Fine").check()
+        until(lambda: not kinds())
+
+
+def test_an_answer_through_a_network_that_cuts_is_shown_once(page: Page, playground: Playground) -> None:
     open_chat(page, "Ada")
-    page.get_by_label("Cuts").check()
-    until(lambda: playground.get("playground/state")["faults"])
+    cuts = [
+        {"kind": "cut_after", "method": "editMessageText"},
+        {"kind": "cut_before", "method": "sendMessage"},
+    ]
+    playground.send("playground/faults", [{**rule, "times": 1} for rule in cuts])
     say(page, "through a bad network")
-    expect(
-        page.locator("#messages .message:not(.mine) .body", has_text="through a bad network")
-    ).to_have_count(1)
-    page.get_by_label("Fine").check()
+    expect(page.locator("#messages .mine .state").last).to_have_text("done")
     until(lambda: not playground.get("playground/state")["faults"])
-    cut = [call for call in playground.get("playground/journal")["calls"] if call["status"] is None]
-    assert cut
+    expect(bubbles(page).filter(has_text="through a bad network")).to_have_count(1)
 
 
 def test_a_reload_shows_the_same_chat(page: Page) -> None:

@@ -49,6 +49,9 @@ class Playground:
             return json.load(answer)
 
     def post(self, path: str, **body: Json) -> Json:
+        return self.send(path, body)
+
+    def send(self, path: str, body: Json) -> Json:
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.url}/{path}", json.dumps(body).encode(), headers)
         with urllib.request.urlopen(request, timeout=DEADLINE_SECONDS) as answer:

@@ -47,7 +47,7 @@ class Fault:
 
     def strikes(self, method: str, chat_id: object) -> bool:
         """Tell whether this request fails, and count it if so."""
-        if self.method not in ("*", method) or self.times == 0:
+        if self.method not in ("*", method):
             return False
         if self.chat_id is not None and self.chat_id != chat_id:
             return False
@@ -77,6 +77,7 @@ class Faults:
 
     def strike(self, method: str, chat_id: object) -> tuple[float, Fault | None]:
         """Return how many seconds this request is delayed, and the fault it then meets, if any."""
+        self.rules = [rule for rule in self.rules if rule.times != 0]
         delay_seconds = 0.0
         for rule in self.rules:
             if not rule.strikes(method, chat_id):
