@@ -13,9 +13,9 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, FilePayload, Locator, Page, expect, sync_playwright
 
 from tests.playground.conftest import Json
+from tests.playground.process import Playground, until
 from tests.playground.test_methods import RICH
 from tests.playground.test_people import PNG
-from tests.playground.test_play import Playground, until
 from tgbot.playground.persistence import Persistence
 from tgbot.playground.play import FORUM, GROUP, PEOPLE
 from tgbot.playground.world import World

@@ -41,9 +41,12 @@ _DROPPED = re.compile(r"[\r\u030a\u0333\u033f\u2028-\u202e]")
 _DETECTED = (
     ("url", re.compile(r"(?<![\w@/.])https?://[^\s<>\"]+[^\s<>\".,:;!?')\]]", re.ASCII)),
     ("email", re.compile(r"(?<![\w.@])[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}(?![\w@])", re.ASCII)),
-    ("bot_command", re.compile(r"(?<![\w/<>])/[A-Za-z0-9_]{1,64}(?:@[A-Za-z0-9_]{3,32})?(?![\w/<>@])")),
+    (
+        "bot_command",
+        re.compile(r"(?<![\w/<>])/[A-Za-z0-9_]{1,64}(?:@[A-Za-z0-9_]{3,32}(?![\w/<>])|(?![\w/<>@]))"),
+    ),
     ("mention", re.compile(r"(?<!\w)@[A-Za-z0-9_]{4,32}(?!\w)")),
-    ("hashtag", re.compile(r"(?<!\w)#(?=\w*[^\W\d_])\w{1,256}(?:@[A-Za-z0-9_]{3,32}(?!\w))?(?![\w#])")),
+    ("hashtag", re.compile(r"(?<!\w)#(?=\w*[^\W\d_])\w{1,256}+(?![\w#])(?:@[A-Za-z0-9_]{3,32}+)?+(?!#)")),
 )
 
 Entity = dict[str, Any]
