@@ -95,7 +95,7 @@ class World:
             **content,
         }
         chat.add(message)
-        if sender["is_bot"]:
+        if chat.draft and chat.draft["bot_id"] == sender["id"]:
             chat.draft = None
         self.emit("message", chat.id, message=chat.shown(message))
         if len(chat.messages) > MESSAGES_MAX:
@@ -104,8 +104,8 @@ class World:
 
     def set_draft(self, chat: Chat, bot: Bot, draft: dict[str, Any]) -> None:
         """Show what a bot is writing, until it is sent or expires."""
-        chat.draft = {**draft, "expires": int(time.time()) + DRAFT_SECONDS}
-        self.emit("draft", chat.id, bot_id=bot.id, draft=chat.draft)
+        chat.draft = {**draft, "bot_id": bot.id, "expires": int(time.time()) + DRAFT_SECONDS}
+        self.emit("draft", chat.id, draft=chat.draft)
 
     def change_message(self, chat: Chat, message: Message) -> Message:
         """Replace a message by its edited form."""

@@ -19,6 +19,7 @@ export class Conversation {
     this.loading = null;
     this.pinned = true;
     this.opening = 0;
+    this.makeDraft();
     scroller.addEventListener("scroll", () => this.onScroll(), { passive: true });
     new ResizeObserver(() => this.stick()).observe(scroller);
     list.addEventListener("load", () => this.stick(), true); // pictures
@@ -69,7 +70,8 @@ export class Conversation {
     this.views.set(message.message_id, view);
     this.list.append(view.element);
     if (quiet) return;
-    if (message.from.is_bot) { this.stopTyping(); this.showDraft(null); }
+    if (message.from.is_bot) this.stopTyping();
+    if (message.from.id === this.draft?.bot_id) this.showDraft(null);
     this.announcer.textContent = `${message.from.first_name}: ${previewOf(message).slice(0, 200)}`;
     this.trim();
     this.arrange();
@@ -207,18 +209,24 @@ export class Conversation {
     this.typing = null;
   }
 
+  // Changes in place, so that its button can be pressed while the text streams.
   showDraft(draft) {
-    this.draft?.remove();
-    this.draft = null;
     clearTimeout(this.draftEnds);
+    this.draft = draft ?? null;
+    this.draftElement.hidden = !draft;
     if (!draft) return;
-    const body = el("div", { class: "body" }, draft.text ? formatted(draft.text, draft.entities) : "Thinking …");
-    this.draft = el("div", { class: "message draft" }, el("div", { class: "bubble" }, body));
-    if (draft.can_stop) this.draft.append(el("div", { class: "keyboard" },
-      el("button", { type: "button", class: "key", onclick: () => this.acts.stopDraft() }, "Stop")));
+    this.draftBody.replaceChildren(...(draft.text ? formatted(draft.text, draft.entities) : ["Thinking …"]));
+    this.draftStop.hidden = !draft.can_stop;
     this.stopTyping();
-    this.live.append(this.draft);
     this.draftEnds = setTimeout(() => this.showDraft(null), draft.expires * 1000 - Date.now());
     this.stick();
+  }
+
+  makeDraft() {
+    this.draftBody = el("div", { class: "body" });
+    this.draftStop = el("div", { class: "keyboard" },
+      el("button", { type: "button", class: "key", onclick: () => this.acts.stopDraft() }, "Stop"));
+    this.draftElement = el("div", { class: "message draft", hidden: true }, el("div", { class: "bubble" }, this.draftBody), this.draftStop);
+    this.live.append(this.draftElement);
   }
 }
