@@ -16,6 +16,7 @@ from tgbot.botapi import BotApi
 from tgbot.db import Database
 from tgbot.delivery import Delivery
 from tgbot.model import ChatId
+from tgbot.pace import Pace
 from tgbot.playground.server import PlaygroundServer
 
 MESSAGES = 50
@@ -109,7 +110,7 @@ async def _bot() -> AsyncIterator[tuple[scene.Line, Delivery]]:
         with scene.folder() as folder:
             async with Database(scene.migrated(folder / "counts.db")) as db:
                 line = scene.Line(db, api, await scene.begin_life(db))
-                yield line, Delivery(db, api, scene.BOT_ID, send_within_seconds=86400)
+                yield line, Delivery(db, api, scene.BOT_ID, pace=Pace(0, 0, 0), send_within_seconds=86400)
 
 
 @contextlib.contextmanager

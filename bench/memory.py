@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 
 from bench import scene
 from bench.figures import Figure, at_most
-from tgbot.agent import Agent
+from tgbot.agent import Agent, Event
 from tgbot.model import Address, ChatId, MessageId, RowId, SessionKey, Token, Turn, UserId
 
 WARM_UP_CHATS, IDLE_CHATS = 500, 5_000
@@ -83,7 +83,7 @@ def _waits_for(end: asyncio.Event) -> Agent:
     return agent
 
 
-async def _consume(pieces: AsyncIterator[str]) -> None:
+async def _consume(pieces: AsyncIterator[Event]) -> None:
     async for _ in pieces:
         pass
 

@@ -6,7 +6,7 @@ import itertools
 import os
 import sqlite3
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 from tgbot import inbound, migrate
@@ -17,10 +17,12 @@ from tgbot.db import PRAGMAS, Database
 from tgbot.delivery import Delivery
 from tgbot.dispatcher import Dispatcher
 from tgbot.intake import BATCH_MAX, Intake
+from tgbot.live import Receipt, Stage
 from tgbot.model import Address, BotId, ChatId, Message, Owner, Raw, Turn
+from tgbot.pace import Pace
 from tgbot.reception import Rules
 from tgbot.store import turns
-from tgbot.turn import TurnRunner
+from tgbot.turn import Manner, TurnRunner
 
 BOT_ID = BotId(1)
 RULES = Rules(Access(None), queue_max=100)
@@ -84,22 +86,31 @@ async def say_ok(_: Turn) -> AsyncGenerator[str, None]:
 class Mute(Delivery):
     """Delivery that has nothing to do with Telegram, so that only the line to the outbox is measured."""
 
+    def __init__(self, db: Database, api: BotApi, on_end: Callable[[], None]) -> None:
+        super().__init__(db, api, BOT_ID, pace=Pace(0, 0, 0), send_within_seconds=86400)
+        self.stage = Stage(lambda _: None)
+        self._on_end = on_end
+
     def wake(self, chat_id: ChatId) -> None:
         """Leave the part in the outbox."""
 
-    def react(self, address: Address, emoji: str) -> None:
+    def receipt(self, _address: Address, _mark: Receipt) -> None:
         """Show no receipt."""
+
+    def ended(self, _turn: Turn, _how: str) -> None:
+        """Hear of a committed ending."""
+        self._on_end()
 
 
 class Line:
     """Parse, receive, claim, run, finish: all that stands between getUpdates and the outbox."""
 
     def __init__(self, db: Database, api: BotApi, owner: Owner, agent: Agent = say_ok) -> None:
-        self.runner = TurnRunner(agent, RULES.access, timeout_seconds=DEADLINE_SECONDS)
-        self.dispatcher = Dispatcher(db, owner, self.runner.run, attempts_max=3, on_outbox=self._on_outbox)
-        self.delivery = Mute(db, api, BOT_ID, send_within_seconds=86400)
+        self.delivery = Mute(db, api, self._on_end)
+        self.runner = TurnRunner(agent, RULES.access, self.delivery.stage, Manner(DEADLINE_SECONDS))
+        self.dispatcher = Dispatcher(db, owner, self.runner.run, attempts_max=3, watcher=self.delivery)
         self.intake = Intake(db, api, RULES, self.dispatcher, self.delivery)
-        self._calls_left = 0
+        self._turns_left = 0
         self._idle = asyncio.Event()
 
     async def run(self, raws: Sequence[Raw]) -> None:
@@ -111,14 +122,13 @@ class Line:
     async def begin(self, raws: Sequence[Raw]) -> None:
         """Take updates in batches, and leave their turns running."""
         self._idle.clear()
-        self._calls_left += 2 * len(raws)
+        self._turns_left += len(raws)
         for start in range(0, len(raws), BATCH_MAX):
             await self.intake.accept(raws[start : start + BATCH_MAX])
 
-    def _on_outbox(self, _: ChatId) -> None:
-        """Count: the dispatcher calls when a turn begins, and when its ending is committed."""
-        self._calls_left -= 1
-        if not self._calls_left:
+    def _on_end(self) -> None:
+        self._turns_left -= 1
+        if not self._turns_left:
             self._idle.set()
 
 

@@ -13,10 +13,11 @@ from tgbot import inbound
 from tgbot.access import Access
 from tgbot.db import Connection, Database
 from tgbot.dispatcher import Dispatcher
-from tgbot.model import Arrival, BotId, ChatId, Owner, Raw
+from tgbot.live import Stage
+from tgbot.model import Arrival, BotId, Owner, Raw, Turn
 from tgbot.reception import Received, Rules, receive
 from tgbot.store import turns
-from tgbot.turn import TurnRunner
+from tgbot.turn import Manner, TurnRunner
 
 BOT = BotId(42)
 UPDATE_IDS = itertools.count(1000)
@@ -42,18 +43,18 @@ class House:
         self.db = db
         self.agent = agent
         self.rules = Rules(Access(None), limits.get("queue_max", 20_000))
-        self.outbox_hints: list[ChatId] = []
         self._limits = limits
 
     async def __aenter__(self) -> Self:
         instance = await self.db.write(turns.begin_instance, os.getpid())
-        self.runner = TurnRunner(self.agent.run, Access(None), timeout_seconds=60)
+        self.stage = Stage(lambda _: None)
+        self.runner = TurnRunner(self.agent.run, Access(None), self.stage, Manner(timeout_seconds=60))
         self.dispatcher = Dispatcher(
             self.db,
             Owner(BOT, instance, self._limits.get("max_turns", 64)),
             self.runner.run,
             attempts_max=self._limits.get("attempts_max", 3),
-            on_outbox=self.outbox_hints.append,
+            watcher=self,
         )
         self.serving = asyncio.create_task(self.dispatcher.serve())
         return self
@@ -62,6 +63,12 @@ class House:
         await self.dispatcher.drain(0)
         self.serving.cancel()
         await asyncio.gather(self.serving, return_exceptions=True)
+
+    def begun(self, turn: Turn) -> None:
+        """Hear of it, as delivery does."""
+
+    def ended(self, turn: Turn, how: str) -> None:
+        """Hear of it, as delivery does."""
 
     async def say(self, *texts: str, chat: int = 7) -> Received:
         """Send messages as one batch."""

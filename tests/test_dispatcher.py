@@ -13,6 +13,7 @@ from tgbot import dispatcher, turn
 from tgbot.db import Database, StorageError
 from tgbot.model import Turn
 from tgbot.store import turns
+from tgbot.turn import Manner
 
 
 async def test_a_normal_single_message_releases_guard_and_owner_at_its_end(house: House) -> None:
@@ -140,10 +141,10 @@ async def test_an_empty_answer_still_hands_over(house: House) -> None:
 
 async def test_a_turn_that_times_out_keeps_its_follow_ups(db: Database, agent: ScriptedAgent) -> None:
     async with House(db, agent) as house:
-        house.runner._timeout_seconds = 0.05
+        house.runner._manner = Manner(timeout_seconds=0.05)
         await house.say("slow", "next")
         await agent.has_begun("next")
-        house.runner._timeout_seconds = 60
+        house.runner._manner = Manner(timeout_seconds=60)
         agent.let("next")
         await house.idle()
         assert await house.states() == ["failed", "done"]

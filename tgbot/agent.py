@@ -3,15 +3,35 @@
 import importlib
 import inspect
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
 from typing import Any
 
-from tgbot.model import Turn
+from tgbot.model import File, Turn
+
+__all__ = ["Agent", "AgentError", "Event", "File", "Progress", "Replacement", "load_agent"]
 
 EMBEDDED = {"echo": "tgbot.agents.echo:agent"}
 
-# `async def agent(turn)` that yields pieces of text. `turn` has text, session_key, chat_id,
-# user_id, attempt and message (the raw dict). CancelledError in it means: stop now.
-Agent = Callable[[Turn], AsyncGenerator[str, None]]
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One line about what the agent is at ("searching the web"); the next one, or text, replaces it."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """All that was said so far shall read `text` instead."""
+
+    text: str
+
+
+Event = str | Progress | Replacement | File
+
+# `async def agent(turn)` that yields pieces of Markdown, and other events if it likes. `turn` has text,
+# session_key, chat_id, user_id, attempt and message (the raw dict). CancelledError in it: stop now.
+Agent = Callable[[Turn], AsyncGenerator[Event, None]]
 
 
 class AgentError(Exception):

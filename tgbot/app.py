@@ -17,9 +17,10 @@ from tgbot.dispatcher import Dispatcher
 from tgbot.intake import Intake
 from tgbot.migrate import upgrade
 from tgbot.model import Owner
+from tgbot.pace import Pace
 from tgbot.reception import Rules
 from tgbot.store import turns
-from tgbot.turn import TurnRunner
+from tgbot.turn import Manner, TurnRunner
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +46,9 @@ async def run(settings: Settings, agent: Agent) -> None:
 
 async def _serve(settings: Settings, agent: Agent, db: Database, api: BotApi, owner: Owner) -> None:
     access = Access(settings.allowed_users)
-    delivery = Delivery(db, api, owner.bot_id, settings.send_within_seconds)
-    runner = TurnRunner(agent, access, settings.turn_timeout_seconds)
-    dispatcher = Dispatcher(
-        db, owner, runner.run, attempts_max=settings.attempts_max, on_outbox=delivery.wake
-    )
+    delivery = _delivery(settings, db, api)
+    runner = TurnRunner(agent, access, delivery.stage, _manner(settings))
+    dispatcher = Dispatcher(db, owner, runner.run, attempts_max=settings.attempts_max, watcher=delivery)
     intake = Intake(db, api, Rules(access, settings.queue_max), dispatcher, delivery)
     with _signals() as told_to_stop:
         async with asyncio.TaskGroup() as services:
@@ -62,6 +61,28 @@ async def _serve(settings: Settings, agent: Agent, db: Database, api: BotApi, ow
             await delivery.flush(FLUSH_SECONDS)
             for task in running:
                 await _ended(task)
+
+
+def _delivery(settings: Settings, db: Database, api: BotApi) -> Delivery:
+    return Delivery(
+        db,
+        api,
+        settings.bot_id,
+        pace=Pace(
+            settings.rate_overall_per_second, settings.rate_chat_per_second, settings.rate_group_per_minute
+        ),
+        stream=settings.stream,
+        receipts=settings.receipts,
+        send_within_seconds=settings.send_within_seconds,
+    )
+
+
+def _manner(settings: Settings) -> Manner:
+    return Manner(
+        settings.turn_timeout_seconds,
+        rich=settings.format == "rich",
+        notify_after_seconds=settings.notify_after_seconds,
+    )
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -4,9 +4,10 @@ Raw, because an answer that PTB can not parse would look like a call that failed
 """
 
 import warnings
+from dataclasses import dataclass
 from typing import Any, Self
 
-from telegram import Bot
+from telegram import Bot, InputFile, InputMediaDocument, InputMediaPhoto
 from telegram.error import (
     BadRequest,
     ChatMigrated,
@@ -19,12 +20,24 @@ from telegram.error import (
 from telegram.request import HTTPXRequest
 from telegram.warnings import PTBUserWarning
 
+from tgbot.model import FileKind
+
 CONNECTIONS_MAX = 64
 REQUEST_SECONDS = 20.0
 LONG_POLL_MARGIN_SECONDS = 5.0  # beyond its timeout, a long poll that says nothing is dead
 
 # It advises against do_api_request where a typed method exists; raw is what we want.
 warnings.filterwarnings("ignore", message=".*do_api_request", category=PTBUserWarning)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file as a parameter: as `media` it becomes an InputMedia of its kind, elsewhere the file itself."""
+
+    kind: FileKind
+    name: str
+    content: bytes
+    caption: str | None = None
 
 
 class BotApiError(Exception):
@@ -105,7 +118,17 @@ def _request(connections: int) -> HTTPXRequest:
 
 
 def _given(params: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in params.items() if value is not None}
+    return {name: _encoded(name, value) for name, value in params.items() if value is not None}
+
+
+def _encoded(name: str, value: object) -> object:
+    if not isinstance(value, Upload):
+        return value
+    file = InputFile(value.content, filename=value.name, attach=name == "media")
+    if name != "media":
+        return file
+    media = InputMediaPhoto if value.kind == "photo" else InputMediaDocument
+    return media(file, caption=value.caption)
 
 
 def _patience(params: dict[str, object]) -> float:

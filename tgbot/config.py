@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -39,6 +39,17 @@ class Settings(BaseSettings):
     queue_max: int = Field(100, ge=1, description="rows waiting per session, at least 1")
     grace_seconds: float = Field(25, ge=0, description="from SIGTERM to cancel, 0 or more")
     turn_timeout_seconds: float = Field(1800, gt=0, description="the longest turn, above 0")
+    stream: Literal["edit", "draft", "off"] = Field("edit", description="edit, draft or off")
+    format: Literal["entities", "rich"] = Field("entities", description="entities or rich")
+    receipts: bool = Field(default=True, description="true or false")
+    notify_after_seconds: float = Field(20, ge=0, description='a long turn\'s "done" message, 0 for none')
+    rate_overall_per_second: float = Field(
+        30, ge=0, allow_inf_nan=False, description="0 or more, 0 for no limit"
+    )
+    rate_chat_per_second: float = Field(1, ge=0, allow_inf_nan=False, description="0 or more, 0 for no limit")
+    rate_group_per_minute: float = Field(
+        20, ge=0, allow_inf_nan=False, description="0 or more, 0 for no limit"
+    )
     send_within_seconds: float = Field(86400, gt=0, description="how old an unsent answer may get, above 0")
 
     @field_validator("token")

@@ -17,7 +17,6 @@ from tgbot.store import inbox, outbox, report, turns
 NAMED_MAX = 10  # held messages that the reply to /stop names
 QUOTE_CHARACTERS = 40
 
-STOPPED = Text("⏹ Stopped.", ())
 HELP = """I pass your messages to an agent and show you its answers. Nothing you send gets lost: \
 messages wait in line while I work, and wait for me while I am away.
 
@@ -26,23 +25,24 @@ messages wait in line while I work, and wait for me while I am away.
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a control answers: a message of its own or, for a button, what that message reads now."""
+    """What a control answers: a message, or a `toast` on the button that was pressed, or both."""
 
-    text: str
+    text: str | None
     buttons: tuple[Button, ...] = ()
+    toast: str | None = None
     claimed: Turn | None = None
+    instead: bool = False  # of the message whose button was pressed
 
 
-def act(conn: Connection, owner: Owner, control: Control, row_id: RowId) -> Turn | None:
-    """Do what the control says and put its reply into the outbox; returns a turn that it claimed."""
+def act(conn: Connection, owner: Owner, control: Control, row_id: RowId) -> Reply:
+    """Do what the control says and put its reply into the outbox."""
     reply = _ACTS.get(control.name, _unknown)(conn, owner, control, row_id)
-    text = Text(reply.text, ())
-    if control.target is None:
+    if reply.text and reply.instead and control.target is not None:
+        outbox.rewrite(conn, control.target, control.address.chat_id, Text(reply.text))
+    elif reply.text:
         home = outbox.Home(owner.bot_id, control.address.chat_id, control.address.topic_id)
-        outbox.reply(conn, home, row_id, text, reply.buttons)
-    else:
-        outbox.rewrite(conn, control.target, control.address.chat_id, text)
-    return reply.claimed
+        outbox.reply(conn, home, row_id, Text(reply.text), reply.buttons)
+    return reply
 
 
 def _help(*_: object) -> Reply:
@@ -50,21 +50,32 @@ def _help(*_: object) -> Reply:
 
 
 def _stop(conn: Connection, _: Owner, control: Control, row_id: RowId) -> Reply:
+    """Stop the running turn, and hold what waits; a button stops only the turn it was drawn for."""
+    by_button = control.target is not None
+    if by_button and inbox.running(conn, control.address.session_key) != control.target:
+        return Reply(None, toast="This has ended already.")
     stopped = inbox.stop(conn, control.address.session_key, row_id)
-    if stopped.running is not None:
-        outbox.answer(conn, stopped.running, [STOPPED])
     said = "Stopped." if stopped.running is not None else "Nothing is running."
     if not stopped.held:
-        return Reply(said)
-    named = [f"{n}. {_quote(raw)}" for n, (_, raw) in enumerate(stopped.held[:NAMED_MAX], start=1)]
-    more = len(stopped.held) - len(named)
-    lines = [f"{said} On hold, not run until you say so:", *named]
-    if more:
-        lines.append(f"and {more} more")
-    lines.append("Run them with /resume, forget them with /drop.")
-    return Reply(
-        "\n".join(lines), (Button("Run them", f"resume:{row_id}"), Button("Drop them", f"drop:{row_id}"))
+        return Reply(None if by_button else said, toast=said)
+    return Reply(_held(said, stopped.held), _held_buttons(row_id), toast=said)
+
+
+def _held(said: str, held: list[tuple[RowId, str]]) -> str:
+    named = [f"{n}. {_quote(raw)}" for n, (_, raw) in enumerate(held[:NAMED_MAX], start=1)]
+    more = [f"and {len(held) - NAMED_MAX} more"] if len(held) > NAMED_MAX else []
+    return "\n".join(
+        [
+            f"{said} On hold, not run until you say so:",
+            *named,
+            *more,
+            "Run them with /resume, forget them with /drop.",
+        ]
     )
+
+
+def _held_buttons(row_id: RowId) -> tuple[Button, ...]:
+    return Button("Run them", f"resume:{row_id}"), Button("Drop them", f"drop:{row_id}")
 
 
 def _status(conn: Connection, _: Owner, control: Control, _row_id: RowId) -> Reply:
@@ -80,21 +91,21 @@ def _status(conn: Connection, _: Owner, control: Control, _row_id: RowId) -> Rep
 
 
 def _resume(conn: Connection, owner: Owner, control: Control, _: RowId) -> Reply:
-    count = inbox.resume(conn, control.address.session_key, control.target)
+    session_key = control.address.session_key
+    count = inbox.resume(conn, session_key, control.target)
     if not count:
-        return Reply("Nothing is on hold.")
-    return Reply(
-        f"Running {_messages(count)} now.", claimed=turns.claim(conn, control.address.session_key, owner)
-    )
+        return Reply("Nothing is on hold.", instead=True)
+    claimed = turns.claim(conn, session_key, owner)
+    return Reply(f"Running {_messages(count)} now.", claimed=claimed, instead=True)
 
 
 def _drop(conn: Connection, _: Owner, control: Control, _row_id: RowId) -> Reply:
     count = inbox.drop(conn, control.address.session_key, control.target)
-    return Reply(f"Dropped {_messages(count)}." if count else "Nothing is on hold.")
+    return Reply(f"Dropped {_messages(count)}." if count else "Nothing is on hold.", instead=True)
 
 
 def _unknown(*_: object) -> Reply:
-    return Reply("This button does nothing any more.")
+    return Reply(None, toast="This button does nothing any more.")
 
 
 _ACTS: dict[str, Callable[[Connection, Owner, Control, RowId], Reply]] = {

@@ -10,12 +10,12 @@ import dataclasses
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from tgbot.db import Database, StorageError
-from tgbot.model import ChatId, Owner, Token, Turn
+from tgbot.model import Owner, Token, Turn
 from tgbot.store import turns
-from tgbot.turn import GIVEN_UP, Ending
+from tgbot.turn import GIVEN_UP, Ending, Interrupt
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,6 @@ POLL_SECONDS = 5.0  # what a lost wake costs at most
 RETRY_SECONDS = (0.1, 0.5, 2.0, 10.0)  # between tries to write an ending; the last one repeats
 WIND_UP_SECONDS = 10.0  # from the interrupt of a draining turn to giving its task up
 
-Interrupt = asyncio.Future[None]
 RunTurn = Callable[[Turn, Interrupt], Awaitable[Ending]]
 
 
@@ -36,7 +35,17 @@ class Running(NamedTuple):
     def stop(self) -> None:
         """Ask the turn to end now; asking twice is once."""
         if not self.interrupt.done():
-            self.interrupt.set_result(None)
+            self.interrupt.set_result(True)
+
+
+class Watcher(Protocol):
+    """Who wants to know what turns do; each call is a hint that may be lost."""
+
+    def begun(self, turn: Turn) -> None:
+        """Hear that a turn was claimed: its answer is open in the outbox."""
+
+    def ended(self, turn: Turn, how: str) -> None:
+        """Hear that its ending is committed; `how` is the name of the store function."""
 
 
 class Dispatcher:
@@ -49,13 +58,13 @@ class Dispatcher:
         run_turn: RunTurn,
         *,
         attempts_max: int,
-        on_outbox: Callable[[ChatId], None],
+        watcher: Watcher,
     ) -> None:
         self._db = db
         self._owner = owner
         self._run_turn = run_turn
         self._attempts_max = attempts_max
-        self._on_outbox = on_outbox
+        self._watcher = watcher
         self._woken = asyncio.Event()
         self._running: dict[Token, Running] = {}
         self._orphans: set[Token] = set()
@@ -120,7 +129,7 @@ class Dispatcher:
         task = asyncio.create_task(self._live(turn, interrupt), name=f"turn-{turn.token}")
         self._running[turn.token] = Running(task, interrupt)
         task.add_done_callback(functools.partial(self._gone, turn))
-        self._on_outbox(turn.chat_id)
+        self._watcher.begun(turn)
 
     async def _live(self, turn: Turn, interrupt: Interrupt) -> Turn | None:
         return await self._write(turn, await self._run_turn(turn, interrupt))
@@ -131,7 +140,6 @@ class Dispatcher:
         A callback, because a task that is cancelled before its first step runs no `finally`.
         """
         del self._running[turn.token]
-        self._on_outbox(turn.chat_id)
         error = None if task.cancelled() else task.exception()
         if error or task.cancelled():
             log.error("turn.crashed session=%s turn=%s", turn.session_key, turn.token, exc_info=error)
@@ -160,6 +168,7 @@ class Dispatcher:
             else:
                 how = ending.func.__name__
                 log.info("turn.ended session=%s turn=%s how=%s", turn.session_key, turn.token, how)
+                self._watcher.ended(turn, how)
                 return following
 
     async def drain(self, grace_seconds: float) -> None:

@@ -20,7 +20,7 @@ from tgbot.model import (
 )
 
 # Named at every poll: without it Telegram keeps whatever an earlier program had asked for.
-ALLOWED_UPDATES = ("message", "callback_query")
+ALLOWED_UPDATES = ("message", "callback_query", "stopped_message_generation")
 
 COMMANDS = {
     "stop": "end the running turn and hold what waits",
@@ -55,6 +55,8 @@ def parse(bot_id: BotId, username: str | None, raw: Raw) -> Arrival | None:
             return _message(update, username, raw["message"])
         if "callback_query" in raw:
             return _button(update, raw["callback_query"])
+        if "stopped_message_generation" in raw:
+            return _stopped_draft(update, raw["stopped_message_generation"])
     except (KeyError, TypeError, ValueError, AttributeError):
         return Unreadable(update, _chat_id(raw))
     return None
@@ -83,6 +85,15 @@ def _button(update: Update, query: Raw) -> Control | None:
         target = RowId(int(name[2]))
     address = _address(update.bot_id, query["message"], query["from"])
     return Control(update, address, name[1] if name else "", target, str(query["id"]))
+
+
+def _stopped_draft(update: Update, stopped: Raw) -> Control:
+    """Read the native stop under a draft: drafts are in private chats, and named by their row."""
+    chat = stopped["chat"]
+    where = {"chat": chat, "message_id": 0, "message_thread_id": stopped.get("message_thread_id")}
+    topic = {"is_topic_message": True} if stopped.get("message_thread_id") else {}
+    address = _address(update.bot_id, where | topic, {"id": chat["id"]})
+    return Control(update, address, "stop", RowId(_integer(stopped["draft_id"])))
 
 
 def _address(bot_id: BotId, message: Raw, sender: Raw) -> Address:

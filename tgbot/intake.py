@@ -13,6 +13,7 @@ from tgbot.botapi import BotApi, BotApiError, ConflictError, FloodedError, Token
 from tgbot.db import Database, StorageError
 from tgbot.delivery import Delivery
 from tgbot.dispatcher import Dispatcher
+from tgbot.live import Receipt
 from tgbot.model import Arrival, BotId, Raw, Unreadable
 from tgbot.reception import Received, Rules, receive
 
@@ -21,7 +22,6 @@ log = logging.getLogger(__name__)
 LONG_POLL_SECONDS = 30
 BATCH_MAX = 100  # Telegram's limit for one getUpdates
 RETRY_SECONDS = (0.5, 1.0, 3.0, 10.0)  # after a failure; the last one repeats
-RECEIVED = "👀"
 
 
 class Intake:
@@ -89,12 +89,12 @@ class Intake:
         for chat_id in received.replied:
             self._delivery.wake(chat_id)
         for address in received.waiting:
-            self._delivery.react(address, RECEIVED)
-        for control in received.controls:
+            self._delivery.receipt(address, Receipt.RECEIVED)
+        for control, toast in received.controls:
             log.info("control.acted name=%s session=%s", control.name, control.address.session_key)
             self._dispatcher.wake()
             if control.callback_id:
-                self._delivery.answer_callback(control.address.chat_id, control.callback_id)
+                self._delivery.answer_callback(control.callback_id, toast)
 
     async def _introduce(self) -> None:
         """Learn our own name, to tell /stop@this_bot from /stop@another, and show our commands."""

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any, NewType
+from typing import Any, Literal, NewType
 
 BotId = NewType("BotId", int)
 ChatId = NewType("ChatId", int)
@@ -148,16 +148,33 @@ class Button:
     data: str
 
 
+FileKind = Literal["document", "photo", "voice"]
+PartKind = Literal["text", "rich", "reply", "ping", "document", "photo", "voice"]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to show after the words before it. A document or photo appears exactly once, a voice nearly."""
+
+    name: str
+    content: bytes
+    kind: FileKind = "document"
+    caption: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One Telegram message of an answer, as the outbox holds it.
 
-    Without `text` it is a placeholder still to be sent; without `message_id` it was not sent yet.
+    Without `ready_at` it is a placeholder, whose content is still to come; without `message_id` it
+    is not on screen. `text` is a file's caption, and the Markdown of a rich message.
     """
 
     part_id: PartId
     row_id: RowId
     number: int
+    kind: PartKind
+    state: str
     chat_id: ChatId
     topic_id: int | None
     reply_to: MessageId | None
@@ -165,4 +182,7 @@ class Part:
     text: str | None
     entities: str | None
     buttons: str | None
+    file_name: str | None
+    file: bytes | None
     ready_at: float | None
+    tries: int

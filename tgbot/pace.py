@@ -100,8 +100,8 @@ class Pace:
     def take(self, chat_id: ChatId) -> bool:
         """Spend one request that may as well be dropped, if it could go out now and nobody's turn it is.
 
-        A request right after it waits for one interval at most. Who waits for a limit of another chat alone
-        (a penalty, say) does not stand in the way.
+        It leaves one of the chat's burst: a final text right behind it does not wait for the chat. Who waits
+        for a limit of another chat alone (a penalty, say) does not stand in the way.
         """
         if self.wait_seconds(chat_id) > 0 or self._first_ready() is not None:
             return False
@@ -118,7 +118,10 @@ class Pace:
         free_at = max(self._overall_ready_at(), now)
         before = sum(self._chat_ready_at(waiter.chat_id) <= free_at for waiter in self._waiters)
         after_them = self._overall_ready_at() + before * self._overall.interval_seconds
-        return max(self._chat_ready_at(chat_id), after_them, now) - now
+        leaving_one = max(
+            limit.ready_at(chat_id) + limit.interval_seconds for limit in self._limits_of(chat_id)
+        )
+        return max(leaving_one, after_them, now) - now
 
     def penalize(self, chat_id: ChatId, seconds: float) -> None:
         """Let nothing go to this chat for so long (Telegram's retry_after), then one request an interval."""

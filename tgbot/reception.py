@@ -29,7 +29,7 @@ class Received:
     claimed: list[Turn] = field(default_factory=list)
     waiting: list[Address] = field(default_factory=list)
     replied: set[ChatId] = field(default_factory=set)
-    controls: list[Control] = field(default_factory=list)
+    controls: list[tuple[Control, str | None]] = field(default_factory=list)
 
 
 def receive(conn: Connection, owner: Owner, rules: Rules, arrivals: Iterable[Arrival]) -> Received:
@@ -79,9 +79,9 @@ class _Batch:
         row_id = inbox.store(self._conn, control, "done")
         if row_id is None:  # acted on when it came the first time
             return
-        claimed = controls.act(self._conn, self._owner, control, row_id)
-        self.received.claimed += [claimed] if claimed else []
-        self.received.controls.append(control)
+        reply = controls.act(self._conn, self._owner, control, row_id)
+        self.received.claimed += [reply.claimed] if reply.claimed else []
+        self.received.controls.append((control, reply.toast))
         self.received.replied.add(control.address.chat_id)
 
     def _park(self, unreadable: Unreadable) -> None:

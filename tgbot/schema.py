@@ -8,6 +8,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -112,6 +113,7 @@ outbox = Table(
     Column("bot_id", BigInteger, nullable=False),
     Column("pending_id", Integer, ForeignKey("pending.id"), nullable=False),
     Column("part", Integer, nullable=False),
+    Column("kind", Text, nullable=False, server_default="text"),
     Column("state", Text, nullable=False),
     Column("chat_id", BigInteger, nullable=False),
     Column("topic_id", BigInteger),
@@ -120,14 +122,20 @@ outbox = Table(
     Column("text", Text),
     Column("entities", Text),
     Column("buttons", Text),
+    Column("file_name", Text),
+    Column("file", LargeBinary),
     Column("ready_at", Float),
+    # How often a part that can not be made by an edit was on its way without a known outcome.
+    Column("tries", Integer, nullable=False, server_default="0"),
     Column("error", Text),
     # By row, not by turn: a second attempt writes into the message that the first one placed.
     UniqueConstraint("pending_id", "part"),
+    CheckConstraint("kind IN ('text', 'rich', 'reply', 'ping', 'photo', 'document', 'voice')", "kind"),
     CheckConstraint("state IN ('open', 'placed', 'ready', 'sent', 'parked')", "state"),
     CheckConstraint("state NOT IN ('placed', 'sent') OR message_id IS NOT NULL", "shown_in_a_message"),
     CheckConstraint(
-        "state NOT IN ('ready', 'sent') OR (coalesce(text, '') != '' AND ready_at IS NOT NULL)", "has_text"
+        "state NOT IN ('ready', 'sent') OR (coalesce(text, file, '') != '' AND ready_at IS NOT NULL)",
+        "has_content",
     ),
     CheckConstraint("state != 'open' OR message_id IS NULL", "open_is_not_shown"),
     CheckConstraint("(state = 'parked') = (error IS NOT NULL)", "parked_for_a_reason"),

@@ -4,80 +4,136 @@ import asyncio
 import functools
 import logging
 import secrets
+import time
 from contextlib import aclosing
+from dataclasses import dataclass
 
+from tgbot import render
 from tgbot.access import Access
 from tgbot.agent import Agent
-from tgbot.model import Turn
-from tgbot.render import Text, plain
+from tgbot.live import Live, Stage
+from tgbot.model import File, Turn
+from tgbot.render import Text
 from tgbot.store import turns
+from tgbot.store.outbox import Content, Ping, Rich
 
 log = logging.getLogger(__name__)
 
 CANCEL_SECONDS = 5.0  # how long an agent may take to obey its cancellation
-ANSWER_MAX_CHARACTERS = 200_000  # about 50 messages; an agent that never ends must not fill the memory
-CUT = "\n\n(The answer was cut here: it was longer than I can show.)"
-NO_ANSWER = Text("(There was no answer.)", ())
-NOT_ALLOWED = Text("You may not talk to this bot any more, so I did not work on this.", ())
-
+NO_ANSWER = Text("(There was no answer.)")
+NOT_ALLOWED = Text("You may not talk to this bot any more, so I did not work on this.")
 GIVEN_UP = Text(
-    "I was interrupted each time I worked on this, so I gave it up. Send it again to have another try.", ()
+    "I was interrupted each time I worked on this, so I gave it up. Send it again to have another try."
 )
+REST_FILE = "answer.md"
+REST_CAPTION = "The rest of the answer."
+LONG_CHARACTERS = 8_000
+PING = Ping("✅ Done.")
 
 # What remains to be written: one store function that still wants its connection and its owner.
 Ending = functools.partial[Turn | None]
+Interrupt = asyncio.Future[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How answers are given: `rich` as rich messages; after `notify_after_seconds` (0: never) with a ping."""
+
+    timeout_seconds: float
+    rich: bool = False
+    notify_after_seconds: float = 0.0
 
 
 class TurnRunner:
-    """Runs turns through one agent; holds nothing of any of them."""
+    """Runs turns through one agent."""
 
-    def __init__(self, agent: Agent, access: Access, timeout_seconds: float) -> None:
+    def __init__(self, agent: Agent, access: Access, stage: Stage, manner: Manner) -> None:
         self._agent = agent
         self._access = access
-        self._timeout_seconds = timeout_seconds
-        self._wedged: set[asyncio.Task[list[Text]]] = set()
+        self._stage = stage
+        self._manner = manner
+        self._wedged: set[asyncio.Task[list[Content]]] = set()
 
-    async def run(self, turn: Turn, interrupt: asyncio.Future[None]) -> Ending:
+    async def run(self, turn: Turn, interrupt: Interrupt) -> Ending:
         """Run the agent until it ends, `interrupt` is set, or its time is over; say which end it was."""
         if not self._access.may_talk(turn.user_id):
             return functools.partial(turns.refuse, refused=turn, notice=NOT_ALLOWED)
-        speaking = asyncio.create_task(self._listen(turn), name=f"agent-{turn.token}")
-        try:
-            await asyncio.wait(
-                (speaking, interrupt), timeout=self._timeout_seconds, return_when=asyncio.FIRST_COMPLETED
-            )
-        except asyncio.CancelledError:
-            await self._cancel(turn, speaking)
-            raise
-        if speaking.done():
-            return _end_of(turn, speaking)
-        await self._cancel(turn, speaking)
-        # Whatever it said while it was cancelled is not its answer. Stop or shutdown: the row knows.
-        return functools.partial(turns.release, interrupted=turn) if interrupt.done() else _timed_out(turn)
+        with self._stage.speaker(turn) as live:
+            speaking = asyncio.create_task(self._listen(live), name=f"agent-{turn.token}")
+            try:
+                interrupted = await _first(speaking, interrupt, self._manner.timeout_seconds)
+            except asyncio.CancelledError:
+                await self._cancel(live, speaking)
+                raise
+            if speaking.done():
+                return _end_of(turn, speaking)
+            await self._cancel(live, speaking)
+            # Stop or shutdown: the row knows which it was.
+            return _interrupted(live) if interrupted else _timed_out(turn)
 
-    async def _listen(self, turn: Turn) -> list[Text]:
+    async def _listen(self, live: Live) -> list[Content]:
         """Collect what the agent says, ready to show; what can't be rendered fails like its agent."""
-        pieces, length = list[str](), 0
-        async with aclosing(self._agent(turn)) as stream:
-            async for piece in stream:
-                pieces.append(piece)
-                length += len(piece)
-                if length > ANSWER_MAX_CHARACTERS:
-                    pieces.append(CUT)
+        began = time.monotonic()
+        async with aclosing(self._agent(live.turn)) as stream:
+            async for event in stream:
+                live.take(event)
+                self._stage.changed(live)
+                if live.full:
                     break
-        return plain("".join(pieces)) or [NO_ANSWER]
+        # Long texts take long to format, and the loop has other chats to serve.
+        format_it = functools.partial(_contents, live, rich=self._manner.rich)
+        contents = await asyncio.to_thread(format_it) if live.length > LONG_CHARACTERS else format_it()
+        limit = self._manner.notify_after_seconds
+        return [*(contents or [NO_ANSWER]), *([PING] if 0 < limit < time.monotonic() - began else [])]
 
-    async def _cancel(self, turn: Turn, speaking: asyncio.Task[list[Text]]) -> None:
+    async def _cancel(self, live: Live, speaking: asyncio.Task[list[Content]]) -> None:
         """Cancel the agent; one that does not obey is left to itself, and nobody listens to it."""
+        live.closed = True
         speaking.cancel()
-        await asyncio.wait({speaking}, timeout=CANCEL_SECONDS)
+        await asyncio.wait((speaking,), timeout=CANCEL_SECONDS)
         if not speaking.done():
-            log.warning("turn.wedged turn=%s session=%s", turn.token, turn.session_key)
+            log.warning("turn.wedged turn=%s session=%s", live.turn.token, live.turn.session_key)
             self._wedged.add(speaking)
             speaking.add_done_callback(self._wedged.discard)
 
 
-def _end_of(turn: Turn, speaking: asyncio.Task[list[Text]]) -> Ending:
+async def _first(speaking: asyncio.Task[list[Content]], interrupt: Interrupt, timeout_seconds: float) -> bool:
+    """Wait for the first of three; True if it was the interrupt. One future and one timer: turns are many."""
+
+    def nobody_interrupted(_: object = None) -> None:
+        if not interrupt.done():
+            interrupt.set_result(False)
+
+    speaking.add_done_callback(nobody_interrupted)
+    timer = asyncio.get_running_loop().call_later(timeout_seconds, nobody_interrupted)
+    try:
+        return await interrupt
+    finally:
+        timer.cancel()
+
+
+def _contents(live: Live, *, rich: bool) -> list[Content]:
+    """Format the answer; what is too long for a chat comes as a file."""
+    contents: list[Content] = []
+    for segment in live.segments():
+        if isinstance(segment, File):
+            contents.append(segment)
+        elif rich and render.rich(segment):
+            contents.append(Rich(segment))
+        else:
+            parts, rest = render.overflow(segment)
+            contents += parts
+            contents += [File(REST_FILE, rest.encode(), caption=REST_CAPTION)] if rest else []
+    return contents
+
+
+def _interrupted(live: Live) -> Ending:
+    """Keep what was written, for the case that this is a /stop."""
+    said = _contents(live, rich=False)
+    return functools.partial(turns.release, interrupted=live.turn, said=[*said, turns.STOPPED])
+
+
+def _end_of(turn: Turn, speaking: asyncio.Task[list[Content]]) -> Ending:
     if speaking.cancelled():
         return _failed(turn, "it was cancelled from inside", None)
     error = speaking.exception()
@@ -88,20 +144,14 @@ def _end_of(turn: Turn, speaking: asyncio.Task[list[Text]]) -> Ending:
 
 def _failed(turn: Turn, why: str, error: BaseException | None) -> Ending:
     error_id = secrets.token_hex(3)
-    log.error(
-        "turn.failed turn=%s session=%s error=%s: %s",
-        turn.token,
-        turn.session_key,
-        error_id,
-        why,
-        exc_info=error,
-    )
-    apology = Text(f"Sorry, something went wrong here (error {error_id}). Your next message is welcome.", ())
+    ids = (turn.token, turn.session_key, error_id)
+    log.error("turn.failed turn=%s session=%s error=%s: %s", *ids, why, exc_info=error)
+    apology = Text(f"Sorry, something went wrong here (error {error_id}). Your next message is welcome.")
     return functools.partial(turns.fail, failed=turn, apology=apology, error_id=error_id)
 
 
 def _timed_out(turn: Turn) -> Ending:
     error_id = secrets.token_hex(3)
     log.error("turn.timed_out turn=%s session=%s error=%s", turn.token, turn.session_key, error_id)
-    apology = Text(f"Sorry, this took too long, so I ended it (error {error_id}).", ())
+    apology = Text(f"Sorry, this took too long, so I ended it (error {error_id}).")
     return functools.partial(turns.fail, failed=turn, apology=apology, error_id=error_id)

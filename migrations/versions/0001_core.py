@@ -95,6 +95,7 @@ def upgrade() -> None:
         sa.Column("bot_id", sa.BigInteger(), nullable=False),
         sa.Column("pending_id", sa.Integer(), nullable=False),
         sa.Column("part", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.Text(), server_default="text", nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("chat_id", sa.BigInteger(), nullable=False),
         sa.Column("topic_id", sa.BigInteger(), nullable=True),
@@ -103,10 +104,17 @@ def upgrade() -> None:
         sa.Column("text", sa.Text(), nullable=True),
         sa.Column("entities", sa.Text(), nullable=True),
         sa.Column("buttons", sa.Text(), nullable=True),
+        sa.Column("file_name", sa.Text(), nullable=True),
+        sa.Column("file", sa.LargeBinary(), nullable=True),
         sa.Column("ready_at", sa.Float(), nullable=True),
+        sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
         sa.CheckConstraint(
             "(state = 'parked') = (error IS NOT NULL)", name=op.f("ck_outbox_parked_for_a_reason")
+        ),
+        sa.CheckConstraint(
+            "kind IN ('text', 'rich', 'reply', 'ping', 'photo', 'document', 'voice')",
+            name=op.f("ck_outbox_kind"),
         ),
         sa.CheckConstraint("state != 'open' OR message_id IS NULL", name=op.f("ck_outbox_open_is_not_shown")),
         sa.CheckConstraint(
@@ -117,8 +125,8 @@ def upgrade() -> None:
             name=op.f("ck_outbox_shown_in_a_message"),
         ),
         sa.CheckConstraint(
-            "state NOT IN ('ready', 'sent') OR (coalesce(text, '') != '' AND ready_at IS NOT NULL)",
-            name=op.f("ck_outbox_has_text"),
+            "state NOT IN ('ready', 'sent') OR (coalesce(text, file, '') != '' AND ready_at IS NOT NULL)",
+            name=op.f("ck_outbox_has_content"),
         ),
         sa.ForeignKeyConstraint(["pending_id"], ["pending.id"], name=op.f("fk_outbox_pending_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),

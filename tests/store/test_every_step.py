@@ -133,8 +133,8 @@ SCREEN_7 = [
     "re: f",
     "Nothing is running.\nWaiting: 0.\nOn hold: 2. Run them with /resume, forget them with /drop.",
     "sorry",
+    "Nothing is running.",  # a control's reply goes before an answer that waits to be sent
     "re: e",
-    "Nothing is running.",
 ]
 SCREEN_8 = ["re: x", "re: y"]
 ENDS = dict.fromkeys("abxefy", "done") | {"c": "stopped", "d": "failed"}

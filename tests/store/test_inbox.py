@@ -116,19 +116,20 @@ def test_nobody_unauthorized_can_press_or_type_into_a_session_also_while_it_is_b
     [(stop_id,)] = life.rows("SELECT DISTINCT held_by FROM pending WHERE held_by IS NOT NULL")
     life.press(f"drop:{stop_id}", chat=-5)
     assert life.states(-5) == {"mine": "stopped", "waits": "held"}
-    assert len(life.answers(-5)) == 2, "the member's; a stranger in a group gets no reply"
+    assert len(life.answers(-5)) == 1, "the member's; a stranger in a group gets no reply"
 
 
 # /stop
 
 
 def test_stop_holds_everything_queued_before_it_and_says_so(life: Life) -> None:
-    life.start("running", "a", "b")
+    turn = life.start("running", "a", "b")
     life.say("c")
     life.say("/stop")
     assert life.states() == {"running": "stopped", "a": "held", "b": "held", "c": "held"}
-    stopped, reply = life.answers()
-    assert stopped == "⏹ Stopped."
+    [reply] = life.answers()
+    life.release(turn)
+    assert life.answers() == ["⏹ Stopped.", reply]
     assert [name in reply for name in ("“a”", "“b”", "“c”", "/resume", "/drop")] == [True] * 5
 
 
@@ -284,7 +285,7 @@ def test_a_button_says_in_its_own_message_what_came_of_it_and_is_gone(life: Life
     life.say("/stop")
     [stop_id] = stop_ids(life)
     life.press(f"drop:{stop_id}")
-    assert life.answers() == ["⏹ Stopped.", "Dropped 1 message."]
+    assert life.answers() == ["Dropped 1 message."]
     assert life.rows("SELECT buttons FROM outbox") == [(None,), (None,)]
     life.press(f"drop:{stop_id}")
     assert life.answers()[-1] == "Dropped 1 message.", "a second press changes nothing"

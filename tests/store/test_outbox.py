@@ -37,7 +37,17 @@ def test_a_claim_wants_a_placeholder_where_the_message_was(life: Life) -> None:
     turn = life.say("a", chat=-5, message_thread_id=3, is_topic_message=True).claimed[0]
     part = the_next(life, -5)
     assert (part.row_id, part.number, part.chat_id, part.topic_id) == (turn.row_id, 0, -5, 3)
-    assert (part.message_id, part.text, part.reply_to) == (None, None, turn.address.message_id)
+    assert (part.message_id, part.text, part.reply_to) == (None, None, None)
+
+
+def test_an_answer_points_at_its_question_where_other_messages_lie_between(life: Life) -> None:
+    first = life.start("a", "b")
+    assert the_next(life).reply_to == first.address.message_id, "b stands between it and its answer"
+    place(life, the_next(life))
+    second = life.finish(first)
+    assert second
+    life.do(outbox.sent, the_next(life))
+    assert the_next(life).reply_to is None, "nothing came since, and it was claimed at once"
 
 
 def test_open_placed_ready_sent(life: Life) -> None:
@@ -98,10 +108,9 @@ def test_a_rewrite_while_the_old_text_is_on_its_way_is_not_lost(life: Life) -> N
     """The edit with the old text succeeds after the button's was committed."""
     turn = life.start("a", "b")
     life.say("/stop")
-    life.release(turn)
-    _send(life, the_next(life))
     place(life, the_next(life))
     on_its_way = the_next(life)
+    life.release(turn)
     assert on_its_way.buttons
     life.press(f"drop:{on_its_way.row_id}")
     life.do(outbox.sent, on_its_way)

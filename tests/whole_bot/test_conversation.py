@@ -146,7 +146,7 @@ async def test_one_update_that_can_not_be_parsed_does_not_stop_the_others(
     await bot.start()
     ann.says("before")
     await ann.sees_among("before (attempt 1)")
-    malformed: list[object] = [{"chat": {"id": 7}, "from": 5, "text": {}}, {"from": {}}, [], "x", None]
+    malformed: list[object] = [{"chat": {"id": 7}, "from": 5}, {"from": {}, "text": "x"}, [], "x", None]
     for message in malformed:
         wire.world.inject_update({"message": message})
     wire.world.inject_update({"of a kind": "that does not exist yet"})

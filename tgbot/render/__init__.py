@@ -6,7 +6,7 @@ from tgbot.render.clean import clean, visible
 from tgbot.render.split import MAX_UNITS, Text, split
 from tgbot.render.stream import cut, settled, tail
 
-__all__ = ["Text", "overflow", "plain", "preview", "render", "rich"]
+__all__ = ["MAX_UNITS", "Text", "overflow", "plain", "preview", "render", "rich"]
 
 log = logging.getLogger(__name__)
 

@@ -31,16 +31,15 @@ _INSERT = Statement(
 )
 _WAITING = Statement(select(func.count()).select_from(pending).where(_OF_SESSION, pending.c.state == _QUEUED))
 _BUSY = Statement(select(exists().where(guard.c.session_key == bindparam("session_key"))))
+_HELD_FOR = (
+    select(turn.c.pending_id)
+    .join(guard, guard.c.turn_id == turn.c.id)
+    .where(guard.c.session_key == bindparam("session_key"))
+)
+_RUNNING = Statement(_HELD_FOR)
 _STOP_RUNNING = Statement(
     update(pending)
-    .where(
-        pending.c.state == literal("'claimed'"),
-        pending.c.id
-        == select(turn.c.pending_id)
-        .join(guard, guard.c.turn_id == turn.c.id)
-        .where(guard.c.session_key == bindparam("session_key"))
-        .scalar_subquery(),
-    )
+    .where(pending.c.state == literal("'claimed'"), pending.c.id == _HELD_FOR.scalar_subquery())
     .values(state=literal("'stopped'"), ended_at=bindparam("now"))
     .returning(pending.c.id)
 )
@@ -173,6 +172,12 @@ def waiting(conn: Connection, session_key: SessionKey) -> int:
     """Count the session's queued rows."""
     count: int = _WAITING(conn, session_key=session_key).scalar()
     return count
+
+
+def running(conn: Connection, session_key: SessionKey) -> RowId | None:
+    """Find the row whose turn holds the session."""
+    row_id: RowId | None = _RUNNING(conn, session_key=session_key).scalar()
+    return row_id
 
 
 def stop(conn: Connection, session_key: SessionKey, stop_id: RowId) -> Stopped:

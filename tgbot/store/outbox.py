@@ -3,24 +3,24 @@
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, case, null, select, update
+from sqlalchemy import bindparam, case, func, null, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from tgbot.db import Connection
-from tgbot.model import Address, BotId, Button, ChatId, MessageId, Part, PartId, RowId
+from tgbot.model import Address, BotId, Button, ChatId, File, MessageId, Part, PartId, RowId
 from tgbot.render import Text
 from tgbot.schema import outbox
 from tgbot.statement import Statement, literal
 
 _READY = literal("'ready'")
+_REPLY = literal("'reply'")
 _PART = outbox.c.id == bindparam("part_id")
-_COLUMNS = (
-    *("bot_id", "pending_id", "part", "state", "chat_id", "topic_id"),
-    *("text", "entities", "buttons", "ready_at"),
-)
+_FIRST_PART = (outbox.c.pending_id == bindparam("row_id"), outbox.c.part == literal("0"))
 _UNSENT = outbox.c.state.in_([literal("'open'"), _READY])
+_CONTENT = ("kind", "text", "entities", "buttons", "file_name", "file", "ready_at")
 
 _OPEN = Statement(
     insert(outbox)
@@ -35,28 +35,33 @@ _OPEN = Statement(
     )
     .on_conflict_do_nothing(index_elements=["pending_id", "part"])
 )
-_INSERT = Statement(insert(outbox).values({column: bindparam(column) for column in _COLUMNS}))
-_MAKE_READY = (
-    update(outbox)
-    .where(outbox.c.pending_id == bindparam("row_id"), outbox.c.part == literal("0"))
-    .values(
-        state=_READY,
-        text=bindparam("text"),
-        entities=bindparam("entities"),
-        buttons=bindparam("buttons"),
-        ready_at=bindparam("now"),
-        error=null(),
+_INSERT = Statement(
+    insert(outbox).values(
+        {
+            column: bindparam(column)
+            for column in ("bot_id", "pending_id", "part", "state", "chat_id", "topic_id", *_CONTENT)
+        }
     )
 )
-_FIRST = Statement(_MAKE_READY.returning(outbox.c.bot_id, outbox.c.chat_id, outbox.c.topic_id))
-_REWRITE = Statement(
-    _MAKE_READY.where(outbox.c.chat_id == bindparam("chat_id"), outbox.c.buttons.is_not(None))
+_MAKE_READY = update(outbox).values(
+    {column: bindparam(column) for column in _CONTENT} | {"state": _READY, "error": null()}
 )
+_ANSWER = Statement(
+    _MAKE_READY.where(*_FIRST_PART, outbox.c.ready_at.is_(None)).returning(
+        outbox.c.bot_id, outbox.c.chat_id, outbox.c.topic_id
+    )
+)
+_REWRITE = Statement(
+    _MAKE_READY.where(*_FIRST_PART, outbox.c.chat_id == bindparam("chat_id"), outbox.c.buttons.is_not(None))
+)
+_CHANGE = Statement(_MAKE_READY.where(_PART))
 _NEXT = Statement(
     select(
         outbox.c.id.label("part_id"),
         outbox.c.pending_id.label("row_id"),
         outbox.c.part.label("number"),
+        outbox.c.kind,
+        outbox.c.state,
         outbox.c.chat_id,
         outbox.c.topic_id,
         outbox.c.reply_to,
@@ -64,10 +69,18 @@ _NEXT = Statement(
         outbox.c.text,
         outbox.c.entities,
         outbox.c.buttons,
+        outbox.c.file_name,
+        outbox.c.file,
         outbox.c.ready_at,
+        outbox.c.tries,
     )
-    .where(outbox.c.chat_id == bindparam("chat_id"), outbox.c.bot_id == bindparam("bot_id"), _UNSENT)
-    .order_by(outbox.c.id)
+    .where(
+        outbox.c.chat_id == bindparam("chat_id"),
+        outbox.c.bot_id == bindparam("bot_id"),
+        _UNSENT,
+        or_(outbox.c.state == _READY, bindparam("placeholders")),
+    )
+    .order_by(outbox.c.kind != _REPLY, outbox.c.id)
     .limit(literal("1"))
 )
 _CHATS = Statement(
@@ -76,6 +89,8 @@ _CHATS = Statement(
     .distinct()
     .limit(bindparam("most"))
 )
+_LAST_NUMBER = Statement(select(func.max(outbox.c.part)).where(outbox.c.pending_id == bindparam("row_id")))
+_MESSAGE = Statement(select(outbox.c.message_id).where(*_FIRST_PART))
 _PLACED = Statement(
     update(outbox)
     .where(_PART)
@@ -87,8 +102,10 @@ _PLACED = Statement(
 _SENT = Statement(
     update(outbox)
     .where(_PART, outbox.c.state == _READY, outbox.c.ready_at == bindparam("ready_at"))
-    .values(state=literal("'sent'"))
+    .values(state=literal("'sent'"), message_id=bindparam("message_id"))
 )
+_SHOW_AGAIN = Statement(update(outbox).where(_PART, outbox.c.state == literal("'sent'")).values(state=_READY))
+_TRY = Statement(update(outbox).where(_PART).values(tries=bindparam("tries")))
 _FORGET = Statement(update(outbox).where(_PART).values(message_id=null()))
 _PARK = Statement(update(outbox).where(_PART).values(state=literal("'parked'"), error=bindparam("error")))
 _EXPIRE = Statement(
@@ -106,71 +123,88 @@ class Home(NamedTuple):
     topic_id: int | None = None
 
 
-def open_answer(conn: Connection, bot_id: BotId, row_id: RowId, address: Address) -> None:
-    """(nothing) -> open: want a placeholder for the answer to a row; a later attempt reuses it."""
+@dataclass(frozen=True, slots=True)
+class Rich:
+    """An answer to be shown as one rich message (Bot API 10.1), or as texts if the server won't."""
+
+    markdown: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """A message that says the answer is there: an edit pushes no notification."""
+
+    text: str
+
+
+Content = Text | File | Rich | Ping
+
+
+def open_answer(conn: Connection, bot_id: BotId, row_id: RowId, address: Address, *, quote: bool) -> None:
+    """(nothing) -> open: want a placeholder for the answer to a row; a later attempt reuses it.
+
+    `quote`: other messages lie between the question and its answer, so the answer shall point at it.
+    """
     _OPEN(
         conn,
         bot_id=bot_id,
         row_id=row_id,
         chat_id=address.chat_id,
         topic_id=address.topic_id,
-        reply_to=address.message_id,
+        reply_to=address.message_id if quote else None,
     )
 
 
-def answer(conn: Connection, row_id: RowId, texts: Sequence[Text], buttons: Sequence[Button] = ()) -> None:
-    """Open or placed -> ready: the final text of a row's answer; buttons stand under its first part."""
-    first, *rest = texts
-    home = _FIRST(conn, row_id=row_id, now=time.time(), **_content(first, buttons)).first()
-    for number, text in enumerate(rest, start=1):
-        _insert(conn, Home(*home), row_id, number, text)
+def answer(conn: Connection, row_id: RowId, contents: Sequence[Content]) -> None:
+    """Open or placed -> ready: what a row's turn came to, in order. The first ending has the word."""
+    first, *rest = contents
+    home = _ANSWER(conn, row_id=row_id, **_content(first)).first()
+    if home is None:
+        return
+    for number, content in enumerate(rest, start=1):
+        _insert(conn, Home(*home), row_id, number, _content(content))
 
 
 def reply(conn: Connection, home: Home, row_id: RowId, text: Text, buttons: Sequence[Button] = ()) -> None:
     """(nothing) -> ready: an answer that no turn was run for."""
-    _insert(conn, home, row_id, 0, text, buttons)
+    _insert(conn, home, row_id, 0, _content(text, buttons) | {"kind": "reply"})
 
 
 def rewrite(conn: Connection, row_id: RowId, chat_id: ChatId, text: Text) -> None:
     """Sent -> ready: a button was pressed, so its message says what came of it and loses its buttons.
 
-    Nothing happens if that row has no message in this chat: a button's data can be forged.
+    Nothing happens if that row has no message with buttons in this chat: a button's data can be forged.
     """
-    _REWRITE(conn, row_id=row_id, chat_id=chat_id, now=time.time(), **_content(text, ()))
+    _REWRITE(conn, row_id=row_id, chat_id=chat_id, **(_content(text) | {"kind": "reply"}))
 
 
-def _insert(  # noqa: PLR0913, PLR0917 - the columns of one row
-    conn: Connection, home: Home, row_id: RowId, number: int, text: Text, buttons: Sequence[Button] = ()
-) -> None:
-    _INSERT(
-        conn,
-        **home._asdict(),
-        pending_id=row_id,
-        part=number,
-        state="ready",
-        ready_at=time.time(),
-        **_content(text, buttons),
-    )
-
-
-def _content(text: Text, buttons: Sequence[Button]) -> dict[str, str | None]:
-    row = [{"text": button.label, "callback_data": button.data} for button in buttons]
-    return {
-        "text": text.text,
-        "entities": json.dumps(text.entities) if text.entities else None,
-        "buttons": json.dumps({"inline_keyboard": [row]}) if row else None,
-    }
+def fall_back(conn: Connection, bot_id: BotId, part: Part, texts: Sequence[Text]) -> None:
+    """Ready -> ready: a rich message that the server refuses becomes texts."""
+    home = Home(bot_id, part.chat_id, part.topic_id)
+    _CHANGE(conn, part_id=part.part_id, **_content(texts[0]))
+    behind = 1 + _LAST_NUMBER(conn, row_id=part.row_id).scalar()
+    for number, text in enumerate(texts[1:], start=behind):
+        _insert(conn, home, part.row_id, number, _content(text))
 
 
 def chats(conn: Connection, bot_id: BotId, most: int) -> list[ChatId]:
     """Name up to `most` chats that have something unsent."""
-    return list(_CHATS(conn, bot_id=bot_id, most=most).scalars())
+    return _CHATS(conn, bot_id=bot_id, most=most).scalars()
 
 
-def next_part(conn: Connection, bot_id: BotId, chat_id: ChatId) -> Part | None:
-    """Find the oldest part of a chat that wants a request."""
-    row = _NEXT(conn, bot_id=bot_id, chat_id=chat_id).first()
+def next_part(conn: Connection, bot_id: BotId, chat_id: ChatId, *, placeholders: bool = True) -> Part | None:
+    """Find what a chat wants sent next: control replies first, then in order.
+
+    Without `placeholders`, a part whose content is still to come wants nothing.
+    """
+    row = _NEXT(conn, bot_id=bot_id, chat_id=chat_id, placeholders=placeholders).first()
     return Part(**row._asdict()) if row else None
+
+
+def message_of(conn: Connection, row_id: RowId) -> MessageId | None:
+    """Find the message on screen that holds, or will hold, the answer to a row."""
+    message_id: MessageId | None = _MESSAGE(conn, row_id=row_id).scalar()
+    return message_id
 
 
 def placed(conn: Connection, part_id: PartId, message_id: MessageId) -> None:
@@ -179,8 +213,18 @@ def placed(conn: Connection, part_id: PartId, message_id: MessageId) -> None:
 
 
 def sent(conn: Connection, part: Part) -> None:
-    """Ready -> sent, unless the text was rewritten while it was on its way."""
-    _SENT(conn, part_id=part.part_id, ready_at=part.ready_at)
+    """Ready -> sent, unless the content was rewritten while it was on its way."""
+    _SENT(conn, part_id=part.part_id, ready_at=part.ready_at, message_id=part.message_id)
+
+
+def show_again(conn: Connection, part_id: PartId) -> None:
+    """Sent -> ready: an older edit may have arrived late, over the final text."""
+    _SHOW_AGAIN(conn, part_id=part_id)
+
+
+def trying(conn: Connection, part_id: PartId, tries: int) -> None:
+    """Note, before it goes out, the n-th try of what can not be made by an edit."""
+    _TRY(conn, part_id=part_id, tries=tries)
 
 
 def forget_message(conn: Connection, part_id: PartId) -> None:
@@ -196,3 +240,31 @@ def park(conn: Connection, part_id: PartId, error: str) -> None:
 def expire(conn: Connection, age_seconds: float) -> int:
     """Ready -> parked for what got too old to be sent without a word. Returns how many."""
     return _EXPIRE(conn, before=time.time() - age_seconds).rowcount
+
+
+def _insert(conn: Connection, home: Home, row_id: RowId, number: int, content: dict[str, object]) -> None:
+    _INSERT(conn, **home._asdict(), pending_id=row_id, part=number, state="ready", **content)
+
+
+def _content(content: Content, buttons: Sequence[Button] = ()) -> dict[str, object]:
+    columns: dict[str, object] = dict.fromkeys(_CONTENT) | {"ready_at": time.time()}
+    match content:
+        case Text():
+            row = [{"text": button.label, "callback_data": button.data} for button in buttons]
+            return columns | {
+                "kind": "text",
+                "text": content.text,
+                "entities": json.dumps(content.entities) if content.entities else None,
+                "buttons": json.dumps({"inline_keyboard": [row]}) if row else None,
+            }
+        case File():
+            return columns | {
+                "kind": content.kind,
+                "text": content.caption or None,
+                "file_name": content.name,
+                "file": content.content,
+            }
+        case Rich():
+            return columns | {"kind": "rich", "text": content.markdown}
+        case Ping():
+            return columns | {"kind": "ping", "text": content.text}

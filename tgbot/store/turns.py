@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, update
 
 from tgbot.db import Connection
 from tgbot.model import Address, Hold, InstanceId, Owner, SessionKey, Token, Turn
@@ -16,10 +16,12 @@ from tgbot.render import Text
 from tgbot.schema import guard, instance, pending, turn
 from tgbot.statement import Statement, literal
 from tgbot.store import outbox
+from tgbot.store.outbox import Content
 
 _QUEUED = literal("'queued'")
 _CLAIMED = literal("'claimed'")
 _ONE = literal("1")
+_other = pending.alias()
 _OF_TOKEN = guard.c.turn_id == bindparam("token")
 _ROW = and_(pending.c.id == bindparam("row_id"), pending.c.state == _CLAIMED)
 
@@ -56,6 +58,11 @@ _TAKE = Statement(
         pending.c.message_id,
         pending.c.attempt,
         pending.c.raw,
+        # Whether other messages lie between this one and its answer: it waited, or others wait behind it.
+        or_(
+            pending.c.received_at < bindparam("just_now"),
+            exists().where(_other.c.session_key == bindparam("session_key"), _other.c.state == _QUEUED),
+        ).label("others"),
     )
 )
 _BEGIN_TURN = Statement(
@@ -89,6 +96,10 @@ _HELD = Statement(
     .join(pending, pending.c.id == turn.c.pending_id)
     .order_by(pending.c.id)
 )
+
+
+AT_ONCE_SECONDS = 1.0  # a row claimed so soon after it came is the newest thing on the screen
+STOPPED = Text("⏹ Stopped.")
 
 
 class LostGuardError(Exception):
@@ -131,7 +142,7 @@ def claim_waiting(conn: Connection, owner: Owner) -> list[Turn]:
     return turns
 
 
-def finish(conn: Connection, owner: Owner, done: Hold, answer: Sequence[Text]) -> Turn | None:
+def finish(conn: Connection, owner: Owner, done: Hold, answer: Sequence[Content]) -> Turn | None:
     """Claimed -> done with its answer, and hand over. Returns the next turn, if one follows."""
     return _end(conn, owner, done, answer, state="done")
 
@@ -146,9 +157,15 @@ def refuse(conn: Connection, owner: Owner, refused: Hold, notice: Text) -> Turn 
     return _end(conn, owner, refused, [notice], state="dropped")
 
 
-def release(conn: Connection, owner: Owner, interrupted: Hold) -> Turn | None:
-    """Claimed -> queued (a shutdown) or stays stopped (the row says which), and hand over."""
-    _REQUEUE(conn, row_id=interrupted.row_id)
+def release(
+    conn: Connection, owner: Owner, interrupted: Hold, said: Sequence[Content] = (STOPPED,)
+) -> Turn | None:
+    """Claimed -> queued (a shutdown) or stays stopped (the row says which), and hand over.
+
+    A stopped turn's answer is what it had `said`; a released one will say it all again.
+    """
+    if not _REQUEUE(conn, row_id=interrupted.row_id).rowcount:
+        outbox.answer(conn, interrupted.row_id, said)
     return _hand_over(conn, owner, interrupted)
 
 
@@ -166,25 +183,30 @@ def recover(conn: Connection, interrupted: Held, attempts_max: int, notice: Text
     if not _LEAVE(conn, token=interrupted.token).rowcount:
         return "ended"  # by its own task, after all
     if interrupted.attempt < attempts_max:
-        return "queued" if _REQUEUE(conn, row_id=interrupted.row_id).rowcount else "stopped"
-    if not _END(conn, row_id=interrupted.row_id, state="dead", now=time.time(), error_id=None).rowcount:
-        return "stopped"
-    outbox.answer(conn, interrupted.row_id, [notice])
-    return "dead"
+        state, changed, said = "queued", _REQUEUE(conn, row_id=interrupted.row_id).rowcount, None
+    else:
+        now = time.time()
+        changed = _END(conn, row_id=interrupted.row_id, state="dead", now=now, error_id=None).rowcount
+        state, said = "dead", notice
+    if not changed:
+        state, said = "stopped", STOPPED
+    if said:
+        outbox.answer(conn, interrupted.row_id, [said])
+    return state
 
 
 def _end(  # noqa: PLR0913 - who ends what, with which words, in which state
     conn: Connection,
     owner: Owner,
     ended: Hold,
-    answer: Sequence[Text],
+    answer: Sequence[Content],
     *,
     state: str,
     error_id: str | None = None,
 ) -> Turn | None:
-    if _END(conn, row_id=ended.row_id, state=state, now=time.time(), error_id=error_id).rowcount:
-        outbox.answer(conn, ended.row_id, answer)
-    # else a /stop was first: what the agent said too late goes nowhere
+    changed = _END(conn, row_id=ended.row_id, state=state, now=time.time(), error_id=error_id).rowcount
+    # Not changed: a /stop was first, and what the agent said too late goes nowhere.
+    outbox.answer(conn, ended.row_id, answer if changed else [STOPPED])
     return _hand_over(conn, owner, ended)
 
 
@@ -258,10 +280,11 @@ def _seize(conn: Connection, session_key: SessionKey, owner: Owner) -> Turn | No
 
 def _take(conn: Connection, session_key: SessionKey, owner: Owner) -> Turn | None:
     """Make a turn for the session's oldest queued row; the caller sees to the guard."""
-    row = _TAKE(conn, session_key=session_key).first()
+    now = time.time()
+    row = _TAKE(conn, session_key=session_key, just_now=now - AT_ONCE_SECONDS).first()
     if row is None:
         return None
-    token = _BEGIN_TURN(conn, row_id=row.id, instance_id=owner.instance_id, now=time.time()).lastrowid
+    token = _BEGIN_TURN(conn, row_id=row.id, instance_id=owner.instance_id, now=now).lastrowid
     address = Address(session_key, row.chat_id, row.user_id, row.message_id, row.topic_id)
-    outbox.open_answer(conn, owner.bot_id, row.id, address)
+    outbox.open_answer(conn, owner.bot_id, row.id, address, quote=bool(row.others))
     return Turn(Token(token), row.id, session_key, address, row.attempt, row.raw)

@@ -1,0 +1,299 @@
+"""Sends what one chat wants, one request at a time: parts in order, exactly once on screen.
+
+Text reaches a chat only by editing a message whose id is committed. Sending is not repeatable
+(Telegram has no idempotency key), editing is; so what is sent is a placeholder, and a request
+whose outcome nobody knows can be made again.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tgbot import render
+from tgbot.botapi import (
+    BotApi,
+    BotApiError,
+    FloodedError,
+    MessageGoneError,
+    NotModifiedError,
+    RefusedError,
+    Upload,
+)
+from tgbot.db import Database, StorageError
+from tgbot.live import Receipt, Stage
+from tgbot.model import BotId, ChatId, MessageId, Part, PartId
+from tgbot.pace import Pace, Priority
+from tgbot.preview import Previews, stop_button
+from tgbot.store import outbox
+
+log = logging.getLogger(__name__)
+
+PLACEHOLDER = "…"
+CAPTION_MAX_CHARACTERS = 1000  # Telegram's limit is 1,024 UTF-16 units
+DUPLICATE = " (possibly a duplicate)"
+RETRY_SECONDS = (0.2, 1.0, 3.0, 10.0, 30.0)  # after a failure; the last one repeats
+GONE_MAX = 3  # how often the message of one part may vanish before it is parked
+TRIES_MAX = 2  # of what no edit can make
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every lane works with. `recheck` is told a part whose final text may yet be overwritten."""
+
+    db: Database
+    api: BotApi
+    pace: Pace
+    stage: Stage
+    bot_id: BotId
+    stream: str
+    recheck: Callable[[Part], None]
+
+
+class Lane:
+    """One chat's way out. It ends by itself when nothing is left to do."""
+
+    def __init__(self, chat_id: ChatId, tools: Tools) -> None:
+        self._chat_id = chat_id
+        self._tools = tools
+        self._previews = Previews(chat_id, tools.db, tools.api, tools.pace, tools.stage, tools.stream)
+        self._hint = asyncio.Event()  # there may be something in the outbox
+        self._news = asyncio.Event()  # that, or a running turn has said more
+        self._resting = False  # a preview was made just now: new words can wait
+        self._receipts: dict[MessageId, Receipt] = {}
+        self._failures = 0
+        self._gone: tuple[PartId | None, int] = (None, 0)
+
+    def wake(self) -> None:
+        """Hint that the outbox has something for this chat."""
+        self._hint.set()
+        self._news.set()
+
+    def words(self) -> None:
+        """Hint that a running turn has said more."""
+        if not self._resting:
+            self._news.set()
+
+    def receipt(self, message_id: MessageId, mark: Receipt) -> None:
+        """Show a mark on the user's message some time; a newer mark takes an older one's place."""
+        self._receipts[message_id] = mark
+        self._news.set()
+
+    async def run(self) -> None:
+        """Work until there is nothing left to send, and nobody speaks."""
+        self._hint.set()
+        while True:
+            self._news.clear()
+            if self._hint.is_set():
+                await self._send_next()
+                continue
+            wait_seconds = await self._spare_time()
+            if wait_seconds is None and not self._news.is_set():
+                return
+            await self._rest(wait_seconds or 0.0)
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait for the outbox, for new words, or for the time of the next preview."""
+        self._resting = 0 < seconds < 1.0
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), seconds)
+        self._resting = False
+
+    async def _spare_time(self) -> float | None:
+        """Preview and mark, while nothing that must go out waits."""
+        mode = self._previews.mode
+        preview = await self._previews.step()
+        if self._previews.mode != mode:
+            self.wake()  # no drafts here: the placeholder is wanted after all
+        if not self._receipts:
+            return preview
+        receipt = await self._show_receipt()
+        return receipt if preview is None else min(preview, receipt)
+
+    async def _send_next(self) -> None:
+        self._hint.clear()
+        try:
+            part = await self._next()
+            if part:
+                self._hint.set()  # there may be more behind it
+                await self._attempt(part)
+        except StorageError as error:
+            log.warning("delivery.storage_error chat=%s reason=%s", self._chat_id, error)
+            self._hint.set()
+            await self._back_off()
+
+    async def _next(self) -> Part | None:
+        placeholders = self._previews.mode == "edit"
+        next_part = outbox.next_part
+        tools = self._tools
+        # Through the writer, which is one hop; a reading connection would take five.
+        return await tools.db.write(next_part, tools.bot_id, self._chat_id, placeholders=placeholders)
+
+    async def _attempt(self, part: Part) -> None:
+        """Make the one request that the part wants now."""
+        await self._tools.pace.wait(self._chat_id, _priority(part))
+        try:
+            await self._request(part)
+        except FloodedError as error:
+            log.warning(
+                "delivery.flooded chat=%s retry_after_seconds=%s", self._chat_id, error.retry_after_seconds
+            )
+            self._tools.pace.penalize(self._chat_id, error.retry_after_seconds)
+        except MessageGoneError:
+            await self._place_anew(part)
+        except RefusedError as error:
+            await self._refused(part, str(error))
+        except BotApiError as error:
+            log.warning("delivery.retry chat=%s row=%s reason=%s", part.chat_id, part.row_id, error)
+            await self._back_off()
+        else:
+            self._failures = 0
+
+    async def _request(self, part: Part) -> None:
+        if part.kind == "ping":
+            await self._ping(part)
+        elif part.kind == "voice":
+            await self._speak(part)
+        elif part.message_id is None:
+            await self._place(part)
+        else:
+            await self._show(part)
+
+    async def _place(self, part: Part) -> None:
+        """Send the placeholder and commit its id. A crash between the two leaves a stray "…"."""
+        message = await self._tools.api.call(
+            "sendMessage",
+            chat_id=part.chat_id,
+            message_thread_id=part.topic_id,
+            text=PLACEHOLDER,
+            reply_parameters=_reply_to(part.reply_to),
+            reply_markup=stop_button(part.row_id) if part.state == "open" else None,
+        )
+        await self._tools.db.write(outbox.placed, part.part_id, message["message_id"])
+
+    async def _show(self, part: Part) -> None:
+        """Edit the content in; "not modified" proves that an earlier try took effect."""
+        with contextlib.suppress(NotModifiedError):
+            method, content = _edit(part)
+            await self._tools.api.call(
+                method,
+                chat_id=part.chat_id,
+                message_id=part.message_id,
+                reply_markup=json.loads(part.buttons) if part.buttons else None,
+                **content,
+            )
+        await self._tools.db.write(outbox.sent, part)
+        log.info("delivery.sent chat=%s row=%s part=%s", part.chat_id, part.row_id, part.number)
+        if part.number == 0 and self._previews.may_arrive_late(part.row_id):
+            self._tools.recheck(part)
+
+    async def _ping(self, part: Part) -> None:
+        """Say that the answer is there, in reply to it. A lost reply may double this, and only this."""
+        answer_id = await self._tools.db.read(outbox.message_of, part.row_id)
+        message = await self._tools.api.call(
+            "sendMessage",
+            chat_id=part.chat_id,
+            message_thread_id=part.topic_id,
+            text=part.text,
+            reply_parameters=_reply_to(answer_id),
+        )
+        await self._sent_as(part, message["message_id"])
+
+    async def _speak(self, part: Part) -> None:
+        """Send what no edit can make: once more after an unknown outcome, marked, and then no more."""
+        if part.tries >= TRIES_MAX:
+            raise RefusedError("no answer came when this was sent, twice")
+        await self._tools.db.write(outbox.trying, part.part_id, part.tries + 1)
+        caption = _caption(part, DUPLICATE if part.tries else "")
+        try:
+            message = await self._tools.api.call(
+                "sendVoice",
+                chat_id=part.chat_id,
+                message_thread_id=part.topic_id,
+                voice=_upload(part),
+                caption=caption,
+            )
+        except FloodedError:  # nothing took effect, so this was no try
+            await self._tools.db.write(outbox.trying, part.part_id, part.tries)
+            raise
+        await self._sent_as(part, message["message_id"])
+
+    async def _sent_as(self, part: Part, message_id: MessageId) -> None:
+        await self._tools.db.write(outbox.placed, part.part_id, message_id)
+        await self._tools.db.write(outbox.sent, part)
+
+    async def _refused(self, part: Part, reason: str) -> None:
+        """Park what Telegram will never take; a rich message gets another chance as texts."""
+        if part.kind == "rich" and part.message_id is not None:
+            texts = render.render(part.text or "")
+            await self._tools.db.write(outbox.fall_back, self._tools.bot_id, part, texts)
+            return
+        log.warning(
+            "delivery.parked chat=%s row=%s part=%s reason=%s", part.chat_id, part.row_id, part.number, reason
+        )
+        await self._tools.db.write(outbox.park, part.part_id, reason)
+
+    async def _place_anew(self, part: Part) -> None:
+        """Place another message for one that the user deleted, but not for ever."""
+        part_id, times = self._gone
+        self._gone = (part.part_id, times + 1 if part_id == part.part_id else 1)
+        if self._gone[1] > GONE_MAX:
+            await self._refused(part, "the message was deleted again and again")
+        else:
+            await self._tools.db.write(outbox.forget_message, part.part_id)
+
+    async def _show_receipt(self) -> float:
+        """Put one mark on a message, if there is room; returns in how many seconds to come again."""
+        pace = self._tools.pace
+        if not pace.take(self._chat_id):
+            return max(0.1, pace.wait_seconds(self._chat_id))
+        message_id, mark = self._receipts.popitem()
+        try:
+            await self._tools.api.call(
+                "setMessageReaction",
+                chat_id=self._chat_id,
+                message_id=message_id,
+                reaction=[{"type": "emoji", "emoji": mark.value}],
+            )
+        except FloodedError as error:
+            pace.penalize(self._chat_id, error.retry_after_seconds)
+        except BotApiError as error:
+            log.info("delivery.receipt_lost chat=%s reason=%s", self._chat_id, error)
+        return 0.0
+
+    async def _back_off(self) -> None:
+        await asyncio.sleep(RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS) - 1)])
+        self._failures += 1
+
+
+def _priority(part: Part) -> Priority:
+    if part.kind == "reply":
+        return Priority.CONTROL
+    return Priority.PLACEHOLDER if part.state == "open" else Priority.FINAL
+
+
+def _reply_to(message_id: MessageId | None) -> dict[str, object] | None:
+    return {"message_id": message_id, "allow_sending_without_reply": True} if message_id else None
+
+
+def _edit(part: Part) -> tuple[str, dict[str, object]]:
+    """Choose the edit that makes a placeholder into this part."""
+    if part.file is not None:
+        return "editMessageMedia", {"media": _upload(part)}
+    no_preview = {"is_disabled": True}
+    if part.kind == "rich":
+        return "editMessageText", {"rich_message": render.rich(part.text or "")}
+    entities = json.loads(part.entities) if part.entities else None
+    return "editMessageText", {"text": part.text, "entities": entities, "link_preview_options": no_preview}
+
+
+def _upload(part: Part) -> Upload:
+    assert part.file is not None
+    kind = part.kind if part.kind in {"photo", "voice"} else "document"
+    return Upload(kind, part.file_name or "file", part.file, _caption(part))
+
+
+def _caption(part: Part, mark: str = "") -> str | None:
+    return ((part.text or "")[: CAPTION_MAX_CHARACTERS // 2] + mark) or None

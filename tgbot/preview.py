@@ -1,0 +1,173 @@
+"""Shows running turns' words as they come: previews are the first thing dropped, the final text never."""
+
+import asyncio
+from dataclasses import dataclass
+
+from tgbot import render
+from tgbot.botapi import BotApi, BotApiError, FloodedError, RefusedError, UnreachableError
+from tgbot.db import Database
+from tgbot.live import Live, Stage
+from tgbot.model import ChatId, MessageId, RowId
+from tgbot.pace import Pace
+from tgbot.render import Text
+from tgbot.store import outbox
+
+PRIVATE_SECONDS = 1.0  # between two previews: an edit counts for Telegram's one message a second in a chat
+GROUP_SECONDS = 3.0  # and for its 20 a minute in a group
+SLOWEST_SECONDS = 30.0
+TYPING_SECONDS = 4.5  # Telegram shows "typing" for 5
+DRAFT_SECONDS = 20.0  # a draft fades after about 30
+AGAIN_SECONDS = 0.1  # when the limiter has no room just now
+
+
+def stop_button(row_id: RowId) -> dict[str, object]:
+    """Make the button that stands under an answer while it is being written."""
+    return {"inline_keyboard": [[{"text": "⏹ Stop", "callback_data": f"stop:{row_id}"}]]}
+
+
+@dataclass(slots=True)
+class Shown:
+    """What one live turn has on screen, and when it may have more (times are the event loop's)."""
+
+    every_seconds: float
+    message_id: MessageId | None = None
+    version: int = 0
+    next_at: float = 0.0
+    typing_at: float = 0.0
+    visible: bool = False
+    doubtful: bool = False  # an edit's outcome is unknown: it may still arrive, over the final text
+
+
+class Previews:
+    """The previews of one chat. `mode` is edit, draft or off; a refused draft falls back to edit."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what a preview is made of and goes through
+        self, chat_id: ChatId, db: Database, api: BotApi, pace: Pace, stage: Stage, mode: str
+    ) -> None:
+        self.mode = "edit" if mode == "draft" and chat_id < 0 else mode  # drafts exist in private chats only
+        self._chat_id = chat_id
+        self._db = db
+        self._api = api
+        self._pace = pace
+        self._stage = stage
+        self._shown: dict[RowId, Shown] = {}
+
+    async def step(self) -> float | None:
+        """Make at most one request; returns in how many seconds to come again, None when nobody speaks."""
+        speaking = list(self._stage.speaking(self._chat_id))
+        self._shown = {live.turn.row_id: self._of(live) for live in speaking}
+        for live in speaking:
+            if await self._show(live, self._shown[live.turn.row_id]):
+                return 0.0
+        return min((self._wait_seconds(live) for live in speaking), default=None)
+
+    def may_arrive_late(self, row_id: RowId) -> bool:
+        """Say whether a preview of this row may still arrive, over its final text."""
+        shown = self._shown.get(row_id)
+        return shown is not None and shown.doubtful
+
+    def _of(self, live: Live) -> Shown:
+        return self._shown.get(live.turn.row_id) or Shown(
+            GROUP_SECONDS if self._chat_id < 0 else PRIVATE_SECONDS
+        )
+
+    def _wait_seconds(self, live: Live) -> float:
+        """Say when this turn wants something again, if no new word wakes us before."""
+        shown, now = self._shown[live.turn.row_id], _now()
+        news = self.mode != "off" and not shown.doubtful and live.version != shown.version
+        due = [shown.next_at] if news else []
+        due += [] if shown.visible else [shown.typing_at]
+        due += [shown.next_at + DRAFT_SECONDS] if self.mode == "draft" and shown.visible else []
+        return max(AGAIN_SECONDS, min(due, default=now + TYPING_SECONDS) - now)
+
+    async def _show(self, live: Live, shown: Shown) -> bool:
+        """Send new words if it is time, else "typing" as long as there is nothing to see."""
+        now = _now()
+        faded = self.mode == "draft" and shown.visible and now >= shown.next_at + DRAFT_SECONDS
+        news = self.mode != "off" and not shown.doubtful and (live.version != shown.version or faded)
+        if news and now >= shown.next_at and await self._show_words(live, shown):
+            return True
+        if shown.visible or now < shown.typing_at or not self._pace.take(self._chat_id):
+            return False
+        shown.typing_at = now + TYPING_SECONDS
+        await self._request(
+            shown,
+            "sendChatAction",
+            chat_id=self._chat_id,
+            message_thread_id=live.turn.address.topic_id,
+            action="typing",
+        )
+        return True
+
+    async def _show_words(self, live: Live, shown: Shown) -> bool:
+        version, text = live.version, words(live)
+        if text is None:
+            return False
+        if self.mode == "edit":
+            shown.message_id = shown.message_id or await self._db.read(outbox.message_of, live.turn.row_id)
+            if shown.message_id is None:
+                return False
+        if not self._pace.take(self._chat_id):
+            return False
+        await (self._draft if self.mode == "draft" else self._edit)(live, shown, text)
+        shown.version, shown.next_at = version, _now() + shown.every_seconds
+        return True
+
+    async def _edit(self, live: Live, shown: Shown, text: Text) -> None:
+        shown.visible = await self._request(
+            shown,
+            "editMessageText",
+            chat_id=self._chat_id,
+            message_id=shown.message_id,
+            text=text.text,
+            entities=text.entities or None,
+            link_preview_options={"is_disabled": True},
+            reply_markup=stop_button(live.turn.row_id),
+        )
+
+    async def _draft(self, live: Live, shown: Shown, text: Text) -> None:
+        shown.visible = await self._request(
+            shown,
+            "sendMessageDraft",
+            chat_id=self._chat_id,
+            message_thread_id=live.turn.address.topic_id,
+            draft_id=live.turn.row_id,
+            text=text.text,
+            entities=text.entities or None,
+            can_stop=True,
+        )
+
+    async def _request(self, shown: Shown, method: str, **params: object) -> bool:
+        """Make a request that may be lost. True when something new can be seen."""
+        try:
+            await self._api.call(method, **params)
+        except FloodedError as error:
+            self._pace.penalize(self._chat_id, error.retry_after_seconds)
+            shown.every_seconds = min(2 * shown.every_seconds, SLOWEST_SECONDS)
+            return shown.visible
+        except UnreachableError:
+            shown.doubtful = method == "editMessageText"
+            return shown.visible
+        except RefusedError:
+            if method == "sendMessageDraft":
+                self.mode = "edit"
+            return shown.visible
+        except BotApiError:
+            return shown.visible
+        return shown.visible or method != "sendChatAction"
+
+
+def words(live: Live) -> Text | None:
+    """Show what there is so far, and behind it what the agent is at. None while there is neither."""
+    text = render.preview(live.text)
+    if not live.progress:
+        return text
+    line = render.plain(f"⏳ {live.progress}")[0]
+    if text is None:
+        return line
+    both = Text(f"{text.text}\n\n{line.text}", text.entities)
+    return both if len(both.text.encode("utf-16-le")) // 2 <= render.MAX_UNITS else text
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
