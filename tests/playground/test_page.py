@@ -10,7 +10,16 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, FilePayload, Locator, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    FilePayload,
+    Locator,
+    Page,
+    Route,
+    expect,
+    sync_playwright,
+)
 
 from tests.playground.conftest import Json
 from tests.playground.process import Playground, until
@@ -35,6 +44,13 @@ PICTURES = Path(os.environ["PICTURES"]) if "PICTURES" in os.environ else None
 ADA, BEN, CHIOMA = PEOPLE
 LONG, LONG_COUNT = 1005, 10_000
 EMMA = 1004
+QUESTION: dict[str, Json] = {
+    "message_id": 1,
+    "from": {"id": EMMA, "is_bot": False, "first_name": "Emma"},
+    "chat": {"id": EMMA, "type": "private", "first_name": "Emma"},
+    "date": 1_800_000_000,
+    "text": "How do I sort a list?",
+}
 OTHER_BOT = "bot2:playground"  # speaks when it is told to: for what the echo agent never says
 PHONE, DESKTOP = {"width": 390, "height": 780}, {"width": 1280, "height": 860}
 DEADLINE_MS = 30_000
@@ -76,8 +92,7 @@ def _write_long_chat(folder: Path) -> None:
     for topic in ("Releases", "Support"):
         world.make_topic(FORUM, ADA, topic)
     # Not by post_message: no bot is to answer this one, the picture's answer is written by the test.
-    emma = {"id": EMMA, "is_bot": False, "first_name": "Emma"}
-    world.add_message(world.chat(EMMA), emma, {"text": "How do I sort a list?"})
+    world.add_message(world.chat(EMMA), QUESTION["from"], {"text": QUESTION["text"]})
     chat, bot = world.chat(LONG), world.bot("2:playground")
     for number in range(LONG_COUNT):
         world.add_message(chat, bot.user, {"text": f"message {number}\n" + "word " * (number % 40)})
@@ -302,6 +317,22 @@ def test_a_draft_shows_and_can_be_stopped(page: Page, playground: Playground) ->
     assert updates[-1]["stopped_message_generation"]["draft_id"] == 7
     other_bot(playground, "sendMessage", chat_id=CHIOMA, text="thought")
     expect(draft).to_be_hidden()
+
+
+def test_what_comes_while_a_chat_opens_is_in_its_place(page: Page, playground: Playground) -> None:
+    held: list[Route] = []
+    wanted = f"**/chats/{EMMA}/messages*"
+    page.route(wanted, lambda route: held.append(route))  # noqa: PLW0108  a builtin can't be a handler
+    with page.expect_request(wanted):
+        open_chat(page, "Emma")
+    other_bot(playground, "sendMessage", chat_id=EMMA, text="came meanwhile")
+    other_bot(playground, "sendMessageDraft", chat_id=EMMA, draft_id=8, text="being written")
+    held[0].fulfill(json=[{**QUESTION, "reactions": []}])
+    expect(page.locator("#messages .body")).to_have_text([QUESTION["text"], "came meanwhile"])
+    expect(page.locator(".draft")).to_be_visible()
+    message = playground.get(f"playground/chats/{EMMA}/messages")[-1]
+    other_bot(playground, "deleteMessage", chat_id=EMMA, message_id=message["message_id"])
+    expect(page.locator("#messages .body")).to_have_text([QUESTION["text"]])
 
 
 def test_typing_is_shown_until_the_message_comes(page: Page, playground: Playground) -> None:

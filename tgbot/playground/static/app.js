@@ -112,19 +112,21 @@ const handlers = {
   message({ chat_id: chatId, message }) {
     chats.setLast(chatId, message);
     if (isHere(chatId, message.message_thread_id)) {
-      conversation.upsert(message);
+      conversation.whenFetched(() => conversation.upsert(message));
       if (message.from.is_bot) showSubtitle();
     } else if (message.from.is_bot && !message.edit_date) chats.addUnread(keyOf(message));
   },
-  deleted: (event) => { if (event.chat_id === state.chatId) conversation.remove(event.message_id); },
-  reactions: (event) => { if (event.chat_id === state.chatId) conversation.setReactions(event.message_id, event.reactions); },
+  deleted: (event) => { if (event.chat_id === state.chatId) conversation.whenFetched(() => conversation.remove(event.message_id)); },
+  reactions(event) {
+    if (event.chat_id === state.chatId) conversation.whenFetched(() => conversation.setReactions(event.message_id, event.reactions));
+  },
   action(event) {
     if (!isHere(event.chat_id, event.message_thread_id)) return;
     conversation.showTyping();
     showSubtitle(`bot: ${event.action.replaceAll("_", " ")} …`);
   },
   draft(event) {
-    if (isHere(event.chat_id, event.draft.message_thread_id)) conversation.showDraft(event.draft);
+    if (isHere(event.chat_id, event.draft.message_thread_id)) conversation.whenFetched(() => conversation.showDraft(event.draft));
   },
   callback({ answer }) {
     for (const key of document.querySelectorAll(".key.busy")) key.classList.remove("busy");

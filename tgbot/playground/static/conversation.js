@@ -19,6 +19,8 @@ export class Conversation {
     this.loading = null;
     this.pinned = true;
     this.opening = 0;
+    this.fetching = 0;
+    this.waiting = [];
     this.makeDraft();
     scroller.addEventListener("scroll", () => this.onScroll(), { passive: true });
     new ResizeObserver(() => this.stick()).observe(scroller);
@@ -33,16 +35,39 @@ export class Conversation {
     const opening = ++this.opening;
     Object.assign(this, { place, rowOf });
     this.clear();
-    const messages = await this.fetchPage(undefined, PAGE);
+    this.showDraft(draft);
+    const messages = await this.fetched(undefined);
     if (opening !== this.opening) return; // another chat was chosen meanwhile
     this.more = messages.length === PAGE;
     for (const message of messages) this.upsert(message, { quiet: true });
     this.arrange();
-    this.showDraft(draft);
     this.goToBottom();
+    this.catchUp();
+  }
+
+  // Fetches a page. What happens meanwhile waits: it may be newer than the page, and belongs after it.
+  async fetched(before) {
+    this.fetching += 1;
+    try {
+      return await this.fetchPage(before, PAGE);
+    } finally {
+      this.fetching -= 1;
+    }
+  }
+
+  catchUp() {
+    if (this.fetching) return;
+    for (const act of this.waiting.splice(0)) act();
+  }
+
+  // Runs `act` now, or after the page that is being fetched.
+  whenFetched(act) {
+    if (this.fetching) this.waiting.push(act);
+    else act();
   }
 
   clear() {
+    this.waiting = [];
     this.views.clear();
     this.list.replaceChildren();
     this.showDraft(null);
@@ -142,8 +167,8 @@ export class Conversation {
 
   async prependPage(opening) {
     const first = this.views.keys().next().value;
-    const messages = await this.fetchPage(first, PAGE);
-    if (opening !== this.opening || first !== this.views.keys().next().value) return;
+    const messages = await this.fetched(first);
+    if (opening !== this.opening || first !== this.views.keys().next().value) return this.catchUp();
     this.more = messages.length === PAGE;
     const older = messages.map((message) => [message.message_id, new MessageView(message, this.acts)]);
     this.views = new Map([...older, ...this.views]);
@@ -151,6 +176,7 @@ export class Conversation {
     this.list.prepend(...older.map(([, view]) => view.element));
     this.arrange();
     this.scroller.scrollTop = scrollTop + this.scroller.scrollHeight - scrollHeight;
+    this.catchUp();
   }
 
   async jump(id) {
