@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from contextlib import closing
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
@@ -23,6 +24,8 @@ async def test_a_send_whose_outcome_is_unknown_is_neither_lost_nor_shown_twice(
     await ann.sees_at_last("one (attempt 1)", "two (attempt 1)")
     lost_replies = 2 if (method, kind) == ("sendMessage", "cut_after") else 0
     assert ann.sees.count("…") == lost_replies, "one stray placeholder per reply that was lost, else none"
+    await bot.logs("delivery.sent", times=2)
+    assert (await bot.status())["parked"] == 0
 
 
 async def test_retry_after_is_honoured(bot: BotProcess, ann: Person, wire: PlaygroundServer) -> None:
@@ -32,8 +35,14 @@ async def test_retry_after_is_honoured(bot: BotProcess, ann: Person, wire: Playg
     await ann.sees_at_last("hello (attempt 1)")
     calls = [call for call in wire.world.journal if call["params"].get("chat_id") == ann.chat_id]
     refused = next(n for n, call in enumerate(calls) if call["status"] == httpx.codes.TOO_MANY_REQUESTS)
-    assert "retry_after_seconds=2" in bot.log
+    await bot.logs("delivery.sent")
+    assert _logged_at(bot, "delivery.sent") - _logged_at(bot, "retry_after_seconds=2") >= timedelta(seconds=2)
     assert calls[refused + 1]["method"] == "sendMessage", "nothing else was tried in the penalty window"
+
+
+def _logged_at(bot: BotProcess, words: str) -> datetime:
+    line = next(line for line in bot.log.splitlines() if words in line)
+    return datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f")  # noqa: DTZ007 - only differences count
 
 
 async def test_one_flooded_chat_does_not_delay_another(
