@@ -20,7 +20,7 @@ from tgbot.playground.world import World
 async def test_the_tour_shows_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "KEY_SECONDS", 0)
     monkeypatch.setattr(demo, "READ_SECONDS", 0.3)
-    monkeypatch.setattr(demo, "LONG_ONE", "sleep 3 first: the long one")
+    monkeypatch.setattr(demo, "LONG_ONE", "sleep 5 first: the long one")
     page = Page(World(), tmp_path / "bot.db")
     page.world.bot(TOKEN)
     events: list[dict[str, Any]] = []
@@ -35,14 +35,14 @@ async def test_the_tour_shows_what_it_says(tmp_path: Path, monkeypatch: pytest.M
             asyncio.create_task(_listen(server.url, events)),
             asyncio.create_task(demo.tour(page, supervisor)),
         ]
-        await until(lambda: tasks[2].done() or None)
+        await tasks[2]  # every step of the tour has its own deadline
         await until(lambda: any("Try it yourself" in event.get("caption", "") for event in events))
         await supervisor.close()
         for task in tasks:
             task.cancel()
     answers = [one["text"] for one in page.world.messages(demo.ADA) if one["from"]["is_bot"]]
     assert answers[:4] == [
-        "sleep 3 first: the long one",
+        "sleep 5 first: the long one",
         "second, while the first runs",
         "third",
         "fourth, sent while the bot was dead",

@@ -26,6 +26,7 @@ class Tour:
         """Queue, kill, restart, stop, done."""
         await self._caption("Ada asks for something that takes a while ...")
         await self._type(LONG_ONE)
+        await self._until(self._runs)  # the bot may still be starting
         await self._caption("... and goes on typing. Each message is queued, in order.")
         await self._type("second, while the first runs")
         await self._type("third")
@@ -40,10 +41,10 @@ class Tour:
         await self._until(lambda: "fourth" in self._last_answer())
         await self._caption("A turn that Ada regrets ...")
         await self._type("sleep 600 think about everything")
-        await self._until(lambda: bool(self._page.pending["counts"].get("claimed")))
+        await self._until(self._runs)
         await self._caption("... ends at once with /stop.")
         await self._type("/stop")
-        await self._until(lambda: not self._page.pending["counts"].get("claimed"))
+        await self._until(lambda: not self._runs())
         await self._caption("That is all. Try it yourself: type, kill, start.")
 
     async def _caption(self, text: str) -> None:
@@ -61,6 +62,9 @@ class Tour:
         async with asyncio.timeout(STEP_SECONDS_MAX):
             while not happened():  # noqa: ASYNC110  it looks at another process, which sets no event
                 await asyncio.sleep(LOOK_SECONDS)
+
+    def _runs(self) -> bool:
+        return bool(self._page.pending["counts"].get("claimed"))
 
     def _last_answer(self) -> str:
         answers = [one for one in self._world.messages(ADA, limit=3) if one["from"]["is_bot"]]
