@@ -1,6 +1,7 @@
 """The query plan of every hot statement: it names its partial index, and nothing walks through a table."""
 
 import contextlib
+import dataclasses
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -75,7 +76,11 @@ def _use_everything(conn: Connection) -> None:
     part = outbox.next_part(conn, owner.bot_id, CHAT_ID)
     assert part
     outbox.placed(conn, part.part_id, MessageId(1))
-    outbox.sent(conn, part)
+    outbox.sent(conn, dataclasses.replace(part, message_id=MessageId(1)))
+    outbox.show_again(conn, part.part_id)
+    outbox.trying(conn, part.part_id, 1)
+    outbox.message_of(conn, part.row_id)
+    outbox.fall_back(conn, owner.bot_id, part, [Text("a"), Text("b")])
     outbox.park(conn, PartId(part.part_id + 1), "blocked")
     outbox.chats(conn, owner.bot_id, 1)
     outbox.expire(conn, 1.0)

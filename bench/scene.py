@@ -80,7 +80,8 @@ async def begin_life(db: Database, max_turns: int = MAX_TURNS) -> Owner:
 
 async def say_ok(_: Turn) -> AsyncGenerator[str, None]:
     """Do nothing, as an agent."""
-    yield "ok"
+    return
+    yield
 
 
 class Mute(Delivery):

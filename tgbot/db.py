@@ -171,8 +171,24 @@ class Database:
         return batch
 
     def _commit(self, batch: list[_Operation]) -> list[_Outcome]:
+        """Run a batch as one transaction; only if one of it fails, again with a savepoint for each."""
         try:
-            outcomes = self._run(batch)
+            self._conn.begin()
+            outcomes = [self._run(operation) for operation in batch]
+            self._conn.commit()
+        except Exception as error:  # noqa: BLE001 - told to its caller, or to all of the batch
+            self._rollback()
+            failure = _as_storage_error(error)
+            if len(batch) > 1 and not isinstance(failure, StorageError):
+                return self._commit_apart(batch)
+            return [_Outcome(operation.future, None, failure) for operation in batch]
+        return outcomes
+
+    def _commit_apart(self, batch: list[_Operation]) -> list[_Outcome]:
+        """Run a batch as one transaction in which each operation fails for itself."""
+        try:
+            self._conn.begin()
+            outcomes = [self._attempt(operation) for operation in batch]
             self._conn.commit()
         except Exception as error:  # noqa: BLE001 - told to every caller of the batch
             self._rollback()
@@ -180,28 +196,25 @@ class Database:
             return [_Outcome(operation.future, None, failure) for operation in batch]
         return outcomes
 
-    def _run(self, batch: list[_Operation]) -> list[_Outcome]:
-        self._conn.begin()
-        cursor = _driver(self._conn)
-        outcomes = []
-        if len(batch) == 1:
-            return [_Outcome(batch[0].future, batch[0].run(self._conn), None)]
-        for operation in batch:
-            cursor.execute("SAVEPOINT operation")
-            outcomes.append(self._attempt(operation))
-            if not cursor.in_transaction:
-                # Disk full or I/O error: SQLite rolled back all of it, not only this operation.
-                raise outcomes[-1].error or StorageError("the transaction was lost")
-            if outcomes[-1].error:
-                cursor.execute("ROLLBACK TO operation")
-            cursor.execute("RELEASE operation")
-        return outcomes
+    def _run(self, operation: _Operation) -> _Outcome:
+        value = operation.run(self._conn)
+        if not _driver(self._conn).in_transaction:
+            # Disk full or I/O error: SQLite rolled back all of it, not only this operation.
+            raise StorageError("the transaction was lost")
+        return _Outcome(operation.future, value, None)
 
     def _attempt(self, operation: _Operation) -> _Outcome:
+        driver = _driver(self._conn)
+        driver.execute("SAVEPOINT operation")
         try:
-            return _Outcome(operation.future, operation.run(self._conn), None)
-        except Exception as error:  # noqa: BLE001 - handed to the caller through its future
-            return _Outcome(operation.future, None, _as_storage_error(error))
+            outcome = self._run(operation)
+        except Exception as error:
+            if not driver.in_transaction:
+                raise
+            driver.execute("ROLLBACK TO operation")
+            outcome = _Outcome(operation.future, None, _as_storage_error(error))
+        driver.execute("RELEASE operation")
+        return outcome
 
     def _rollback(self) -> None:
         try:
@@ -274,7 +287,7 @@ def _reading_engine(path: Path) -> AsyncEngine:
 
 
 def _driver(conn: Connection) -> sqlite3.Connection:
-    driver = conn.connection.driver_connection
+    driver = conn.connection.dbapi_connection
     assert isinstance(driver, sqlite3.Connection)
     return driver
 

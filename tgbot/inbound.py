@@ -38,6 +38,7 @@ _CONTENT = frozenset(
         *("sticker", "location", "venue", "contact", "poll", "dice", "story", "paid_media", "checklist"),
     }
 )
+_ENCODER = json.JSONEncoder(separators=(",", ":"))  # made once: dumps() with separators makes one a call
 _COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]+))?(?:\s|$)")
 _BUTTON = re.compile(r"([a-z]+):(\d{1,18})")
 
@@ -49,7 +50,7 @@ def parse(bot_id: BotId, username: str | None, raw: Raw) -> Arrival | None:
     or ValueError only without a usable `update_id`, when it can not even be stored.
     """
     # ASCII, because a lone surrogate, legal in a JSON escape, can not be stored as UTF-8.
-    update = Update(bot_id, int(raw["update_id"]), json.dumps(raw, separators=(",", ":")))
+    update = Update(bot_id, int(raw["update_id"]), _ENCODER.encode(raw))
     try:
         if "message" in raw:
             return _message(update, username, raw["message"])

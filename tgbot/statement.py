@@ -58,8 +58,8 @@ class Statement:
             conn.begin()  # as SQLAlchemy would; on the driver a statement alone is its own transaction
         sql = self._prepared(conn)
         parameters = {**self._constants, **values} if self._constants else values
-        driver = conn.connection.driver_connection
-        if not isinstance(driver, sqlite3.Connection):  # aiosqlite's, which SQLAlchemy makes look synchronous
+        driver = conn.connection.dbapi_connection
+        if not isinstance(driver, sqlite3.Connection):  # aiosqlite's, in an adapter
             return self._execute_wrapped(conn, sql, parameters)
         cursor = driver.execute(sql, parameters)
         rows = cursor.fetchall()
@@ -71,7 +71,7 @@ class Statement:
     def many(self, conn: Connection, rows: Sequence[Mapping[str, object]]) -> None:
         """Execute once for each row of parameters."""
         sql = self._prepared(conn)
-        driver = conn.connection.driver_connection
+        driver = conn.connection.dbapi_connection
         assert isinstance(driver, sqlite3.Connection), "only the writer writes"
         driver.executemany(sql, rows)
 

@@ -27,7 +27,12 @@ _ROW = and_(pending.c.id == bindparam("row_id"), pending.c.state == _CLAIMED)
 
 _BORN = Statement(insert(instance).values(pid=bindparam("pid"), started_at=bindparam("now")))
 _GUARDS = Statement(select(func.count()).select_from(guard))
-_GUARDED = Statement(select(exists().where(guard.c.session_key == bindparam("session_key"))))
+_GUARDS_AND_ITS = Statement(
+    select(
+        select(func.count()).select_from(guard).scalar_subquery().label("all"),
+        exists().where(guard.c.session_key == bindparam("session_key")).label("its"),
+    )
+)
 _WAITING_SESSION = Statement(
     select(pending.c.session_key)
     .where(
@@ -122,7 +127,8 @@ def begin_instance(conn: Connection, pid: int) -> InstanceId:
 
 def claim(conn: Connection, session_key: SessionKey, owner: Owner) -> Turn | None:
     """Queued -> claimed, if the session is idle and a slot is free: seize its guard."""
-    if _slots(conn, owner) < 1 or _GUARDED(conn, session_key=session_key).scalar():
+    guards = _GUARDS_AND_ITS(conn, session_key=session_key).first()
+    if guards.all >= owner.max_turns or guards.its:
         return None
     return _seize(conn, session_key, owner)
 
