@@ -328,3 +328,10 @@ def test_the_lock_ends_with_its_block_and_names_its_newest_holder(database_path:
         ProcessLock(database_path).__enter__()
     with ProcessLock(database_path):
         pass
+
+
+async def test_a_write_after_the_end_is_refused(database_path: Path) -> None:
+    async with Database(database_path) as closed:
+        pass
+    with pytest.raises(StorageError, match="closed"):
+        await closed.write(add, 1)

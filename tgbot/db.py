@@ -103,6 +103,7 @@ class Database:
         self._path = path
         # Bounded by its users: each of them waits for what it handed in.
         self._queue: SimpleQueue[_Operation | None] = SimpleQueue()
+        self._closed = False
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
 
     async def __aenter__(self) -> Self:
@@ -114,6 +115,7 @@ class Database:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._closed = True
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
         await self._reader.dispose()
@@ -133,6 +135,9 @@ class Database:
         was written.
         """
         future: asyncio.Future[T] = self._loop.create_future()
+        if self._closed:
+            future.set_exception(StorageError("the database is closed"))
+            return future
         self._queue.put(_Operation(lambda conn: operation(conn, *args, **kwargs), future))
         return future
 

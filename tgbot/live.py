@@ -1,7 +1,7 @@
 """What running turns have said so far: turns write it, delivery shows it. Only hints: nothing is kept."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from enum import Enum
 
 from tgbot.agent import Event, Progress, Replacement
@@ -9,6 +9,7 @@ from tgbot.model import ChatId, File, Turn
 
 ANSWER_MAX_CHARACTERS = 200_000  # about 50 messages; an agent that never ends must not fill the memory
 FILES_MAX = 50
+CAPTION_MAX_CHARACTERS = 500  # of 1,024 UTF-16 units, of which a character takes one or two
 FILE_MAX_BYTES = 50_000_000  # what a bot may upload (Bot API, "Sending files")
 CUT = "\n\n(The answer was cut here: it was longer than I can show.)"
 
@@ -87,6 +88,9 @@ class Live:
             self.full = True
 
     def _attach(self, file: File) -> None:
+        if len(file.caption) > CAPTION_MAX_CHARACTERS:
+            self._say(f"\n\n{file.caption}\n\n")
+            file = replace(file, caption="")
         if len(file.content) > FILE_MAX_BYTES or not file.content:
             self._say(f"\n\n(The file {file.name} can not be sent: it is empty or larger than 50 MB.)\n\n")
         else:
@@ -102,18 +106,18 @@ class Stage:
         self._on_change = on_change
         self._speaking: dict[ChatId, list[Live]] = {}
 
-    @contextmanager
-    def speaker(self, turn: Turn) -> Iterator[Live]:
-        """Give a turn the stage for as long as it speaks."""
+    def enter(self, turn: Turn) -> Live:
+        """Give a turn the stage; it has to leave."""
         live = Live(turn)
-        lives = self._speaking.setdefault(turn.chat_id, [])
-        lives.append(live)
-        try:
-            yield live
-        finally:
-            lives.remove(live)
-            if not lives:
-                del self._speaking[turn.chat_id]
+        self._speaking.setdefault(turn.chat_id, []).append(live)
+        return live
+
+    def leave(self, live: Live) -> None:
+        """Take a turn off the stage."""
+        lives = self._speaking[live.turn.chat_id]
+        lives.remove(live)
+        if not lives:
+            del self._speaking[live.turn.chat_id]
 
     def changed(self, live: Live) -> None:
         """Hint that there is something new to show."""

@@ -58,18 +58,24 @@ class TurnRunner:
         """Run the agent until it ends, `interrupt` is set, or its time is over; say which end it was."""
         if not self._access.may_talk(turn.user_id):
             return functools.partial(turns.refuse, refused=turn, notice=NOT_ALLOWED)
-        with self._stage.speaker(turn) as live:
-            speaking = asyncio.create_task(self._listen(live), name=f"agent-{turn.token}")
-            try:
-                interrupted = await _first(speaking, interrupt, self._manner.timeout_seconds)
-            except asyncio.CancelledError:
-                await self._cancel(live, speaking)
-                raise
-            if speaking.done():
-                return _end_of(turn, speaking)
+        live = self._stage.enter(turn)
+        try:
+            return await self._speak(live, interrupt)
+        finally:
+            self._stage.leave(live)
+
+    async def _speak(self, live: Live, interrupt: Interrupt) -> Ending:
+        speaking = asyncio.create_task(self._listen(live), name=f"agent-{live.turn.token}")
+        try:
+            interrupted = await _first(speaking, interrupt, self._manner.timeout_seconds)
+        except asyncio.CancelledError:
             await self._cancel(live, speaking)
-            # Stop or shutdown: the row knows which it was.
-            return _interrupted(live) if interrupted else _timed_out(turn)
+            raise
+        if speaking.done():
+            return _end_of(live.turn, speaking)
+        await self._cancel(live, speaking)
+        # Stop or shutdown: the row knows which it was.
+        return _interrupted(live) if interrupted else _timed_out(live.turn)
 
     async def _listen(self, live: Live) -> list[Content]:
         """Collect what the agent says, ready to show; what can't be rendered fails like its agent."""
