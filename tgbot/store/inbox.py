@@ -8,12 +8,13 @@ from sqlalchemy import bindparam, exists, func, null, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from tgbot.db import Connection
-from tgbot.model import Arrival, Message, Owner, RowId, SessionKey, Unreadable, UserId
+from tgbot.model import Arrival, Control, Message, Owner, RowId, SessionKey, Unreadable, UserId
 from tgbot.schema import guard, pending, stranger, turn
 from tgbot.statement import Statement, literal
 
 _QUEUED = literal("'queued'")
 _HELD = literal("'held'")
+_KINDS = {Message: "message", Control: "control", Unreadable: "unreadable"}
 _OF_SESSION = pending.c.session_key == bindparam("session_key")
 
 _INSERT = Statement(
@@ -107,7 +108,9 @@ def receive(conn: Connection, messages: Sequence[Message], queue_max: int) -> li
         return []
     refused = _over_limit(conn, fresh, queue_max)
     last = _LAST(conn).scalar()
-    _INSERT.many(conn, [_row(m, "dropped" if m.update.update_id in refused else "queued") for m in fresh])
+    now = time.time()
+    states = ("dropped" if m.update.update_id in refused else "queued" for m in fresh)
+    _INSERT.many(conn, [_row(m, state, now) for m, state in zip(fresh, states, strict=True)])
     by_update = {m.update.update_id: m for m in fresh}
     return [
         Stored(by_update[update_id], row_id, update_id in refused)
@@ -136,35 +139,25 @@ def _over_limit(conn: Connection, messages: Sequence[Message], queue_max: int) -
 
 def store(conn: Connection, arrival: Arrival, state: str) -> RowId | None:
     """(nothing) -> `state`, for what never waits: a control, a stranger, the unreadable. None if known."""
-    result = _INSERT(conn, **_row(arrival, state))
+    result = _INSERT(conn, **_row(arrival, state, time.time()))
     return RowId(result.lastrowid) if result.rowcount else None
 
 
-def _row(arrival: Arrival, state: str) -> dict[str, object]:
-    now = time.time()
+def _row(arrival: Arrival, state: str, now: float) -> dict[str, object]:
+    address = None if isinstance(arrival, Unreadable) else arrival.address
     return {
-        **_address(arrival),
-        "kind": type(arrival).__name__.lower(),
         "bot_id": arrival.update.bot_id,
         "update_id": arrival.update.update_id,
-        "raw": arrival.update.raw,
+        "kind": _KINDS[type(arrival)],
         "state": state,
+        "session_key": address and address.session_key,
+        "chat_id": arrival.chat_id if isinstance(arrival, Unreadable) else arrival.address.chat_id,
+        "topic_id": address and address.topic_id,
+        "user_id": address and address.user_id,
+        "message_id": address and address.message_id,
         "received_at": now,
         "ended_at": None if state == "queued" else now,
-    }
-
-
-def _address(arrival: Arrival) -> dict[str, object]:
-    if isinstance(arrival, Unreadable):
-        nowhere = dict.fromkeys(("session_key", "topic_id", "user_id", "message_id"))
-        return {**nowhere, "chat_id": arrival.chat_id}
-    address = arrival.address
-    return {
-        "session_key": address.session_key,
-        "chat_id": address.chat_id,
-        "topic_id": address.topic_id,
-        "user_id": address.user_id,
-        "message_id": address.message_id,
+        "raw": arrival.update.raw,
     }
 
 
