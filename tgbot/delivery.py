@@ -9,7 +9,7 @@ from tgbot.botapi import BotApi, BotApiError
 from tgbot.db import Database, StorageError
 from tgbot.lane import Lane, Tools
 from tgbot.live import Receipt, Stage
-from tgbot.model import Address, BotId, ChatId, Part, Turn
+from tgbot.model import Address, BotId, ChatId, RowId, Turn
 from tgbot.pace import Pace
 from tgbot.store import outbox
 
@@ -19,7 +19,13 @@ POLL_SECONDS = 5.0  # what a lost wake costs at most
 LANES_MAX = 256  # chats served at once
 COURTESIES_MAX = 64  # on their way at once; more are dropped
 LATE_SECONDS = 60.0  # an edit whose outcome is unknown has arrived by then, or never will
-MARKS = {"finish": Receipt.DONE, "fail": Receipt.FAILED, "refuse": Receipt.FAILED}
+# A released turn was stopped, or waits for the next life: its question is received, and not worked on.
+MARKS = {
+    "finish": Receipt.DONE,
+    "fail": Receipt.FAILED,
+    "refuse": Receipt.FAILED,
+    "release": Receipt.RECEIVED,
+}
 
 
 class Delivery:
@@ -128,13 +134,16 @@ class Delivery:
         if not task.cancelled() and (error := task.exception()):
             log.error("delivery.lane_crashed chat=%s", chat_id, exc_info=error)
 
-    def _recheck(self, part: Part) -> None:
-        """Show a part once more when every older edit of its message has arrived."""
-        asyncio.get_running_loop().call_later(LATE_SECONDS, self._show_again, part)
+    def _recheck(self, chat_id: ChatId, row_id: RowId) -> None:
+        """Show an answer once more when every older edit of its message has arrived.
 
-    def _show_again(self, part: Part) -> None:
-        self._db.write(outbox.show_again, part.part_id)
-        self.wake(part.chat_id)
+        One that is not sent by then needs it no more.
+        """
+        asyncio.get_running_loop().call_later(LATE_SECONDS, self._show_again, chat_id, row_id)
+
+    def _show_again(self, chat_id: ChatId, row_id: RowId) -> None:
+        self._db.write(outbox.show_again, row_id)
+        self.wake(chat_id)
 
     def _courtesy(self, method: str, /, **params: object) -> None:
         if len(self._courtesies) >= COURTESIES_MAX:

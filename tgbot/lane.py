@@ -9,8 +9,8 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from tgbot import render
 from tgbot.botapi import (
@@ -24,15 +24,16 @@ from tgbot.botapi import (
 )
 from tgbot.db import Database, StorageError
 from tgbot.live import Receipt, Stage
-from tgbot.model import BotId, ChatId, MessageId, Part, PartId
+from tgbot.model import BotId, ChatId, File, MessageId, Part, PartId, RowId
 from tgbot.pace import Pace, Priority
 from tgbot.preview import Previews, stop_button
+from tgbot.render import Text
 from tgbot.store import outbox
+from tgbot.store.outbox import Content
 
 log = logging.getLogger(__name__)
 
 PLACEHOLDER = "…"
-CAPTION_MAX_CHARACTERS = 1000  # Telegram's limit is 1,024 UTF-16 units
 DUPLICATE = " (possibly a duplicate)"
 RETRY_SECONDS = (0.2, 1.0, 3.0, 10.0, 30.0)  # after a failure; the last one repeats
 GONE_MAX = 3  # how often the message of one part may vanish before it is parked
@@ -41,7 +42,7 @@ TRIES_MAX = 2  # of what no edit can make
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What every lane works with. `recheck` is told a part whose final text may yet be overwritten."""
+    """What every lane works with. `recheck` is told a row whose answer may yet be overwritten."""
 
     db: Database
     api: BotApi
@@ -49,7 +50,7 @@ class Tools:
     stage: Stage
     bot_id: BotId
     stream: str
-    recheck: Callable[[Part], None]
+    recheck: Callable[[ChatId, RowId], None]
 
 
 class Lane:
@@ -58,7 +59,9 @@ class Lane:
     def __init__(self, chat_id: ChatId, tools: Tools) -> None:
         self._chat_id = chat_id
         self._tools = tools
-        self._previews = Previews(chat_id, tools.db, tools.api, tools.pace, tools.stage, tools.stream)
+        self._previews = Previews(
+            chat_id, tools.db, tools.api, tools.pace, tools.stage, tools.stream, tools.recheck
+        )
         self._hint = asyncio.Event()  # there may be something in the outbox
         self._news = asyncio.Event()  # that, or a running turn has said more
         self._resting = False  # a preview was made just now: new words can wait
@@ -155,7 +158,7 @@ class Lane:
         if part.kind == "ping":
             await self._ping(part)
         elif part.kind == "voice":
-            await self._speak(part)
+            await (self._speak(part) if part.message_id is None else self._remove(part))
         elif part.message_id is None:
             await self._place(part)
         else:
@@ -186,54 +189,51 @@ class Lane:
             )
         await self._tools.db.write(outbox.sent, part)
         log.info("delivery.sent chat=%s row=%s part=%s", part.chat_id, part.row_id, part.number)
-        if part.number == 0 and self._previews.may_arrive_late(part.row_id):
-            self._tools.recheck(part)
 
     async def _ping(self, part: Part) -> None:
-        """Say that the answer is there, in reply to it. A lost reply may double this, and only this."""
+        """Say that the answer is there, in reply to it."""
         answer_id = await self._tools.db.read(outbox.message_of, part.row_id)
-        message = await self._tools.api.call(
-            "sendMessage",
-            chat_id=part.chat_id,
-            message_thread_id=part.topic_id,
-            text=part.text,
-            reply_parameters=_reply_to(answer_id),
-        )
-        await self._sent_as(part, message["message_id"])
+        await self._send(part, "sendMessage", text=part.text, reply_parameters=_reply_to(answer_id))
 
     async def _speak(self, part: Part) -> None:
-        """Send what no edit can make: once more after an unknown outcome, marked, and then no more."""
+        caption = _caption(part, DUPLICATE if part.tries else "")
+        await self._send(part, "sendVoice", voice=_upload(part), caption=caption)
+
+    async def _send(self, part: Part, method: str, **content: object) -> None:
+        """Send what no edit can make: once more after an unknown outcome, and then no more."""
         if part.tries >= TRIES_MAX:
             raise RefusedError("no answer came when this was sent, twice")
         await self._tools.db.write(outbox.trying, part.part_id, part.tries + 1)
-        caption = _caption(part, DUPLICATE if part.tries else "")
         try:
             message = await self._tools.api.call(
-                "sendVoice",
-                chat_id=part.chat_id,
-                message_thread_id=part.topic_id,
-                voice=_upload(part),
-                caption=caption,
+                method, chat_id=part.chat_id, message_thread_id=part.topic_id, **content
             )
         except FloodedError:  # nothing took effect, so this was no try
             await self._tools.db.write(outbox.trying, part.part_id, part.tries)
             raise
-        await self._sent_as(part, message["message_id"])
+        await self._tools.db.write(outbox.sent, replace(part, message_id=message["message_id"]))
 
-    async def _sent_as(self, part: Part, message_id: MessageId) -> None:
-        await self._tools.db.write(outbox.placed, part.part_id, message_id)
-        await self._tools.db.write(outbox.sent, part)
+    async def _remove(self, part: Part) -> None:
+        """Take away a placeholder that no edit can make into this part."""
+        with contextlib.suppress(RefusedError):  # it is gone already, or too old to be deleted
+            await self._tools.api.call("deleteMessage", chat_id=part.chat_id, message_id=part.message_id)
+        await self._tools.db.write(outbox.forget_message, part.part_id)
 
     async def _refused(self, part: Part, reason: str) -> None:
-        """Park what Telegram will never take; a rich message gets another chance as texts."""
-        if part.kind == "rich" and part.message_id is not None:
-            texts = render.render(part.text or "")
-            await self._tools.db.write(outbox.fall_back, self._tools.bot_id, part, texts)
-            return
+        """Show what Telegram will never take in a plainer form; park it when there is none."""
         log.warning(
-            "delivery.parked chat=%s row=%s part=%s reason=%s", part.chat_id, part.row_id, part.number, reason
+            "delivery.refused chat=%s row=%s part=%s reason=%s",
+            part.chat_id,
+            part.row_id,
+            part.number,
+            reason,
         )
-        await self._tools.db.write(outbox.park, part.part_id, reason)
+        plainer = _plainer(part)
+        if plainer:
+            await self._tools.db.write(outbox.fall_back, self._tools.bot_id, part, plainer)
+        else:
+            log.warning("delivery.parked chat=%s row=%s part=%s", part.chat_id, part.row_id, part.number)
+            await self._tools.db.write(outbox.park, part.part_id, reason)
 
     async def _place_anew(self, part: Part) -> None:
         """Place another message for one that the user deleted, but not for ever."""
@@ -296,4 +296,21 @@ def _upload(part: Part) -> Upload:
 
 
 def _caption(part: Part, mark: str = "") -> str | None:
-    return ((part.text or "")[: CAPTION_MAX_CHARACTERS // 2] + mark) or None
+    return ((part.text or "") + mark) or None
+
+
+def _plainer(part: Part) -> Sequence[Content]:
+    """Choose what to show instead of a part that was refused; nothing if even its message was."""
+    text, name, content = part.text or "", part.file_name or "file", part.file or b""
+    match part.kind:
+        case "voice" if part.tries < TRIES_MAX:
+            return [File(name, content, caption=text)]
+        case "rich" if part.message_id:
+            return render.render(text)
+        case "text" if part.message_id and part.entities:
+            return [Text(text)]
+        case "photo" if part.message_id:
+            return [File(name, content, caption=text)]
+        case "document" if part.message_id:
+            return [Text(f"{text}\n\n(The file {name} can not be shown here.)".strip())]
+    return []

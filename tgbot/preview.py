@@ -1,6 +1,7 @@
 """Shows running turns' words as they come: previews are the first thing dropped, the final text never."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tgbot import render
@@ -35,14 +36,27 @@ class Shown:
     next_at: float = 0.0
     typing_at: float = 0.0
     visible: bool = False
-    doubtful: bool = False  # an edit's outcome is unknown: it may still arrive, over the final text
+
+    def slow_down(self) -> None:
+        """Leave more time between two previews from now on."""
+        self.every_seconds = min(2 * self.every_seconds, SLOWEST_SECONDS)
 
 
 class Previews:
-    """The previews of one chat. `mode` is edit, draft or off; a refused draft falls back to edit."""
+    """The previews of one chat. `mode` is edit, draft or off; a refused draft falls back to edit.
+
+    `recheck` is told a row when an edit's outcome is unknown: it may still arrive, over the final text.
+    """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a preview is made of and goes through
-        self, chat_id: ChatId, db: Database, api: BotApi, pace: Pace, stage: Stage, mode: str
+        self,
+        chat_id: ChatId,
+        db: Database,
+        api: BotApi,
+        pace: Pace,
+        stage: Stage,
+        mode: str,
+        recheck: Callable[[ChatId, RowId], None],
     ) -> None:
         self.mode = "edit" if mode == "draft" and chat_id < 0 else mode  # drafts exist in private chats only
         self._chat_id = chat_id
@@ -50,6 +64,7 @@ class Previews:
         self._api = api
         self._pace = pace
         self._stage = stage
+        self._recheck = recheck
         self._shown: dict[RowId, Shown] = {}
 
     async def step(self) -> float | None:
@@ -61,11 +76,6 @@ class Previews:
                 return 0.0
         return min((self._wait_seconds(live) for live in speaking), default=None)
 
-    def may_arrive_late(self, row_id: RowId) -> bool:
-        """Say whether a preview of this row may still arrive, over its final text."""
-        shown = self._shown.get(row_id)
-        return shown is not None and shown.doubtful
-
     def _of(self, live: Live) -> Shown:
         return self._shown.get(live.turn.row_id) or Shown(
             GROUP_SECONDS if self._chat_id < 0 else PRIVATE_SECONDS
@@ -74,7 +84,7 @@ class Previews:
     def _wait_seconds(self, live: Live) -> float:
         """Say when this turn wants something again, if no new word wakes us before."""
         shown, now = self._shown[live.turn.row_id], _now()
-        news = self.mode != "off" and not shown.doubtful and live.version != shown.version
+        news = self.mode != "off" and live.version != shown.version
         due = [shown.next_at] if news else []
         due += [] if shown.visible else [shown.typing_at]
         due += [shown.next_at + DRAFT_SECONDS] if self.mode == "draft" and shown.visible else []
@@ -84,14 +94,14 @@ class Previews:
         """Send new words if it is time, else "typing" as long as there is nothing to see."""
         now = _now()
         faded = self.mode == "draft" and shown.visible and now >= shown.next_at + DRAFT_SECONDS
-        news = self.mode != "off" and not shown.doubtful and (live.version != shown.version or faded)
+        news = self.mode != "off" and (live.version != shown.version or faded)
         if news and now >= shown.next_at and await self._show_words(live, shown):
             return True
         if shown.visible or now < shown.typing_at or not self._pace.take(self._chat_id):
             return False
         shown.typing_at = now + TYPING_SECONDS
         await self._request(
-            shown,
+            live,
             "sendChatAction",
             chat_id=self._chat_id,
             message_thread_id=live.turn.address.topic_id,
@@ -109,25 +119,26 @@ class Previews:
                 return False
         if not self._pace.take(self._chat_id):
             return False
-        await (self._draft if self.mode == "draft" else self._edit)(live, shown, text)
-        shown.version, shown.next_at = version, _now() + shown.every_seconds
+        if await (self._draft if self.mode == "draft" else self._edit)(live, text):
+            shown.version, shown.visible = version, True
+        shown.next_at = _now() + shown.every_seconds
         return True
 
-    async def _edit(self, live: Live, shown: Shown, text: Text) -> None:
-        shown.visible = await self._request(
-            shown,
+    async def _edit(self, live: Live, text: Text) -> bool:
+        return await self._request(
+            live,
             "editMessageText",
             chat_id=self._chat_id,
-            message_id=shown.message_id,
+            message_id=self._shown[live.turn.row_id].message_id,
             text=text.text,
             entities=text.entities or None,
             link_preview_options={"is_disabled": True},
             reply_markup=stop_button(live.turn.row_id),
         )
 
-    async def _draft(self, live: Live, shown: Shown, text: Text) -> None:
-        shown.visible = await self._request(
-            shown,
+    async def _draft(self, live: Live, text: Text) -> bool:
+        return await self._request(
+            live,
             "sendMessageDraft",
             chat_id=self._chat_id,
             message_thread_id=live.turn.address.topic_id,
@@ -137,30 +148,36 @@ class Previews:
             can_stop=True,
         )
 
-    async def _request(self, shown: Shown, method: str, **params: object) -> bool:
-        """Make a request that may be lost. True when something new can be seen."""
+    async def _request(self, live: Live, method: str, **params: object) -> bool:
+        """Make a request that may be lost; False if it should be made again, when it is time."""
+        shown = self._shown[live.turn.row_id]
         try:
             await self._api.call(method, **params)
         except FloodedError as error:
             self._pace.penalize(self._chat_id, error.retry_after_seconds)
-            shown.every_seconds = min(2 * shown.every_seconds, SLOWEST_SECONDS)
-            return shown.visible
+            shown.slow_down()
+            return False
         except UnreachableError:
-            shown.doubtful = method == "editMessageText"
-            return shown.visible
+            shown.slow_down()
+            if method == "editMessageText":
+                self._recheck(self._chat_id, live.turn.row_id)
+            return False
         except RefusedError:
             if method == "sendMessageDraft":
                 self.mode = "edit"
-            return shown.visible
+                return False
         except BotApiError:
-            return shown.visible
-        return shown.visible or method != "sendChatAction"
+            return False
+        return True
 
 
 def words(live: Live) -> Text | None:
-    """Show what there is so far, and behind it what the agent is at. None while there is neither."""
+    """Show what there is so far, and behind it what the agent is at. None while there is neither.
+
+    In a group what it is at would only be noise to the others.
+    """
     text = render.preview(live.text)
-    if not live.progress:
+    if not live.progress or live.turn.chat_id < 0:
         return text
     line = render.plain(f"⏳ {live.progress}")[0]
     if text is None:

@@ -104,7 +104,11 @@ _SENT = Statement(
     .where(_PART, outbox.c.state == _READY, outbox.c.ready_at == bindparam("ready_at"))
     .values(state=literal("'sent'"), message_id=bindparam("message_id"))
 )
-_SHOW_AGAIN = Statement(update(outbox).where(_PART, outbox.c.state == literal("'sent'")).values(state=_READY))
+_SHOW_AGAIN = Statement(
+    update(outbox)
+    .where(*_FIRST_PART, outbox.c.state == literal("'sent'"), outbox.c.kind != literal("'voice'"))
+    .values(state=_READY)
+)
 _TRY = Statement(update(outbox).where(_PART).values(tries=bindparam("tries")))
 _FORGET = Statement(update(outbox).where(_PART).values(message_id=null()))
 _PARK = Statement(update(outbox).where(_PART).values(state=literal("'parked'"), error=bindparam("error")))
@@ -178,13 +182,13 @@ def rewrite(conn: Connection, row_id: RowId, chat_id: ChatId, text: Text) -> Non
     _REWRITE(conn, row_id=row_id, chat_id=chat_id, **(_content(text) | {"kind": "reply"}))
 
 
-def fall_back(conn: Connection, bot_id: BotId, part: Part, texts: Sequence[Text]) -> None:
-    """Ready -> ready: a rich message that the server refuses becomes texts."""
+def fall_back(conn: Connection, bot_id: BotId, part: Part, plainer: Sequence[Content]) -> None:
+    """Ready -> ready: what the server refuses becomes something plainer."""
     home = Home(bot_id, part.chat_id, part.topic_id)
-    _CHANGE(conn, part_id=part.part_id, **_content(texts[0]))
+    _CHANGE(conn, part_id=part.part_id, **_content(plainer[0]))
     behind = 1 + _LAST_NUMBER(conn, row_id=part.row_id).scalar()
-    for number, text in enumerate(texts[1:], start=behind):
-        _insert(conn, home, part.row_id, number, _content(text))
+    for number, content in enumerate(plainer[1:], start=behind):
+        _insert(conn, home, part.row_id, number, _content(content))
 
 
 def chats(conn: Connection, bot_id: BotId, most: int) -> list[ChatId]:
@@ -217,9 +221,9 @@ def sent(conn: Connection, part: Part) -> None:
     _SENT(conn, part_id=part.part_id, ready_at=part.ready_at, message_id=part.message_id)
 
 
-def show_again(conn: Connection, part_id: PartId) -> None:
-    """Sent -> ready: an older edit may have arrived late, over the final text."""
-    _SHOW_AGAIN(conn, part_id=part_id)
+def show_again(conn: Connection, row_id: RowId) -> None:
+    """Sent -> ready: an older edit may have arrived late, over an answer that an edit made."""
+    _SHOW_AGAIN(conn, row_id=row_id)
 
 
 def trying(conn: Connection, part_id: PartId, tries: int) -> None:
