@@ -1,10 +1,13 @@
 """Agents that the real process imports by name."""
 
 import asyncio
+import json
 import os
-from collections.abc import AsyncGenerator
+import random
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
+from tgbot.agent import Event, File, Progress, Replacement
 from tgbot.model import Turn
 
 
@@ -43,3 +46,91 @@ async def stubborn(turn: Turn) -> AsyncGenerator[str, None]:
         except asyncio.CancelledError:
             continue
     yield turn.text
+
+
+async def obedient(turn: Turn) -> AsyncGenerator[Event, None]:
+    """Yields what a Dictation says, as it says it; the message is its path."""
+    path = Path(f"{turn.text}.{turn.attempt}")
+    await _exists(path)
+    with path.open() as lines:  # noqa: ASYNC230 - a few bytes
+        while True:
+            line = lines.readline()
+            if not line.endswith("\n"):
+                lines.seek(lines.tell() - len(line))
+                await asyncio.sleep(0.005)
+                continue
+            kind, *words = json.loads(line)
+            if kind == "end":
+                return
+            yield _EVENTS[kind](*words)
+
+
+def _words(text: str) -> str:
+    return text
+
+
+def _file(name: str, path: str, kind: str, caption: str) -> File:
+    return File(name, Path(path).read_bytes(), kind, caption)  # type: ignore[arg-type] # the test names a FileKind
+
+
+_EVENTS: dict[str, Callable[..., Event]] = {
+    "words": _words,
+    "progress": Progress,
+    "replacement": Replacement,
+    "file": _file,
+}
+
+
+class Dictation:
+    """The test's side of `obedient`: what it shall yield in one attempt at the turn for `message`."""
+
+    def __init__(self, folder: Path, name: str = "dictation", attempt: int = 1) -> None:
+        self.message = str(folder / name)
+        self._folder = folder
+        self._path = Path(f"{self.message}.{attempt}")
+
+    def words(self, *pieces: str) -> "Dictation":
+        for piece in pieces:
+            self._say("words", piece)
+        return self
+
+    def progress(self, line: str) -> "Dictation":
+        return self._say("progress", line)
+
+    def replacement(self, text: str) -> "Dictation":
+        return self._say("replacement", text)
+
+    def file(self, name: str, content: bytes, kind: str = "document", caption: str = "") -> "Dictation":
+        path = self._folder / f"content of {name}"
+        path.write_bytes(content)
+        return self._say("file", name, str(path), kind, caption)
+
+    def fail(self) -> None:
+        """Yield what no agent may: the turn fails."""
+        self._say("nonsense")
+
+    def end(self) -> None:
+        self._say("end")
+
+    def _say(self, *event: str) -> "Dictation":
+        with self._path.open("a") as lines:
+            lines.write(json.dumps(event) + "\n")
+        return self
+
+
+async def patient(turn: Turn) -> AsyncGenerator[str, None]:
+    """Answers at its own pace in a few words or a few messages; the same text at every attempt."""
+    dice = random.Random(turn.text)
+    for piece in answer_to(turn.text).split(" "):
+        yield piece + " "
+        if dice.random() < PAUSES:
+            await asyncio.sleep(dice.random() * 0.1)
+
+
+PAUSES = 0.02
+
+
+def answer_to(text: str) -> str:
+    """What `patient` says to it: one message mostly, three now and then."""
+    dice = random.Random(text)
+    return " ".join(f"{text}/{n}" for n in range(1500 if dice.random() < 0.1 else dice.randint(1, 60)))

@@ -1,0 +1,164 @@
+"""What a turn has said so far, and previews of it that arrive when they should not any more."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.waiting import eventually
+from tests.whole_bot.process import TOKEN, Person
+from tgbot import app, config, live
+from tgbot.agent import Agent, Event, File, Progress, Replacement
+from tgbot.live import Live, Stage
+from tgbot.model import Address, ChatId, MessageId, RowId, SessionKey, Token, Turn, UserId
+from tgbot.playground.server import PlaygroundServer
+
+
+def turn(row_id: int = 1, chat_id: int = 7) -> Turn:
+    key = SessionKey(f"1:{chat_id}:{row_id}")
+    address = Address(key, ChatId(chat_id), UserId(7), MessageId(1))
+    return Turn(Token(row_id), RowId(row_id), key, address, 1, "{}")
+
+
+def taken(*events: Event) -> Live:
+    speaking = Live(turn())
+    for event in events:
+        speaking.take(event)
+    return speaking
+
+
+def test_words_and_files_keep_their_order() -> None:
+    plan = File("plan.txt", b"dig")
+    assert list(taken("a", "b", plan, "c").segments()) == ["ab", plan, "c"]
+
+
+def test_words_end_a_progress_line() -> None:
+    assert taken(Progress("searching")).progress == "searching"
+    assert taken(Progress("searching"), "Found").progress == ""
+
+
+def test_a_replacement_takes_back_words_and_keeps_files() -> None:
+    plan = File("plan.txt", b"dig")
+    assert list(taken("a", plan, "b", Replacement("c")).segments()) == [plan, "c"]
+
+
+def test_each_event_that_can_be_seen_is_a_new_version() -> None:
+    versions = [taken(*(["word"] * n)).version for n in range(3)]
+    assert versions == [0, 1, 2]
+
+
+def test_nothing_counts_after_the_cancellation() -> None:
+    speaking = taken("before")
+    speaking.closed = True
+    speaking.take(" and after")
+    assert speaking.text == "before"
+
+
+def test_what_no_agent_may_yield_is_named() -> None:
+    with pytest.raises(TypeError, match="can not yield a int"):
+        Live(turn()).take(5)  # type: ignore[arg-type]
+
+
+def test_an_answer_that_never_ends_is_cut_and_says_so() -> None:
+    speaking = taken("x" * live.ANSWER_MAX_CHARACTERS, "x")
+    assert speaking.full
+    assert speaking.text.endswith("longer than I can show.)")
+
+
+def test_files_without_end_are_cut_too() -> None:
+    assert not taken(*[File("a", b"a")] * (live.FILES_MAX - 1)).full
+    assert taken(*[File("a", b"a")] * live.FILES_MAX).full
+
+
+def test_the_stage_forgets_who_has_spoken() -> None:
+    told: list[ChatId] = []
+    stage = Stage(told.append)
+    first, second = stage.enter(turn(1)), stage.enter(turn(2))
+    assert stage.speaking(ChatId(7)) == [first, second]
+    stage.changed(second)
+    stage.leave(first)
+    stage.leave(second)
+    assert (stage.speaking(ChatId(7)), told) == ([], [7])
+
+
+# -- the bot in this process, where a request can be given up soon --
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tgbot.botapi.REQUEST_SECONDS", 0.5)
+    monkeypatch.setattr("tgbot.delivery.LATE_SECONDS", 1.5)
+    monkeypatch.setattr("tgbot.preview.PRIVATE_SECONDS", 0.05)
+
+
+@contextlib.asynccontextmanager
+async def running(wire: PlaygroundServer, database_path: Path, agent: Agent) -> AsyncIterator[Person]:
+    settings = config.load(
+        token=TOKEN,
+        api_url=wire.url,
+        database_url=f"sqlite+aiosqlite:///{database_path}",
+        allowed_users=frozenset({7}),
+        receipts=False,
+        rate_overall_per_second=0,
+        rate_chat_per_second=0,
+    )
+    bot = asyncio.create_task(app.run(settings, agent))
+    try:
+        yield Person(wire)
+    finally:
+        bot.cancel()
+        await asyncio.wait({bot})
+
+
+def edits(wire: PlaygroundServer) -> list[dict[str, Any]]:
+    return [call for call in wire.world.journal if call["method"] == "editMessageText"]
+
+
+def stops(wire: PlaygroundServer) -> list[bool]:
+    """Of each edit, in the order they took effect: whether it was a preview."""
+    return ["reply_markup" in call["params"] for call in edits(wire)]
+
+
+async def test_a_preview_that_arrives_after_the_final_text_does_not_stay(
+    wire: PlaygroundServer, database_path: Path
+) -> None:
+    gate = asyncio.Event()
+
+    async def agent(_: Turn) -> AsyncGenerator[str, None]:
+        yield "Once upon "
+        await gate.wait()
+        yield "a time."
+
+    async with running(wire, database_path, agent) as ann:
+        wire.world.add_faults([{"method": "editMessageText", "kind": "delay", "seconds": 1.2, "times": 1}])
+        ann.says("tell me")
+        await eventually(lambda: ann.sees == ["…"] and not wire.world.faults.rules[0].times, "a slow preview")
+        gate.set()
+        await eventually(lambda: ann.sees == ["Once upon a time."], "the final text")
+        await eventually(lambda: ann.sees == ["Once upon"], "the late preview, over it")
+        await eventually(lambda: ann.sees == ["Once upon a time."], "the final text again")
+        assert "reply_markup" not in ann.screen[-1]
+    assert stops(wire)[-3:] == [False, True, False]
+
+
+async def test_a_late_preview_of_a_turn_that_goes_on_is_overwritten_by_its_next_words(
+    wire: PlaygroundServer, database_path: Path
+) -> None:
+    gate = asyncio.Event()
+
+    async def agent(_: Turn) -> AsyncGenerator[str, None]:
+        yield "Once "
+        while not gate.is_set():
+            await asyncio.sleep(0.05)
+            yield "upon "
+        yield "a time."
+
+    async with running(wire, database_path, agent) as ann:
+        wire.world.add_faults([{"method": "editMessageText", "kind": "delay", "seconds": 0.7, "times": 1}])
+        ann.says("tell me")
+        await eventually(lambda: len(edits(wire)) > 3, "previews go on after the slow one")
+        gate.set()
+        await ann.sees_among("a time.")

@@ -1,0 +1,509 @@
+"""Answers as they come: placeholder, previews, typing, the stop button, drafts, receipts."""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.waiting import eventually
+from tests.whole_bot.agents import Dictation
+from tests.whole_bot.process import BotProcess, Person
+from tgbot.playground.errors import ApiError
+from tgbot.playground.server import PlaygroundServer
+
+GROUP = -5
+Call = dict[str, Any]
+
+
+@pytest.fixture
+def bot(bot: BotProcess) -> BotProcess:
+    bot.setting(agent="tests.whole_bot.agents:obedient")
+    return bot
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Dictation:
+    return Dictation(tmp_path)
+
+
+class Watch:
+    """What the bot sent into a chat, each call with the time it came; made before the bot starts."""
+
+    def __init__(self, wire: PlaygroundServer) -> None:
+        self._seen: list[tuple[float, Call]] = []
+        record = wire.world.journal.record
+
+        def timed(entry: Call) -> None:
+            self._seen.append((asyncio.get_running_loop().time(), entry))
+            record(entry)
+
+        wire.world.journal.record = timed  # type: ignore[method-assign]
+
+    def __iter__(self) -> Iterator[tuple[float, Call]]:
+        return iter([(at, call) for at, call in self._seen if "chat_id" in call["params"]])
+
+    def calls(self, method: str = "") -> list[Call]:
+        return [call for _, call in self if method in call["method"]]
+
+    def previews(self) -> list[Call]:
+        """An edit that leaves the button under it: the turn is not over yet."""
+        return [call for call in self.calls("editMessageText") if "reply_markup" in call["params"]]
+
+    def texts(self) -> list[str]:
+        return [call["params"]["text"] for call in self.previews()]
+
+
+@pytest.fixture
+def watch(wire: PlaygroundServer) -> Watch:
+    return Watch(wire)
+
+
+def buttons(message: dict[str, Any]) -> list[str]:
+    rows = message.get("reply_markup", {}).get("inline_keyboard", [])
+    return [button["text"] for row in rows for button in row]
+
+
+async def test_the_placeholder_is_there_before_the_agent_says_a_word_and_has_a_stop_button(
+    bot: BotProcess, ann: Person, agent: Dictation
+) -> None:
+    await bot.start()
+    ann.says(agent.message)
+    await eventually(lambda: ann.sees == ["…"], "the placeholder")
+    assert buttons(ann.screen[-1]) == ["⏹ Stop"]
+    agent.words("Done.").end()
+    await ann.sees_at_last("Done.")
+    assert buttons(ann.screen[-1]) == []
+
+
+async def test_text_streams_into_one_message_and_every_edit_shows_more(
+    bot: BotProcess, ann: Person, agent: Dictation, watch: Watch
+) -> None:
+    await bot.start()
+    ann.says(agent.message)
+    for piece in ("One ", "**two ", "three** ", "`four` "):
+        before = len(watch.previews())
+        agent.words(piece)
+        await eventually(lambda seen=before: len(watch.previews()) > seen, f"a preview with {piece!r}")  # type: ignore[misc]
+    assert watch.texts() == ["One", "One two", "One two three", "One two three four"]
+    assert [e["type"] for e in watch.previews()[1]["params"]["entities"]] == ["bold"], "closed mid-way"
+    assert buttons(ann.screen[-1]) == ["⏹ Stop"]
+    agent.end()
+    await eventually(lambda: not buttons(ann.screen[-1]), "the final text takes the button away")
+    assert len(watch.calls("sendMessage")) == 1
+    assert [entity["type"] for entity in ann.screen[-1]["entities"]] == ["bold", "code"]
+
+
+@pytest.mark.parametrize(("chat_id", "every_seconds"), [(7, 1.0), (GROUP, 3.0)])
+async def test_previews_keep_their_pace(  # noqa: PLR0913, PLR0917 - fixtures
+    bot: BotProcess,
+    wire: PlaygroundServer,
+    agent: Dictation,
+    watch: Watch,
+    chat_id: int,
+    every_seconds: float,
+) -> None:
+    await bot.start()
+    person = Person(wire, chat_id=chat_id)
+    person.says(agent.message)
+    for n in range(3):
+        agent.words(f"word{n} ")
+        await eventually(lambda seen=n: len(watch.previews()) > seen, "a preview")  # type: ignore[misc]
+    agent.end()
+    await person.sees_at_last("word0 word1 word2")
+    at = [at for at, call in watch if call in watch.previews()]
+    # The time of arrival, so a slow request may shorten a gap; half of it would be another pace.
+    assert all(later - sooner > every_seconds / 2 for sooner, later in itertools.pairwise(at))
+
+
+async def test_previews_never_spend_the_penalty_window_and_go_on_after_it(
+    bot: BotProcess, ann: Person, agent: Dictation, watch: Watch, wire: PlaygroundServer
+) -> None:
+    await bot.start()
+    ann.says(agent.message)
+    await eventually(lambda: ann.sees == ["…"], "the placeholder")
+    await eventually(lambda: bool(watch.calls("setMessageReaction")), "all else is said")
+    wire.world.add_faults([{"method": "editMessageText", "kind": "429", "times": 1, "retry_after": 4}])
+    agent.words("Once upon ")
+    await eventually(lambda: bool(_refused(watch)), "the flood limit")
+    agent.words("a time.")
+    await eventually(lambda: len(watch.previews()) > 1, "the stream goes on")
+    agent.end()
+    await ann.sees_at_last("Once upon a time.")
+    at, _ = _refused(watch)[0]
+    assert min(later for later, _ in watch if later > at) - at >= 4, "nothing was tried in the penalty window"
+
+
+async def test_the_final_text_arrives_when_a_preview_edit_was_flood_limited(
+    bot: BotProcess, ann: Person, agent: Dictation, watch: Watch, wire: PlaygroundServer
+) -> None:
+    await bot.start()
+    ann.says(agent.message)
+    await eventually(lambda: bool(watch.calls("setMessageReaction")), "all else is said")
+    wire.world.add_faults([{"method": "editMessageText", "kind": "429", "times": 1, "retry_after": 1}])
+    agent.words("Once upon ")
+    await eventually(lambda: bool(_refused(watch)), "the flood limit")
+    agent.words("a time.").end()
+    await ann.sees_at_last("Once upon a time.")
+    assert len(watch.calls("editMessageText")) == 2, "the flooded preview, then at once the final text"
+
+
+def _refused(watch: Watch) -> list[tuple[float, Call]]:
+    return [(at, call) for at, call in watch if call["status"] == HTTPStatus.TOO_MANY_REQUESTS]
+
+
+async def test_a_preview_whose_fate_is_unknown_does_not_freeze_the_stream(
+    bot: BotProcess, ann: Person, agent: Dictation, watch: Watch, wire: PlaygroundServer
+) -> None:
+    await bot.start()
+    ann.says(agent.message)
+    await eventually(lambda: ann.sees == ["…"], "the placeholder")
+    wire.world.add_faults([{"method": "editMessageText", "kind": "cut_after", "times": 1}])
+    agent.words("Once ")
+    await eventually(lambda: len(watch.previews()) == 1, "the one that is cut")
+    agent.words("upon a time ")
+    await eventually(lambda: ann.sees == ["Once upon a time"], "what came after it")
+    agent.end()
+    await eventually(lambda: not buttons(ann.screen[-1]), "the end")
+    assert ann.sees == ["Once upon a time"]
+
+
+async def test_the_stop_button_stops_its_own_turn_and_keeps_what_was_written(
+    bot: BotProcess, ann: Person, tmp_path: Path, wire: PlaygroundServer
+) -> None:
+    await bot.start()
+    bob = Person(wire, user_id=8)
+    anns, bobs = Dictation(tmp_path, "ann"), Dictation(tmp_path, "bob")
+    for person, agent in ((ann, anns), (bob, bobs)):
+        person.says(agent.message)
+        agent.words("Once **upon** a time ")
+        await person.sees_among("Once upon a time")
+    ann.presses("⏹ Stop")
+    await ann.sees_at_last("Once upon a time", "⏹ Stopped.")
+    assert [entity["type"] for entity in ann.screen[-2]["entities"]] == ["bold"]
+    assert not any(buttons(message) for message in ann.screen)
+    bobs.words("there was").end()
+    await bob.sees_at_last("Once upon a time there was")
+
+
+async def test_an_old_stop_button_says_so_and_stops_nothing(
+    bot: BotProcess, ann: Person, tmp_path: Path, wire: PlaygroundServer
+) -> None:
+    await bot.start()
+    first, second = Dictation(tmp_path, "first"), Dictation(tmp_path, "second")
+    ann.says(first.message)
+    await eventually(lambda: ann.sees == ["…"], "the placeholder")
+    message_id, data = ann.screen[-1]["message_id"], _stop_data(ann.screen[-1])
+    first.words("First.").end()
+    ann.says(second.message)
+    await ann.sees_among("First.")
+    await ann.sees_among("…")
+    # The screen of a phone may be behind: the button is pressed after its message has lost it.
+    callback_id = wire.world.press(ann.chat_id, message_id, ann.user_id, data)
+    await eventually(lambda: wire.world.callback(callback_id) is not None, "an answer to the press")
+    assert wire.world.callback(callback_id) == {"text": "This has ended already."}
+    second.words("Second.").end()
+    await ann.sees_at_last("First.", "Second.")
+
+
+def _stop_data(message: dict[str, Any]) -> str:
+    data: str = message["reply_markup"]["inline_keyboard"][0][0]["callback_data"]
+    return data
+
+
+async def test_a_recovered_turn_reuses_the_message_of_its_earlier_attempt_and_overwrites_it(
+    bot: BotProcess, ann: Person, tmp_path: Path
+) -> None:
+    await bot.start()
+    first, second = Dictation(tmp_path), Dictation(tmp_path, attempt=2)
+    ann.says(first.message)
+    first.words("A first attempt that gets lost ")
+    await ann.sees_among("A first attempt")
+    message_id = ann.screen[-1]["message_id"]
+    await bot.kill()
+    await bot.start()
+    second.words("Second ")
+    await eventually(lambda: ann.sees == ["Second"], "the same message, overwritten")
+    second.words("attempt.").end()
+    await ann.sees_at_last("Second attempt.")
+    assert [m["message_id"] for m in ann.screen if m["from"]["is_bot"]] == [message_id]
+
+
+async def test_the_answer_replies_to_its_question_only_when_other_messages_lie_between(
+    bot: BotProcess, ann: Person, tmp_path: Path
+) -> None:
+    await bot.start()
+    agents = [Dictation(tmp_path, str(n)) for n in range(3)]
+    ann.says(agents[0].message)
+    await ann.sees_among("…")
+    ann.says(agents[1].message, agents[2].message)
+    for n, agent in enumerate(agents):
+        agent.words(f"answer {n}").end()
+    await ann.sees_at_last("answer 0", "answer 1", "answer 2")
+    answers = [message for message in ann.screen if message["from"]["is_bot"]]
+    replies = [message.get("reply_to_message", {}).get("text") for message in answers]
+    assert replies[:2] == [None, agents[1].message]
+
+
+async def test_progress_lines_replace_each_other_and_words_replace_them(
+    bot: BotProcess, ann: Person, agent: Dictation
+) -> None:
+    await bot.start()
+    ann.says(agent.message)
+    agent.progress("searching the library")
+    await eventually(lambda: ann.sees == ["⏳ searching the library"], "the line")
+    agent.words("So far: ").progress("reading page 2")
+    await eventually(lambda: ann.sees == ["So far:\n\n⏳ reading page 2"], "words and the newest line")
+    agent.words("nothing.").end()
+    await ann.sees_at_last("So far: nothing.")
+
+
+async def test_progress_lines_are_quiet_in_groups(
+    bot: BotProcess, wire: PlaygroundServer, agent: Dictation, watch: Watch
+) -> None:
+    await bot.start()
+    person = Person(wire, chat_id=GROUP)
+    person.says(agent.message)
+    agent.progress("searching the library")
+    await eventually(lambda: bool(watch.calls("sendChatAction") or watch.previews()), "something to see")
+    agent.words("Found ").progress("reading page 2").words("it.").end()
+    await person.sees_at_last("Found it.")
+    assert not any("⏳" in call["params"].get("text", "") for call in watch.calls())
+
+
+async def test_a_replacement_takes_the_place_of_what_was_said(
+    bot: BotProcess, ann: Person, agent: Dictation
+) -> None:
+    await bot.start()
+    ann.says(agent.message)
+    agent.words("The answer is 41.")
+    await ann.sees_among("The answer is 41.")
+    agent.replacement("The answer is 42")
+    await eventually(lambda: ann.sees == ["The answer is 42"], "the replacement while it streams")
+    agent.words(".").end()
+    await ann.sees_at_last("The answer is 42.")
+
+
+async def test_stream_off_shows_only_typing_and_the_end(
+    bot: BotProcess, ann: Person, agent: Dictation, watch: Watch
+) -> None:
+    bot.setting(stream="off", receipts="false")
+    await bot.start()
+    ann.says(agent.message)
+    agent.words("Once upon ")
+    await eventually(lambda: bool(watch.calls("sendChatAction")), "typing")
+    agent.words("a time.").end()
+    await ann.sees_at_last("Once upon a time.")
+    # The placeholder comes only now: what is not edited in could appear twice.
+    assert [call["method"] for call in watch.calls()] == ["sendChatAction", "sendMessage", "editMessageText"]
+
+
+@pytest.mark.parametrize("how", ["ends", "is stopped", "raises"])
+async def test_typing_stops_when_the_turn_ends_however_it_ends(
+    bot: BotProcess, ann: Person, agent: Dictation, watch: Watch, how: str
+) -> None:
+    bot.setting(agent="tests.whole_bot.agents:obedient")
+    await bot.start()
+    ann.says(agent.message)
+    await eventually(lambda: bool(watch.calls("sendChatAction")), "typing")
+    _end(how, agent, ann)
+    await eventually(lambda: "turn.ended" in bot.log and "…" not in ann.sees, "the turn's end on screen")
+    ended, typed = len(watch.calls()), len(watch.calls("sendChatAction"))
+    await bot.stop()  # ends the lanes: what they would still do, they have done
+    assert len(watch.calls("sendChatAction")) == typed
+    assert len(watch.calls()) - ended <= 2, "a mark on the question, a stop's words, and no more"
+
+
+def _end(how: str, agent: Dictation, ann: Person) -> None:
+    if how == "is stopped":
+        ann.says("/stop")
+    elif how == "raises":
+        agent.fail()
+    else:
+        agent.words("Done.").end()
+
+
+async def test_a_draft_streams_natively_and_ends_in_one_message(
+    bot: BotProcess, ann: Person, agent: Dictation, watch: Watch, wire: PlaygroundServer
+) -> None:
+    bot.setting(stream="draft")
+    await bot.start()
+    ann.says(agent.message)
+    agent.words("Once ")
+    await eventually(_draft_reads(wire, ann, "Once"), "a draft")
+    agent.words("**upon** ")
+    await eventually(_draft_reads(wire, ann, "Once upon"), "it grows")
+    assert ann.sees == [], "nothing is sent before the end"
+    agent.words("a time.").end()
+    await ann.sees_at_last("Once upon a time.")
+    assert wire.world.chat(ann.chat_id).shown_draft() is None
+    drafts = [call["params"] for call in watch.calls("sendMessageDraft")]
+    assert len({draft["draft_id"] for draft in drafts}) == 1
+    assert all(draft["can_stop"] for draft in drafts)
+    assert watch.previews() == []
+
+
+async def test_the_native_stop_of_a_draft_ends_its_turn_and_keeps_what_was_written(
+    bot: BotProcess, ann: Person, agent: Dictation, wire: PlaygroundServer
+) -> None:
+    bot.setting(stream="draft")
+    await bot.start()
+    ann.says(agent.message)
+    agent.words("Once upon ")
+    await eventually(_draft_reads(wire, ann, "Once upon"), "a draft")
+    wire.world.stop_draft(ann.chat_id)
+    await ann.sees_at_last("Once upon", "⏹ Stopped.")
+    assert "how=release" in bot.log
+
+
+def _draft_reads(wire: PlaygroundServer, person: Person, text: str) -> Callable[[], bool]:
+    def reads() -> bool:
+        draft = wire.world.chat(person.chat_id).shown_draft()
+        return draft is not None and draft["text"] == text
+
+    return reads
+
+
+async def test_a_draft_that_the_server_refuses_becomes_edits(
+    bot: BotProcess, ann: Person, agent: Dictation, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tgbot.playground.world.World.set_draft", _refuse)
+    bot.setting(stream="draft")
+    await bot.start()
+    ann.says(agent.message)
+    agent.words("Once ")
+    await eventually(lambda: watch.texts() == ["Once"], "an edit instead")
+    agent.words("upon a time.").end()
+    await ann.sees_at_last("Once upon a time.")
+    assert len(watch.calls("sendMessageDraft")) == 1, "asked once, then no more"
+
+
+def _refuse(*_: object) -> None:
+    raise ApiError(400, "Bad Request: TEXTDRAFT_PEER_INVALID")
+
+
+async def test_a_group_gets_edits_where_drafts_are_asked_for(
+    bot: BotProcess, wire: PlaygroundServer, agent: Dictation, watch: Watch
+) -> None:
+    bot.setting(stream="draft")
+    await bot.start()
+    person = Person(wire, chat_id=GROUP)
+    person.says(agent.message)
+    agent.words("Once ")
+    await eventually(lambda: watch.texts() == ["Once"], "an edit")
+    agent.words("upon a time.").end()
+    await person.sees_at_last("Once upon a time.")
+    assert watch.calls("sendMessageDraft") == []
+
+
+async def test_receipts_say_received_working_and_done_or_failed(
+    bot: BotProcess, ann: Person, tmp_path: Path, watch: Watch
+) -> None:
+    await bot.start()
+    agents = [Dictation(tmp_path, str(n)) for n in range(2)]
+    ann.says(agents[0].message)
+    await eventually(lambda: _marks(ann)[0] == ["✍"], "working")
+    ann.says(agents[1].message)
+    await eventually(lambda: _marks(ann)[1] == ["👀"], "received")
+    agents[0].words("Done.").end()
+    await eventually(lambda: _marks(ann) == [["👌"], ["✍"]], "done, working")
+    _end("raises", agents[1], ann)
+    await eventually(lambda: _marks(ann) == [["👌"], ["💔"]], "done, failed")
+
+
+def _marks(person: Person) -> list[list[str]]:
+    asked = [message for message in person.screen if not message["from"]["is_bot"]]
+    return [[mark["emoji"] for mark in message["reactions"]] for message in asked]
+
+
+async def test_a_stopped_question_is_not_marked_as_worked_on(
+    bot: BotProcess, ann: Person, agent: Dictation
+) -> None:
+    await bot.start()
+    ann.says(agent.message)
+    await eventually(lambda: _marks(ann) == [["✍"]], "working")
+    ann.presses("⏹ Stop")
+    await eventually(lambda: _marks(ann) == [["👀"]], "received, and no more")
+
+
+async def test_receipts_can_be_turned_off(
+    bot: BotProcess, ann: Person, agent: Dictation, watch: Watch
+) -> None:
+    bot.setting(receipts="false")
+    await bot.start()
+    ann.says(agent.message)
+    agent.words("Done.").end()
+    await ann.sees_at_last("Done.")
+    await bot.stop()
+    assert watch.calls("setMessageReaction") == []
+
+
+@pytest.mark.parametrize(("after_seconds", "pings"), [(0.01, ["✅ Done."]), (0, [])])
+async def test_a_long_turn_ends_with_a_done_that_points_at_the_answer(  # noqa: PLR0913, PLR0917 - fixtures
+    bot: BotProcess, ann: Person, agent: Dictation, watch: Watch, after_seconds: float, pings: list[str]
+) -> None:
+    bot.setting(notify_after_seconds=after_seconds)
+    await bot.start()
+    ann.says(agent.message)
+    agent.words("Once ")
+    await ann.sees_among("Once")
+    agent.words("upon a time.").end()
+    await ann.sees_at_last("Once upon a time.", *pings)
+    await bot.stop()
+    assert [m["reply_to_message"]["text"] for m in ann.screen if m.get("text") in pings] == (
+        ["Once upon a time."] if pings else []
+    )
+
+
+async def test_markdown_is_shown_as_formatting(bot: BotProcess, ann: Person, agent: Dictation) -> None:
+    await bot.start()
+    ann.says(agent.message)
+    agent.words("# Title\n\nSome **bold** and a [link](https://example.com/).\n\n```python\nprint(1)\n```")
+    agent.end()
+    await ann.sees_at_last("Title\n\nSome bold and a link.\n\nprint(1)")
+    entities = {entity["type"]: entity for entity in ann.screen[-1]["entities"]}
+    assert {"bold", "text_link", "pre"} <= entities.keys()
+    assert entities["pre"]["language"] == "python"
+
+
+async def test_format_rich_shows_one_rich_message_in_the_placeholder(
+    bot: BotProcess, ann: Person, agent: Dictation, watch: Watch
+) -> None:
+    bot.setting(format="rich")
+    await bot.start()
+    ann.says(agent.message)
+    agent.words("# Title\n\n| a | b |\n|---|---|\n| 1 | 2 |\n").end()
+    await eventually(lambda: "rich_message" in ann.screen[-1], "a rich message")
+    assert [block["type"] for block in ann.screen[-1]["rich_message"]["blocks"]] == ["heading", "table"]
+    assert len(watch.calls("sendMessage")) == 1
+
+
+async def test_a_rich_message_that_the_server_refuses_becomes_text(
+    bot: BotProcess, ann: Person, agent: Dictation, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tgbot.playground.methods.rich_content", _refuse)
+    bot.setting(format="rich")
+    await bot.start()
+    ann.says(agent.message)
+    agent.words("# Title\n\nSome **bold**.").end()
+    await ann.sees_at_last("Title\n\nSome bold.")
+    assert len(watch.calls("sendMessage")) == 1
+
+
+async def test_the_real_limits_are_kept_in_the_long_run(
+    bot: BotProcess, ann: Person, agent: Dictation, watch: Watch
+) -> None:
+    bot.setting(rate_overall_per_second=30, rate_chat_per_second=1, rate_group_per_minute=20)
+    await bot.start()
+    began = asyncio.get_running_loop().time()
+    ann.says(agent.message)
+    for n in range(5):
+        agent.words(f"word{n} ")
+        await eventually(lambda shown=n: any(f"word{shown}" in said for said in ann.sees), f"word {n}")  # type: ignore[misc]
+    agent.words("end").end()
+    await ann.sees_at_last("word0 word1 word2 word3 word4 end")
+    passed = asyncio.get_running_loop().time() - began
+    assert len(watch.calls()) <= 3 + passed * 1, "a burst of three, then one a second"
