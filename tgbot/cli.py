@@ -5,6 +5,7 @@ import asyncio
 import dataclasses
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
@@ -68,7 +69,7 @@ def _run(_: argparse.Namespace) -> int:
     chosen = agent.load_agent(settings.agent)
     status = 0
     try:
-        asyncio.run(app.run(settings, chosen))
+        asyncio.new_event_loop().run_until_complete(app.run(settings, chosen))
     except* FAILED as known:
         status = _fail(known.exceptions[0], 1)
     except* MISUSED as known:
@@ -76,7 +77,10 @@ def _run(_: argparse.Namespace) -> int:
     except* Exception:
         log.exception("app.crashed")
         status = 1
-    return status
+    # All of ours is closed. An agent may still sit in a thread, or in a loop that ignores its
+    # cancellation: the interpreter would wait for it for ever.
+    logging.shutdown()
+    os._exit(status)
 
 
 def _status(arguments: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 from tgbot.db import Database, StorageError
 from tgbot.model import Owner, Token, Turn
 from tgbot.store import turns
-from tgbot.turn import GIVEN_UP, Ending, Interrupt
+from tgbot.turn import GIVEN_UP, Ending, Interrupt, failed
 
 log = logging.getLogger(__name__)
 
@@ -165,6 +165,10 @@ class Dispatcher:
                 log.warning("turn.storage_error turn=%s reason=%s", turn.token, error)
                 await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
                 tries += 1
+            except Exception as error:
+                if ending.func is turns.fail:
+                    raise
+                ending = failed(turn, "its ending can not be stored", error)
             else:
                 how = ending.func.__name__
                 log.info("turn.ended session=%s turn=%s how=%s", turn.session_key, turn.token, how)
@@ -181,6 +185,13 @@ class Dispatcher:
         for running in self._running.values():
             running.stop()
         await self._ended(WIND_UP_SECONDS)
+        await self._release_the_unborn()
+
+    async def _release_the_unborn(self) -> None:
+        """Give back what was claimed for a task that never came to be: its batch was cut off by the stop."""
+        for hold in await self._db.write(turns.held):
+            if hold.instance_id == self._owner.instance_id and hold.token not in self._running:
+                await self._db.write(turns.release, self._owner, hold)
 
     async def _ended(self, seconds: float) -> None:
         tasks = [running.task for running in self._running.values()]

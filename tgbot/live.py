@@ -81,13 +81,16 @@ class Live:
             yield "".join(words)
 
     def _say(self, words: str) -> None:
-        self._pieces.append(words)
-        self.length += len(words)
-        if self.length > ANSWER_MAX_CHARACTERS:
+        room = ANSWER_MAX_CHARACTERS - self.length
+        if words:
+            self._pieces.append(words[:room])
+            self.length += len(words[:room])
+        if len(words) > room:
             self._pieces.append(CUT)
             self.full = True
 
     def _attach(self, file: File) -> None:
+        file = replace(file, name=_encodable(file.name), caption=_encodable(file.caption))
         if len(file.caption) > CAPTION_MAX_CHARACTERS:
             self._say(f"\n\n{file.caption}\n\n")
             file = replace(file, caption="")
@@ -97,6 +100,11 @@ class Live:
             self._pieces.append(file)
             self._files += 1
             self.full = self.full or self._files >= FILES_MAX
+
+
+def _encodable(text: str) -> str:
+    """Replace lone surrogates: neither the database nor Telegram takes them."""
+    return text.encode("utf-8", "replace").decode()
 
 
 class Stage:

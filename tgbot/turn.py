@@ -75,22 +75,28 @@ class TurnRunner:
             return _end_of(live.turn, speaking)
         await self._cancel(live, speaking)
         # Stop or shutdown: the row knows which it was.
-        return _interrupted(live) if interrupted else _timed_out(live.turn)
+        return await _interrupted(live) if interrupted else _timed_out(live.turn)
 
     async def _listen(self, live: Live) -> list[Content]:
         """Collect what the agent says, ready to show; what can't be rendered fails like its agent."""
         began = time.monotonic()
+        try:
+            await self._follow(live)
+        except (SystemExit, KeyboardInterrupt) as error:
+            # From inside a task these would end the loop, and with it every other chat.
+            raise RuntimeError("the agent tried to end the process") from error
+        contents = await _formatted(live, rich=self._manner.rich)
+        limit = self._manner.notify_after_seconds
+        return [*(contents or [NO_ANSWER]), *([PING] if 0 < limit < time.monotonic() - began else [])]
+
+    async def _follow(self, live: Live) -> None:
         async with aclosing(self._agent(live.turn)) as stream:
             async for event in stream:
                 live.take(event)
                 self._stage.changed(live)
                 if live.full:
-                    break
-        # Long texts take long to format, and the loop has other chats to serve.
-        format_it = functools.partial(_contents, live, rich=self._manner.rich)
-        contents = await asyncio.to_thread(format_it) if live.length > LONG_CHARACTERS else format_it()
-        limit = self._manner.notify_after_seconds
-        return [*(contents or [NO_ANSWER]), *([PING] if 0 < limit < time.monotonic() - began else [])]
+                    return
+                await asyncio.sleep(0)  # an agent that never waits would keep everybody else from running
 
     async def _cancel(self, live: Live, speaking: asyncio.Task[list[Content]]) -> None:
         """Cancel the agent; one that does not obey is left to itself, and nobody listens to it."""
@@ -118,6 +124,13 @@ async def _first(speaking: asyncio.Task[list[Content]], interrupt: Interrupt, ti
         timer.cancel()
 
 
+async def _formatted(live: Live, *, rich: bool) -> list[Content]:
+    """Format the answer; a long one beside the loop, which has other chats to serve."""
+    if live.length <= LONG_CHARACTERS:
+        return _contents(live, rich=rich)
+    return await asyncio.to_thread(_contents, live, rich=rich)
+
+
 def _contents(live: Live, *, rich: bool) -> list[Content]:
     """Format the answer; what is too long for a chat comes as a file."""
     contents: list[Content] = []
@@ -133,22 +146,23 @@ def _contents(live: Live, *, rich: bool) -> list[Content]:
     return contents
 
 
-def _interrupted(live: Live) -> Ending:
+async def _interrupted(live: Live) -> Ending:
     """Keep what was written, for the case that this is a /stop."""
-    said = _contents(live, rich=False)
+    said = await _formatted(live, rich=False)
     return functools.partial(turns.release, interrupted=live.turn, said=[*said, turns.STOPPED])
 
 
 def _end_of(turn: Turn, speaking: asyncio.Task[list[Content]]) -> Ending:
     if speaking.cancelled():
-        return _failed(turn, "it was cancelled from inside", None)
+        return failed(turn, "it was cancelled from inside", None)
     error = speaking.exception()
     if error:
-        return _failed(turn, "the agent raised", error)
+        return failed(turn, "the agent raised", error)
     return functools.partial(turns.finish, done=turn, answer=speaking.result())
 
 
-def _failed(turn: Turn, why: str, error: BaseException | None) -> Ending:
+def failed(turn: Turn, why: str, error: BaseException | None) -> Ending:
+    """End a turn with an apology; its id leads from the chat to the traceback in the log."""
     error_id = secrets.token_hex(3)
     ids = (turn.token, turn.session_key, error_id)
     log.error("turn.failed turn=%s session=%s error=%s: %s", *ids, why, exc_info=error)

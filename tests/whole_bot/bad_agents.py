@@ -1,0 +1,26 @@
+"""Agents that do what agents should not."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncGenerator
+
+from tgbot.agent import Event, File, Progress
+from tgbot.model import Turn
+
+
+async def bad(turn: Turn) -> AsyncGenerator[Event, None]:
+    """Does as it is told, and answers anything else."""
+    if turn.text == "never wait":
+        while True:
+            yield ""
+            yield Progress("busy")
+    if turn.text == "exit":
+        sys.exit(3)
+    if turn.text == "block a thread":
+        await asyncio.to_thread(time.sleep, 120)
+    if turn.text == "send an odd file":
+        yield File("\ud800.txt", b"content", caption="\udfff")
+    if turn.text == "yield a number":
+        yield 5  # type: ignore[misc]  # that is what is bad about it
+    yield f"re: {turn.text}"
