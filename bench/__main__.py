@@ -2,9 +2,9 @@
 
 import sys
 
-from bench import counts, memory, pipeline, plans, process, size, writer
+from bench import counts, memory, pipeline, plans, process, sending, size, writer
 
-THEMES = (counts, plans, writer, pipeline, size, memory, process)
+THEMES = (counts, plans, writer, pipeline, size, memory, sending, process)
 
 
 def main() -> int:

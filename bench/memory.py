@@ -28,7 +28,7 @@ async def _idle_bytes() -> float:
     """Let each chat say one thing, and see what stays."""
     with scene.folder() as folder:
         async with scene.line(folder / "idle.db") as line:
-            return await _growth(
+            return await growth(
                 lambda chat_id, number: line.run([scene.update(chat_id + n) for n in range(number)]),
                 WARM_UP_CHATS,
                 IDLE_CHATS,
@@ -45,10 +45,10 @@ async def _turn_bytes() -> float:
                 await line.begin([scene.update(chat_id + n) for n in range(number)])
                 await _run_into_their_waits()
 
-            growth = await _growth(start, WARM_UP_TURNS, ACTIVE_TURNS)
+            grown = await growth(start, WARM_UP_TURNS, ACTIVE_TURNS)
             end.set()
             await line.dispatcher.drain(scene.DEADLINE_SECONDS)
-            return growth
+            return grown
 
 
 async def _bare_bytes() -> float:
@@ -69,10 +69,10 @@ async def _bare_bytes() -> float:
         tasks.extend([asyncio.create_task(_consume(agent(turn))) for _ in range(number)])
         await _run_into_their_waits()
 
-    growth = await _growth(start, WARM_UP_TURNS, ACTIVE_TURNS)
+    grown = await growth(start, WARM_UP_TURNS, ACTIVE_TURNS)
     end.set()
     await asyncio.gather(*tasks)
-    return growth
+    return grown
 
 
 def _waits_for(end: asyncio.Event) -> Agent:
@@ -93,7 +93,7 @@ async def _run_into_their_waits() -> None:
         await asyncio.sleep(0)
 
 
-async def _growth(start: Callable[[int, int], Awaitable[None]], warm_up: int, number: int) -> float:
+async def growth(start: Callable[[int, int], Awaitable[None]], warm_up: int, number: int) -> float:
     """Give the bytes that each of `number` more adds to what `warm_up` took; `start(first, how many)`."""
     tracemalloc.start()
     await start(FIRST_CHAT, warm_up)
