@@ -1,0 +1,167 @@
+"""What an answer costs on its way out: requests, waiting, and memory while it streams."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+
+from bench import scene
+from bench.figures import Figure, at_most
+from bench.memory import growth
+from tgbot.agent import Agent, Event, Replacement
+from tgbot.botapi import BotApi
+from tgbot.db import Database
+from tgbot.delivery import Delivery
+from tgbot.dispatcher import Dispatcher
+from tgbot.model import ChatId, Raw, Turn
+from tgbot.pace import CHAT_BURST, Pace
+from tgbot.playground.server import PlaygroundServer
+from tgbot.reception import receive
+from tgbot.turn import Manner, TurnRunner
+
+TOKEN = f"{scene.BOT_ID}:playground"
+ONE, THREE, MANY = 100, 10_000, 60_000  # characters that make so many messages; MANY is eight and a file
+STREAM_SECONDS = 4.0
+INTERVAL_SECONDS = 1.0  # the default pace of a chat
+WARM_UP_TURNS, STREAMING_TURNS = 20, 200
+SAID_CHARACTERS = 3_000
+CHAT_ID = 5
+
+
+def figures() -> Iterator[Figure]:
+    # A placeholder and an edit for each message, and nothing else.
+    yield at_most("requests for an answer of one message", asyncio.run(_requests(ONE)), 2)
+    yield at_most("requests for an answer of three messages", asyncio.run(_requests(THREE)), 6)
+    yield at_most("requests for an answer of eight messages and a file", asyncio.run(_requests(MANY)), 18)
+    waited, _ = asyncio.run(_wait(ONE, requests=1))
+    yield at_most("from the last word to the final edit, one message", 1000 * waited, 100, "ms")
+    waited, floor = asyncio.run(_wait(THREE, requests=5))
+    yield at_most("the same, three messages / what the limiter asks for", waited / floor, 1.1, "x")
+    streaming_bytes = asyncio.run(_streaming_bytes())
+    yield at_most("memory per streaming answer of 3,000 characters", streaming_bytes, 20_000, "bytes")
+
+
+class Bot:
+    """All but the poll: what people say goes in by `hear`, and out through the real delivery."""
+
+    def __init__(self, db: Database, api: BotApi, agent: Agent, pace: Pace) -> None:
+        self.delivery = Delivery(
+            db, api, scene.BOT_ID, pace=pace, receipts=False, send_within_seconds=scene.DEADLINE_SECONDS
+        )
+        self._db = db
+        self._runner = TurnRunner(
+            agent, scene.RULES.access, self.delivery.stage, Manner(scene.DEADLINE_SECONDS)
+        )
+
+    async def begin(self) -> None:
+        """Begin a life."""
+        owner = await scene.begin_life(self._db, max_turns=WARM_UP_TURNS + STREAMING_TURNS)
+        self.dispatcher = Dispatcher(self._db, owner, self._runner.run, attempts_max=3, watcher=self.delivery)
+
+    async def hear(self, raws: list[Raw]) -> None:
+        """Store messages, and start their turns."""
+        received = await self._db.write(receive, self.dispatcher.owner, scene.RULES, scene.messages(raws))
+        self.dispatcher.spawn(received.claimed)
+
+    async def end(self) -> None:
+        """Let the turns and their answers out."""
+        await self.dispatcher.drain(scene.DEADLINE_SECONDS)
+        await self.delivery.flush(scene.DEADLINE_SECONDS)
+
+
+@contextlib.asynccontextmanager
+async def _bot(agent: Agent, pace: Pace, api: BotApi) -> AsyncIterator[Bot]:
+    with scene.folder() as folder:
+        async with Database(scene.migrated(folder / "sending.db")) as db:
+            bot = Bot(db, api, agent, pace)
+            await bot.begin()
+            yield bot
+
+
+async def _answer(agent: Agent, pace: Pace) -> tuple[int, float]:
+    """Have one question answered by the playground's server: in how many requests, and shown in full when."""
+    shown_at = 0.0
+
+    def look(_: object) -> None:
+        nonlocal shown_at
+        shown_at = asyncio.get_running_loop().time()
+
+    async with PlaygroundServer() as server, BotApi(TOKEN, server.url) as api:
+        server.world.make_chat(CHAT_ID, "Ada")
+        server.world.listeners.append(look)
+        async with _bot(agent, pace, api) as bot:
+            await bot.hear([scene.update(CHAT_ID)])
+            await bot.end()
+        return sum(call["method"] != "sendChatAction" for call in server.world.journal), shown_at
+
+
+async def _requests(characters: int) -> int:
+    async def agent(_: Turn) -> AsyncGenerator[str, None]:
+        yield _text(characters)
+
+    requests, _ = await _answer(agent, Pace(0, 0, 0))
+    return requests
+
+
+async def _wait(characters: int, requests: int) -> tuple[float, float]:
+    """Stream for a while, then say all the rest. Gives the seconds to the last edit, and the limiter's own.
+
+    The limiter's own is what so many `requests` in a row take, the burst as spent as it is at the last word.
+    """
+    loop, pace = asyncio.get_running_loop(), Pace(30, 1 / INTERVAL_SECONDS, 20)
+    last_word_at = whole_at = 0.0
+
+    async def agent(_: Turn) -> AsyncGenerator[Event, None]:
+        nonlocal last_word_at, whole_at
+        end_at = loop.time() + STREAM_SECONDS
+        while loop.time() < end_at:
+            await asyncio.sleep(0.05)
+            yield "word "
+        last_word_at = loop.time()
+        # What the chat owes just now, which nothing but a bench asks for.
+        whole_at = pace._chat._whole_at.get(ChatId(CHAT_ID), last_word_at)  # noqa: SLF001 - see above
+        yield Replacement(_text(characters))
+
+    _, shown_at = await _answer(agent, pace)
+    floor = max(whole_at, last_word_at) + (requests - CHAT_BURST) * INTERVAL_SECONDS - last_word_at
+    return shown_at - last_word_at, max(floor, 0.0)
+
+
+class Agreeing(BotApi):
+    """Telegram that says yes to all, and remembers nothing: its own memory is not to be measured."""
+
+    def __init__(self) -> None:
+        super().__init__(TOKEN, "http://127.0.0.1:9")
+        self.edits = 0
+
+    async def call(self, method: str, **_: object) -> Raw:
+        """Agree."""
+        self.edits += method == "editMessageText"
+        return {"message_id": 1}
+
+
+async def _streaming_bytes() -> float:
+    """Let answers stream, and look when each has a preview on screen."""
+    end = asyncio.Event()
+
+    async def agent(_: Turn) -> AsyncGenerator[str, None]:
+        for _word in range(SAID_CHARACTERS // len("word ")):
+            yield "word "
+        await end.wait()
+
+    async with Agreeing() as api, _bot(agent, Pace(0, 0, 0), api) as bot:
+
+        async def start(chat_id: int, number: int) -> None:
+            shown = api.edits + number
+            await bot.hear([scene.update(chat_id + n) for n in range(number)])
+            async with asyncio.timeout(scene.DEADLINE_SECONDS):
+                while api.edits < shown:  # noqa: ASYNC110 - a stand-in has nothing to wait for
+                    await asyncio.sleep(0.01)
+
+        found = await growth(start, WARM_UP_TURNS, STREAMING_TURNS)
+        end.set()
+        await bot.end()
+    return found
+
+
+def _text(characters: int) -> str:
+    return "word " * (characters // len("word "))
