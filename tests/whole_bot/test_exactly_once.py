@@ -71,7 +71,8 @@ class Storm:
         """Name the first chat that is wrong, rather than all that are right."""
         for person in self.people:
             assert self._answers_of(person) == self._expected(person), person.user_id
-        assert self.strays <= self.met["lost sendMessage"] + self.kills
+        # A chat has one request on its way at most, and a kill loses the reply to each.
+        assert self.strays <= self.met["lost sendMessage"] + self.kills * len(self.people)
 
     def _answers_of(self, person: Person) -> list[str]:
         # Parts are put together by their words: a cut at a space takes the space.
@@ -95,7 +96,7 @@ async def _storm(bot: BotProcess, storm: Storm, turns: int, kills: int) -> None:
     storm.type(left)
 
 
-@pytest.mark.parametrize("seed", [1])
+@pytest.mark.parametrize("seed", [1, 2])
 async def test_under_all_faults_at_once_and_kills_each_answer_is_shown_exactly_once(
     bot: BotProcess, wire: PlaygroundServer, seed: int
 ) -> None:
