@@ -29,13 +29,20 @@ def tgbot(folder: Path, *words: str, **settings: str) -> subprocess.CompletedPro
     [
         ({}, "TGBOT_TOKEN is missing: set it in the environment or in .env to the bot's token"),
         ({"TGBOT_TOKEN": "hush-hush"}, "TGBOT_TOKEN is wrong (a token looks like 123456:ABC-DEF)"),
+        ({"TGBOT_TOKEN": "\u0661\u0662:x"}, "TGBOT_TOKEN is wrong"),  # digits, though not Telegram's
+        ({"TGBOT_TOKEN": "1" * 23 + ":x"}, "TGBOT_TOKEN is wrong"),  # no integer of SQLite's
         ({"TGBOT_TOKEN": "1:x", "TGBOT_API_URL": "ftp://x"}, "TGBOT_API_URL is wrong"),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_API_URL": "http://x:65536"}, "TGBOT_API_URL is wrong (Port out of"),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_DATABASE_URL": "postgres://x"}, "TGBOT_DATABASE_URL is wrong"),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_ALLOWED_USERS": "1,bob"}, "TGBOT_ALLOWED_USERS is wrong"),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_MAX_TURNS": "0"}, "TGBOT_MAX_TURNS is wrong"),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_GRACE_SECONDS": "-1"}, "TGBOT_GRACE_SECONDS is wrong"),
-        ({"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "nope:x"}, "can not import 'nope'"),
+        (
+            {"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "nope:x"},
+            "can not import agent 'nope:x': ModuleNotFoundError",
+        ),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "json:dumps"}, "not an async generator function"),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": ".foo:bar"}, "neither one of echo nor package.module:name"),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "eliza"}, "neither one of echo nor package.module:name"),
     ],
 )
@@ -51,7 +58,45 @@ def test_a_wrong_setting_is_one_clear_line_and_exit_status_2(
 
 def test_settings_come_from_a_file_too(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("TGBOT_TOKEN=1:x\nTGBOT_AGENT=nope:x\n")
-    assert "can not import 'nope'" in tgbot(tmp_path, "run").stderr
+    assert "can not import agent 'nope:x'" in tgbot(tmp_path, "run").stderr
+
+
+def test_a_settings_file_that_is_not_utf_8_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes("# clé\nTGBOT_TOKEN=1:x\n".encode("latin-1"))
+    ended = tgbot(tmp_path, "run")
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert ".env is not UTF-8" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("def agent(:", "SyntaxError: invalid syntax (mine.py, line 1)"),
+        ("raise ValueError('no key\\nand more')", "ValueError: no key\n"),
+        ("assert False", "AssertionError\n"),
+        ("import sys; sys.exit(0)", "SystemExit: 0"),
+        ("import sys; sys.nothing", "AttributeError: module 'sys' has no attribute 'nothing'"),
+    ],
+)
+def test_an_agents_module_that_fails_is_told_in_one_line_with_its_error(
+    tmp_path: Path, source: str, reason: str
+) -> None:
+    (tmp_path / "mine.py").write_text(source)
+    ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_AGENT="mine:agent")
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert f"can not import agent 'mine:agent': {reason}" in ended.stderr
+
+
+def test_an_agent_that_its_module_does_not_have_is_told_so(tmp_path: Path) -> None:
+    ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_AGENT="json:agent")
+    assert (ended.returncode, ended.stderr) == (2, "tgbot: module 'json' has no 'agent'\n")
+
+
+def test_an_agent_of_the_current_folder_is_found_from_the_console_script_too(tmp_path: Path) -> None:
+    """The script, unlike `python -m`, leaves the folder off the path, as PYTHONSAFEPATH does."""
+    (tmp_path / "mine.py").write_text("agent = 'found'")
+    ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_AGENT="mine:agent", PYTHONSAFEPATH="1")
+    assert "'mine:agent' is not an async generator function" in ended.stderr
 
 
 def test_an_unknown_setting_is_a_warning_with_the_nearest_known_one(tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 import importlib
 import inspect
+import sys
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from tgbot.model import File, Turn
@@ -44,19 +47,29 @@ def load_agent(name: str) -> Agent:
     Raises AgentError.
     """
     module_name, colon, attribute = EMBEDDED.get(name, name).partition(":")
-    if not (module_name and colon and attribute):
+    if not (module_name and colon and attribute) or module_name.startswith("."):
         raise AgentError(f"{name!r} is neither one of {', '.join(EMBEDDED)} nor package.module:name")
-    found = _import(module_name, attribute)
+    found = _attribute(_import(name, module_name), attribute)
     agent = found if inspect.isasyncgenfunction(found) else getattr(found, "run", None)
     if isinstance(found, type) or not inspect.isasyncgenfunction(agent):
         raise AgentError(f"{name!r} is not an async generator function, nor an object with such a run method")
     return agent
 
 
-def _import(module_name: str, attribute: str) -> Any:  # noqa: ANN401 - anything can be imported
+def _import(name: str, module_name: str) -> ModuleType:
+    folder = str(Path.cwd())
+    if name not in EMBEDDED and folder not in sys.path:
+        sys.path.insert(0, folder)  # as `python -m tgbot` has it; the console script has not
     try:
-        return getattr(importlib.import_module(module_name), attribute)
-    except ImportError as error:
-        raise AgentError(f"can not import {module_name!r}: {error}") from error
+        return importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:  # it runs a stranger's code, which may raise anything
+        first_line = str(error).partition("\n")[0]
+        reason = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
+        raise AgentError(f"can not import agent {name!r}: {reason}") from error
+
+
+def _attribute(module: ModuleType, name: str) -> Any:  # noqa: ANN401 - a module can hold anything
+    try:
+        return getattr(module, name)
     except AttributeError:
-        raise AgentError(f"module {module_name!r} has no {attribute!r}") from None
+        raise AgentError(f"module {module.__name__!r} has no {name!r}") from None

@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -55,7 +56,8 @@ class Settings(BaseSettings):
     @field_validator("token")
     @classmethod
     def _token_has_a_bot_id(cls, token: SecretStr) -> SecretStr:
-        if not re.fullmatch(r"\d+:\S+", token.get_secret_value()):
+        # Telegram's ids have at most 52 bits: sixteen digits, and SQLite can keep them.
+        if not re.fullmatch(r"[0-9]{1,16}:\S+", token.get_secret_value()):
             raise ValueError("a token looks like 123456:ABC-DEF")
         return token
 
@@ -64,6 +66,7 @@ class Settings(BaseSettings):
     def _url_has_a_scheme(cls, url: str) -> str:
         if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", url):
             raise ValueError("not a URL")
+        _ = urlsplit(url).port  # raises ValueError for a port that can not be
         return url.rstrip("/")
 
     @field_validator("database_url")
@@ -101,6 +104,8 @@ def load(**overrides: Any) -> Settings:  # noqa: ANN401 - any field's value; pyd
         return Settings(**overrides)
     except ValidationError as error:
         raise ConfigError(_one_line(error)) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{ENV_FILE} is not UTF-8 ({error.reason}): save it as UTF-8") from None
 
 
 def database_path() -> Path:
