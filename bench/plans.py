@@ -82,7 +82,7 @@ def _use_everything(conn: Connection) -> None:
     outbox.message_of(conn, part.row_id)
     outbox.fall_back(conn, owner.bot_id, part, [Text("a"), Text("b")])
     outbox.park(conn, PartId(part.part_id + 1), "blocked")
-    outbox.chats(conn, owner.bot_id, 1)
+    outbox.chats(conn, owner.bot_id, ChatId(0), 1)
     outbox.expire(conn, 1.0)
     report.session(conn, SESSION)
     report.everything(conn)

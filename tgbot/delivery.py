@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 5.0  # what a lost wake costs at most
 LANES_MAX = 256  # chats served at once
+BEFORE_ALL = ChatId(-(2**63))
 COURTESIES_MAX = 64  # on their way at once; more are dropped
 LATE_SECONDS = 60.0  # an edit whose outcome is unknown has arrived by then, or never will
 # A released turn was stopped, or waits for the next life: its question is received, and not worked on.
@@ -49,6 +50,7 @@ class Delivery:
         self._receipts = receipts
         self._send_within_seconds = send_within_seconds
         self._rescan = asyncio.Event()
+        self._scanned = BEFORE_ALL
         self._lanes: dict[ChatId, tuple[Lane, asyncio.Task[None]]] = {}
         self._courtesies: set[asyncio.Task[None]] = set()
 
@@ -108,7 +110,10 @@ class Delivery:
         expired = await self._db.write(outbox.expire, self._send_within_seconds)
         if expired:
             log.warning("delivery.expired parts=%s", expired)
-        for chat_id in await self._db.read(outbox.chats, self._tools.bot_id, LANES_MAX):
+        chats = await self._db.read(outbox.chats, self._tools.bot_id, self._scanned, LANES_MAX)
+        # Round and round: with more chats than lanes, each has its turn.
+        self._scanned = chats[-1] if len(chats) == LANES_MAX else BEFORE_ALL
+        for chat_id in chats:
             self.wake(chat_id)
 
     def _words(self, chat_id: ChatId) -> None:
@@ -119,7 +124,8 @@ class Delivery:
     def _lane(self, chat_id: ChatId) -> Lane | None:
         """Find or start the chat's lane; None in a full house: the end of a lane starts a scan."""
         if chat_id not in self._lanes:
-            if len(self._lanes) >= LANES_MAX:
+            # A lane whose turn still speaks may have nothing to send for long: it takes nobody's place.
+            if len(self._lanes) >= LANES_MAX + self.stage.chats:
                 return None
             lane = Lane(chat_id, self._tools)
             task = asyncio.create_task(lane.run(), name=f"lane-{chat_id}")
@@ -129,7 +135,7 @@ class Delivery:
 
     def _closed(self, chat_id: ChatId, task: asyncio.Task[None]) -> None:
         del self._lanes[chat_id]
-        if len(self._lanes) == LANES_MAX - 1:
+        if len(self._lanes) >= LANES_MAX - 1:
             self._rescan.set()
         if not task.cancelled() and (error := task.exception()):
             log.error("delivery.lane_crashed chat=%s", chat_id, exc_info=error)

@@ -37,6 +37,8 @@ PLACEHOLDER = "…"
 DUPLICATE = " (possibly a duplicate)"
 RETRY_SECONDS = (0.2, 1.0, 3.0, 10.0, 30.0)  # after a failure; the last one repeats
 GONE_MAX = 3  # how often the message of one part may vanish before it is parked
+STALE_SECONDS = 0.1  # what was read longer ago than this is read again
+RECEIPTS_MAX = 50  # marks waiting for room in one chat; the oldest are dropped
 TRIES_MAX = 2  # of what no edit can make
 
 
@@ -81,7 +83,10 @@ class Lane:
 
     def receipt(self, message_id: MessageId, mark: Receipt) -> None:
         """Show a mark on the user's message some time; a newer mark takes an older one's place."""
+        self._receipts.pop(message_id, None)  # a newer mark stands at the end of the line
         self._receipts[message_id] = mark
+        if len(self._receipts) > RECEIPTS_MAX:
+            del self._receipts[next(iter(self._receipts))]
         self._news.set()
 
     async def run(self) -> None:
@@ -107,7 +112,11 @@ class Lane:
     async def _spare_time(self) -> float | None:
         """Preview and mark, while nothing that must go out waits."""
         mode = self._previews.mode
-        preview = await self._previews.step()
+        try:
+            preview = await self._previews.step()
+        except StorageError as error:
+            log.warning("delivery.storage_error chat=%s reason=%s", self._chat_id, error)
+            return RETRY_SECONDS[1]
         if self._previews.mode != mode:
             self.wake()  # no drafts here: the placeholder is wanted after all
         if not self._receipts:
@@ -121,7 +130,7 @@ class Lane:
             part = await self._next()
             if part:
                 self._hint.set()  # there may be more behind it
-                await self._attempt(part)
+                await self._in_its_time(part)
         except StorageError as error:
             log.warning("delivery.storage_error chat=%s reason=%s", self._chat_id, error)
             self._hint.set()
@@ -134,9 +143,16 @@ class Lane:
         # Through the writer, which is one hop; a reading connection would take five.
         return await tools.db.write(next_part, tools.bot_id, self._chat_id, placeholders=placeholders)
 
+    async def _in_its_time(self, part: Part) -> None:
+        asked_at = _now()
+        await self._tools.pace.wait(self._chat_id, _priority(part))
+        if _now() - asked_at < STALE_SECONDS:
+            await self._attempt(part)
+        elif fresh := await self._next():  # it may be answered, rewritten or too old by now
+            await self._attempt(fresh)
+
     async def _attempt(self, part: Part) -> None:
         """Make the one request that the part wants now."""
-        await self._tools.pace.wait(self._chat_id, _priority(part))
         try:
             await self._request(part)
         except FloodedError as error:
@@ -174,7 +190,7 @@ class Lane:
             reply_parameters=_reply_to(part.reply_to),
             reply_markup=stop_button(part.row_id) if part.state == "open" else None,
         )
-        await self._tools.db.write(outbox.placed, part.part_id, message["message_id"])
+        await self._note(outbox.placed, part.part_id, message["message_id"])
 
     async def _show(self, part: Part) -> None:
         """Edit the content in; "not modified" proves that an earlier try took effect."""
@@ -211,7 +227,16 @@ class Lane:
         except FloodedError:  # nothing took effect, so this was no try
             await self._tools.db.write(outbox.trying, part.part_id, part.tries)
             raise
-        await self._tools.db.write(outbox.sent, replace(part, message_id=message["message_id"]))
+        await self._note(outbox.sent, replace(part, message_id=message["message_id"]))
+
+    async def _note(self, change: Callable[..., None], *args: object) -> None:
+        """Commit what is on screen already: while the database refuses, sending it again would double it."""
+        while True:
+            try:
+                return await self._tools.db.write(change, *args)
+            except StorageError as error:
+                log.warning("delivery.storage_error chat=%s reason=%s", self._chat_id, error)
+                await self._back_off()
 
     async def _remove(self, part: Part) -> None:
         """Take away a placeholder that no edit can make into this part."""
@@ -249,7 +274,8 @@ class Lane:
         pace = self._tools.pace
         if not pace.take(self._chat_id):
             return max(0.1, pace.wait_seconds(self._chat_id))
-        message_id, mark = self._receipts.popitem()
+        message_id = next(iter(self._receipts))
+        mark = self._receipts.pop(message_id)
         try:
             await self._tools.api.call(
                 "setMessageReaction",
@@ -266,6 +292,10 @@ class Lane:
     async def _back_off(self) -> None:
         await asyncio.sleep(RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS) - 1)])
         self._failures += 1
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _priority(part: Part) -> Priority:

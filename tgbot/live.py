@@ -127,6 +127,11 @@ class Stage:
         if not lives:
             del self._speaking[live.turn.chat_id]
 
+    @property
+    def chats(self) -> int:
+        """Count the chats in which turns speak now."""
+        return len(self._speaking)
+
     def changed(self, live: Live) -> None:
         """Hint that there is something new to show."""
         self._on_change(live.turn.chat_id)

@@ -22,7 +22,7 @@ from tests.house import BOT
 from tests.store.life import Life
 from tests.store.telegram import Telegram
 from tgbot.db import writing_engine
-from tgbot.model import MessageId, Token, Turn
+from tgbot.model import ChatId, MessageId, Token, Turn
 from tgbot.render import Text
 from tgbot.store import outbox, turns
 
@@ -91,7 +91,7 @@ class Bot:
         assert len(sessions) == len(set(sessions)), "two live turns in one session"
 
     def deliver(self) -> None:
-        for chat_id in self.life.do(outbox.chats, BOT, 10):
+        for chat_id in self.life.do(outbox.chats, BOT, ChatId(0), 10):
             while part := self.life.do(outbox.next_part, BOT, chat_id):
                 self._step()
                 if part.message_id is None:

@@ -176,12 +176,13 @@ def test_only_chats_with_something_unsent_are_named_and_no_more_than_asked_for(l
     for chat in (1, 2, 3):
         life.start("a", "b", chat=chat)
     place(life, the_next(life, 2))
-    assert life.do(outbox.chats, BOT, 10) == [1, 3]
-    assert life.do(outbox.chats, BOT, 1) == [1]
+    assert life.do(outbox.chats, BOT, ChatId(-9), 10) == [1, 3]
+    assert life.do(outbox.chats, BOT, ChatId(-9), 1) == [1]
+    assert life.do(outbox.chats, BOT, ChatId(1), 1) == [3]
 
 
 def test_another_token_on_the_same_database_does_not_send_the_first_ones_answers(live: StartLife) -> None:
     mine, theirs = live(), BotId(5)
     mine.finish(mine.start("a"))
-    assert mine.do(outbox.chats, theirs, 10) == []
+    assert mine.do(outbox.chats, theirs, ChatId(-9), 10) == []
     assert mine.do(outbox.next_part, theirs, ChatId(7)) is None

@@ -85,8 +85,9 @@ _NEXT = Statement(
 )
 _CHATS = Statement(
     select(outbox.c.chat_id)
-    .where(outbox.c.bot_id == bindparam("bot_id"), _UNSENT)
+    .where(outbox.c.bot_id == bindparam("bot_id"), outbox.c.chat_id > bindparam("after"), _UNSENT)
     .distinct()
+    .order_by(outbox.c.chat_id)
     .limit(bindparam("most"))
 )
 _LAST_NUMBER = Statement(select(func.max(outbox.c.part)).where(outbox.c.pending_id == bindparam("row_id")))
@@ -191,9 +192,9 @@ def fall_back(conn: Connection, bot_id: BotId, part: Part, plainer: Sequence[Con
         _insert(conn, home, part.row_id, number, _content(content))
 
 
-def chats(conn: Connection, bot_id: BotId, most: int) -> list[ChatId]:
-    """Name up to `most` chats that have something unsent."""
-    return _CHATS(conn, bot_id=bot_id, most=most).scalars()
+def chats(conn: Connection, bot_id: BotId, after: ChatId, most: int) -> list[ChatId]:
+    """Name up to `most` chats that have something unsent, in the order of their ids, behind `after`."""
+    return _CHATS(conn, bot_id=bot_id, after=after, most=most).scalars()
 
 
 def next_part(conn: Connection, bot_id: BotId, chat_id: ChatId, *, placeholders: bool = True) -> Part | None:
