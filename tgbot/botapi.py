@@ -3,8 +3,10 @@
 Raw, because an answer that PTB can not parse would look like a call that failed after it took effect.
 """
 
+import json
 import warnings
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Self
 
 from telegram import Bot, InputFile, InputMediaDocument, InputMediaPhoto
@@ -25,6 +27,13 @@ from tgbot.model import FileKind
 CONNECTIONS_MAX = 64
 REQUEST_SECONDS = 20.0
 LONG_POLL_MARGIN_SECONDS = 5.0  # beyond its timeout, a long poll that says nothing is dead
+# What PTB has an error of its own for, and what may pass; every other 4xx is a refusal for good.
+NOT_FOR_GOOD = frozenset(
+    {
+        *(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+        *(HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS),
+    }
+)
 
 # It advises against do_api_request where a typed method exists; raw is what we want.
 warnings.filterwarnings("ignore", message=".*do_api_request", category=PTBUserWarning)
@@ -98,17 +107,45 @@ class BotApi:
 
     async def call(self, method: str, **params: object) -> Any:  # noqa: ANN401 - each method has its own
         """Call a method; None parameters are left out. Raises a BotApiError."""
+        given = _given(params)
+        # `from None`: the cause's text can hold the URL, and with it the token.
         try:
-            return await self._bot.do_api_request(
-                method, api_kwargs=_given(params), read_timeout=_patience(params)
-            )
+            return await self._ask(method, given, _patience(params))
+        except BotApiError:
+            raise
+        except Exception as error:  # noqa: BLE001 - an odd answer makes PTB raise anything
+            raise UnreachableError(f"{method}: an answer of no use ({type(error).__name__})") from None
+
+    async def _ask(self, method: str, given: dict[str, object], read_timeout: float) -> Any:  # noqa: ANN401
+        try:
+            return await self._bot.do_api_request(method, api_kwargs=given, read_timeout=read_timeout)
         except TelegramError as error:
-            # `from None`: the cause's text can hold the URL, and with it the token.
             raise _sorted(error) from None
 
 
+class _Request(HTTPXRequest):
+    """Tells a refusal from no answer where PTB does not: of 413 it makes a network error, say."""
+
+    async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:  # noqa: ANN401 - as PTB has them
+        """Make every refusal for good a bad request."""
+        code, payload = await super().do_request(*args, **kwargs)
+        for_good = HTTPStatus.BAD_REQUEST <= code < HTTPStatus.INTERNAL_SERVER_ERROR
+        return (HTTPStatus.BAD_REQUEST if for_good and code not in NOT_FOR_GOOD else code), payload
+
+    @staticmethod
+    def parse_json_payload(payload: bytes) -> dict[str, Any]:
+        """Raise TelegramError for all that is no JSON object; PTB would log it, with what people wrote."""
+        try:
+            answer = json.loads(payload.decode("utf-8", "replace"))
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict):
+            raise TelegramError("Invalid server response")
+        return answer
+
+
 def _request(connections: int) -> HTTPXRequest:
-    return HTTPXRequest(
+    return _Request(
         connection_pool_size=connections,
         connect_timeout=REQUEST_SECONDS,
         read_timeout=REQUEST_SECONDS,
@@ -140,7 +177,8 @@ def _sorted(error: TelegramError) -> BotApiError:
     text = str(error)
     match error:
         case RetryAfter():
-            return FloodedError(_seconds(error))
+            # Not the public property: it warns, and gives an int, a float or a timedelta.
+            return FloodedError(error._retry_after.total_seconds())  # noqa: SLF001 - see above
         case InvalidToken():
             return TokenRefusedError(
                 "the Bot API server does not know this token: check TGBOT_TOKEN and TGBOT_API_URL"
@@ -161,9 +199,3 @@ def _refused(text: str) -> RefusedError:
     if "message to edit not found" in lowered or "message can't be edited" in lowered:
         return MessageGoneError(text)
     return RefusedError(text)
-
-
-def _seconds(error: RetryAfter) -> float:
-    # PTB 22.8 gives an int or, if PTB_TIMEDELTA is set, a timedelta.
-    after = error.retry_after
-    return float(after) if isinstance(after, int) else after.total_seconds()

@@ -1,0 +1,54 @@
+"""A Bot API server of a test's own, that gives odd answers: what the playground never would."""
+
+import asyncio
+import socket
+from collections import defaultdict
+from typing import Any, Self
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tgbot.playground.wire import Server
+
+ME = {"id": 42, "is_bot": True, "first_name": "Bot", "username": "the_bot"}
+NOTHING = JSONResponse({"ok": True, "result": []})
+
+
+def result(value: Any) -> Response:  # noqa: ANN401 - any JSON
+    return JSONResponse({"ok": True, "result": value})
+
+
+class OddWire:
+    """`answers[method]` are given in turn, then `getMe` is sane and everything else has nothing new."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, list[Response]] = defaultdict(list)
+        self.offsets: list[int | None] = []
+
+    async def __aenter__(self) -> Self:
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        app = Starlette(routes=[Route("/{token}/{method}", self._answer, methods=["POST"])])
+        config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
+        self._server = Server(config)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listening]))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        await self._serving
+
+    async def _answer(self, request: Request) -> Response:
+        method = request.path_params["method"]
+        if method == "getUpdates":
+            offset = (await request.form()).get("offset")
+            self.offsets.append(int(str(offset)) if offset else None)
+        if self.answers[method]:
+            return self.answers[method].pop(0)
+        if method == "getMe":
+            return result(ME)
+        await asyncio.sleep(0.01)  # a long poll, shortened
+        return NOTHING

@@ -1,0 +1,86 @@
+"""Whatever a server answers, a call gives its result or one of our errors, and those tell no secret."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from starlette.responses import JSONResponse, Response
+
+from tests.odd_wire import OddWire
+from tgbot.botapi import (
+    BotApi,
+    BotApiError,
+    ConflictError,
+    FloodedError,
+    RefusedError,
+    TokenRefusedError,
+    UnreachableError,
+)
+
+TOKEN = "42:secret"
+DEEP = b'{"ok":true,"result":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+
+
+@pytest.fixture
+async def odd() -> AsyncIterator[OddWire]:
+    async with OddWire() as wire:
+        yield wire
+
+
+async def _failure(odd: OddWire, answer: Response) -> BotApiError:
+    odd.answers["getMe"] = [answer]
+    async with BotApi(TOKEN, odd.url) as api:
+        with pytest.raises(BotApiError) as caught:
+            await api.call("getMe")
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"ok":true}', b"[]", b"5", b"null", b"", b"<html>", b"\xff", DEEP], ids=lambda body: body[:12]
+)
+async def test_an_answer_of_no_use_is_no_answer(odd: OddWire, body: bytes) -> None:
+    assert type(await _failure(odd, Response(body))) is UnreachableError
+
+
+@pytest.mark.parametrize(
+    "status", [400, 402, 403, 405, 406, 410, 411, 413, 414, 415, 418, 422, 431, 451, 499]
+)
+async def test_what_is_refused_for_good_is_not_asked_again(odd: OddWire, status: int) -> None:
+    told = JSONResponse({"ok": False, "description": "Request Entity Too Large"}, status)
+    assert type(failure := await _failure(odd, told)) is RefusedError
+    assert "Request Entity Too Large" in str(failure)
+    for body in (b"<html>too large</html>", b"[]", DEEP):
+        assert type(await _failure(odd, Response(body, status))) is RefusedError
+
+
+@pytest.mark.parametrize("status", [300, 408, 425, 429, 500, 502, 503, 504, 599])
+async def test_what_may_pass_is_asked_again(odd: OddWire, status: int) -> None:
+    assert type(await _failure(odd, Response(b"<html>", status))) is UnreachableError
+
+
+async def test_every_other_refusal_has_its_own_error(odd: OddWire) -> None:
+    assert type(await _failure(odd, Response(b"{}", 401))) is TokenRefusedError
+    assert type(await _failure(odd, Response(b"{}", 404))) is TokenRefusedError
+    assert type(await _failure(odd, Response(b"{}", 409))) is ConflictError
+
+
+@pytest.mark.filterwarnings("ignore:.*retry_after")  # PTB announces another type, which does not reach us
+@pytest.mark.parametrize(("asked", "seconds"), [(3, 3.0), (2.5, 2.5)])
+async def test_too_many_requests_says_how_long_to_wait(odd: OddWire, asked: float, seconds: float) -> None:
+    flooded = JSONResponse({"ok": False, "parameters": {"retry_after": asked}}, 429)
+    failure = await _failure(odd, flooded)
+    assert isinstance(failure, FloodedError)
+    assert failure.retry_after_seconds == seconds
+
+
+async def test_odd_parameters_of_a_refusal_are_no_answer(odd: OddWire) -> None:
+    for parameters in (5, {"retry_after": "soon"}, {"retry_after": [1]}):
+        answer = JSONResponse({"ok": False, "parameters": parameters}, 429)
+        assert type(await _failure(odd, answer)) is UnreachableError
+
+
+async def test_broken_utf_8_in_a_text_spoils_no_more_than_that_text(odd: OddWire) -> None:
+    odd.answers["getMe"] = [Response(b'{"ok":true,"result":{"text":"\xff!"}}')]
+    async with BotApi(TOKEN, odd.url) as api:
+        assert await api.call("getMe") == {"text": "\ufffd!"}
