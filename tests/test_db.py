@@ -14,7 +14,7 @@ from typing import IO
 
 import pytest
 from sqlalchemy import event
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from tgbot import db as database_module
 from tgbot.db import Connection, Database, DatabaseLockedError, ProcessLock, StorageError, read_once
@@ -207,6 +207,56 @@ async def test_a_commit_that_fails_fails_all_of_its_batch_and_the_next_one_works
     assert await db.read(pids) == [2]
 
 
+@contextmanager
+def folder_instead_of(path: Path) -> Iterator[None]:
+    """Put the file away, and what can not be opened in its place."""
+    away = path.rename(path.with_name("away.db"))
+    path.mkdir()
+    try:
+        yield
+    finally:
+        path.rmdir()
+        away.rename(path)
+
+
+async def test_a_database_that_can_not_be_opened_again_is_a_storage_error_without_a_traceback(
+    db: Database, database_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    db._conn.invalidate()
+    with folder_instead_of(database_path):
+        for _ in range(2):
+            with pytest.raises(StorageError, match="unable to open"):
+                await db.write(add, 1)
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
+    assert await db.write(add, 2) == 2
+
+
+async def test_a_rollback_that_fails_is_one_line_and_the_next_write_has_a_new_connection(
+    db: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    def close(conn: Connection) -> None:
+        database_module._driver(conn).close()
+
+    with pytest.raises(sqlite3.ProgrammingError):
+        await db.write(close)
+    (record,) = caplog.records
+    assert (record.getMessage(), record.exc_info) == (
+        "db.rollback_failed reason=Cannot operate on a closed database.",
+        None,
+    )
+    assert await db.write(add, 2) == 2
+
+
+async def test_a_connection_lost_in_the_middle_of_a_write_is_replaced(db: Database) -> None:
+    def lose(conn: Connection) -> None:
+        database_module._driver(conn).close()
+        add(conn, 1)
+
+    with pytest.raises(ProgrammingError):
+        await db.write(lose)
+    assert await db.write(add, 2) == 2
+
+
 async def test_a_locked_database_is_a_storage_error_never_a_hang(
     database_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,6 +360,13 @@ def test_only_one_process_owns_the_database_and_a_second_is_told_which(database_
         pytest.raises(DatabaseLockedError, match=f"process {process.pid} "),
         ProcessLock(database_path),
     ):
+        pytest.fail("two owners")
+
+
+def test_a_symlink_to_the_database_has_the_same_lock(database_path: Path) -> None:
+    link = database_path.with_name("link.db")
+    link.symlink_to(database_path)
+    with holder(database_path), pytest.raises(DatabaseLockedError), ProcessLock(link):
         pytest.fail("two owners")
 
 

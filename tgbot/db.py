@@ -7,7 +7,7 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar
@@ -23,6 +23,7 @@ __all__ = [
     "ProcessLock",
     "StorageError",
     "read_once",
+    "storage_errors",
     "writing_engine",
 ]
 
@@ -56,7 +57,9 @@ class ProcessLock:
 
     def __init__(self, database: Path) -> None:
         self._database = database
-        self._path = database.with_name(database.name + ".lock")
+        # One lock for a file, whichever symlink names it.
+        target = database.resolve()
+        self._path = target.with_name(target.name + ".lock")
         self._fd: int | None = None
 
     def __enter__(self) -> Self:
@@ -70,8 +73,9 @@ class ProcessLock:
             holder = os.read(fd, 32).decode().strip() or "unknown"
             os.close(fd)
             raise DatabaseLockedError(f"{self._database} is in use: process {holder} runs on it") from None
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # disk full: it is locked all the same, by nobody known
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         self._fd = fd
         return self
 
@@ -151,11 +155,9 @@ class Database:
 
         Raises StorageError.
         """
-        try:
+        with storage_errors():
             async with self._reader.connect() as conn:
                 return await conn.run_sync(operation, *args, **kwargs)
-        except (DBAPIError, sqlite3.Error) as error:
-            raise StorageError(_reason(error)) from error
 
     def _work(self) -> None:
         while batch := self._take():
@@ -225,9 +227,10 @@ class Database:
         try:
             self._conn.rollback()
             # After a COMMIT that failed SQLAlchemy counts the transaction as ended, SQLite does not.
-            _driver(self._conn).rollback()
-        except (DBAPIError, sqlite3.Error):
-            log.exception("db.rollback_failed")
+            if not self._conn.invalidated:  # to ask one that is gone for its driver would open it again
+                _driver(self._conn).rollback()
+        except (DBAPIError, sqlite3.Error) as error:
+            log.warning("db.rollback_failed reason=%s", _reason(error))
             self._conn.invalidate()
 
     def _tell(self, outcomes: list[_Outcome]) -> None:
@@ -269,10 +272,8 @@ def read_once(path: Path, operation: Callable[[Connection], T]) -> T:
     engine = create_engine(f"sqlite:///{path}", paramstyle="named")
     event.listen(engine, "connect", _only_read)
     try:
-        with engine.connect() as conn:
+        with storage_errors(), engine.connect() as conn:
             return operation(conn)
-    except (DBAPIError, sqlite3.Error) as error:
-        raise StorageError(_reason(error)) from error
     finally:
         engine.dispose()
 
@@ -295,6 +296,15 @@ def _driver(conn: Connection) -> sqlite3.Connection:
     driver = conn.connection.dbapi_connection
     assert isinstance(driver, sqlite3.Connection)
     return driver
+
+
+@contextlib.contextmanager
+def storage_errors(prefix: str = "") -> Iterator[None]:
+    """Tell whatever the database raises as a StorageError, its reason after `prefix`."""
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error) as error:
+        raise StorageError(prefix + _reason(error)) from error
 
 
 def _as_storage_error(error: Exception) -> Exception:
