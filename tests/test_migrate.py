@@ -9,9 +9,19 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy.exc import OperationalError
 
 from tgbot import migrate, schema
+from tgbot.db import StorageError
+
+TGBOT = ("-m", "tgbot")
+# No file may grow beyond a page: as on a full disk, writing fails. -B: no half compiled files either.
+FULL_DISK = (
+    "-Bc",
+    (
+        "import resource, sys; from tgbot import cli\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); sys.exit(cli.main())"
+    ),
+)
 
 
 def query(path: Path, sql: str) -> list[tuple[object, ...]]:
@@ -88,7 +98,7 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> Non
     """Its last statement meets a table of that name: all the tables before it are taken back."""
     path = tmp_path / "tgbot.db"
     query(path, "CREATE TABLE guard (mine TEXT)")
-    with pytest.raises(OperationalError, match="guard already exists"):
+    with pytest.raises(StorageError, match="guard already exists"):
         migrate.upgrade(path)
     assert query(path, "SELECT name FROM sqlite_master") == [("guard",)]
 
@@ -110,6 +120,24 @@ def test_the_commands_tell_it_in_one_line_and_exit_with_2(database_path: Path, c
     assert "update tgbot" in ran.stderr
 
 
+@pytest.mark.parametrize("command", [["db", "upgrade"], ["run"]])
+def test_a_new_file_on_a_full_disk_is_told_in_one_line(tmp_path: Path, command: list[str]) -> None:
+    path = tmp_path / "tgbot.db"
+    ran = tgbot(path, *command, program=FULL_DISK)
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+    assert f"{path} can not be upgraded: disk I/O error" in ran.stderr
+
+
+def test_an_older_file_that_no_copy_can_be_made_of_is_told_in_one_line_and_leaves_no_half_copy(
+    older_file: Path,
+) -> None:
+    ran = tgbot(older_file, "db", "upgrade", program=FULL_DISK)
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+    assert f"{older_file} can not be upgraded: " in ran.stderr
+    assert backups(older_file) == []
+    assert migrate.current_revision(older_file) == "0000"
+
+
 @pytest.mark.parametrize("command", [["db", "upgrade"], ["status"], ["run"]])
 def test_a_file_that_is_no_database_is_told_in_one_line(tmp_path: Path, command: list[str]) -> None:
     path = tmp_path / "notes.txt"
@@ -120,10 +148,10 @@ def test_a_file_that_is_no_database_is_told_in_one_line(tmp_path: Path, command:
     assert "notes.txt" in ran.stderr
 
 
-def tgbot(path: Path, *command: str) -> subprocess.CompletedProcess[str]:
+def tgbot(path: Path, *command: str, program: tuple[str, ...] = TGBOT) -> subprocess.CompletedProcess[str]:
     settings = {"TGBOT_DATABASE_URL": f"sqlite+aiosqlite:///{path}", "TGBOT_TOKEN": "1:x"}
     return subprocess.run(
-        [sys.executable, "-m", "tgbot", *command],
+        [sys.executable, *program, *command],
         capture_output=True,
         check=False,
         cwd=path.parent,

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tgbot import schema
-from tgbot.db import writing_engine
+from tgbot.db import storage_errors, writing_engine
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ class SchemaError(Exception):
 
 
 def upgrade(path: Path) -> bool:
-    """Apply what is missing. Returns whether anything was. Raises SchemaError.
+    """Apply what is missing. Returns whether anything was. Raises SchemaError, StorageError.
 
     The caller holds the process lock. Alembic is imported only when needed: it costs 20 MB.
     """
@@ -31,9 +31,10 @@ def upgrade(path: Path) -> bool:
         raise SchemaError(
             f"{path} was written by a newer tgbot (schema {revision}): update tgbot, or use another file"
         )
-    if revision is not None:
-        log.info("migrate.backup file=%s", _back_up(path, revision))
-    _apply(path)
+    with storage_errors(f"{path} can not be upgraded: "):
+        if revision is not None:
+            log.info("migrate.backup file=%s", _back_up(path, revision))
+        _apply(path)
     log.info("migrate.done from=%s to=%s", revision, schema.REVISION)
     return True
 
@@ -54,8 +55,12 @@ def current_revision(path: Path) -> str | None:
 def _back_up(path: Path, revision: str) -> Path:
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
     copy = path.with_name(f"{path.name}.{revision}-{stamp}.backup")
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
-        source.backup(target)
+    try:
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+    except sqlite3.Error:
+        copy.unlink(missing_ok=True)  # half a copy, taken for a whole one, is worse than none
+        raise
     return copy
 
 
@@ -66,7 +71,9 @@ def _apply(path: Path) -> None:
     config = Config()
     config.set_main_option("script_location", str(next(folder for folder in _FOLDERS if folder.is_dir())))
     engine = writing_engine(path)
-    with engine.begin() as conn:
-        config.attributes["connection"] = conn
-        command.upgrade(config, "head")
-    engine.dispose()
+    try:
+        with engine.begin() as conn:
+            config.attributes["connection"] = conn
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
