@@ -128,6 +128,11 @@ def test_a_new_file_on_a_full_disk_is_told_in_one_line(tmp_path: Path, command: 
     assert f"{path} can not be upgraded: disk I/O error" in ran.stderr
 
 
+def test_a_file_that_a_full_disk_keeps_from_being_read_is_not_called_a_wrong_one(database_path: Path) -> None:
+    ran = tgbot(database_path, "status", program=FULL_DISK)
+    assert (ran.returncode, ran.stderr) == (1, f"tgbot: {database_path} can not be read: disk I/O error\n")
+
+
 def test_an_older_file_that_no_copy_can_be_made_of_is_told_in_one_line_and_leaves_no_half_copy(
     older_file: Path,
 ) -> None:

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tgbot import schema
-from tgbot.db import storage_errors, writing_engine
+from tgbot.db import StorageError, storage_errors, writing_engine
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +40,15 @@ def upgrade(path: Path) -> bool:
 
 
 def current_revision(path: Path) -> str | None:
-    """Read the revision of the file, None for one that is new or not there. Raises SchemaError."""
+    """Read the file's revision, None for one that is new or not there. Raises SchemaError, StorageError."""
     if not path.exists():
         return None
     try:
         with closing(sqlite3.connect(path)) as raw:
             known = raw.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
             row = raw.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
+    except sqlite3.OperationalError as error:
+        raise StorageError(f"{path} can not be read: {error}") from error
     except sqlite3.DatabaseError as error:
         raise SchemaError(f"{path} can not be read ({error}): name a file of tgbot's own") from None
     return str(row[0]) if row else None
