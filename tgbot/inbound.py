@@ -46,11 +46,11 @@ _BUTTON = re.compile(r"([a-z]+):(\d{1,18})")
 def parse(bot_id: BotId, username: str | None, raw: Raw) -> Arrival | None:
     """Sort a raw update; None for what needs no row.
 
-    Whatever is malformed becomes Unreadable, so one bad update harms itself only. Raises KeyError
-    or ValueError only without a usable `update_id`, when it can not even be stored.
+    Whatever is malformed becomes Unreadable, so one bad update harms itself only. Raises TypeError
+    without a usable `update_id`, and RecursionError if nested too deep: then it can not even be stored.
     """
     # ASCII, because a lone surrogate, legal in a JSON escape, can not be stored as UTF-8.
-    update = Update(bot_id, int(raw["update_id"]), _ENCODER.encode(raw))
+    update = Update(bot_id, _integer(update_id(raw)), _ENCODER.encode(raw))
     try:
         if "message" in raw:
             return _message(update, username, raw["message"])
@@ -61,6 +61,14 @@ def parse(bot_id: BotId, username: str | None, raw: Raw) -> Arrival | None:
     except (KeyError, TypeError, ValueError, AttributeError):
         return Unreadable(update, _chat_id(raw))
     return None
+
+
+def update_id(raw: object) -> int | None:
+    """Find the id of a raw update; None if it has none that can be stored and confirmed."""
+    try:
+        return _integer(raw["update_id"]) if isinstance(raw, dict) else None
+    except (KeyError, TypeError):
+        return None
 
 
 def _message(update: Update, username: str | None, message: Raw) -> Message | Control | None:

@@ -9,7 +9,14 @@ import logging
 from collections.abc import Sequence
 
 from tgbot import inbound
-from tgbot.botapi import BotApi, BotApiError, ConflictError, FloodedError, TokenRefusedError
+from tgbot.botapi import (
+    BotApi,
+    BotApiError,
+    ConflictError,
+    FloodedError,
+    TokenRefusedError,
+    UnreachableError,
+)
 from tgbot.db import Database, StorageError
 from tgbot.delivery import Delivery
 from tgbot.dispatcher import Dispatcher
@@ -22,6 +29,7 @@ log = logging.getLogger(__name__)
 LONG_POLL_SECONDS = 30
 BATCH_MAX = 100  # Telegram's limit for one getUpdates
 RETRY_SECONDS = (0.5, 1.0, 3.0, 10.0)  # after a failure; the last one repeats
+FLOOD_SECONDS_MAX = 60.0  # however long Telegram asks to wait, we look again after this
 
 
 class Intake:
@@ -39,21 +47,22 @@ class Intake:
         self._failures = 0
 
     async def serve(self) -> None:
-        """Poll for ever. Raises TokenRefusedError, for which no retry helps."""
+        """Poll for ever. Raises TokenRefusedError, if the token was never good: no retry helps."""
         offset = None
         while True:
             try:
                 await self._introduce()
                 raws = await self._poll(offset)
-                self._failures = 0
                 await self.accept(raws)
                 # Only now, and only here: what this offset confirms is on disk.
-                offset = _behind(raws) or offset
-            except TokenRefusedError:
-                raise
+                offset = _behind(raws, offset)
+                self._failures = 0
             except FloodedError as error:
-                await asyncio.sleep(error.retry_after_seconds)
+                log.warning("intake.flooded retry_after_seconds=%s", error.retry_after_seconds)
+                await asyncio.sleep(min(error.retry_after_seconds, FLOOD_SECONDS_MAX))
             except (BotApiError, StorageError) as error:
+                if isinstance(error, TokenRefusedError) and self._username is None:
+                    raise
                 await self._back_off(error)
 
     async def accept(self, raws: Sequence[Raw]) -> None:
@@ -101,23 +110,29 @@ class Intake:
         if self._username is not None:
             return
         me = await self._api.call("getMe")
+        if not isinstance(me, dict) or not isinstance(me.get("username"), str):
+            raise UnreachableError("getMe tells no username")
         self._username = me["username"]
-        log.info("intake.ready bot=%s username=%s", me["id"], self._username)
+        log.info("intake.ready bot=%s username=%s", me.get("id"), self._username)
         self._delivery.show_commands(inbound.COMMANDS)
 
     async def _poll(self, offset: int | None) -> list[Raw]:
-        raws: list[Raw] = await self._api.call(
+        raws = await self._api.call(
             "getUpdates",
             offset=offset,
             limit=BATCH_MAX,
             timeout=LONG_POLL_SECONDS,
             allowed_updates=list(inbound.ALLOWED_UPDATES),
         )
+        if not isinstance(raws, list):
+            raise UnreachableError("getUpdates gives no list")
         return raws
 
     async def _back_off(self, error: BotApiError | StorageError) -> None:
         if isinstance(error, ConflictError):
             log.error("intake.conflict is there another poller with this token, or a webhook? %s", error)
+        elif isinstance(error, TokenRefusedError):
+            log.error("intake.token_refused it was good before, so it is tried again: %s", error)
         else:
             log.warning("intake.retry failures=%s reason=%s", self._failures, error)
         await asyncio.sleep(RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS) - 1)])
@@ -129,7 +144,7 @@ def _sorted(bot_id: BotId, username: str | None, raws: Sequence[Raw]) -> list[Ar
     for raw in raws:
         try:
             arrival = inbound.parse(bot_id, username, raw)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, RecursionError):
             # Without an id it can be neither stored nor confirmed; Telegram never sends such.
             log.exception("intake.update_without_id")
             continue
@@ -138,9 +153,11 @@ def _sorted(bot_id: BotId, username: str | None, raws: Sequence[Raw]) -> list[Ar
     return arrivals
 
 
-def _behind(raws: Sequence[Raw]) -> int | None:
-    """Compute the offset that confirms a batch."""
-    ids = [
-        raw["update_id"] for raw in raws if isinstance(raw, dict) and isinstance(raw.get("update_id"), int)
-    ]
-    return max(ids) + 1 if ids else None
+def _behind(raws: Sequence[Raw], offset: int | None) -> int | None:
+    """Compute the offset that confirms a batch. Raises UnreachableError if it would come again at once."""
+    behind = max(
+        (update_id + 1 for raw in raws if (update_id := inbound.update_id(raw)) is not None), default=offset
+    )
+    if raws and behind == offset:
+        raise UnreachableError("getUpdates gives updates that can not be confirmed")
+    return behind
