@@ -1,5 +1,6 @@
 """Pure: a raw update (a dict) to a message, a control, or nothing."""
 
+import contextlib
 import json
 import re
 
@@ -31,11 +32,24 @@ COMMANDS = {
     "start": "the same",
 }
 
-# What a person can say; everything else in a message is a service notice ("x joined the group").
-_CONTENT = frozenset(
+# What a message tells of, rather than what a person says. All else is for the agent, also of kinds to come.
+_SERVICE = frozenset(
     {
-        *("text", "caption", "photo", "document", "audio", "voice", "video", "video_note", "animation"),
-        *("sticker", "location", "venue", "contact", "poll", "dice", "story", "paid_media", "checklist"),
+        *("new_chat_members", "left_chat_member", "chat_owner_left", "chat_owner_changed"),
+        *("new_chat_title", "new_chat_photo", "delete_chat_photo", "pinned_message"),
+        *("group_chat_created", "supergroup_chat_created", "channel_chat_created"),
+        *("migrate_to_chat_id", "migrate_from_chat_id", "message_auto_delete_timer_changed"),
+        *("successful_payment", "refunded_payment", "users_shared", "chat_shared", "web_app_data"),
+        *("gift", "unique_gift", "gift_upgrade_sent", "connected_website", "write_access_allowed"),
+        *("passport_data", "proximity_alert_triggered", "boost_added", "chat_background_set"),
+        *("checklist_tasks_done", "checklist_tasks_added", "poll_option_added", "poll_option_deleted"),
+        *("forum_topic_created", "forum_topic_edited", "forum_topic_closed", "forum_topic_reopened"),
+        *("general_forum_topic_hidden", "general_forum_topic_unhidden", "managed_bot_created"),
+        *("direct_message_price_changed", "paid_message_price_changed"),
+        *("giveaway_created", "giveaway_winners", "giveaway_completed"),
+        *("suggested_post_approved", "suggested_post_approval_failed", "suggested_post_declined"),
+        *("suggested_post_paid", "suggested_post_refunded", "video_chat_scheduled"),
+        *("video_chat_started", "video_chat_ended", "video_chat_participants_invited"),
     }
 )
 _ENCODER = json.JSONEncoder(separators=(",", ":"))  # made once: dumps() with separators makes one a call
@@ -59,7 +73,7 @@ def parse(bot_id: BotId, username: str | None, raw: Raw) -> Arrival | None:
         if "stopped_message_generation" in raw:
             return _stopped_draft(update, raw["stopped_message_generation"])
     except (KeyError, TypeError, ValueError, AttributeError):
-        return Unreadable(update, _chat_id(raw))
+        return Unreadable(update, *_where(raw))
     return None
 
 
@@ -74,8 +88,10 @@ def update_id(raw: object) -> int | None:
 def _message(update: Update, username: str | None, message: Raw) -> Message | Control | None:
     if not isinstance(message, dict):
         raise TypeError("not an object")
-    if "from" not in message or message["from"].get("is_bot") or _CONTENT.isdisjoint(message):
+    if "from" not in message or message["from"].get("is_bot") or not _SERVICE.isdisjoint(message):
         return None
+    if not all(isinstance(message.get(name, ""), str) for name in ("text", "caption")):
+        raise TypeError("not a text")
     address = _address(update.bot_id, message, message["from"])
     command = _COMMAND.match(message.get("text", ""))
     if command is None:
@@ -107,7 +123,7 @@ def _stopped_draft(update: Update, stopped: Raw) -> Control:
 
 def _address(bot_id: BotId, message: Raw, sender: Raw) -> Address:
     chat_id = ChatId(_integer(message["chat"]["id"]))
-    topic_id = _integer(message["message_thread_id"]) if message.get("is_topic_message") else None
+    topic_id = _topic_id(message)
     return Address(
         session_key(bot_id, chat_id, topic_id),
         chat_id,
@@ -124,9 +140,15 @@ def _integer(value: object) -> int:
     return value
 
 
-def _chat_id(raw: Raw) -> ChatId | None:
-    """Find at least the chat of something malformed, so that its sender can be told."""
-    try:
-        return ChatId(_integer((raw.get("message") or raw["callback_query"]["message"])["chat"]["id"]))
-    except (KeyError, TypeError, AttributeError):
-        return None
+def _topic_id(message: Raw) -> int | None:
+    return _integer(message["message_thread_id"]) if message.get("is_topic_message") else None
+
+
+def _where(raw: Raw) -> tuple[ChatId | None, int | None]:
+    """Find at least the chat and topic of something malformed, so that its sender can be told."""
+    chat_id = topic_id = None
+    with contextlib.suppress(KeyError, TypeError, AttributeError):
+        message = raw.get("message") or raw["callback_query"]["message"]
+        chat_id = ChatId(_integer(message["chat"]["id"]))
+        topic_id = _topic_id(message)
+    return chat_id, topic_id

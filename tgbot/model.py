@@ -71,10 +71,11 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """An update that could not be understood; `chat_id` if at least that was there."""
+    """An update that could not be understood; `chat_id` and `topic_id` if at least those were there."""
 
     update: Update
     chat_id: ChatId | None
+    topic_id: int | None = None
 
 
 Arrival = Message | Control | Unreadable
