@@ -6,7 +6,7 @@ commit: a crash finds either both or neither, and messages before and after it k
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tgbot.db import Connection
 from tgbot.inbound import COMMANDS
@@ -32,6 +32,17 @@ class Reply:
     toast: str | None = None
     claimed: Turn | None = None
     instead: bool = False  # of the message whose button was pressed
+
+
+def aimed(conn: Connection, control: Control) -> Control:
+    """Point a button at the session of the row it was drawn for: an old message does not tell its topic."""
+    address = control.address
+    if control.target is None:
+        return control
+    place = inbox.place(conn, control.update.bot_id, address.chat_id, control.target)
+    if place is None:
+        return control
+    return replace(control, address=replace(address, session_key=place[0], topic_id=place[1]))
 
 
 def act(conn: Connection, owner: Owner, control: Control, row_id: RowId) -> Reply:
@@ -96,7 +107,8 @@ def _resume(conn: Connection, owner: Owner, control: Control, _: RowId) -> Reply
     if not count:
         return Reply("Nothing is on hold.", instead=True)
     claimed = turns.claim(conn, session_key, owner)
-    return Reply(f"Running {_messages(count)} now.", claimed=claimed, instead=True)
+    when = "now" if claimed or inbox.running(conn, session_key) is None else "after the running one"
+    return Reply(f"Running {_messages(count)} {when}.", claimed=claimed, instead=True)
 
 
 def _drop(conn: Connection, _: Owner, control: Control, _row_id: RowId) -> Reply:
@@ -123,7 +135,10 @@ def _messages(count: int) -> str:
 
 
 def _quote(raw: str) -> str:
-    text = " ".join(message_text(json.loads(raw)["message"]).split()) or "(no text)"
+    try:
+        text = " ".join(message_text(json.loads(raw)["message"]).split()) or "(no text)"
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        return "(unreadable)"  # stored by a version that took it: /stop has to work all the same
     short = text if len(text) <= QUOTE_CHARACTERS else text[: QUOTE_CHARACTERS - 1] + "…"
     return f"“{short}”"
 

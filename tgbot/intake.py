@@ -85,8 +85,9 @@ class Intake:
             raise
         except Exception:
             log.exception("intake.parked update=%s", arrival.update.update_id)
-            chat_id = None if isinstance(arrival, Unreadable) else arrival.address.chat_id
-            self._pass_on(await self._receive([Unreadable(arrival.update, chat_id)]))
+            where = arrival if isinstance(arrival, Unreadable) else arrival.address
+            parked = Unreadable(arrival.update, where.chat_id, where.topic_id)
+            self._pass_on(await self._receive([parked]))
 
     async def _receive(self, arrivals: Sequence[Arrival]) -> Received:
         if not arrivals:
@@ -99,6 +100,8 @@ class Intake:
             self._delivery.wake(chat_id)
         for address in received.waiting:
             self._delivery.receipt(address, Receipt.RECEIVED)
+        for callback_id in received.turned_away:
+            self._delivery.answer_callback(callback_id, None)
         for control, toast in received.controls:
             log.info("control.acted name=%s session=%s", control.name, control.address.session_key)
             self._dispatcher.wake()

@@ -30,6 +30,7 @@ class Received:
     waiting: list[Address] = field(default_factory=list)
     replied: set[ChatId] = field(default_factory=set)
     controls: list[tuple[Control, str | None]] = field(default_factory=list)
+    turned_away: list[str] = field(default_factory=list)  # callback ids of buttons that strangers pressed
 
 
 def receive(conn: Connection, owner: Owner, rules: Rules, arrivals: Iterable[Arrival]) -> Received:
@@ -41,6 +42,7 @@ def receive(conn: Connection, owner: Owner, rules: Rules, arrivals: Iterable[Arr
         else:
             for arrival in group:
                 batch.take_other(arrival)
+    batch.tell_full()
     return batch.received
 
 
@@ -50,6 +52,7 @@ class _Batch:
         self._owner = owner
         self._rules = rules
         self.received = Received()
+        self._refused: dict[ChatId, list[inbox.Stored]] = {}
 
     def is_welcome_message(self, arrival: Arrival) -> bool:
         return isinstance(arrival, Message) and self._rules.access.may_talk(arrival.address.user_id)
@@ -63,7 +66,7 @@ class _Batch:
         started = {turn.row_id for turn in claimed}
         for entry in stored:
             if entry.refused:
-                self._tell_full(entry)
+                self._refused.setdefault(entry.message.address.chat_id, []).append(entry)
             elif entry.row_id not in started:
                 self.received.waiting.append(entry.message.address)
 
@@ -75,7 +78,16 @@ class _Batch:
         elif isinstance(arrival, Control):
             self._act(arrival)
 
+    def tell_full(self) -> None:
+        """Say it once a chat, however many there were: a flood shall not keep answers waiting."""
+        for chat_id, entries in self._refused.items():
+            what, again = ("this one", "it") if len(entries) == 1 else (f"these {len(entries)}", "them")
+            waiting = f"{self._rules.queue_max} messages wait already"
+            text = f"{waiting}, so I did not take {what}. Send {again} again later."
+            self._notify(entries[0].row_id, chat_id, Text(text, ()), entries[0].message.address.topic_id)
+
     def _act(self, control: Control) -> None:
+        control = controls.aimed(self._conn, control)
         row_id = inbox.store(self._conn, control, "done")
         if row_id is None:  # acted on when it came the first time
             return
@@ -87,25 +99,21 @@ class _Batch:
     def _park(self, unreadable: Unreadable) -> None:
         row_id = inbox.store(self._conn, unreadable, "dead")
         if row_id is not None and unreadable.chat_id is not None:
-            self._reply(row_id, unreadable.chat_id, UNREADABLE)
+            self._notify(row_id, unreadable.chat_id, UNREADABLE, unreadable.topic_id)
 
     def _turn_away(self, arrival: Message | Control) -> None:
         """Tell a stranger his id, once; in a group he would only be one of many voices."""
         address = arrival.address
+        if isinstance(arrival, Control) and arrival.callback_id:
+            self.received.turned_away.append(arrival.callback_id)
+            return
         if not address.private or not inbox.tell_stranger(self._conn, self._owner, address.user_id):
             return
         row_id = inbox.store(self._conn, arrival, "dropped")
         text = f"This bot is private. Its owner can let you in: your user id is {address.user_id}."
         if row_id is not None:
-            self._reply(row_id, address.chat_id, Text(text, ()))
+            self._notify(row_id, address.chat_id, Text(text, ()))
 
-    def _tell_full(self, entry: inbox.Stored) -> None:
-        address = entry.message.address
-        text = (
-            f"{self._rules.queue_max} messages wait already, so I did not take this one. Send it again later."
-        )
-        self._reply(entry.row_id, address.chat_id, Text(text, ()), address.topic_id)
-
-    def _reply(self, row_id: RowId, chat_id: ChatId, text: Text, topic_id: int | None = None) -> None:
-        outbox.reply(self._conn, outbox.Home(self._owner.bot_id, chat_id, topic_id), row_id, text)
+    def _notify(self, row_id: RowId, chat_id: ChatId, text: Text, topic_id: int | None = None) -> None:
+        outbox.notice(self._conn, outbox.Home(self._owner.bot_id, chat_id, topic_id), row_id, text)
         self.received.replied.add(chat_id)

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, exists, func, null, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from tgbot.db import Connection
-from tgbot.model import Arrival, Control, Message, Owner, RowId, SessionKey, Unreadable, UserId
+from tgbot.model import Arrival, BotId, ChatId, Control, Message, Owner, RowId, SessionKey, Unreadable, UserId
 from tgbot.schema import guard, pending, stranger, turn
 from tgbot.statement import Statement, literal
 
@@ -37,7 +37,17 @@ _HELD_FOR = (
     .join(guard, guard.c.turn_id == turn.c.id)
     .where(guard.c.session_key == bindparam("session_key"))
 )
-_RUNNING = Statement(_HELD_FOR)
+_RUNNING = Statement(
+    _HELD_FOR.join(pending, pending.c.id == turn.c.pending_id).where(pending.c.state == literal("'claimed'"))
+)
+_PLACE = Statement(
+    select(pending.c.session_key, pending.c.topic_id).where(
+        pending.c.id == bindparam("row_id"),
+        pending.c.bot_id == bindparam("bot_id"),
+        pending.c.chat_id == bindparam("chat_id"),
+        pending.c.session_key.is_not(None),
+    )
+)
 _STOP_RUNNING = Statement(
     update(pending)
     .where(pending.c.state == literal("'claimed'"), pending.c.id == _HELD_FOR.scalar_subquery())
@@ -152,7 +162,7 @@ def _row(arrival: Arrival, state: str, now: float) -> dict[str, object]:
         "state": state,
         "session_key": address and address.session_key,
         "chat_id": arrival.chat_id if isinstance(arrival, Unreadable) else arrival.address.chat_id,
-        "topic_id": address and address.topic_id,
+        "topic_id": arrival.topic_id if isinstance(arrival, Unreadable) else arrival.address.topic_id,
         "user_id": address and address.user_id,
         "message_id": address and address.message_id,
         "received_at": now,
@@ -168,9 +178,17 @@ def waiting(conn: Connection, session_key: SessionKey) -> int:
 
 
 def running(conn: Connection, session_key: SessionKey) -> RowId | None:
-    """Find the row whose turn holds the session."""
+    """Find the row whose turn runs; None also while a stopped one winds down and still holds the session."""
     row_id: RowId | None = _RUNNING(conn, session_key=session_key).scalar()
     return row_id
+
+
+def place(
+    conn: Connection, bot_id: BotId, chat_id: ChatId, row_id: RowId
+) -> tuple[SessionKey, int | None] | None:
+    """Find the session and topic of a row, if it is of this chat."""
+    row = _PLACE(conn, bot_id=bot_id, chat_id=chat_id, row_id=row_id).first()
+    return (SessionKey(row.session_key), row.topic_id) if row else None
 
 
 def stop(conn: Connection, session_key: SessionKey, stop_id: RowId) -> Stopped:

@@ -171,8 +171,13 @@ def answer(conn: Connection, row_id: RowId, contents: Sequence[Content]) -> None
 
 
 def reply(conn: Connection, home: Home, row_id: RowId, text: Text, buttons: Sequence[Button] = ()) -> None:
-    """(nothing) -> ready: an answer that no turn was run for."""
+    """(nothing) -> ready: what a control came to, which goes before all else."""
     _insert(conn, home, row_id, 0, _content(text, buttons) | {"kind": "reply"})
+
+
+def notice(conn: Connection, home: Home, row_id: RowId, text: Text) -> None:
+    """(nothing) -> ready: what else no turn was run for; it waits its turn, so a flood delays no answer."""
+    _insert(conn, home, row_id, 0, _content(text))
 
 
 def rewrite(conn: Connection, row_id: RowId, chat_id: ChatId, text: Text) -> None:
