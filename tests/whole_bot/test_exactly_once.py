@@ -96,11 +96,10 @@ async def _storm(bot: BotProcess, storm: Storm, turns: int, kills: int) -> None:
     storm.type(left)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
 async def test_under_all_faults_at_once_and_kills_each_answer_is_shown_exactly_once(
-    bot: BotProcess, wire: PlaygroundServer, seed: int
+    bot: BotProcess, wire: PlaygroundServer
 ) -> None:
-    storm = Storm(bot, wire, chats=6, seed=seed)
+    storm = Storm(bot, wire, chats=6, seed=1)
     await _storm(bot, storm, turns=40, kills=3)
     await eventually(lambda: storm.answered, "every answer once, in order, complete")
     await bot.stop()

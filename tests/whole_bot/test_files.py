@@ -63,8 +63,10 @@ async def test_files_come_after_the_words_they_belong_to_in_order(
     assert (document["file_name"], content(wire, document["file_id"])) == ("plan.txt", b"dig")
 
 
-@pytest.mark.parametrize("kind", ["document", "photo"])
-@pytest.mark.parametrize("fault", ["cut_after", "cut_before", "500"])
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [("document", "cut_after"), ("photo", "cut_after"), ("document", "cut_before"), ("photo", "500")],
+)
 async def test_a_file_made_by_an_edit_appears_exactly_once(  # noqa: PLR0913, PLR0917 - fixtures
     bot: BotProcess, ann: Person, agent: Dictation, wire: PlaygroundServer, kind: str, fault: str
 ) -> None:

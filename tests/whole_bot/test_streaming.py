@@ -109,11 +109,11 @@ async def test_previews_keep_their_pace(  # noqa: PLR0913, PLR0917 - fixtures
     await bot.start()
     person = Person(wire, chat_id=chat_id)
     person.says(agent.message)
-    for n in range(3):
+    for n in range(2):
         agent.words(f"word{n} ")
         await eventually(lambda seen=n: len(watch.previews()) > seen, "a preview")  # type: ignore[misc]
     agent.end()
-    await person.sees_at_last("word0 word1 word2")
+    await person.sees_at_last("word0 word1")
     at = [at for at, call in watch if call in watch.previews()]
     # The time of arrival, so a slow request may shorten a gap; half of it would be another pace.
     assert all(later - sooner > every_seconds / 2 for sooner, later in itertools.pairwise(at))
@@ -126,7 +126,7 @@ async def test_previews_never_spend_the_penalty_window_and_go_on_after_it(
     ann.says(agent.message)
     await eventually(lambda: ann.sees == ["…"], "the placeholder")
     await eventually(lambda: bool(watch.calls("setMessageReaction")), "all else is said")
-    wire.world.add_faults([{"method": "editMessageText", "kind": "429", "times": 1, "retry_after": 4}])
+    wire.world.add_faults([{"method": "editMessageText", "kind": "429", "times": 1, "retry_after": 3}])
     agent.words("Once upon ")
     await eventually(lambda: bool(_refused(watch)), "the flood limit")
     await eventually(
@@ -135,7 +135,7 @@ async def test_previews_never_spend_the_penalty_window_and_go_on_after_it(
     agent.words("a time.").end()
     await ann.sees_at_last("Once upon a time.")
     at, _ = _refused(watch)[0]
-    assert min(later for later, _ in watch if later > at) - at >= 4, "nothing was tried in the penalty window"
+    assert min(later for later, _ in watch if later > at) - at >= 3, "nothing was tried in the penalty window"
 
 
 async def test_the_final_text_arrives_when_a_preview_edit_was_flood_limited(
