@@ -78,7 +78,10 @@ async def _bot(agent: Agent, pace: Pace, api: BotApi) -> AsyncIterator[Bot]:
 
 
 async def _answer(agent: Agent, pace: Pace) -> tuple[int, float]:
-    """Have one question answered by the playground's server: in how many requests, and shown in full when."""
+    """Have one question answered by the playground's server: in how many requests, and shown in full when.
+
+    Previews are not counted: a long answer may have one while it is being formatted.
+    """
     shown_at = 0.0
 
     def look(_: object) -> None:
@@ -91,7 +94,13 @@ async def _answer(agent: Agent, pace: Pace) -> tuple[int, float]:
         async with _bot(agent, pace, api) as bot:
             await bot.hear([scene.update(CHAT_ID)])
             await bot.end()
-        return sum(call["method"] != "sendChatAction" for call in server.world.journal), shown_at
+        return sum(map(_is_needed, server.world.journal)), shown_at
+
+
+def _is_needed(call: Raw) -> bool:
+    """Tell what an answer can not do without from previews, which have a stop button, and typing."""
+    preview = call["method"] == "editMessageText" and "reply_markup" in call["params"]
+    return not preview and call["method"] != "sendChatAction"
 
 
 async def _requests(characters: int) -> int:
