@@ -71,7 +71,7 @@ def _use_everything(conn: Connection) -> None:
     inbox.resume(conn, SESSION, stop)
     inbox.drop(conn, SESSION, None)
     turns.claim_waiting(conn, owner)
-    for held in turns.held(conn):
+    for held in turns.guards(conn):
         turns.recover(conn, held, 1, Text("given up", ()))
     part = outbox.next_part(conn, owner.bot_id, CHAT_ID)
     assert part

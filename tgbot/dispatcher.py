@@ -95,20 +95,22 @@ class Dispatcher:
                 await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
 
     async def _reconcile(self) -> None:
-        held = await self._db.write(turns.held)
-        for hold in held:
-            if hold.state == "stopped" and hold.token in self._running:
-                self._running[hold.token].stop()
-        await self._recover(held)
+        guards = await self._db.write(turns.guards)
+        for guard in guards:
+            if guard.state == "stopped" and guard.token in self._running:
+                self._running[guard.token].stop()
+        await self._recover(guards)
         self.spawn(await self._db.write(turns.claim_waiting, self._owner))
 
-    async def _recover(self, held: list[turns.Held]) -> None:
+    async def _recover(self, guards: list[turns.Guard]) -> None:
         """Take the guards whose owner is gone: of an earlier life, or twice in a row without a task."""
-        without_task = {hold.token for hold in held if hold.token not in self._running}
-        for hold in held:
-            if hold.instance_id != self._owner.instance_id or hold.token in without_task & self._orphans:
-                state = await self._db.write(turns.recover, hold, self._attempts_max, GIVEN_UP)
-                log.warning("turn.recovered session=%s row=%s state=%s", hold.session_key, hold.row_id, state)
+        without_task = {guard.token for guard in guards if guard.token not in self._running}
+        for guard in guards:
+            if guard.instance_id != self._owner.instance_id or guard.token in without_task & self._orphans:
+                state = await self._db.write(turns.recover, guard, self._attempts_max, GIVEN_UP)
+                log.warning(
+                    "turn.recovered session=%s row=%s state=%s", guard.session_key, guard.row_id, state
+                )
         self._orphans = without_task
 
     def spawn(self, claimed: Iterable[Turn]) -> None:
@@ -189,9 +191,9 @@ class Dispatcher:
 
     async def _release_the_unborn(self) -> None:
         """Give back what was claimed for a task that never came to be: its batch was cut off by the stop."""
-        for hold in await self._db.write(turns.held):
-            if hold.instance_id == self._owner.instance_id and hold.token not in self._running:
-                await self._db.write(turns.release, self._owner, hold)
+        for guard in await self._db.write(turns.guards):
+            if guard.instance_id == self._owner.instance_id and guard.token not in self._running:
+                await self._db.write(turns.release, self._owner, guard)
 
     async def _ended(self, seconds: float) -> None:
         tasks = [running.task for running in self._running.values()]

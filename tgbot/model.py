@@ -91,7 +91,7 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Ownership:
     """A guard and the row that it is held for; every ending names its token."""
 
     token: Token
@@ -100,7 +100,7 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn(Hold):
+class Turn(Ownership):
     """One claimed row: what the agent gets.
 
     `attempt` is 1 at first and more when an earlier turn for the same row was interrupted.

@@ -70,7 +70,7 @@ class Life:
 
     def recover(self, attempts_max: int = 3) -> list[str]:
         """Take every guard of another life; returns what became of their rows."""
-        held = [hold for hold in self.do(turns.held) if hold.instance_id != self.owner.instance_id]
+        held = [hold for hold in self.do(turns.guards) if hold.instance_id != self.owner.instance_id]
         return [self.do(turns.recover, hold, attempts_max, GIVEN_UP) for hold in held]
 
     def claim_waiting(self) -> list[Turn]:

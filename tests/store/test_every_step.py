@@ -57,7 +57,7 @@ class Bot:
 
     def reconcile(self) -> None:
         """Do what the dispatcher does at a wake: release the stopped, recover the orphans, claim."""
-        for hold in self.life.do(turns.held):
+        for hold in self.life.do(turns.guards):
             if hold.token in self._running and hold.state == "stopped":
                 self._hand_over(self.life.release, self._running[hold.token])
         self.life.recover(attempts_max=99)

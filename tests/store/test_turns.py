@@ -270,7 +270,7 @@ def test_a_stale_owner_can_write_nothing(live: StartLife) -> None:
 def test_a_stale_owner_does_not_recover_what_was_taken_over(live: StartLife) -> None:
     live().start("a")
     middle, new = live(), live()
-    [seen] = middle.do(turns.held)
+    [seen] = middle.do(turns.guards)
     new.recover()
     [turn] = new.claim_waiting()
     middle.do(turns.recover, seen, 3, Text("given up", ()))
@@ -353,7 +353,7 @@ def test_a_stop_that_comes_while_recovery_is_under_way_is_not_overruled(
 ) -> None:
     live().start("a")
     life = live()
-    [seen] = life.do(turns.held)
+    [seen] = life.do(turns.guards)
     life.say("/stop")
     assert life.do(turns.recover, seen, attempts_max, Text("given up", ())) == "stopped"
     assert life.states() == {"a": "stopped"}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, update
 
 from tgbot.db import Connection
-from tgbot.model import Address, Hold, InstanceId, Owner, SessionKey, Token, Turn
+from tgbot.model import Address, InstanceId, Owner, Ownership, SessionKey, Token, Turn
 from tgbot.render import Text
 from tgbot.schema import guard, instance, pending, turn
 from tgbot.statement import Statement, literal
@@ -88,7 +88,7 @@ _END = Statement(
     .values(state=bindparam("state"), ended_at=bindparam("now"), error_id=bindparam("error_id"))
 )
 _REQUEUE = Statement(update(pending).where(_ROW).values(state=_QUEUED))
-_HELD = Statement(
+_GUARDED = Statement(
     select(
         guard.c.turn_id.label("token"),
         pending.c.id.label("row_id"),
@@ -112,7 +112,7 @@ class LostGuardError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Held(Hold):
+class Guard(Ownership):
     """A guard as it stands: whose it is, and what became of its row meanwhile."""
 
     instance_id: InstanceId
@@ -148,23 +148,23 @@ def claim_waiting(conn: Connection, owner: Owner) -> list[Turn]:
     return turns
 
 
-def finish(conn: Connection, owner: Owner, done: Hold, answer: Sequence[Content]) -> Turn | None:
+def finish(conn: Connection, owner: Owner, done: Ownership, answer: Sequence[Content]) -> Turn | None:
     """Claimed -> done with its answer, and hand over. Returns the next turn, if one follows."""
     return _end(conn, owner, done, answer, state="done")
 
 
-def fail(conn: Connection, owner: Owner, failed: Hold, apology: Text, error_id: str) -> Turn | None:
+def fail(conn: Connection, owner: Owner, failed: Ownership, apology: Text, error_id: str) -> Turn | None:
     """Claimed -> failed with an apology, and hand over."""
     return _end(conn, owner, failed, [apology], state="failed", error_id=error_id)
 
 
-def refuse(conn: Connection, owner: Owner, refused: Hold, notice: Text) -> Turn | None:
+def refuse(conn: Connection, owner: Owner, refused: Ownership, notice: Text) -> Turn | None:
     """Claimed -> dropped: the sender may not talk to the bot any more."""
     return _end(conn, owner, refused, [notice], state="dropped")
 
 
 def release(
-    conn: Connection, owner: Owner, interrupted: Hold, said: Sequence[Content] = (STOPPED,)
+    conn: Connection, owner: Owner, interrupted: Ownership, said: Sequence[Content] = (STOPPED,)
 ) -> Turn | None:
     """Claimed -> queued (a shutdown) or stays stopped (the row says which), and hand over.
 
@@ -175,12 +175,12 @@ def release(
     return _hand_over(conn, owner, interrupted)
 
 
-def held(conn: Connection) -> list[Held]:
+def guards(conn: Connection) -> list[Guard]:
     """List every guard. One of another instance, or without a task here, is an interrupted turn."""
-    return [Held(**row._asdict()) for row in _HELD(conn)]
+    return [Guard(**row._asdict()) for row in _GUARDED(conn)]
 
 
-def recover(conn: Connection, interrupted: Held, attempts_max: int, notice: Text) -> str:
+def recover(conn: Connection, interrupted: Guard, attempts_max: int, notice: Text) -> str:
     """Claimed -> queued, or dead after `attempts_max`, and the guard goes. Returns the row's state.
 
     A row that is stopped stays so: a /stop counts, also when the process died before it acted, and
@@ -204,7 +204,7 @@ def recover(conn: Connection, interrupted: Held, attempts_max: int, notice: Text
 def _end(  # noqa: PLR0913 - who ends what, with which words, in which state
     conn: Connection,
     owner: Owner,
-    ended: Hold,
+    ended: Ownership,
     answer: Sequence[Content],
     *,
     state: str,
@@ -216,7 +216,7 @@ def _end(  # noqa: PLR0913 - who ends what, with which words, in which state
     return _hand_over(conn, owner, ended)
 
 
-def _hand_over(conn: Connection, owner: Owner, ended: Hold) -> Turn | None:
+def _hand_over(conn: Connection, owner: Owner, ended: Ownership) -> Turn | None:
     """Pass the guard to the session's next row, or its slot to a session that waits for one.
 
     In the transaction of the ending: a message that arrives meanwhile is either seen here, or
@@ -235,15 +235,15 @@ def _hand_over(conn: Connection, owner: Owner, ended: Hold) -> Turn | None:
         _leave(conn, ended)
         return None
     passed = _PASS(conn, token=ended.token, next_token=following.token).rowcount
-    _check_held(ended, passed)
+    _check_ownership(ended, passed)
     return following
 
 
-def _leave(conn: Connection, ended: Hold) -> None:
-    _check_held(ended, _LEAVE(conn, token=ended.token).rowcount)
+def _leave(conn: Connection, ended: Ownership) -> None:
+    _check_ownership(ended, _LEAVE(conn, token=ended.token).rowcount)
 
 
-def _check_held(ended: Hold, guards: int) -> None:
+def _check_ownership(ended: Ownership, guards: int) -> None:
     """Raise for an owner that lost its guard; the writer then takes back all of the ending."""
     if guards != 1:
         raise LostGuardError(f"turn {ended.token} does not hold {ended.session_key} any more")
