@@ -145,3 +145,17 @@ async def test_too_many_requests_is_logged_and_waited_out_a_bounded_time(
     line.odd.answers["getUpdates"] = [JSONResponse(told, 429), result([raw_message(5, "hello")])]
     await line.stores(5)
     assert "intake.flooded retry_after_seconds=86400" in caplog.text
+
+
+async def test_a_dead_long_poll_is_noticed(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The connection is there, but nothing ever comes: after timeout and margin the bot polls anew."""
+    monkeypatch.setattr(intake, "LONG_POLL_SECONDS", 0)
+    monkeypatch.setattr("tgbot.botapi.LONG_POLL_MARGIN_SECONDS", 0.2)
+    async with OddWire() as odd:
+        odd.dead_polls = 1
+        odd.answers["getUpdates"] = [result([raw_message(5, "hello")])]
+        async with polling(house, odd) as line:
+            await line.stores(5)
+    assert "intake.retry" in caplog.text

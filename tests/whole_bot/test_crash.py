@@ -39,6 +39,33 @@ async def test_messages_sent_while_down_are_answered_at_boot(bot: BotProcess, an
     await ann.sees_at_last(*(f"{said} (attempt 1)" for said in ("before", "one", "two", "three")))
 
 
+async def test_recovery_and_new_messages_do_not_race(bot: BotProcess, ann: Person, tmp_path: Path) -> None:
+    """New ones come while the bot is down, and while it recovers: the interrupted turn goes first."""
+    await bot.start()
+    gate = tmp_path / "gate"
+    ann.says(f"wait for {gate}")
+    await bot.logs("turn.claimed")
+    await bot.kill()
+    ann.says("while down")
+    gate.touch()
+    await bot.start()
+    ann.says("while it starts")
+    await ann.sees_at_last(
+        f"wait for {gate} (attempt 2)", "while down (attempt 1)", "while it starts (attempt 1)"
+    )
+
+
+async def test_three_kills_in_a_row_never_leave_the_bot_deaf(bot: BotProcess, ann: Person) -> None:
+    for life in range(1, 4):
+        await bot.start()
+        ann.says(f"in life {life}")
+        await bot.logs("app.started", times=life)
+        await bot.kill()
+    await bot.start()
+    await eventually(lambda: len([s for s in ann.sees if "in life" in s]) == 3, "three answers")
+    assert [said[:9] for said in ann.sees if said != "…"] == ["in life 1", "in life 2", "in life 3"]
+
+
 async def test_an_idle_session_is_not_recovered(bot: BotProcess, ann: Person) -> None:
     await bot.start()
     ann.says("hello")
