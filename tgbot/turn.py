@@ -81,22 +81,19 @@ class TurnRunner:
         """Collect what the agent says, ready to show; what can't be rendered fails like its agent."""
         began = time.monotonic()
         try:
-            await self._follow(live)
+            async with aclosing(self._agent(live.turn)) as stream:
+                async for event in stream:
+                    live.take(event)
+                    self._stage.changed(live)
+                    if live.full:
+                        break
+                    await asyncio.sleep(0)  # an agent that never waits would keep all others from running
         except (SystemExit, KeyboardInterrupt) as error:
             # From inside a task these would end the loop, and with it every other chat.
             raise RuntimeError("the agent tried to end the process") from error
         contents = await _formatted(live, rich=self._manner.rich)
         limit = self._manner.notify_after_seconds
         return [*(contents or [NO_ANSWER]), *([PING] if 0 < limit < time.monotonic() - began else [])]
-
-    async def _follow(self, live: Live) -> None:
-        async with aclosing(self._agent(live.turn)) as stream:
-            async for event in stream:
-                live.take(event)
-                self._stage.changed(live)
-                if live.full:
-                    return
-                await asyncio.sleep(0)  # an agent that never waits would keep everybody else from running
 
     async def _cancel(self, live: Live, speaking: asyncio.Task[list[Content]]) -> None:
         """Cancel the agent; one that does not obey is left to itself, and nobody listens to it."""
