@@ -77,7 +77,8 @@ def _use_everything(conn: Connection) -> None:
     assert part
     outbox.placed(conn, part.part_id, MessageId(1))
     outbox.sent(conn, dataclasses.replace(part, message_id=MessageId(1)))
-    outbox.show_again(conn, part.row_id)
+    outbox.doubt(conn, part.row_id)
+    outbox.show_doubted(conn, owner.bot_id)
     outbox.trying(conn, part.part_id, 1)
     outbox.message_of(conn, part.row_id)
     outbox.fall_back(conn, owner.bot_id, part, [Text("a"), Text("b")])

@@ -142,7 +142,7 @@ class Agreeing(BotApi):
         super().__init__(TOKEN, "http://127.0.0.1:9")
         self.edits = 0
 
-    async def call(self, method: str, **_: object) -> Raw:
+    async def call(self, method: str, _wait_seconds: float | None = None, /, **_: object) -> Raw:
         """Agree."""
         self.edits += method == "editMessageText"
         return {"message_id": 1}

@@ -90,7 +90,9 @@ def test_the_stage_forgets_who_has_spoken() -> None:
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tgbot.botapi.REQUEST_SECONDS", 0.5)
-    monkeypatch.setattr("tgbot.delivery.LATE_SECONDS", 1.5)
+    monkeypatch.setattr("tgbot.preview.REQUEST_SECONDS", 0.5)
+    monkeypatch.setattr("tgbot.delivery.POLL_SECONDS", 0.1)
+    monkeypatch.setattr("tgbot.store.outbox.LATE_SECONDS", 1.5)
     monkeypatch.setattr("tgbot.preview.PRIVATE_SECONDS", 0.05)
 
 

@@ -105,12 +105,12 @@ class BotApi:
         for request in self._bot._request:  # noqa: SLF001 - see above
             await request.shutdown()
 
-    async def call(self, method: str, **params: object) -> Any:  # noqa: ANN401 - each method has its own
+    async def call(self, method: str, wait_seconds: float | None = None, /, **params: object) -> Any:  # noqa: ANN401 - each method has its own
         """Call a method; None parameters are left out. Raises a BotApiError."""
         given = _given(params)
         # `from None`: the cause's text can hold the URL, and with it the token.
         try:
-            return await self._ask(method, given, _patience(params))
+            return await self._ask(method, given, wait_seconds or _patience(params))
         except BotApiError:
             raise
         except Exception as error:  # noqa: BLE001 - an odd answer makes PTB raise anything

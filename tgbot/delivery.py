@@ -9,7 +9,7 @@ from tgbot.botapi import BotApi, BotApiError
 from tgbot.db import Database, StorageError
 from tgbot.lane import Lane, Tools
 from tgbot.live import Receipt, Stage
-from tgbot.model import Address, BotId, ChatId, RowId, Turn
+from tgbot.model import Address, BotId, ChatId, Turn
 from tgbot.pace import Pace
 from tgbot.store import outbox
 
@@ -19,7 +19,6 @@ POLL_SECONDS = 5.0  # what a lost wake costs at most
 LANES_MAX = 256  # chats served at once
 BEFORE_ALL = ChatId(-(2**63))
 COURTESIES_MAX = 64  # on their way at once; more are dropped
-LATE_SECONDS = 60.0  # an edit whose outcome is unknown has arrived by then, or never will
 # A released turn was stopped, or waits for the next life: its question is received, and not worked on.
 MARKS = {
     "finish": Receipt.DONE,
@@ -46,7 +45,7 @@ class Delivery:
         self.stage = Stage(self._words)
         self._db = db
         self._api = api
-        self._tools = Tools(db, api, pace, self.stage, bot_id, stream, self._recheck)
+        self._tools = Tools(db, api, pace, self.stage, bot_id, stream)
         self._receipts = receipts
         self._send_within_seconds = send_within_seconds
         self._rescan = asyncio.Event()
@@ -110,6 +109,7 @@ class Delivery:
         expired = await self._db.write(outbox.expire, self._send_within_seconds)
         if expired:
             log.warning("delivery.expired parts=%s", expired)
+        await self._db.write(outbox.show_doubted, self._tools.bot_id)
         chats = await self._db.read(outbox.chats, self._tools.bot_id, self._scanned, LANES_MAX)
         # Round and round: with more chats than lanes, each has its turn.
         self._scanned = chats[-1] if len(chats) == LANES_MAX else BEFORE_ALL
@@ -139,17 +139,6 @@ class Delivery:
             self._rescan.set()
         if not task.cancelled() and (error := task.exception()):
             log.error("delivery.lane_crashed chat=%s", chat_id, exc_info=error)
-
-    def _recheck(self, chat_id: ChatId, row_id: RowId) -> None:
-        """Show an answer once more when every older edit of its message has arrived.
-
-        One that is not sent by then needs it no more.
-        """
-        asyncio.get_running_loop().call_later(LATE_SECONDS, self._show_again, chat_id, row_id)
-
-    def _show_again(self, chat_id: ChatId, row_id: RowId) -> None:
-        self._db.write(outbox.show_again, row_id)
-        self.wake(chat_id)
 
     def _courtesy(self, method: str, /, **params: object) -> None:
         if len(self._courtesies) >= COURTESIES_MAX:

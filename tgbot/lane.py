@@ -7,6 +7,7 @@ whose outcome nobody knows can be made again.
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 from collections.abc import Callable, Sequence
@@ -22,9 +23,9 @@ from tgbot.botapi import (
     RefusedError,
     Upload,
 )
-from tgbot.db import Database, StorageError
+from tgbot.db import Connection, Database, StorageError
 from tgbot.live import Receipt, Stage
-from tgbot.model import BotId, ChatId, File, MessageId, Part, PartId, RowId
+from tgbot.model import BotId, ChatId, File, MessageId, Part, PartId
 from tgbot.pace import Pace, Priority
 from tgbot.preview import Previews, stop_button
 from tgbot.render import Text
@@ -44,7 +45,7 @@ TRIES_MAX = 2  # of what no edit can make
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What every lane works with. `recheck` is told a row whose answer may yet be overwritten."""
+    """What every lane works with."""
 
     db: Database
     api: BotApi
@@ -52,7 +53,6 @@ class Tools:
     stage: Stage
     bot_id: BotId
     stream: str
-    recheck: Callable[[ChatId, RowId], None]
 
 
 class Lane:
@@ -62,9 +62,10 @@ class Lane:
         self._chat_id = chat_id
         self._tools = tools
         self._previews = Previews(
-            chat_id, tools.db, tools.api, tools.pace, tools.stage, tools.stream, tools.recheck
+            chat_id, tools.db, tools.api, tools.pace, tools.stage, tools.stream, self._note
         )
         self._hint = asyncio.Event()  # there may be something in the outbox
+        self._following: Part | None = None  # what the last write saw to be next
         self._news = asyncio.Event()  # that, or a running turn has said more
         self._resting = False  # a preview was made just now: new words can wait
         self._receipts: dict[MessageId, Receipt] = {}
@@ -94,7 +95,7 @@ class Lane:
         self._hint.set()
         while True:
             self._news.clear()
-            if self._hint.is_set():
+            if self._hint.is_set() or self._following:
                 await self._send_next()
                 continue
             wait_seconds = await self._spare_time()
@@ -125,11 +126,9 @@ class Lane:
         return receipt if preview is None else min(preview, receipt)
 
     async def _send_next(self) -> None:
-        self._hint.clear()
         try:
             part = await self._next()
             if part:
-                self._hint.set()  # there may be more behind it
                 await self._in_its_time(part)
         except StorageError as error:
             log.warning("delivery.storage_error chat=%s reason=%s", self._chat_id, error)
@@ -137,22 +136,38 @@ class Lane:
             await self._back_off()
 
     async def _next(self) -> Part | None:
-        placeholders = self._previews.mode == "edit"
-        next_part = outbox.next_part
-        tools = self._tools
+        """Take what the last write saw to be next, unless there was a hint since."""
+        following, self._following = self._following, None
+        if not self._hint.is_set():
+            return following
+        self._hint.clear()
         # Through the writer, which is one hop; a reading connection would take five.
-        return await tools.db.write(next_part, tools.bot_id, self._chat_id, placeholders=placeholders)
+        return await self._tools.db.write(self._look())
+
+    async def _write(self, change: Callable[..., None], *args: object) -> None:
+        """Commit what became of a part, and see in the same transaction what is next."""
+        self._hint.clear()  # what it told of is committed, so this transaction sees it
+        self._following = await self._tools.db.write(_change_and_look, self._look(), change, *args)
+
+    def _look(self) -> Callable[[Connection], Part | None]:
+        placeholders = self._previews.mode == "edit"
+        return functools.partial(
+            outbox.next_part, bot_id=self._tools.bot_id, chat_id=self._chat_id, placeholders=placeholders
+        )
 
     async def _in_its_time(self, part: Part) -> None:
         asked_at = _now()
         await self._tools.pace.wait(self._chat_id, _priority(part))
         if _now() - asked_at < STALE_SECONDS:
             await self._attempt(part)
-        elif fresh := await self._next():  # it may be answered, rewritten or too old by now
+            return
+        self._hint.set()
+        if fresh := await self._next():  # it may be answered, rewritten or too old by now
             await self._attempt(fresh)
 
     async def _attempt(self, part: Part) -> None:
         """Make the one request that the part wants now."""
+        self._hint.set()  # look again, unless a write sees by the way what is next
         try:
             await self._request(part)
         except FloodedError as error:
@@ -203,7 +218,7 @@ class Lane:
                 reply_markup=json.loads(part.buttons) if part.buttons else None,
                 **content,
             )
-        await self._tools.db.write(outbox.sent, part)
+        await self._write(outbox.sent, part)
         log.info("delivery.sent chat=%s row=%s part=%s", part.chat_id, part.row_id, part.number)
 
     async def _ping(self, part: Part) -> None:
@@ -233,7 +248,7 @@ class Lane:
         """Commit what is on screen already: while the database refuses, sending it again would double it."""
         while True:
             try:
-                return await self._tools.db.write(change, *args)
+                return await self._write(change, *args)
             except StorageError as error:
                 log.warning("delivery.storage_error chat=%s reason=%s", self._chat_id, error)
                 await self._back_off()
@@ -242,7 +257,7 @@ class Lane:
         """Take away a placeholder that no edit can make into this part."""
         with contextlib.suppress(RefusedError):  # it is gone already, or too old to be deleted
             await self._tools.api.call("deleteMessage", chat_id=part.chat_id, message_id=part.message_id)
-        await self._tools.db.write(outbox.forget_message, part.part_id)
+        await self._write(outbox.forget_message, part.part_id)
 
     async def _refused(self, part: Part, reason: str) -> None:
         """Show what Telegram will never take in a plainer form; park it when there is none."""
@@ -255,10 +270,10 @@ class Lane:
         )
         plainer = _plainer(part)
         if plainer:
-            await self._tools.db.write(outbox.fall_back, self._tools.bot_id, part, plainer)
+            await self._write(outbox.fall_back, self._tools.bot_id, part, plainer)
         else:
             log.warning("delivery.parked chat=%s row=%s part=%s", part.chat_id, part.row_id, part.number)
-            await self._tools.db.write(outbox.park, part.part_id, reason)
+            await self._write(outbox.park, part.part_id, reason)
 
     async def _place_anew(self, part: Part) -> None:
         """Place another message for one that the user deleted, but not for ever."""
@@ -267,7 +282,7 @@ class Lane:
         if self._gone[1] > GONE_MAX:
             await self._refused(part, "the message was deleted again and again")
         else:
-            await self._tools.db.write(outbox.forget_message, part.part_id)
+            await self._write(outbox.forget_message, part.part_id)
 
     async def _show_receipt(self) -> float:
         """Put one mark on a message, if there is room; returns in how many seconds to come again."""
@@ -292,6 +307,13 @@ class Lane:
     async def _back_off(self) -> None:
         await asyncio.sleep(RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS) - 1)])
         self._failures += 1
+
+
+def _change_and_look(
+    conn: Connection, look: Callable[[Connection], Part | None], change: Callable[..., None], *args: object
+) -> Part | None:
+    change(conn, *args)
+    return look(conn)
 
 
 def _now() -> float:

@@ -1,7 +1,7 @@
 """Shows running turns' words as they come: previews are the first thing dropped, the final text never."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from tgbot import render
@@ -18,6 +18,7 @@ GROUP_SECONDS = 3.0  # and for its 20 a minute in a group
 SLOWEST_SECONDS = 30.0
 TYPING_SECONDS = 4.5  # Telegram shows "typing" for 5
 DRAFT_SECONDS = 20.0  # a draft fades after about 30
+REQUEST_SECONDS = 5.0  # what comes next from this chat, a final text perhaps, waits for a preview so long
 AGAIN_SECONDS = 0.1  # when the limiter has no room just now
 
 
@@ -45,7 +46,7 @@ class Shown:
 class Previews:
     """The previews of one chat. `mode` is edit, draft or off; a refused draft falls back to edit.
 
-    `recheck` is told a row when an edit's outcome is unknown: it may still arrive, over the final text.
+    `note` commits that an edit's outcome is unknown: it may still arrive, over the final text.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a preview is made of and goes through
@@ -56,7 +57,7 @@ class Previews:
         pace: Pace,
         stage: Stage,
         mode: str,
-        recheck: Callable[[ChatId, RowId], None],
+        note: Callable[..., Awaitable[None]],
     ) -> None:
         self.mode = "edit" if mode == "draft" and chat_id < 0 else mode  # drafts exist in private chats only
         self._chat_id = chat_id
@@ -64,7 +65,7 @@ class Previews:
         self._api = api
         self._pace = pace
         self._stage = stage
-        self._recheck = recheck
+        self._note = note
         self._shown: dict[RowId, Shown] = {}
 
     async def step(self) -> float | None:
@@ -152,7 +153,7 @@ class Previews:
         """Make a request that may be lost; False if it should be made again, when it is time."""
         shown = self._shown[live.turn.row_id]
         try:
-            await self._api.call(method, **params)
+            await self._api.call(method, REQUEST_SECONDS, **params)
         except FloodedError as error:
             self._pace.penalize(self._chat_id, error.retry_after_seconds)
             shown.slow_down()
@@ -160,7 +161,7 @@ class Previews:
         except UnreachableError:
             shown.slow_down()
             if method == "editMessageText":
-                self._recheck(self._chat_id, live.turn.row_id)
+                await self._note(outbox.doubt, live.turn.row_id)
             return False
         except RefusedError:
             if method == "sendMessageDraft":

@@ -113,6 +113,8 @@ outbox = Table(
     Column("bot_id", BigInteger, nullable=False),
     Column("pending_id", Integer, ForeignKey("pending.id"), nullable=False),
     Column("part", Integer, nullable=False),
+    # The answer's part 0, for the others: all parts of an answer go out before what came after it.
+    Column("first_id", Integer, ForeignKey("outbox.id")),
     Column("kind", Text, nullable=False, server_default="text"),
     Column("state", Text, nullable=False),
     Column("chat_id", BigInteger, nullable=False),
@@ -127,6 +129,8 @@ outbox = Table(
     Column("ready_at", Float),
     # How often a part that can not be made by an edit was on its way without a known outcome.
     Column("tries", Integer, nullable=False, server_default="0"),
+    # When every preview whose outcome is unknown has arrived, perhaps over the final text.
+    Column("doubted_until", Float),
     Column("error", Text),
     # By row, not by turn: a second attempt writes into the message that the first one placed.
     UniqueConstraint("pending_id", "part"),
@@ -138,13 +142,16 @@ outbox = Table(
         "has_content",
     ),
     CheckConstraint("state != 'open' OR message_id IS NULL", "open_is_not_shown"),
+    CheckConstraint("(part = 0) = (first_id IS NULL)", "part_0_is_first"),
     CheckConstraint("(state = 'parked') = (error IS NOT NULL)", "parked_for_a_reason"),
     sqlite_autoincrement=True,
 )
 
 _UNSENT: TextClause = text("state IN ('open', 'ready')")
 _PARKED: TextClause = text("state = 'parked'")
+_DOUBTED: TextClause = text("doubted_until IS NOT NULL")
 Index("ix_outbox_unsent", outbox.c.chat_id, outbox.c.id, sqlite_where=_UNSENT, postgresql_where=_UNSENT)
+Index("ix_outbox_doubted", outbox.c.doubted_until, sqlite_where=_DOUBTED, postgresql_where=_DOUBTED)
 Index("ix_outbox_parked", outbox.c.id, sqlite_where=_PARKED, postgresql_where=_PARKED)
 
 # Who was told once that this bot is not for everyone.

@@ -95,6 +95,7 @@ def upgrade() -> None:
         sa.Column("bot_id", sa.BigInteger(), nullable=False),
         sa.Column("pending_id", sa.Integer(), nullable=False),
         sa.Column("part", sa.Integer(), nullable=False),
+        sa.Column("first_id", sa.Integer(), nullable=True),
         sa.Column("kind", sa.Text(), server_default="text", nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("chat_id", sa.BigInteger(), nullable=False),
@@ -108,6 +109,7 @@ def upgrade() -> None:
         sa.Column("file", sa.LargeBinary(), nullable=True),
         sa.Column("ready_at", sa.Float(), nullable=True),
         sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("doubted_until", sa.Float(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.CheckConstraint(
             "(state = 'parked') = (error IS NOT NULL)", name=op.f("ck_outbox_parked_for_a_reason")
@@ -128,12 +130,21 @@ def upgrade() -> None:
             "state NOT IN ('ready', 'sent') OR (coalesce(text, file, '') != '' AND ready_at IS NOT NULL)",
             name=op.f("ck_outbox_has_content"),
         ),
+        sa.CheckConstraint("(part = 0) = (first_id IS NULL)", name=op.f("ck_outbox_part_0_is_first")),
+        sa.ForeignKeyConstraint(["first_id"], ["outbox.id"], name=op.f("fk_outbox_first_id")),
         sa.ForeignKeyConstraint(["pending_id"], ["pending.id"], name=op.f("fk_outbox_pending_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
         sa.UniqueConstraint("pending_id", "part", name=op.f("uq_outbox_pending_id_part")),
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("outbox", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_outbox_doubted",
+            ["doubted_until"],
+            unique=False,
+            sqlite_where=sa.text("doubted_until IS NOT NULL"),
+            postgresql_where=sa.text("doubted_until IS NOT NULL"),
+        )
         batch_op.create_index(
             "ix_outbox_parked",
             ["id"],

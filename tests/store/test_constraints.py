@@ -53,6 +53,8 @@ REFUSED: list[tuple[str, Row]] = [
     ("ck_outbox_has_content", {"text": ""}),
     ("ck_outbox_has_content", {"state": "sent", "ready_at": None}),
     ("ck_outbox_open_is_not_shown", WORDLESS | {"state": "open"}),
+    ("ck_outbox_part_0_is_first", {"first_id": 1}),
+    ("ck_outbox_part_0_is_first", {"part": 1}),
     ("ck_outbox_parked_for_a_reason", {"state": "parked"}),
     ("ck_outbox_parked_for_a_reason", {"error": "no reason"}),
 ]

@@ -6,7 +6,7 @@ import pytest
 
 from tests.house import BOT
 from tests.store.life import Life, StartLife
-from tgbot.model import BotId, ChatId, MessageId, Part
+from tgbot.model import BotId, ChatId, File, MessageId, Part
 from tgbot.render import Text
 from tgbot.store import outbox, turns
 
@@ -120,6 +120,62 @@ def test_a_rewrite_while_the_old_text_is_on_its_way_is_not_lost(life: Life) -> N
 def _send(life: Life, part: Part) -> None:
     place(life, part)
     life.do(outbox.sent, the_next(life))
+
+
+def _wait_till_previews_have_arrived(life: Life) -> None:
+    sql = "UPDATE outbox SET doubted_until = doubted_until - :late RETURNING id"
+    life.rows(sql, late=outbox.LATE_SECONDS)
+    life.do(outbox.show_doubted, BOT)
+
+
+def test_an_answer_that_a_late_preview_may_have_overwritten_is_shown_once_more(life: Life) -> None:
+    turn = life.start("a")
+    place(life, the_next(life))
+    life.do(outbox.doubt, turn.row_id)
+    life.finish(turn)
+    life.do(outbox.sent, the_next(life))
+    life.do(outbox.show_doubted, BOT)
+    assert following(life) is None, "it may still be on its way"
+    _wait_till_previews_have_arrived(life)
+    part = the_next(life)
+    assert part.text == "re: a"
+    life.do(outbox.sent, part)
+    _wait_till_previews_have_arrived(life)
+    assert following(life) is None, "once is enough"
+
+
+def test_what_an_earlier_attempt_was_about_to_show_is_doubted(life: Life, live: StartLife) -> None:
+    """A request that left before a kill may take effect long after it."""
+    life.start("a")
+    place(life, the_next(life))
+    second = live()
+    second.recover()
+    second.finish(second.claim_waiting()[0])
+    second.do(outbox.sent, the_next(second))
+    _wait_till_previews_have_arrived(second)
+    assert the_next(second).text == "re: a"
+
+
+def test_doubts_of_what_still_runs_are_forgotten(life: Life) -> None:
+    turn = life.start("a")
+    place(life, the_next(life))
+    life.do(outbox.doubt, turn.row_id)
+    _wait_till_previews_have_arrived(life)
+    assert states(life) == ["placed"]
+    assert following(life) is None
+
+
+def test_the_plainer_form_of_a_part_stands_before_what_follows_it(life: Life) -> None:
+    turn = life.start("a", "b")
+    answer: list[outbox.Content] = [outbox.Rich("# long"), File("f.txt", b"x"), Text("end", ())]
+    life.do(turns.finish, life.owner, turn, answer)
+    place(life, the_next(life))
+    life.do(outbox.fall_back, BOT, the_next(life), [Text("one", ()), Text("two", ()), Text("three", ())])
+    shown = []
+    while (part := the_next(life)).row_id == turn.row_id:
+        _send(life, part) if part.message_id is None else life.do(outbox.sent, part)
+        shown.append(part.text or part.file_name)
+    assert shown == ["one", "two", "three", "f.txt", "end"]
 
 
 @pytest.mark.parametrize("chat", [7, 8])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, case, func, null, or_, select, update
+from sqlalchemy import and_, bindparam, case, func, null, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from tgbot.db import Connection
@@ -14,6 +14,8 @@ from tgbot.model import Address, BotId, Button, ChatId, File, MessageId, Part, P
 from tgbot.render import Text
 from tgbot.schema import outbox
 from tgbot.statement import Statement, literal
+
+LATE_SECONDS = 60.0  # an edit whose outcome is unknown has arrived by then, or never will
 
 _READY = literal("'ready'")
 _REPLY = literal("'reply'")
@@ -33,13 +35,19 @@ _OPEN = Statement(
         topic_id=bindparam("topic_id"),
         reply_to=bindparam("reply_to"),
     )
-    .on_conflict_do_nothing(index_elements=["pending_id", "part"])
+    # There already: what the earlier attempt was about to show may still arrive.
+    .on_conflict_do_update(
+        index_elements=["pending_id", "part"], set_={"doubted_until": bindparam("doubted_until")}
+    )
 )
 _INSERT = Statement(
     insert(outbox).values(
         {
             column: bindparam(column)
-            for column in ("bot_id", "pending_id", "part", "state", "chat_id", "topic_id", *_CONTENT)
+            for column in (
+                *("bot_id", "pending_id", "part", "first_id", "state", "chat_id", "topic_id"),
+                *_CONTENT,
+            )
         }
     )
 )
@@ -48,7 +56,7 @@ _MAKE_READY = update(outbox).values(
 )
 _ANSWER = Statement(
     _MAKE_READY.where(*_FIRST_PART, outbox.c.ready_at.is_(None)).returning(
-        outbox.c.bot_id, outbox.c.chat_id, outbox.c.topic_id
+        outbox.c.bot_id, outbox.c.chat_id, outbox.c.topic_id, outbox.c.id
     )
 )
 _REWRITE = Statement(
@@ -80,7 +88,7 @@ _NEXT = Statement(
         _UNSENT,
         or_(outbox.c.state == _READY, bindparam("placeholders")),
     )
-    .order_by(outbox.c.kind != _REPLY, outbox.c.id)
+    .order_by(outbox.c.kind != _REPLY, func.coalesce(outbox.c.first_id, outbox.c.id), outbox.c.part)
     .limit(literal("1"))
 )
 _CHATS = Statement(
@@ -90,7 +98,16 @@ _CHATS = Statement(
     .order_by(outbox.c.chat_id)
     .limit(bindparam("most"))
 )
-_LAST_NUMBER = Statement(select(func.max(outbox.c.part)).where(outbox.c.pending_id == bindparam("row_id")))
+_LEAD = Statement(
+    select(func.min(outbox.c.id).label("first_id"), func.max(outbox.c.part).label("last")).where(
+        outbox.c.pending_id == bindparam("row_id")
+    )
+)
+_MAKE_ROOM = Statement(
+    update(outbox)
+    .where(outbox.c.pending_id == bindparam("row_id"), outbox.c.part > bindparam("number"))
+    .values(part=outbox.c.part + bindparam("room"))
+)
 _MESSAGE = Statement(select(outbox.c.message_id).where(*_FIRST_PART))
 _PLACED = Statement(
     update(outbox)
@@ -105,10 +122,16 @@ _SENT = Statement(
     .where(_PART, outbox.c.state == _READY, outbox.c.ready_at == bindparam("ready_at"))
     .values(state=literal("'sent'"), message_id=bindparam("message_id"))
 )
-_SHOW_AGAIN = Statement(
+_DOUBT = Statement(update(outbox).where(*_FIRST_PART).values(doubted_until=bindparam("doubted_until")))
+_WAS_SENT = and_(outbox.c.state == literal("'sent'"), outbox.c.kind != literal("'voice'"))
+_SHOW_DOUBTED = Statement(
     update(outbox)
-    .where(*_FIRST_PART, outbox.c.state == literal("'sent'"), outbox.c.kind != literal("'voice'"))
-    .values(state=_READY)
+    .where(outbox.c.doubted_until <= bindparam("now"), outbox.c.bot_id == bindparam("bot_id"))
+    .values(
+        doubted_until=null(),
+        state=case((_WAS_SENT, _READY), else_=outbox.c.state),
+        ready_at=case((_WAS_SENT, bindparam("now")), else_=outbox.c.ready_at),
+    )
 )
 _TRY = Statement(update(outbox).where(_PART).values(tries=bindparam("tries")))
 _FORGET = Statement(update(outbox).where(_PART).values(message_id=null()))
@@ -157,27 +180,29 @@ def open_answer(conn: Connection, bot_id: BotId, row_id: RowId, address: Address
         chat_id=address.chat_id,
         topic_id=address.topic_id,
         reply_to=address.message_id if quote else None,
+        doubted_until=time.time() + LATE_SECONDS,
     )
 
 
 def answer(conn: Connection, row_id: RowId, contents: Sequence[Content]) -> None:
     """Open or placed -> ready: what a row's turn came to, in order. The first ending has the word."""
     first, *rest = contents
-    home = _ANSWER(conn, row_id=row_id, **_content(first)).first()
-    if home is None:
+    found = _ANSWER(conn, row_id=row_id, **_content(first)).first()
+    if found is None:
         return
+    *home, first_id = found
     for number, content in enumerate(rest, start=1):
-        _insert(conn, Home(*home), row_id, number, _content(content))
+        _insert(conn, Home(*home), row_id, _content(content), number, first_id)
 
 
 def reply(conn: Connection, home: Home, row_id: RowId, text: Text, buttons: Sequence[Button] = ()) -> None:
     """(nothing) -> ready: what a control came to, which goes before all else."""
-    _insert(conn, home, row_id, 0, _content(text, buttons) | {"kind": "reply"})
+    _insert(conn, home, row_id, _content(text, buttons) | {"kind": "reply"})
 
 
 def notice(conn: Connection, home: Home, row_id: RowId, text: Text) -> None:
     """(nothing) -> ready: what else no turn was run for; it waits its turn, so a flood delays no answer."""
-    _insert(conn, home, row_id, 0, _content(text))
+    _insert(conn, home, row_id, _content(text))
 
 
 def rewrite(conn: Connection, row_id: RowId, chat_id: ChatId, text: Text) -> None:
@@ -189,12 +214,16 @@ def rewrite(conn: Connection, row_id: RowId, chat_id: ChatId, text: Text) -> Non
 
 
 def fall_back(conn: Connection, bot_id: BotId, part: Part, plainer: Sequence[Content]) -> None:
-    """Ready -> ready: what the server refuses becomes something plainer."""
-    home = Home(bot_id, part.chat_id, part.topic_id)
+    """Ready -> ready: what the server refuses becomes something plainer, before what follows it."""
     _CHANGE(conn, part_id=part.part_id, **_content(plainer[0]))
-    behind = 1 + _LAST_NUMBER(conn, row_id=part.row_id).scalar()
-    for number, content in enumerate(plainer[1:], start=behind):
-        _insert(conn, home, part.row_id, number, _content(content))
+    if len(plainer) == 1:
+        return
+    first_id, last = _LEAD(conn, row_id=part.row_id).first()
+    # By at least so much that no number is taken twice, not even while they move.
+    _MAKE_ROOM(conn, row_id=part.row_id, number=part.number, room=max(last - part.number, len(plainer) - 1))
+    home = Home(bot_id, part.chat_id, part.topic_id)
+    for number, content in enumerate(plainer[1:], start=part.number + 1):
+        _insert(conn, home, part.row_id, _content(content), number, first_id)
 
 
 def chats(conn: Connection, bot_id: BotId, after: ChatId, most: int) -> list[ChatId]:
@@ -227,9 +256,14 @@ def sent(conn: Connection, part: Part) -> None:
     _SENT(conn, part_id=part.part_id, ready_at=part.ready_at, message_id=part.message_id)
 
 
-def show_again(conn: Connection, row_id: RowId) -> None:
-    """Sent -> ready: an older edit may have arrived late, over an answer that an edit made."""
-    _SHOW_AGAIN(conn, row_id=row_id)
+def doubt(conn: Connection, row_id: RowId) -> None:
+    """Note that a preview of this answer may still arrive, LATE_SECONDS from now at most."""
+    _DOUBT(conn, row_id=row_id, doubted_until=time.time() + LATE_SECONDS)
+
+
+def show_doubted(conn: Connection, bot_id: BotId) -> None:
+    """Sent -> ready for what a late preview may have overwritten; what is not sent yet needs it no more."""
+    _SHOW_DOUBTED(conn, bot_id=bot_id, now=time.time())
 
 
 def trying(conn: Connection, part_id: PartId, tries: int) -> None:
@@ -252,8 +286,16 @@ def expire(conn: Connection, age_seconds: float) -> int:
     return _EXPIRE(conn, before=time.time() - age_seconds).rowcount
 
 
-def _insert(conn: Connection, home: Home, row_id: RowId, number: int, content: dict[str, object]) -> None:
-    _INSERT(conn, **home._asdict(), pending_id=row_id, part=number, state="ready", **content)
+def _insert(  # noqa: PLR0913, PLR0917 - what, for whom, and where in the answer
+    conn: Connection,
+    home: Home,
+    row_id: RowId,
+    content: dict[str, object],
+    number: int = 0,
+    first_id: PartId | None = None,
+) -> None:
+    place = {"pending_id": row_id, "part": number, "first_id": first_id}
+    _INSERT(conn, **home._asdict(), **place, state="ready", **content)
 
 
 def _content(content: Content, buttons: Sequence[Button] = ()) -> dict[str, object]:
