@@ -10,7 +10,7 @@ from unittest.mock import patch
 from bench import history, scene
 from bench.figures import Figure
 from tgbot.db import Connection, writing_engine
-from tgbot.model import ChatId, MessageId, Owner, PartId, RowId, session_key
+from tgbot.model import ChatId, MessageId, Owner, RowId, session_key
 from tgbot.reception import receive
 from tgbot.render import Text
 from tgbot.statement import Statement
@@ -82,7 +82,9 @@ def _use_everything(conn: Connection) -> None:
     outbox.trying(conn, part.part_id, 1)
     outbox.message_of(conn, part.row_id)
     outbox.fall_back(conn, owner.bot_id, part, [Text("a"), Text("b")])
-    outbox.park(conn, PartId(part.part_id + 1), "blocked")
+    outbox.album_of(conn, part)
+    outbox.take_apart(conn, part)
+    outbox.park(conn, part, "blocked")
     outbox.chats(conn, owner.bot_id, ChatId(0), 1)
     outbox.expire(conn, 1.0)
     report.session(conn, SESSION)

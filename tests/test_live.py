@@ -11,9 +11,9 @@ import pytest
 from tests.waiting import eventually
 from tests.whole_bot.process import TOKEN, Person
 from tgbot import app, config, live
-from tgbot.agent import Agent, Event, File, Progress, Replacement
+from tgbot.agent import Agent, Album, Event, File, Progress, Replacement
 from tgbot.live import Live, Stage
-from tgbot.model import Address, ChatId, MessageId, RowId, SessionKey, Token, Turn, UserId
+from tgbot.model import Address, ChatId, FileKind, MessageId, RowId, SessionKey, Token, Turn, UserId
 from tgbot.playground.server import PlaygroundServer
 
 
@@ -82,6 +82,30 @@ def test_the_stage_forgets_who_has_spoken() -> None:
     stage.leave(first)
     stage.leave(second)
     assert (stage.speaking(ChatId(7)), told) == ([], [7])
+
+
+def of(kind: FileKind, *names: str) -> list[File]:
+    return [File(name, b"x", kind) for name in names]
+
+
+def test_an_album_is_sent_in_groups_that_telegram_takes() -> None:
+    """Ten at most, photos apart from documents, a single one or a voice alone; in order."""
+    many = of("photo", *"abcdefghijkl")
+    [plan] = of("document", "plan")
+    voices = of("voice", "hi", "ho")
+    said = taken("See:", Album([*many, plan, *voices, *many[:1]]))
+    assert list(said.segments()) == ["See:", Album(many[:10]), Album(many[10:]), plan, *voices, many[0]]
+
+
+def test_what_is_said_of_an_albums_files_stands_before_it() -> None:
+    photos = of("photo", "a", "b")
+    said = list(taken(Album([*photos, File("empty", b"", "photo")])).segments())
+    assert said[1] == Album(photos)
+    assert "empty can not be sent" in str(said[0])
+
+
+def test_an_album_counts_as_its_files() -> None:
+    assert taken(Album(of("photo", *"abc" * 40))).full
 
 
 # -- the bot in this process, where a request can be given up soon --

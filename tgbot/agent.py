@@ -9,9 +9,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tgbot.model import File, Turn
+from tgbot.model import Album, File, Turn
 
-__all__ = ["Agent", "AgentError", "Event", "File", "Progress", "Replacement", "load_agent"]
+__all__ = ["Agent", "AgentError", "Album", "Event", "File", "Progress", "Replacement", "load_agent"]
 
 EMBEDDED = {"echo": "tgbot.agents.echo:agent"}
 
@@ -30,7 +30,7 @@ class Replacement:
     text: str
 
 
-Event = str | Progress | Replacement | File
+Event = str | Progress | Replacement | File | Album
 
 # `async def agent(turn)` that yields pieces of Markdown, and other events if it likes. `turn` has text,
 # session_key, chat_id, user_id, attempt and message (the raw dict). CancelledError in it: stop now.

@@ -41,7 +41,7 @@ warnings.filterwarnings("ignore", message=".*do_api_request", category=PTBUserWa
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file as a parameter: as `media` it becomes an InputMedia of its kind, elsewhere the file itself."""
+    """A file as a parameter: as `media`, or in it, an InputMedia of its kind, elsewhere the file itself."""
 
     kind: FileKind
     name: str
@@ -159,6 +159,8 @@ def _given(params: dict[str, object]) -> dict[str, object]:
 
 
 def _encoded(name: str, value: object) -> object:
+    if isinstance(value, list):
+        return [_encoded(name, item) for item in value]
     if not isinstance(value, Upload):
         return value
     file = InputFile(value.content, filename=value.name, attach=name == "media")

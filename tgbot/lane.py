@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from tgbot import render
+from tgbot import shapes
 from tgbot.botapi import (
     BotApi,
     BotApiError,
@@ -21,26 +21,22 @@ from tgbot.botapi import (
     MessageGoneError,
     NotModifiedError,
     RefusedError,
-    Upload,
+    UnreachableError,
 )
 from tgbot.db import Connection, Database, StorageError
 from tgbot.live import Receipt, Stage
-from tgbot.model import BotId, ChatId, File, MessageId, Part, PartId
+from tgbot.model import BotId, ChatId, MessageId, Part, PartId
 from tgbot.pace import Pace, Priority
 from tgbot.preview import Previews, stop_button
-from tgbot.render import Text
 from tgbot.store import outbox
-from tgbot.store.outbox import Content
 
 log = logging.getLogger(__name__)
 
 PLACEHOLDER = "…"
-DUPLICATE = " (possibly a duplicate)"
 RETRY_SECONDS = (0.2, 1.0, 3.0, 10.0, 30.0)  # after a failure; the last one repeats
 GONE_MAX = 3  # how often the message of one part may vanish before it is parked
 STALE_SECONDS = 0.1  # what was read longer ago than this is read again
 RECEIPTS_MAX = 50  # marks waiting for room in one chat; the oldest are dropped
-TRIES_MAX = 2  # of what no edit can make
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,14 +182,14 @@ class Lane:
             self._failures = 0
 
     async def _request(self, part: Part) -> None:
-        if part.kind == "ping":
-            await self._ping(part)
-        elif part.kind == "voice":
-            await (self._speak(part) if part.message_id is None else self._remove(part))
-        elif part.message_id is None:
-            await self._place(part)
+        if shapes.made_by_edit(part):
+            await (self._place(part) if part.message_id is None else self._show(part))
+        elif part.message_id is not None:
+            await self._remove(part)
+        elif part.album is not None:
+            await self._send_album(part)
         else:
-            await self._show(part)
+            await (self._ping(part) if part.kind == "ping" else self._speak(part))
 
     async def _place(self, part: Part) -> None:
         """Send the placeholder and commit its id. A crash between the two leaves a stray "…"."""
@@ -202,15 +198,15 @@ class Lane:
             chat_id=part.chat_id,
             message_thread_id=part.topic_id,
             text=PLACEHOLDER,
-            reply_parameters=_reply_to(part.reply_to),
+            reply_parameters=shapes.reply_to(part.reply_to),
             reply_markup=stop_button(part.row_id) if part.state == "open" else None,
         )
-        await self._note(outbox.placed, part.part_id, message["message_id"])
+        await self._note(outbox.placed, part.part_id, _message_id(message))
 
     async def _show(self, part: Part) -> None:
         """Edit the content in; "not modified" proves that an earlier try took effect."""
         with contextlib.suppress(NotModifiedError):
-            method, content = _edit(part)
+            method, content = shapes.edit(part)
             await self._tools.api.call(
                 method,
                 chat_id=part.chat_id,
@@ -224,25 +220,34 @@ class Lane:
     async def _ping(self, part: Part) -> None:
         """Say that the answer is there, in reply to it."""
         answer_id = await self._tools.db.read(outbox.message_of, part.row_id)
-        await self._send(part, "sendMessage", text=part.text, reply_parameters=_reply_to(answer_id))
+        await self._send(part, "sendMessage", text=part.text, reply_parameters=shapes.reply_to(answer_id))
 
     async def _speak(self, part: Part) -> None:
-        caption = _caption(part, DUPLICATE if part.tries else "")
-        await self._send(part, "sendVoice", voice=_upload(part), caption=caption)
+        voice = shapes.upload(part)
+        await self._send(part, "sendVoice", voice=voice, caption=voice.caption)
 
-    async def _send(self, part: Part, method: str, **content: object) -> None:
-        """Send what no edit can make: once more after an unknown outcome, and then no more."""
-        if part.tries >= TRIES_MAX:
+    async def _send_album(self, part: Part) -> None:
+        parts = await self._tools.db.write(outbox.album_of, part)
+        await self._send(part, "sendMediaGroup", parts, media=[shapes.upload(member) for member in parts])
+
+    async def _send(
+        self, part: Part, method: str, parts: Sequence[Part] | None = None, **content: object
+    ) -> None:
+        """Send what no edit can make: once more after an unknown outcome, and then no more.
+
+        The tries of an album's `parts` are those of its first.
+        """
+        if part.tries >= shapes.TRIES_MAX:
             raise RefusedError("no answer came when this was sent, twice")
         await self._tools.db.write(outbox.trying, part.part_id, part.tries + 1)
         try:
-            message = await self._tools.api.call(
+            answer = await self._tools.api.call(
                 method, chat_id=part.chat_id, message_thread_id=part.topic_id, **content
             )
-        except FloodedError:  # nothing took effect, so this was no try
+        except (FloodedError, RefusedError):  # nothing took effect, so this was no try
             await self._tools.db.write(outbox.trying, part.part_id, part.tries)
             raise
-        await self._note(outbox.sent, replace(part, message_id=message["message_id"]))
+        await self._note(outbox.all_sent, _as_shown(parts or [part], answer))
 
     async def _note(self, change: Callable[..., None], *args: object) -> None:
         """Commit what is on screen already: while the database refuses, sending it again would double it."""
@@ -268,12 +273,14 @@ class Lane:
             part.number,
             reason,
         )
-        plainer = _plainer(part)
-        if plainer:
+        plainer = shapes.plainer(part)
+        if part.album is not None and part.tries < shapes.TRIES_MAX:
+            await self._write(outbox.take_apart, part)
+        elif plainer:
             await self._write(outbox.fall_back, self._tools.bot_id, part, plainer)
         else:
             log.warning("delivery.parked chat=%s row=%s part=%s", part.chat_id, part.row_id, part.number)
-            await self._write(outbox.park, part.part_id, reason)
+            await self._write(outbox.park, part, reason)
 
     async def _place_anew(self, part: Part) -> None:
         """Place another message for one that the user deleted, but not for ever."""
@@ -320,49 +327,25 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
+def _as_shown(parts: Sequence[Part], answer: object) -> list[Part]:
+    """Note the message of each part: an album's answer is a list of them."""
+    messages = answer if isinstance(answer, list) else [answer]
+    if len(messages) != len(parts):
+        raise UnreachableError("an answer of no use: not a message for each part")
+    return [
+        replace(part, message_id=_message_id(message)) for part, message in zip(parts, messages, strict=True)
+    ]
+
+
+def _message_id(message: object) -> MessageId:
+    """Find the id of what was sent; without one its outcome is unknown."""
+    found = message.get("message_id") if isinstance(message, dict) else None
+    if not isinstance(found, int):
+        raise UnreachableError("an answer of no use: no message id")
+    return MessageId(found)
+
+
 def _priority(part: Part) -> Priority:
     if part.kind == "reply":
         return Priority.CONTROL
     return Priority.PLACEHOLDER if part.state == "open" else Priority.FINAL
-
-
-def _reply_to(message_id: MessageId | None) -> dict[str, object] | None:
-    return {"message_id": message_id, "allow_sending_without_reply": True} if message_id else None
-
-
-def _edit(part: Part) -> tuple[str, dict[str, object]]:
-    """Choose the edit that makes a placeholder into this part."""
-    if part.file is not None:
-        return "editMessageMedia", {"media": _upload(part)}
-    no_preview = {"is_disabled": True}
-    if part.kind == "rich":
-        return "editMessageText", {"rich_message": render.rich(part.text or "")}
-    entities = json.loads(part.entities) if part.entities else None
-    return "editMessageText", {"text": part.text, "entities": entities, "link_preview_options": no_preview}
-
-
-def _upload(part: Part) -> Upload:
-    assert part.file is not None
-    kind = part.kind if part.kind in {"photo", "voice"} else "document"
-    return Upload(kind, part.file_name or "file", part.file, _caption(part))
-
-
-def _caption(part: Part, mark: str = "") -> str | None:
-    return ((part.text or "") + mark) or None
-
-
-def _plainer(part: Part) -> Sequence[Content]:
-    """Choose what to show instead of a part that was refused; nothing if even its message was."""
-    text, name, content = part.text or "", part.file_name or "file", part.file or b""
-    match part.kind:
-        case "voice" if part.tries < TRIES_MAX:
-            return [File(name, content, caption=text)]
-        case "rich" if part.message_id:
-            return render.render(text)
-        case "text" if part.message_id and part.entities:
-            return [Text(text)]
-        case "photo" if part.message_id:
-            return [File(name, content, caption=text)]
-        case "document" if part.message_id:
-            return [Text(f"{text}\n\n(The file {name} can not be shown here.)".strip())]
-    return []

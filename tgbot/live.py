@@ -1,15 +1,17 @@
 """What running turns have said so far: turns write it, delivery shows it. Only hints: nothing is kept."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from enum import Enum
+from itertools import groupby
 
 from tgbot.agent import Event, Progress, Replacement
-from tgbot.model import ChatId, File, Turn
+from tgbot.model import Album, ChatId, File, Turn
 
 ANSWER_MAX_CHARACTERS = 200_000  # about 50 messages; an agent that never ends must not fill the memory
 FILES_MAX = 50
 CAPTION_MAX_CHARACTERS = 500  # of 1,024 UTF-16 units, of which a character takes one or two
+ALBUM_MAX = 10  # files (Bot API, sendMediaGroup)
 FILE_MAX_BYTES = 50_000_000  # what a bot may upload (Bot API, "Sending files")
 CUT = "\n\n(The answer was cut here: it was longer than I can show.)"
 
@@ -37,7 +39,7 @@ class Live:
         self.version = 0
         self.full = False
         self.closed = False  # from its cancellation on, nothing that is said counts
-        self._pieces: list[str | File] = []
+        self._pieces: list[str | File | Album] = []
         self.length = 0
         self._files = 0
 
@@ -53,11 +55,13 @@ class Live:
             case Progress():
                 self.progress = event.line
             case Replacement():
-                self._pieces = [piece for piece in self._pieces if isinstance(piece, File)]
+                self._pieces = [piece for piece in self._pieces if not isinstance(piece, str)]
                 self.length = 0
                 self._say(event.text)
             case File():
-                self._attach(event)
+                self._attach([event])
+            case Album():
+                self._attach(event.files)
             case _:
                 raise TypeError(f"an agent can not yield a {type(event).__name__}")
 
@@ -66,7 +70,7 @@ class Live:
         """All the Markdown so far."""
         return "".join(piece for piece in self._pieces if isinstance(piece, str))
 
-    def segments(self) -> Iterator[str | File]:
+    def segments(self) -> Iterator[str | File | Album]:
         """Give the Markdown between files, and the files, in order."""
         words: list[str] = []
         for piece in self._pieces:
@@ -89,17 +93,33 @@ class Live:
             self._pieces.append(CUT)
             self.full = True
 
-    def _attach(self, file: File) -> None:
+    def _attach(self, files: Sequence[File]) -> None:
+        """Add files; what is said of them stands before them all."""
+        sendable = [fit for file in files[: FILES_MAX - self._files] if (fit := self._fitting(file))]
+        self._files += len(sendable)
+        self.full = self.full or self._files >= FILES_MAX
+        self._pieces += _grouped(sendable)
+
+    def _fitting(self, file: File) -> File | None:
+        """Say what can not go with the file; None if it can not go at all."""
         file = replace(file, name=_encodable(file.name), caption=_encodable(file.caption))
         if len(file.caption) > CAPTION_MAX_CHARACTERS:
             self._say(f"\n\n{file.caption}\n\n")
             file = replace(file, caption="")
         if len(file.content) > FILE_MAX_BYTES or not file.content:
             self._say(f"\n\n(The file {file.name} can not be sent: it is empty or larger than 50 MB.)\n\n")
-        else:
-            self._pieces.append(file)
-            self._files += 1
-            self.full = self.full or self._files >= FILES_MAX
+            return None
+        return file
+
+
+def _grouped(files: Sequence[File]) -> Iterator[File | Album]:
+    """Make albums as Telegram takes them: 10 at most, of one kind; no voice can be in one."""
+    for kind, same in groupby(files, key=lambda file: file.kind):
+        rest = list(same)
+        most = 1 if kind == "voice" else ALBUM_MAX
+        while rest:
+            group, rest = rest[:most], rest[most:]
+            yield Album(group) if len(group) > 1 else group[0]
 
 
 def _encodable(text: str) -> str:

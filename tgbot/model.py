@@ -1,6 +1,7 @@
 """The nouns: what the rooms hand to each other."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NewType
 
@@ -164,11 +165,22 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class Album:
+    """Files to show as one group: 2 to 10, all photos or all documents.
+
+    It is nearly sent exactly once: again, and marked, when no answer came.
+    """
+
+    files: Sequence[File]
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """One Telegram message of an answer, as the outbox holds it.
 
     Without `ready_at` it is a placeholder, whose content is still to come; without `message_id` it
-    is not on screen. `text` is a file's caption, and the Markdown of a rich message.
+    is not on screen. `text` is a file's caption, and the Markdown of a rich message. The parts of one
+    album have the same `album`, the number of the first.
     """
 
     part_id: PartId
@@ -187,3 +199,4 @@ class Part:
     file: bytes | None
     ready_at: float | None
     tries: int
+    album: int | None

@@ -12,7 +12,7 @@ from tgbot import render
 from tgbot.access import Access
 from tgbot.agent import Agent
 from tgbot.live import Live, Stage
-from tgbot.model import File, Turn
+from tgbot.model import Album, File, Turn
 from tgbot.render import Text
 from tgbot.store import turns
 from tgbot.store.outbox import Content, Ping, Rich
@@ -132,7 +132,7 @@ def _contents(live: Live, *, rich: bool) -> list[Content]:
     """Format the answer; what is too long for a chat comes as a file."""
     contents: list[Content] = []
     for segment in live.segments():
-        if isinstance(segment, File):
+        if isinstance(segment, File | Album):
             contents.append(segment)
         elif rich and render.rich(segment):
             contents.append(Rich(segment))

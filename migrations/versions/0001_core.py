@@ -107,6 +107,7 @@ def upgrade() -> None:
         sa.Column("buttons", sa.Text(), nullable=True),
         sa.Column("file_name", sa.Text(), nullable=True),
         sa.Column("file", sa.LargeBinary(), nullable=True),
+        sa.Column("album", sa.Integer(), nullable=True),
         sa.Column("ready_at", sa.Float(), nullable=True),
         sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
         sa.Column("doubted_until", sa.Float(), nullable=True),

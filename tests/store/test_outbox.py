@@ -199,7 +199,7 @@ def test_a_message_the_user_deleted_is_placed_anew(life: Life) -> None:
 def test_a_parked_part_says_why_and_stands_in_nobodys_way(life: Life) -> None:
     life.finish(life.start("a"))
     life.start("b")
-    life.do(outbox.park, the_next(life).part_id, "blocked by the user")
+    life.do(outbox.park, the_next(life), "blocked by the user")
     assert life.rows("SELECT state, error FROM outbox ORDER BY id") == [
         ("parked", "blocked by the user"),
         ("open", None),
@@ -209,7 +209,7 @@ def test_a_parked_part_says_why_and_stands_in_nobodys_way(life: Life) -> None:
 
 def test_the_answer_is_tried_although_its_placeholder_was_refused(life: Life) -> None:
     turn = life.start("a")
-    life.do(outbox.park, the_next(life).part_id, "blocked by the user")
+    life.do(outbox.park, the_next(life), "blocked by the user")
     life.finish(turn)
     assert the_next(life).text == "re: a"
 

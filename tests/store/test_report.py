@@ -31,7 +31,7 @@ def test_everything_is_counted_over_all_sessions(live: StartLife) -> None:
     life.finish(life.start("x", chat=9))
     part = life.do(outbox.next_part, BOT, ChatId(9))
     assert part
-    life.do(outbox.park, part.part_id, "blocked")
+    life.do(outbox.park, part, "blocked")
     found = dataclasses.asdict(life.do(report.everything))
     assert {k: found[k] for k in ("queued", "held", "dead", "unsent", "parked")} == {
         "queued": 1,

@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
-from tgbot.agent import Event, File, Progress, Replacement
+from tgbot.agent import Album, Event, File, Progress, Replacement
 from tgbot.model import Turn
 
 
@@ -73,11 +73,16 @@ def _file(name: str, path: str, kind: str, caption: str) -> File:
     return File(name, Path(path).read_bytes(), kind, caption)  # type: ignore[arg-type] # the test names a FileKind
 
 
+def _album(*files: tuple[str, str, str, str]) -> Album:
+    return Album([_file(*file) for file in files])
+
+
 _EVENTS: dict[str, Callable[..., Event]] = {
     "words": _words,
     "progress": Progress,
     "replacement": Replacement,
     "file": _file,
+    "album": _album,
 }
 
 
@@ -101,9 +106,11 @@ class Dictation:
         return self._say("replacement", text)
 
     def file(self, name: str, content: bytes, kind: str = "document", caption: str = "") -> "Dictation":
-        path = self._folder / f"content of {name}"
-        path.write_bytes(content)
-        return self._say("file", name, str(path), kind, caption)
+        return self._say("file", name, self._put(name, content), kind, caption)
+
+    def album(self, *files: File) -> "Dictation":
+        said = [(file.name, self._put(file.name, file.content), file.kind, file.caption) for file in files]
+        return self._say("album", *said)
 
     def fail(self) -> None:
         """Yield what no agent may: the turn fails."""
@@ -112,7 +119,12 @@ class Dictation:
     def end(self) -> None:
         self._say("end")
 
-    def _say(self, *event: str) -> "Dictation":
+    def _put(self, name: str, content: bytes) -> str:
+        path = self._folder / f"content of {name}"
+        path.write_bytes(content)
+        return str(path)
+
+    def _say(self, *event: object) -> "Dictation":
         with self._path.open("a") as lines:
             lines.write(json.dumps(event) + "\n")
         return self

@@ -1,5 +1,6 @@
 """Files and long answers: behind the words they belong to, in order, and exactly once."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
@@ -11,6 +12,7 @@ import pytest
 from tests.waiting import eventually
 from tests.whole_bot.agents import Dictation
 from tests.whole_bot.process import BotProcess, Person
+from tgbot.model import File, FileKind
 from tgbot.playground.errors import ApiError
 from tgbot.playground.registry import METHODS
 from tgbot.playground.server import PlaygroundServer
@@ -78,6 +80,84 @@ async def test_a_file_made_by_an_edit_appears_exactly_once(  # noqa: PLR0913, PL
     assert shown(ann) == [f"{kind}: "]
     edits = [call["status"] for call in wire.world.journal if call["method"] == "editMessageMedia"]
     assert len(edits) == 3, "two that failed, one more"
+
+
+def album(kind: FileKind, *names: str) -> list[File]:
+    return [File(name, PIXEL, kind, f"the {name}") for name in names]
+
+
+def groups(person: Person) -> list[int]:
+    """How many messages each album on screen has."""
+    ids = [message["media_group_id"] for message in person.screen if "media_group_id" in message]
+    return list(Counter(ids).values())
+
+
+async def test_an_album_is_one_group_behind_its_words_and_before_the_next(
+    bot: BotProcess, ann: Person, agent: Dictation
+) -> None:
+    await bot.start()
+    ann.says(agent.message)
+    agent.words("Look:").album(*album("photo", "a.png", "b.png", "c.png")).words("Nice?").end()
+    await show(ann, "Look:", "photo: the a.png", "photo: the b.png", "photo: the c.png", "Nice?")
+    assert groups(ann) == [3]
+
+
+async def test_an_answer_that_begins_with_an_album_leaves_no_placeholder(
+    bot: BotProcess, ann: Person, agent: Dictation
+) -> None:
+    await bot.start()
+    ann.says(agent.message)
+    await show(ann, "…")
+    agent.album(*album("document", "a.png", "b.png")).end()
+    await show(ann, "document: the a.png", "document: the b.png")
+    assert groups(ann) == [2]
+
+
+async def test_an_album_whose_fate_is_unknown_is_sent_once_more_and_marked(
+    bot: BotProcess, ann: Person, agent: Dictation, wire: PlaygroundServer
+) -> None:
+    wire.world.add_faults([{"method": "sendMediaGroup", "kind": "cut_after", "times": 1}])
+    await bot.start()
+    ann.says(agent.message)
+    agent.words("Look:").album(*album("photo", "a.png", "b.png")).words("Nice?").end()
+    first = ["photo: the a.png", "photo: the b.png"]
+    again = ["photo: the a.png (possibly a duplicate)", "photo: the b.png"]
+    await show(ann, "Look:", *first, *again, "Nice?")
+    assert groups(ann) == [2, 2]
+
+
+async def test_an_album_that_never_gets_an_answer_is_parked_as_a_whole(
+    bot: BotProcess, ann: Person, agent: Dictation, wire: PlaygroundServer
+) -> None:
+    wire.world.add_faults([{"method": "sendMediaGroup", "kind": "cut_before", "times": 5}])
+    await bot.start()
+    ann.says(agent.message)
+    agent.words("Look:").album(*album("photo", "a.png", "b.png")).words("Nice?").end()
+    await show(ann, "Look:", "Nice?")
+    parked = (await bot.status())["parked_parts"]
+    assert [part["error"] for part in parked] == ["no answer came when this was sent, twice"] * 2
+
+
+async def test_an_album_that_was_flood_limited_is_no_duplicate(
+    bot: BotProcess, ann: Person, agent: Dictation, wire: PlaygroundServer
+) -> None:
+    wire.world.add_faults([{"method": "sendMediaGroup", "kind": "429", "times": 1, "retry_after": 1}])
+    await bot.start()
+    ann.says(agent.message)
+    agent.words("Look:").album(*album("photo", "a.png", "b.png")).end()
+    await show(ann, "Look:", "photo: the a.png", "photo: the b.png")
+
+
+async def test_an_album_that_the_server_refuses_comes_as_single_files(
+    bot: BotProcess, ann: Person, agent: Dictation
+) -> None:
+    """One of its pictures is none."""
+    await bot.start()
+    ann.says(agent.message)
+    bad = File("bad.png", b"no picture", "photo", "the bad one")
+    agent.words("Look:").album(*album("photo", "a.png"), bad).words("Nice?").end()
+    await show(ann, "Look:", "photo: the a.png", "document: the bad one", "Nice?")
+    assert groups(ann) == []
 
 
 async def test_a_voice_message_is_sent_and_leaves_no_placeholder(

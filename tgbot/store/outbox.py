@@ -10,7 +10,7 @@ from sqlalchemy import and_, bindparam, case, func, null, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from tgbot.db import Connection
-from tgbot.model import Address, BotId, Button, ChatId, File, MessageId, Part, PartId, RowId
+from tgbot.model import Address, Album, BotId, Button, ChatId, File, MessageId, Part, PartId, RowId
 from tgbot.render import Text
 from tgbot.schema import outbox
 from tgbot.statement import Statement, literal
@@ -22,7 +22,7 @@ _REPLY = literal("'reply'")
 _PART = outbox.c.id == bindparam("part_id")
 _FIRST_PART = (outbox.c.pending_id == bindparam("row_id"), outbox.c.part == literal("0"))
 _UNSENT = outbox.c.state.in_([literal("'open'"), _READY])
-_CONTENT = ("kind", "text", "entities", "buttons", "file_name", "file", "ready_at")
+_CONTENT = ("kind", "text", "entities", "buttons", "file_name", "file", "album", "ready_at")
 
 _OPEN = Statement(
     insert(outbox)
@@ -63,26 +63,27 @@ _REWRITE = Statement(
     _MAKE_READY.where(*_FIRST_PART, outbox.c.chat_id == bindparam("chat_id"), outbox.c.buttons.is_not(None))
 )
 _CHANGE = Statement(_MAKE_READY.where(_PART))
+_PARTS = select(
+    outbox.c.id.label("part_id"),
+    outbox.c.pending_id.label("row_id"),
+    outbox.c.part.label("number"),
+    outbox.c.kind,
+    outbox.c.state,
+    outbox.c.chat_id,
+    outbox.c.topic_id,
+    outbox.c.reply_to,
+    outbox.c.message_id,
+    outbox.c.text,
+    outbox.c.entities,
+    outbox.c.buttons,
+    outbox.c.file_name,
+    outbox.c.file,
+    outbox.c.ready_at,
+    outbox.c.tries,
+    outbox.c.album,
+)
 _NEXT = Statement(
-    select(
-        outbox.c.id.label("part_id"),
-        outbox.c.pending_id.label("row_id"),
-        outbox.c.part.label("number"),
-        outbox.c.kind,
-        outbox.c.state,
-        outbox.c.chat_id,
-        outbox.c.topic_id,
-        outbox.c.reply_to,
-        outbox.c.message_id,
-        outbox.c.text,
-        outbox.c.entities,
-        outbox.c.buttons,
-        outbox.c.file_name,
-        outbox.c.file,
-        outbox.c.ready_at,
-        outbox.c.tries,
-    )
-    .where(
+    _PARTS.where(
         outbox.c.chat_id == bindparam("chat_id"),
         outbox.c.bot_id == bindparam("bot_id"),
         _UNSENT,
@@ -91,6 +92,13 @@ _NEXT = Statement(
     .order_by(outbox.c.kind != _REPLY, func.coalesce(outbox.c.first_id, outbox.c.id), outbox.c.part)
     .limit(literal("1"))
 )
+_ALBUM = (
+    outbox.c.pending_id == bindparam("row_id"),
+    outbox.c.album == bindparam("album"),
+    outbox.c.state == _READY,
+)
+_ALBUM_OF = Statement(_PARTS.where(*_ALBUM).order_by(outbox.c.part))
+_TAKE_APART = Statement(update(outbox).where(*_ALBUM).values(album=null(), tries=bindparam("tries")))
 _CHATS = Statement(
     select(outbox.c.chat_id)
     .where(outbox.c.bot_id == bindparam("bot_id"), outbox.c.chat_id > bindparam("after"), _UNSENT)
@@ -123,7 +131,9 @@ _SENT = Statement(
     .values(state=literal("'sent'"), message_id=bindparam("message_id"))
 )
 _DOUBT = Statement(update(outbox).where(*_FIRST_PART).values(doubted_until=bindparam("doubted_until")))
-_WAS_SENT = and_(outbox.c.state == literal("'sent'"), outbox.c.kind != literal("'voice'"))
+_WAS_SENT = and_(
+    outbox.c.state == literal("'sent'"), outbox.c.kind != literal("'voice'"), outbox.c.album.is_(None)
+)
 _SHOW_DOUBTED = Statement(
     update(outbox)
     .where(outbox.c.doubted_until <= bindparam("now"), outbox.c.bot_id == bindparam("bot_id"))
@@ -135,7 +145,11 @@ _SHOW_DOUBTED = Statement(
 )
 _TRY = Statement(update(outbox).where(_PART).values(tries=bindparam("tries")))
 _FORGET = Statement(update(outbox).where(_PART).values(message_id=null()))
-_PARK = Statement(update(outbox).where(_PART).values(state=literal("'parked'"), error=bindparam("error")))
+_PARK = Statement(
+    update(outbox)
+    .where(or_(_PART, and_(*_ALBUM)))
+    .values(state=literal("'parked'"), error=bindparam("error"))
+)
 _EXPIRE = Statement(
     update(outbox)
     .where(_UNSENT, outbox.c.state == _READY, outbox.c.ready_at < bindparam("before"))
@@ -165,7 +179,8 @@ class Ping:
     text: str
 
 
-Content = Text | File | Rich | Ping
+OnePart = Text | File | Rich | Ping
+Content = OnePart | Album
 
 
 def open_answer(conn: Connection, bot_id: BotId, row_id: RowId, address: Address, *, quote: bool) -> None:
@@ -186,13 +201,13 @@ def open_answer(conn: Connection, bot_id: BotId, row_id: RowId, address: Address
 
 def answer(conn: Connection, row_id: RowId, contents: Sequence[Content]) -> None:
     """Open or placed -> ready: what a row's turn came to, in order. The first ending has the word."""
-    first, *rest = contents
-    found = _ANSWER(conn, row_id=row_id, **_content(first)).first()
+    first, *rest = _numbered(contents)
+    found = _ANSWER(conn, row_id=row_id, **first).first()
     if found is None:
         return
     *home, first_id = found
     for number, content in enumerate(rest, start=1):
-        _insert(conn, Home(*home), row_id, _content(content), number, first_id)
+        _insert(conn, Home(*home), row_id, content, number, first_id)
 
 
 def reply(conn: Connection, home: Home, row_id: RowId, text: Text, buttons: Sequence[Button] = ()) -> None:
@@ -213,7 +228,7 @@ def rewrite(conn: Connection, row_id: RowId, chat_id: ChatId, text: Text) -> Non
     _REWRITE(conn, row_id=row_id, chat_id=chat_id, **(_content(text) | {"kind": "reply"}))
 
 
-def fall_back(conn: Connection, bot_id: BotId, part: Part, plainer: Sequence[Content]) -> None:
+def fall_back(conn: Connection, bot_id: BotId, part: Part, plainer: Sequence[OnePart]) -> None:
     """Ready -> ready: what the server refuses becomes something plainer, before what follows it."""
     _CHANGE(conn, part_id=part.part_id, **_content(plainer[0]))
     if len(plainer) == 1:
@@ -256,6 +271,12 @@ def sent(conn: Connection, part: Part) -> None:
     _SENT(conn, part_id=part.part_id, ready_at=part.ready_at, message_id=part.message_id)
 
 
+def all_sent(conn: Connection, parts: Sequence[Part]) -> None:
+    """Ready -> sent for all that one request has shown."""
+    for part in parts:
+        sent(conn, part)
+
+
 def doubt(conn: Connection, row_id: RowId) -> None:
     """Note that a preview of this answer may still arrive, LATE_SECONDS from now at most."""
     _DOUBT(conn, row_id=row_id, doubted_until=time.time() + LATE_SECONDS)
@@ -276,9 +297,22 @@ def forget_message(conn: Connection, part_id: PartId) -> None:
     _FORGET(conn, part_id=part_id)
 
 
-def park(conn: Connection, part_id: PartId, error: str) -> None:
-    """Open or ready -> parked: Telegram refuses it for good."""
-    _PARK(conn, part_id=part_id, error=error)
+def park(conn: Connection, part: Part, error: str) -> None:
+    """Open or ready -> parked: Telegram refuses it for good, an album as a whole."""
+    _PARK(conn, part_id=part.part_id, row_id=part.row_id, album=part.album, error=error)
+
+
+def album_of(conn: Connection, part: Part) -> list[Part]:
+    """List the parts of an album, of which this one is the first."""
+    return [Part(**row._asdict()) for row in _ALBUM_OF(conn, row_id=part.row_id, album=part.album)]
+
+
+def take_apart(conn: Connection, part: Part) -> None:
+    """Ready -> ready: the server refuses this as an album, so each of its files goes alone.
+
+    If the first try may have shown them, each says so.
+    """
+    _TAKE_APART(conn, row_id=part.row_id, album=part.album, tries=part.tries)
 
 
 def expire(conn: Connection, age_seconds: float) -> int:
@@ -298,7 +332,19 @@ def _insert(  # noqa: PLR0913, PLR0917 - what, for whom, and where in the answer
     _INSERT(conn, **home._asdict(), **place, state="ready", **content)
 
 
-def _content(content: Content, buttons: Sequence[Button] = ()) -> dict[str, object]:
+def _numbered(contents: Sequence[Content]) -> list[dict[str, object]]:
+    """Give the columns of each part; an album has one for each file."""
+    parts: list[dict[str, object]] = []
+    for content in contents:
+        if isinstance(content, Album):
+            album = len(parts)
+            parts += [_content(file) | {"album": album} for file in content.files]
+        else:
+            parts.append(_content(content))
+    return parts
+
+
+def _content(content: OnePart, buttons: Sequence[Button] = ()) -> dict[str, object]:
     columns: dict[str, object] = dict.fromkeys(_CONTENT) | {"ready_at": time.time()}
     match content:
         case Text():
