@@ -129,7 +129,7 @@ async def test_an_album_whose_fate_is_unknown_is_sent_once_more_and_marked(
 async def test_an_album_that_never_gets_an_answer_is_parked_as_a_whole(
     bot: BotProcess, ann: Person, agent: Dictation, wire: PlaygroundServer
 ) -> None:
-    wire.world.add_faults([{"method": "sendMediaGroup", "kind": "cut_before", "times": 5}])
+    wire.world.add_faults([{"method": "sendMediaGroup", "kind": "cut_before", "times": 2}])
     await bot.start()
     ann.says(agent.message)
     agent.words("Look:").album(*album("photo", "a.png", "b.png")).words("Nice?").end()
