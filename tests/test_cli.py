@@ -68,6 +68,13 @@ def test_a_settings_file_that_is_not_utf_8_is_one_clear_line(tmp_path: Path) -> 
     assert ".env is not UTF-8" in ended.stderr
 
 
+def test_a_settings_file_that_can_not_be_read_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / ".env").symlink_to("/proc/self/mem")  # which fails also for root
+    ended = tgbot(tmp_path, "run")
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert ".env can not be read" in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("source", "reason"),
     [

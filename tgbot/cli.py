@@ -109,7 +109,8 @@ def _table(found: report.Report) -> str:
         )
     ]
     lines += [
-        f"  running  session={r.session_key} row={r.row_id} attempt={r.attempt} for {r.seconds:.0f} s"
+        f"  {'stopping' if r.state == 'stopped' else 'running '} session={r.session_key} row={r.row_id}"
+        f" attempt={r.attempt} for {r.seconds:.0f} s"
         for r in found.running
     ]
     lines += [f"  dead     row={d.row_id} chat={d.chat_id}" for d in found.dead_rows]

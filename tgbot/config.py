@@ -106,6 +106,8 @@ def load(**overrides: Any) -> Settings:  # noqa: ANN401 - any field's value; pyd
         raise ConfigError(_one_line(error)) from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{ENV_FILE} is not UTF-8 ({error.reason}): save it as UTF-8") from None
+    except OSError as error:
+        raise ConfigError(f"{ENV_FILE} can not be read ({error.strerror}): let this user read it") from None
 
 
 def database_path() -> Path:

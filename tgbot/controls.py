@@ -94,7 +94,8 @@ def _status(conn: Connection, _: Owner, control: Control, _row_id: RowId) -> Rep
     lines = ["Nothing is running."]
     if found.running and found.raw:
         again = f" (attempt {found.running.attempt})" if found.running.attempt > 1 else ""
-        lines = [f"Working for {_duration(found.running.seconds)}{again} on: {_quote(found.raw)}"]
+        what = "Stopping after" if found.running.state == "stopped" else "Working for"
+        lines = [f"{what} {_duration(found.running.seconds)}{again} on: {_quote(found.raw)}"]
     lines.append(f"Waiting: {found.queued}.")
     if found.held:
         lines.append(f"On hold: {found.held}. Run them with /resume, forget them with /drop.")

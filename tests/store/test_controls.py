@@ -54,6 +54,15 @@ def test_what_a_stop_button_holds_out_of_sight_of_its_topic_can_be_resumed(life:
     assert life.states(GROUP) == {"a": "stopped", "b": "dropped"}
 
 
+def test_status_tells_a_turn_that_winds_down_from_one_that_works(life: Life) -> None:
+    turn = life.start("a")
+    life.say("/status", "/stop", "/status")
+    life.release(turn)
+    life.say("/status")
+    said = [answer.partition("\n")[0] for answer in life.answers() if "Waiting" in answer]
+    assert said == ["Working for 0 s on: “a”", "Stopping after 0 s on: “a”", "Nothing is running."]
+
+
 def test_a_button_of_a_turn_that_winds_down_holds_nothing(life: Life) -> None:
     life.start("a")
     life.say("/stop")

@@ -19,7 +19,10 @@ _UNSENT = outbox.c.state.in_([literal("'open'"), literal("'ready'")])
 _PARKED = outbox.c.state == literal("'parked'")
 
 _RUNNING = (
-    select(guard.c.session_key, pending.c.id, pending.c.attempt, turn.c.started_at, pending.c.raw)
+    select(
+        *(guard.c.session_key, pending.c.id, pending.c.state, pending.c.attempt),
+        *(turn.c.started_at, pending.c.raw),
+    )
     .join(turn, turn.c.id == guard.c.turn_id)
     .join(pending, pending.c.id == turn.c.pending_id)
     .order_by(turn.c.started_at)
@@ -52,10 +55,14 @@ _LIST_PARKED = Statement(
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """One turn that holds its session; `seconds` since it was claimed."""
+    """One turn that holds its session; `seconds` since it was claimed, `state` of its row.
+
+    A stopped one holds it until its agent let go.
+    """
 
     session_key: SessionKey
     row_id: RowId
+    state: str
     attempt: int
     seconds: float
 
@@ -126,4 +133,4 @@ def everything(conn: Connection) -> Report:
 
 
 def _running(row: Any) -> Running:  # noqa: ANN401 - a Row has its columns as attributes only at run time
-    return Running(row.session_key, row.id, row.attempt, max(0.0, time.time() - row.started_at))
+    return Running(row.session_key, row.id, row.state, row.attempt, max(0.0, time.time() - row.started_at))
