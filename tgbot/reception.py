@@ -61,7 +61,7 @@ class _Batch:
         """Store them together, then claim once for each of their sessions."""
         stored = inbox.receive(self._conn, messages, self._rules.queue_max)
         sessions = dict.fromkeys(entry.message.address.session_key for entry in stored)
-        claimed = [turn for key in sessions if (turn := turns.claim(self._conn, key, self._owner))]
+        claimed = turns.claim_each(self._conn, sessions, self._owner)
         self.received.claimed += claimed
         started = {turn.row_id for turn in claimed}
         for entry in stored:

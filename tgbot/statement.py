@@ -9,7 +9,7 @@ from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, literal_column
+from sqlalchemy import ColumnElement, Connection, TableValuedAlias, bindparam, func, literal_column
 from sqlalchemy.sql.expression import Executable
 
 MakeRow = Callable[[Sequence[Any]], Any]
@@ -97,3 +97,8 @@ class Statement:
 def literal(sql: str) -> ColumnElement[Any]:
     """Put a constant into the SQL itself: with a bound one SQLite can't see that a partial index fits."""
     return literal_column(sql)
+
+
+def listed(parameter: str) -> TableValuedAlias:
+    """Read a parameter, a JSON array, as a table of one column `value`: SQLite binds no lists."""
+    return func.json_each(bindparam(parameter)).table_valued("value", name=parameter)

@@ -1,7 +1,8 @@
 """What comes in: updates to pending rows, and what /stop, /resume and /drop do to the waiting ones."""
 
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, exists, func, null, select, update
@@ -10,7 +11,7 @@ from sqlalchemy.dialects.sqlite import insert
 from tgbot.db import Connection
 from tgbot.model import Arrival, BotId, ChatId, Control, Message, Owner, RowId, SessionKey, Unreadable, UserId
 from tgbot.schema import guard, pending, stranger, turn
-from tgbot.statement import Statement, literal
+from tgbot.statement import Statement, listed, literal
 
 _QUEUED = literal("'queued'")
 _HELD = literal("'held'")
@@ -30,7 +31,16 @@ _INSERT = Statement(
     )
     .on_conflict_do_nothing(index_elements=["bot_id", "update_id"])
 )
-_WAITING = Statement(select(func.count()).select_from(pending).where(_OF_SESSION, pending.c.state == _QUEUED))
+_sessions = listed("session_keys")
+_WAITING = Statement(
+    select(
+        _sessions.c.value.label("session_key"),
+        select(func.count())
+        .where(pending.c.session_key == _sessions.c.value, pending.c.state == _QUEUED)
+        .scalar_subquery()
+        .label("number"),
+    )
+)
 _BUSY = Statement(select(exists().where(guard.c.session_key == bindparam("session_key"))))
 _HELD_FOR = (
     select(turn.c.pending_id)
@@ -75,14 +85,10 @@ _DROP = Statement(
     .returning(pending.c.id)
 )
 _KNOWN = Statement(
-    select(pending.c.update_id).where(
+    select(pending.c.update_id, pending.c.id).where(
         pending.c.bot_id == bindparam("bot_id"),
         pending.c.update_id.between(bindparam("low"), bindparam("high")),
     )
-)
-_LAST = Statement(select(func.coalesce(func.max(pending.c.id), 0)))
-_SINCE = Statement(
-    select(pending.c.id, pending.c.update_id).where(pending.c.id > bindparam("last")).order_by(pending.c.id)
 )
 _TELL_STRANGER = Statement(
     insert(stranger)
@@ -113,34 +119,30 @@ def receive(conn: Connection, messages: Sequence[Message], queue_max: int) -> li
 
     `messages` are of one bot, in arrival order.
     """
-    fresh = _without_known(conn, messages)
+    known = _known(conn, messages)
+    fresh = {m.update.update_id: m for m in messages if m.update.update_id not in known}
     if not fresh:
         return []
-    refused = _over_limit(conn, fresh, queue_max)
-    last = _LAST(conn).scalar()
+    refused = _over_limit(conn, fresh.values(), queue_max)
     now = time.time()
-    states = ("dropped" if m.update.update_id in refused else "queued" for m in fresh)
-    _INSERT.many(conn, [_row(m, state, now) for m, state in zip(fresh, states, strict=True)])
-    by_update = {m.update.update_id: m for m in fresh}
-    return [
-        Stored(by_update[update_id], row_id, update_id in refused)
-        for row_id, update_id in _SINCE(conn, last=last)
-    ]
+    _INSERT.many(conn, [_row(m, "dropped" if i in refused else "queued", now) for i, m in fresh.items()])
+    row_ids = _known(conn, messages)
+    return [Stored(message, row_ids[i], i in refused) for i, message in fresh.items()]
 
 
-def _without_known(conn: Connection, messages: Sequence[Message]) -> list[Message]:
+def _known(conn: Connection, messages: Sequence[Message]) -> dict[int, RowId]:
+    """Find the rows of those that are stored, by update id."""
     ids = [m.update.update_id for m in messages]
-    known = set(_KNOWN(conn, bot_id=messages[0].update.bot_id, low=min(ids), high=max(ids)).scalars())
-    return [m for m in messages if m.update.update_id not in known]
+    return dict(_KNOWN(conn, bot_id=messages[0].update.bot_id, low=min(ids), high=max(ids)))
 
 
-def _over_limit(conn: Connection, messages: Sequence[Message], queue_max: int) -> set[int]:
+def _over_limit(conn: Connection, messages: Iterable[Message], queue_max: int) -> set[int]:
     """Name the update ids that find their session's queue full."""
-    count: dict[SessionKey, int] = {}
+    count = _waiting(conn, {message.address.session_key for message in messages})
     refused = set()
     for message in messages:
         key = message.address.session_key
-        count[key] = 1 + (count[key] if key in count else waiting(conn, key))
+        count[key] += 1
         # In an idle session the first one does not wait: it runs.
         if count[key] > queue_max and count[key] > queue_max + (not _BUSY(conn, session_key=key).scalar()):
             refused.add(message.update.update_id)
@@ -173,8 +175,11 @@ def _row(arrival: Arrival, state: str, now: float) -> dict[str, object]:
 
 def waiting(conn: Connection, session_key: SessionKey) -> int:
     """Count the session's queued rows."""
-    count: int = _WAITING(conn, session_key=session_key).scalar()
-    return count
+    return _waiting(conn, [session_key])[session_key]
+
+
+def _waiting(conn: Connection, session_keys: Iterable[SessionKey]) -> dict[SessionKey, int]:
+    return dict(_WAITING(conn, session_keys=json.dumps(list(session_keys))))
 
 
 def running(conn: Connection, session_key: SessionKey) -> RowId | None:

@@ -4,8 +4,9 @@ Each ending names the turn's token. An owner that lost its guard gets LostGuardE
 writer takes back all that its operation wrote.
 """
 
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, update
@@ -14,7 +15,7 @@ from tgbot.db import Connection
 from tgbot.model import Address, InstanceId, Owner, Ownership, SessionKey, Token, Turn
 from tgbot.render import Text
 from tgbot.schema import guard, instance, pending, turn
-from tgbot.statement import Statement, literal
+from tgbot.statement import Statement, listed, literal
 from tgbot.store import outbox
 from tgbot.store.outbox import Content
 
@@ -27,12 +28,11 @@ _ROW = and_(pending.c.id == bindparam("row_id"), pending.c.state == _CLAIMED)
 
 _BORN = Statement(insert(instance).values(pid=bindparam("pid"), started_at=bindparam("now")))
 _GUARDS = Statement(select(func.count()).select_from(guard))
-_GUARDS_AND_ITS = Statement(
-    select(
-        select(func.count()).select_from(guard).scalar_subquery().label("all"),
-        exists().where(guard.c.session_key == bindparam("session_key")).label("its"),
-    )
+_sessions = listed("session_keys")
+_IDLE = Statement(
+    select(_sessions.c.value).where(~exists().where(guard.c.session_key == _sessions.c.value))
 )
+_NEWEST_GUARD = Statement(select(guard.c.session_key).order_by(guard.c.turn_id.desc()).limit(_ONE))
 _WAITING_SESSION = Statement(
     select(pending.c.session_key)
     .where(
@@ -127,10 +127,16 @@ def begin_instance(conn: Connection, pid: int) -> InstanceId:
 
 def claim(conn: Connection, session_key: SessionKey, owner: Owner) -> Turn | None:
     """Queued -> claimed, if the session is idle and a slot is free: seize its guard."""
-    guards = _GUARDS_AND_ITS(conn, session_key=session_key).first()
-    if guards.all >= owner.max_turns or guards.its:
-        return None
-    return _seize(conn, session_key, owner)
+    return next(iter(claim_each(conn, [session_key], owner)), None)
+
+
+def claim_each(conn: Connection, session_keys: Iterable[SessionKey], owner: Owner) -> list[Turn]:
+    """Claim for those of the sessions that are idle, in this order, while a slot is free."""
+    slots = _slots(conn, owner)
+    if slots <= 0:
+        return []
+    idle: list[SessionKey] = _IDLE(conn, session_keys=json.dumps(list(session_keys))).scalars()
+    return [turn for key in idle[:slots] if (turn := _seize(conn, key, owner))]
 
 
 def claim_waiting(conn: Connection, owner: Owner) -> list[Turn]:
@@ -226,7 +232,7 @@ def _hand_over(conn: Connection, owner: Owner, ended: Ownership) -> Turn | None:
     if slots < 0:  # draining: claim nothing more
         _leave(conn, ended)
         return None
-    elsewhere = _next_in_line(conn, ended.session_key, owner) if slots == 0 else None
+    elsewhere = _next_in_line(conn, owner) if slots == 0 else None
     if elsewhere:
         _leave(conn, ended)
         return _seize(conn, elsewhere, owner)
@@ -255,13 +261,15 @@ def _slots(conn: Connection, owner: Owner) -> int:
     return owner.max_turns - guards
 
 
-def _next_in_line(conn: Connection, session_key: SessionKey, owner: Owner) -> SessionKey | None:
-    """Go round the waiting sessions in the order of their keys, beginning behind this one.
+def _next_in_line(conn: Connection, owner: Owner) -> SessionKey | None:
+    """Go round the waiting sessions in the order of their keys, beginning behind the one claimed last.
 
-    Fair without a memory: each slot passes every waiting session before it comes back to one.
+    Fair without a memory: the slots pass every waiting session before they come back to one. And cheap:
+    the sessions that hold a guard, whose rows are only in the way, lie before the one claimed last.
     """
-    behind = _waiting_between(conn, session_key, _last_key(owner))
-    return behind or _waiting_between(conn, _first_key(owner), session_key)
+    newest: str = _NEWEST_GUARD(conn).scalar()
+    behind = _waiting_between(conn, newest, _last_key(owner))
+    return behind or _waiting_between(conn, _first_key(owner), newest)
 
 
 def _waiting_between(conn: Connection, after: str, before: str) -> SessionKey | None:
