@@ -42,7 +42,7 @@ def aimed(conn: Connection, control: Control) -> Control:
     place = inbox.place(conn, control.update.bot_id, address.chat_id, control.target)
     if place is None:
         return control
-    return replace(control, address=replace(address, session_key=place[0], topic_id=place[1]))
+    return replace(control, address=address._replace(session_key=place[0], topic_id=place[1]))
 
 
 def act(conn: Connection, owner: Owner, control: Control, row_id: RowId) -> Reply:

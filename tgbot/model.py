@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NewType
+from typing import Any, Literal, NamedTuple, NewType
 
 BotId = NewType("BotId", int)
 ChatId = NewType("ChatId", int)
@@ -26,8 +26,7 @@ def session_key(bot_id: BotId, chat_id: ChatId, topic_id: int | None = None) -> 
     return SessionKey(f"{bot_id}:{chat_id}" if topic_id is None else f"{bot_id}:{chat_id}:{topic_id}")
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """Where an update came from, and so where its answer goes."""
 
     session_key: SessionKey
@@ -38,8 +37,7 @@ class Address:
     private: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """One raw update: `raw` is its JSON, `update_id` unique per bot."""
 
     bot_id: BotId

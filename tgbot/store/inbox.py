@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, exists, func, null, select, update
 from sqlalchemy.dialects.sqlite import insert
@@ -97,8 +98,7 @@ _TELL_STRANGER = Statement(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """A message that is in the table now; `refused` when the session's queue was full."""
 
     message: Message
