@@ -258,8 +258,8 @@ async def test_a_turn_whose_task_is_cancelled_at_any_await_never_orphans_its_gua
         agent = ScriptedAgent()
         agent.auto = True
         async with House(db, agent, attempts_max=99) as house:
-            received = await house.say("hit", "next", chat=100 + n)
-            task = house.dispatcher._running[received.claimed[0].token].task
+            await house.say("hit", "next", chat=100 + n)
+            [task] = house.dispatcher._tasks
             for _ in range(n):
                 await asyncio.sleep(0)
             task.cancel()
@@ -374,5 +374,6 @@ async def test_nothing_is_kept_in_memory_for_idle_chats(house: House) -> None:
     for chat in range(1, 101):
         await house.say("hello", chat=chat)
     await house.idle()
-    assert house.dispatcher._running == {}
+    assert house.dispatcher._tasks == {}
+    assert house.dispatcher._interrupts == {}
     assert house.dispatcher._orphans == set()

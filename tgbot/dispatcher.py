@@ -7,10 +7,9 @@ guard, its task. If the two disagree, the store is right.
 import asyncio
 import contextlib
 import dataclasses
-import functools
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from tgbot.db import Database, StorageError
 from tgbot.model import Owner, Token, Turn
@@ -24,18 +23,6 @@ RETRY_SECONDS = (0.1, 0.5, 2.0, 10.0)  # between tries to write an ending; the l
 WIND_UP_SECONDS = 10.0  # from the interrupt of a draining turn to giving its task up
 
 RunTurn = Callable[[Turn, Interrupt], Awaitable[Ending]]
-
-
-class Running(NamedTuple):
-    """One live turn."""
-
-    task: asyncio.Task[Turn | None]
-    interrupt: Interrupt
-
-    def stop(self) -> None:
-        """Ask the turn to end now; asking twice is once."""
-        if not self.interrupt.done():
-            self.interrupt.set_result(True)
 
 
 class Watcher(Protocol):
@@ -66,7 +53,8 @@ class Dispatcher:
         self._attempts_max = attempts_max
         self._watcher = watcher
         self._woken = asyncio.Event()
-        self._running: dict[Token, Running] = {}
+        self._tasks: dict[asyncio.Task[Turn | None], Turn] = {}
+        self._interrupts: dict[Token, Interrupt] = {}
         self._orphans: set[Token] = set()
 
     @property
@@ -77,7 +65,7 @@ class Dispatcher:
     @property
     def running(self) -> int:
         """Count the live turns."""
-        return len(self._running)
+        return len(self._tasks)
 
     def wake(self) -> None:
         """Hint that a session may be runnable, or that a turn was stopped."""
@@ -97,14 +85,14 @@ class Dispatcher:
     async def _reconcile(self) -> None:
         guards = await self._db.write(turns.guards)
         for guard in guards:
-            if guard.state == "stopped" and guard.token in self._running:
-                self._running[guard.token].stop()
+            if guard.state == "stopped" and guard.token in self._interrupts:
+                self._interrupts[guard.token].stop()
         await self._recover(guards)
         self.spawn(await self._db.write(turns.claim_waiting, self._owner))
 
     async def _recover(self, guards: list[turns.Guard]) -> None:
         """Take the guards whose owner is gone: of an earlier life, or twice in a row without a task."""
-        without_task = {guard.token for guard in guards if guard.token not in self._running}
+        without_task = {guard.token for guard in guards if guard.token not in self._interrupts}
         for guard in guards:
             if guard.instance_id != self._owner.instance_id or guard.token in without_task & self._orphans:
                 state = await self._db.write(turns.recover, guard, self._attempts_max, GIVEN_UP)
@@ -127,21 +115,23 @@ class Dispatcher:
             "turn.claimed session=%s row=%s turn=%s attempt=%s",
             *(turn.session_key, turn.row_id, turn.token, turn.attempt),
         )
-        interrupt: Interrupt = asyncio.get_running_loop().create_future()
+        interrupt = Interrupt()
         task = asyncio.create_task(self._live(turn, interrupt), name=f"turn-{turn.token}")
-        self._running[turn.token] = Running(task, interrupt)
-        task.add_done_callback(functools.partial(self._gone, turn))
+        self._tasks[task] = turn
+        self._interrupts[turn.token] = interrupt
+        task.add_done_callback(self._gone)
         self._watcher.begun(turn)
 
     async def _live(self, turn: Turn, interrupt: Interrupt) -> Turn | None:
         return await self._write(turn, await self._run_turn(turn, interrupt))
 
-    def _gone(self, turn: Turn, task: asyncio.Task[Turn | None]) -> None:
+    def _gone(self, task: asyncio.Task[Turn | None]) -> None:
         """Follow up on a turn's task.
 
         A callback, because a task that is cancelled before its first step runs no `finally`.
         """
-        del self._running[turn.token]
+        turn = self._tasks.pop(task)
+        del self._interrupts[turn.token]
         error = None if task.cancelled() else task.exception()
         if error or task.cancelled():
             log.error("turn.crashed session=%s turn=%s", turn.session_key, turn.token, exc_info=error)
@@ -184,19 +174,18 @@ class Dispatcher:
         """
         self._owner = dataclasses.replace(self._owner, max_turns=0)
         await self._ended(grace_seconds)
-        for running in self._running.values():
-            running.stop()
+        for interrupt in self._interrupts.values():
+            interrupt.stop()
         await self._ended(WIND_UP_SECONDS)
         await self._release_the_unborn()
 
     async def _release_the_unborn(self) -> None:
         """Give back what was claimed for a task that never came to be: its batch was cut off by the stop."""
         for guard in await self._db.write(turns.guards):
-            if guard.instance_id == self._owner.instance_id and guard.token not in self._running:
+            if guard.instance_id == self._owner.instance_id and guard.token not in self._interrupts:
                 await self._db.write(turns.release, self._owner, guard)
 
     async def _ended(self, seconds: float) -> None:
-        tasks = [running.task for running in self._running.values()]
-        if tasks:
-            log.info("dispatcher.draining turns=%s seconds=%s", len(tasks), seconds)
-            await asyncio.wait(tasks, timeout=seconds)
+        if self._tasks:
+            log.info("dispatcher.draining turns=%s seconds=%s", len(self._tasks), seconds)
+            await asyncio.wait(self._tasks, timeout=seconds)

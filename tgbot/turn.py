@@ -32,7 +32,22 @@ PING = Ping("✅ Done.")
 
 # What remains to be written: one store function that still wants its connection and its owner.
 Ending = functools.partial[Turn | None]
-Interrupt = asyncio.Future[bool]
+
+
+class Interrupt(asyncio.Future[bool]):
+    """What a turn waits for while its agent speaks; the first to call has the word."""
+
+    __slots__ = ()  # turns are many
+
+    def stop(self) -> None:
+        """End the turn now."""
+        if not self.done():
+            self.set_result(True)
+
+    def let_go(self, _: object = None) -> None:
+        """End the wait: the agent ended, or its time is over."""
+        if not self.done():
+            self.set_result(False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +123,9 @@ class TurnRunner:
 
 async def _first(speaking: asyncio.Task[list[Content]], interrupt: Interrupt, timeout_seconds: float) -> bool:
     """Wait for the first of three; True if it was the interrupt. One future and one timer: turns are many."""
-
-    def nobody_interrupted(_: object = None) -> None:
-        if not interrupt.done():
-            interrupt.set_result(False)
-
-    speaking.add_done_callback(nobody_interrupted)
-    timer = asyncio.get_running_loop().call_later(timeout_seconds, nobody_interrupted)
+    let_go = interrupt.let_go
+    speaking.add_done_callback(let_go)
+    timer = asyncio.get_running_loop().call_later(timeout_seconds, let_go)
     try:
         return await interrupt
     finally:

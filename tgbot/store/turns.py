@@ -29,9 +29,7 @@ _ROW = and_(pending.c.id == bindparam("row_id"), pending.c.state == _CLAIMED)
 _BORN = Statement(insert(instance).values(pid=bindparam("pid"), started_at=bindparam("now")))
 _GUARDS = Statement(select(func.count()).select_from(guard))
 _sessions = listed("session_keys")
-_IDLE = Statement(
-    select(_sessions.c.value).where(~exists().where(guard.c.session_key == _sessions.c.value))
-)
+_IDLE = Statement(select(_sessions.c.value).where(~exists().where(guard.c.session_key == _sessions.c.value)))
 _NEWEST_GUARD = Statement(select(guard.c.session_key).order_by(guard.c.turn_id.desc()).limit(_ONE))
 _WAITING_SESSION = Statement(
     select(pending.c.session_key)
