@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from tests.house import raw_message
 from tests.store.life import Life, StartLife, key
 from tgbot.model import BotId, Turn
 from tgbot.render import Text
@@ -44,6 +45,16 @@ def test_no_more_turns_are_claimed_than_there_are_slots(live: StartLife) -> None
     assert [len(turns) for turns in claimed] == [1, 1, 0, 0]
     assert life.claim_waiting() == []
     assert len(life.guards()) == 2
+
+
+def test_one_batch_from_many_chats_claims_for_the_idle_ones_in_their_order_while_slots_last(
+    live: StartLife,
+) -> None:
+    life = live(max_turns=3)
+    life.start("busy", chat=9)
+    batch = life.receive(*(raw_message(1_000_000 + n, "x", chat) for n, chat in enumerate((9, 4, 2, 4, 7))))
+    assert [turn.chat_id for turn in batch.claimed] == [4, 2]
+    assert [address.chat_id for address in batch.waiting] == [9, 4, 7]
 
 
 def test_each_claim_has_a_token_that_no_claim_had_before(live: StartLife) -> None:
@@ -220,6 +231,20 @@ def test_no_session_starves_between_two_that_never_get_empty(live: StartLife) ->
             life.say(f"more {len(ran)}", chat=chat)
         turn = life.finish(turn)
     assert ran == [1, 2, 3, 1, 2, 3, 1, 3, 1]
+
+
+def test_a_slot_goes_round_all_waiting_sessions_also_while_another_turn_takes_long(live: StartLife) -> None:
+    life = live(max_turns=2)
+    life.start("long", chat=1)
+    turn: Turn | None = life.start("2", chat=2)
+    for chat in (3, 4, 5):
+        life.say(f"{chat}", chat=chat)
+    ran: list[int] = []
+    while turn and len(ran) < 8:
+        ran.append(turn.chat_id)
+        life.say(f"more {len(ran)}", chat=turn.chat_id)
+        turn = life.finish(turn)
+    assert ran == [2, 3, 4, 5, 2, 3, 4, 5]
 
 
 def test_a_slot_goes_to_a_waiting_session_and_its_own_keeps_its_rows(live: StartLife) -> None:
