@@ -18,27 +18,33 @@ MakeRow = Callable[[Sequence[Any]], Any]
 class Result:
     """What a statement gave: rows with a column by attribute, `rowcount` changed, `lastrowid` inserted."""
 
-    __slots__ = ("lastrowid", "rowcount", "rows")
+    __slots__ = ("_make_row", "_values", "lastrowid", "rowcount")
 
-    def __init__(self, rows: list[Any], rowcount: int, lastrowid: int) -> None:
-        self.rows = rows
+    def __init__(self, values: list[Any], make_row: MakeRow, rowcount: int, lastrowid: int) -> None:
+        self._values = values
+        self._make_row = make_row
         self.rowcount = rowcount
         self.lastrowid = lastrowid
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.rows)
+        return map(self._make_row, self._values)
+
+    @property
+    def rows(self) -> list[Any]:
+        """All rows."""
+        return list(self)
 
     def first(self) -> Any:  # noqa: ANN401 - a row of any columns, or None
         """Give the first row, None without one."""
-        return self.rows[0] if self.rows else None
+        return self._make_row(self._values[0]) if self._values else None
 
     def scalar(self) -> Any:  # noqa: ANN401 - a column of any type, or None
         """Give the first column of the first row, None without one."""
-        return self.rows[0][0] if self.rows else None
+        return self._values[0][0] if self._values else None
 
     def scalars(self) -> list[Any]:
         """Give the first column of each row."""
-        return [row[0] for row in self.rows]
+        return [row[0] for row in self._values]
 
 
 class Statement:
@@ -50,7 +56,7 @@ class Statement:
         self._clause = clause
         self._sql: dict[str, str] = {}
         self._constants: dict[str, Any] = {}  # that SQLAlchemy binds by itself, the 0 of an OFFSET say
-        self._make_row: MakeRow | None = None
+        self._make_row: MakeRow = tuple  # until it is compiled
 
     def __call__(self, conn: Connection, **values: object) -> Result:
         """Execute with these parameters. Raises the driver's errors or SQLAlchemy's."""
@@ -62,11 +68,7 @@ class Statement:
         if not isinstance(driver, sqlite3.Connection):  # aiosqlite's, in an adapter
             return self._execute_wrapped(conn, sql, parameters)
         cursor = driver.execute(sql, parameters)
-        rows = cursor.fetchall()
-        if rows:
-            make_row = self._make_row or self._learn_columns([column[0] for column in cursor.description])
-            rows = [make_row(row) for row in rows]
-        return Result(rows, cursor.rowcount, cursor.lastrowid or 0)
+        return Result(cursor.fetchall(), self._make_row, cursor.rowcount, cursor.lastrowid or 0)
 
     def many(self, conn: Connection, rows: Sequence[Mapping[str, object]]) -> None:
         """Execute once for each row of parameters."""
@@ -77,21 +79,18 @@ class Statement:
 
     def _execute_wrapped(self, conn: Connection, sql: str, parameters: dict[str, object]) -> Result:
         result = conn.exec_driver_sql(sql, parameters)
-        make_row = self._make_row or self._learn_columns(list(result.keys()))
-        return Result([make_row(row) for row in result], result.rowcount, 0)
+        return Result(list(result), self._make_row, result.rowcount, 0)
 
     def _prepared(self, conn: Connection) -> str:
         if conn.dialect.name in self._sql:
             return self._sql[conn.dialect.name]
         compiled = self._clause.compile(dialect=conn.dialect)  # type: ignore[attr-defined]  # any clause has it
         self._constants = {name: value for name, value in compiled.params.items() if value is not None}
-        return self._sql.setdefault(conn.dialect.name, str(compiled))
-
-    def _learn_columns(self, names: list[str]) -> MakeRow:
         # Columns without a name of their own (a count) are read by position.
+        names = self._clause.exported_columns.keys()  # type: ignore[attr-defined]  # as above
         row_type = namedtuple("Row", names, rename=True)  # type: ignore[misc]  # noqa: PYI024 - data names them
         self._make_row = row_type._make
-        return row_type._make
+        return self._sql.setdefault(conn.dialect.name, str(compiled))
 
 
 def literal(sql: str) -> ColumnElement[Any]:

@@ -54,10 +54,9 @@ _INSERT = Statement(
 _MAKE_READY = update(outbox).values(
     {column: bindparam(column) for column in _CONTENT} | {"state": _READY, "error": null()}
 )
-_ANSWER = Statement(
-    _MAKE_READY.where(*_FIRST_PART, outbox.c.ready_at.is_(None)).returning(
-        outbox.c.bot_id, outbox.c.chat_id, outbox.c.topic_id, outbox.c.id
-    )
+_ANSWER = Statement(_MAKE_READY.where(*_FIRST_PART, outbox.c.ready_at.is_(None)))
+_FIRST = Statement(
+    select(outbox.c.bot_id, outbox.c.chat_id, outbox.c.topic_id, outbox.c.id).where(*_FIRST_PART)
 )
 _REWRITE = Statement(
     _MAKE_READY.where(*_FIRST_PART, outbox.c.chat_id == bindparam("chat_id"), outbox.c.buttons.is_not(None))
@@ -202,10 +201,9 @@ def open_answer(conn: Connection, bot_id: BotId, row_id: RowId, address: Address
 def answer(conn: Connection, row_id: RowId, contents: Sequence[Content]) -> None:
     """Open or placed -> ready: what a row's turn came to, in order. The first ending has the word."""
     first, *rest = _numbered(contents)
-    found = _ANSWER(conn, row_id=row_id, **first).first()
-    if found is None:
+    if not _ANSWER(conn, row_id=row_id, **first).rowcount or not rest:
         return
-    *home, first_id = found
+    *home, first_id = _FIRST(conn, row_id=row_id).first()
     for number, content in enumerate(rest, start=1):
         _insert(conn, Home(*home), row_id, content, number, first_id)
 
