@@ -61,11 +61,12 @@ _BUTTON = re.compile(r"([a-z]+):(\d{1,18})")
 def parse(bot_id: BotId, username: str | None, raw: Raw) -> Arrival | None:
     """Sort a raw update; None for what needs no row.
 
-    Whatever is malformed becomes Unreadable, so one bad update harms itself only. Raises TypeError
-    without a usable `update_id`, and RecursionError if nested too deep: then it can not even be stored.
+    Whatever is malformed becomes Unreadable, so one bad update harms itself only. Raises KeyError or
+    TypeError without a usable `update_id`, and RecursionError if nested too deep: then it can not even
+    be stored.
     """
     # ASCII, because a lone surrogate, legal in a JSON escape, can not be stored as UTF-8.
-    update = Update(bot_id, _integer(update_id(raw)), _ENCODER.encode(raw))
+    update = Update(bot_id, _integer(raw["update_id"]), _ENCODER.encode(raw))
     try:
         if "message" in raw:
             return _message(update, username, raw["message"])
@@ -136,7 +137,7 @@ def _address(bot_id: BotId, message: Raw, sender: Raw) -> Address:
 
 
 def _integer(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= 2**63:
+    if type(value) is not int or abs(value) >= 2**63:  # of its exact type: True is an int, too
         raise TypeError("not an id")
     return value
 
