@@ -11,8 +11,9 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
+from tgbot.album import gather
 from tgbot.db import Database, StorageError
-from tgbot.model import Owner, Token, Turn
+from tgbot.model import AlbumTurn, Owner, Token, Turn
 from tgbot.store import turns
 from tgbot.turn import GIVEN_UP, Ending, Interrupt, failed
 
@@ -56,6 +57,7 @@ class Dispatcher:
         self._tasks: dict[asyncio.Task[Turn | None], Turn] = {}
         self._interrupts: dict[Token, Interrupt] = {}
         self._orphans: set[Token] = set()
+        self._gathering: set[Interrupt] = set()
 
     @property
     def owner(self) -> Owner:
@@ -123,7 +125,16 @@ class Dispatcher:
         self._watcher.begun(turn)
 
     async def _live(self, turn: Turn, interrupt: Interrupt) -> Turn | None:
+        if isinstance(turn, AlbumTurn):
+            turn = await self._gathered(turn, interrupt)
         return await self._write(turn, await self._run_turn(turn, interrupt))
+
+    async def _gathered(self, turn: AlbumTurn, interrupt: Interrupt) -> Turn:
+        self._gathering.add(interrupt)
+        try:
+            return await gather(self._db, turn, interrupt)
+        finally:
+            self._gathering.remove(interrupt)
 
     def _gone(self, task: asyncio.Task[Turn | None]) -> None:
         """Follow up on a turn's task.
@@ -170,9 +181,12 @@ class Dispatcher:
     async def drain(self, grace_seconds: float) -> None:
         """Claim nothing more, let turns end for `grace_seconds`, then interrupt what still runs.
 
-        What does not even obey its interrupt keeps its guard, and is recovered by the next life.
+        What does not even obey its interrupt keeps its guard, and is recovered by the next life; an
+        album that is not whole yet has nothing to wait for in this one.
         """
         self._owner = dataclasses.replace(self._owner, max_turns=0)
+        for interrupt in self._gathering:
+            interrupt.stop()
         await self._ended(grace_seconds)
         for interrupt in self._interrupts.values():
             interrupt.stop()

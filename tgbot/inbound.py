@@ -97,11 +97,19 @@ def _message(update: Update, username: str | None, message: Raw) -> Message | Co
     address = _address(update.bot_id, message, message["from"])
     command = _COMMAND.match(message.get("text", ""))
     if command is None:
-        return Message(update, address)
+        return Message(update, address, _album(message, address.user_id))
     name, addressee = command[1].lower(), command[2]
     if addressee and username and addressee.lower() != username.lower():
         return None
     return Control(update, address, name) if name in COMMANDS else Message(update, address)
+
+
+def _album(message: Raw, user_id: UserId) -> str | None:
+    """Name what may become one turn: nothing of another sender, nothing in reply to something else."""
+    if "media_group_id" not in message:
+        return None
+    target = message["reply_to_message"]["message_id"] if "reply_to_message" in message else None
+    return _ENCODER.encode([message["media_group_id"], user_id, target])
 
 
 def _button(update: Update, query: Raw) -> Control | None:

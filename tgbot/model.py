@@ -47,10 +47,14 @@ class Update(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Something to run a turn for."""
+    """Something to run a turn for.
+
+    `album`: equal in all that were sent together, by one person, in reply to one message.
+    """
 
     update: Update
     address: Address
+    album: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +124,40 @@ class Turn(Ownership):
         return self.address.user_id
 
     @property
+    def raws(self) -> tuple[str, ...]:
+        """The updates that the turn is for, as JSON, in order."""
+        return (self.raw,)
+
+    @property
     def message(self) -> Raw:
-        """The raw Bot API Message, as Telegram sent it."""
+        """The raw Bot API Message, as Telegram sent it; of an album the first."""
         message: Raw = json.loads(self.raw)["message"]
         return message
 
     @property
+    def messages(self) -> list[Raw]:
+        """All raw Messages of the turn, in order: one, or those of an album (10 at most)."""
+        return [json.loads(raw)["message"] for raw in self.raws]
+
+    @property
     def text(self) -> str:
-        """The text or caption of the message, "" when it has neither."""
-        return message_text(self.message)
+        """The text or caption, in an album the first one there is; "" when there is none."""
+        return next(filter(None, map(message_text, self.messages)), "")
+
+
+@dataclass(frozen=True, slots=True)
+class AlbumTurn(Turn):
+    """A claimed album; `rest` are the updates behind the first one, known once the album is closed.
+
+    A class of its own, so that all other turns stay as small as they are.
+    """
+
+    rest: tuple[str, ...] = ()
+
+    @property
+    def raws(self) -> tuple[str, ...]:
+        """The updates of the whole album, as JSON, in order."""
+        return (self.raw, *self.rest)
 
 
 def message_text(message: Raw) -> str:

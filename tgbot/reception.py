@@ -9,7 +9,7 @@ from tgbot.access import Access
 from tgbot.db import Connection
 from tgbot.model import Address, Arrival, ChatId, Control, Message, Owner, RowId, Turn, Unreadable
 from tgbot.render import Text
-from tgbot.store import inbox, outbox, turns
+from tgbot.store import albums, inbox, outbox, turns
 
 UNREADABLE = Text("Sorry, I could not read this message.", ())
 
@@ -36,12 +36,12 @@ class Received:
 def receive(conn: Connection, owner: Owner, rules: Rules, arrivals: Iterable[Arrival]) -> Received:
     """Take a batch in arrival order: what stands before a /stop is stopped, what stands behind it runs."""
     batch = _Batch(conn, owner, rules)
-    for is_message, group in groupby(arrivals, key=batch.is_welcome_message):
+    for is_message, group in groupby(arrivals, key=batch.is_simple_message):
         if is_message:
             batch.take_messages([arrival for arrival in group if isinstance(arrival, Message)])
         else:
             for arrival in group:
-                batch.take_other(arrival)
+                batch.take_one(arrival)
     batch.tell_full()
     return batch.received
 
@@ -54,12 +54,18 @@ class _Batch:
         self.received = Received()
         self._refused: dict[ChatId, list[inbox.Stored]] = {}
 
-    def is_welcome_message(self, arrival: Arrival) -> bool:
-        return isinstance(arrival, Message) and self._rules.access.may_talk(arrival.address.user_id)
+    def is_simple_message(self, arrival: Arrival) -> bool:
+        return (
+            isinstance(arrival, Message)
+            and arrival.album is None
+            and self._rules.access.may_talk(arrival.address.user_id)
+        )
 
     def take_messages(self, messages: Sequence[Message]) -> None:
         """Store them together, then claim once for each of their sessions."""
-        stored = inbox.receive(self._conn, messages, self._rules.queue_max)
+        self._claim_for(inbox.receive(self._conn, messages, self._rules.queue_max))
+
+    def _claim_for(self, stored: Sequence[inbox.Stored]) -> None:
         sessions = dict.fromkeys(entry.message.address.session_key for entry in stored)
         claimed = turns.claim_each(self._conn, sessions, self._owner)
         self.received.claimed += claimed
@@ -70,13 +76,15 @@ class _Batch:
             elif entry.row_id not in started:
                 self.received.waiting.append(entry.message.address)
 
-    def take_other(self, arrival: Arrival) -> None:
+    def take_one(self, arrival: Arrival) -> None:
         if isinstance(arrival, Unreadable):
             self._park(arrival)
         elif not self._rules.access.may_talk(arrival.address.user_id):
             self._turn_away(arrival)
         elif isinstance(arrival, Control):
             self._act(arrival)
+        else:
+            self._claim_for(albums.receive(self._conn, arrival, self._rules.queue_max))
 
     def tell_full(self) -> None:
         """Say it once a chat, however many there were: a flood shall not keep answers waiting."""

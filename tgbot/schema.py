@@ -58,6 +58,11 @@ pending = Table(
     Column("attempt", Integer, nullable=False, server_default="0"),
     # The /stop that holds this row: a button acts on the rows of the /stop it was drawn for.
     Column("held_by", Integer, ForeignKey("pending.id")),
+    # What the parts of one album have in common, in its first one; nothing joins it once it is closed.
+    Column("album", Text),
+    Column("album_closed_at", Float),
+    # The first part of the album that this one joined: that one's state is the state of all.
+    Column("part_of", Integer, ForeignKey("pending.id")),
     Column("error_id", Text),
     Column("received_at", Float, nullable=False),
     Column("ended_at", Float),
@@ -65,12 +70,15 @@ pending = Table(
     UniqueConstraint("bot_id", "update_id"),
     CheckConstraint("kind IN ('message', 'control', 'unreadable')", "kind"),
     CheckConstraint(
-        "state IN ('queued', 'claimed', 'held', 'done', 'failed', 'stopped', 'dead', 'dropped')", "state"
+        "state IN ('queued', 'claimed', 'held', 'joined', 'done', 'failed', 'stopped', 'dead', 'dropped')",
+        "state",
     ),
     # A control is acted on in the transaction that stores it: it can never wait, nor reach the agent.
     CheckConstraint("kind = 'message' OR state IN ('done', 'dead', 'dropped')", "only_messages_wait"),
     CheckConstraint("kind != 'message' OR session_key IS NOT NULL", "message_has_session"),
     CheckConstraint("(state = 'held') = (held_by IS NOT NULL)", "held_by_a_stop"),
+    CheckConstraint("(state = 'joined') = (part_of IS NOT NULL)", "joined_to_an_album"),
+    CheckConstraint("album_closed_at IS NULL OR album IS NOT NULL", "only_albums_close"),
     CheckConstraint("state != 'claimed' OR attempt > 0", "claim_counts"),
     CheckConstraint("(state IN ('queued', 'claimed', 'held')) = (ended_at IS NULL)", "ended"),
     sqlite_autoincrement=True,
@@ -79,11 +87,21 @@ pending = Table(
 _QUEUED: TextClause = text("state = 'queued'")
 _HELD: TextClause = text("state = 'held'")
 _DEAD: TextClause = text("state = 'dead'")
+_OPEN_ALBUM: TextClause = text("album IS NOT NULL AND album_closed_at IS NULL")
+_PART_OF: TextClause = text("part_of IS NOT NULL")
 Index(
     "ix_pending_queued", pending.c.session_key, pending.c.id, sqlite_where=_QUEUED, postgresql_where=_QUEUED
 )
 Index("ix_pending_held", pending.c.session_key, pending.c.id, sqlite_where=_HELD, postgresql_where=_HELD)
 Index("ix_pending_dead", pending.c.id, sqlite_where=_DEAD, postgresql_where=_DEAD)
+Index(
+    "ix_pending_open_album",
+    pending.c.session_key,
+    pending.c.album,
+    sqlite_where=_OPEN_ALBUM,
+    postgresql_where=_OPEN_ALBUM,
+)
+Index("ix_pending_part_of", pending.c.part_of, sqlite_where=_PART_OF, postgresql_where=_PART_OF)
 
 # One row for each claim. Its id is the guard's fencing token, its instance the owner's life.
 turn = Table(

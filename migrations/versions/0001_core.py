@@ -31,12 +31,21 @@ def upgrade() -> None:
         sa.Column("message_id", sa.BigInteger(), nullable=True),
         sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
         sa.Column("held_by", sa.Integer(), nullable=True),
+        sa.Column("album", sa.Text(), nullable=True),
+        sa.Column("album_closed_at", sa.Float(), nullable=True),
+        sa.Column("part_of", sa.Integer(), nullable=True),
         sa.Column("error_id", sa.Text(), nullable=True),
         sa.Column("received_at", sa.Float(), nullable=False),
         sa.Column("ended_at", sa.Float(), nullable=True),
         sa.Column("raw", sa.Text(), nullable=False),
         sa.CheckConstraint(
             "(state = 'held') = (held_by IS NOT NULL)", name=op.f("ck_pending_held_by_a_stop")
+        ),
+        sa.CheckConstraint(
+            "(state = 'joined') = (part_of IS NOT NULL)", name=op.f("ck_pending_joined_to_an_album")
+        ),
+        sa.CheckConstraint(
+            "album_closed_at IS NULL OR album IS NOT NULL", name=op.f("ck_pending_only_albums_close")
         ),
         sa.CheckConstraint(
             "(state IN ('queued', 'claimed', 'held')) = (ended_at IS NULL)", name=op.f("ck_pending_ended")
@@ -51,10 +60,12 @@ def upgrade() -> None:
         sa.CheckConstraint("kind IN ('message', 'control', 'unreadable')", name=op.f("ck_pending_kind")),
         sa.CheckConstraint("state != 'claimed' OR attempt > 0", name=op.f("ck_pending_claim_counts")),
         sa.CheckConstraint(
-            "state IN ('queued', 'claimed', 'held', 'done', 'failed', 'stopped', 'dead', 'dropped')",
+            "state IN ('queued', 'claimed', 'held', 'joined', 'done', 'failed', 'stopped', 'dead',"
+            " 'dropped')",
             name=op.f("ck_pending_state"),
         ),
         sa.ForeignKeyConstraint(["held_by"], ["pending.id"], name=op.f("fk_pending_held_by")),
+        sa.ForeignKeyConstraint(["part_of"], ["pending.id"], name=op.f("fk_pending_part_of")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pending")),
         sa.UniqueConstraint("bot_id", "update_id", name=op.f("uq_pending_bot_id_update_id")),
         sqlite_autoincrement=True,
@@ -73,6 +84,20 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("state = 'held'"),
             postgresql_where=sa.text("state = 'held'"),
+        )
+        batch_op.create_index(
+            "ix_pending_open_album",
+            ["session_key", "album"],
+            unique=False,
+            sqlite_where=sa.text("album IS NOT NULL AND album_closed_at IS NULL"),
+            postgresql_where=sa.text("album IS NOT NULL AND album_closed_at IS NULL"),
+        )
+        batch_op.create_index(
+            "ix_pending_part_of",
+            ["part_of"],
+            unique=False,
+            sqlite_where=sa.text("part_of IS NOT NULL"),
+            postgresql_where=sa.text("part_of IS NOT NULL"),
         )
         batch_op.create_index(
             "ix_pending_queued",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, update
 
 from tgbot.db import Connection
-from tgbot.model import Address, InstanceId, Owner, Ownership, SessionKey, Token, Turn
+from tgbot.model import Address, AlbumTurn, InstanceId, Owner, Ownership, SessionKey, Token, Turn
 from tgbot.render import Text
 from tgbot.schema import guard, instance, pending, turn
 from tgbot.statement import Statement, listed, literal
@@ -60,6 +60,7 @@ _TAKE = Statement(
         pending.c.user_id,
         pending.c.message_id,
         pending.c.attempt,
+        pending.c.album,
         pending.c.raw,
         # Whether other messages lie between this one and its answer: it waited, or others wait behind it.
         or_(
@@ -299,4 +300,5 @@ def _take(conn: Connection, session_key: SessionKey, owner: Owner) -> Turn | Non
     token = _BEGIN_TURN(conn, row_id=row.id, instance_id=owner.instance_id, now=now).lastrowid
     address = Address(session_key, row.chat_id, row.user_id, row.message_id, row.topic_id)
     outbox.open_answer(conn, owner.bot_id, row.id, address, quote=bool(row.others))
-    return Turn(Token(token), row.id, session_key, address, row.attempt, row.raw)
+    kind = Turn if row.album is None else AlbumTurn
+    return kind(Token(token), row.id, session_key, address, row.attempt, row.raw)
