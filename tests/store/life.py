@@ -11,10 +11,10 @@ from tests.house import BOT, raw_message
 from tgbot import inbound
 from tgbot.access import Access
 from tgbot.db import Connection
-from tgbot.model import BotId, ChatId, Owner, Raw, SessionKey, Turn, UserId, session_key
+from tgbot.model import AlbumTurn, BotId, ChatId, Owner, Raw, SessionKey, Turn, UserId, session_key
 from tgbot.reception import Received, Rules, receive
 from tgbot.render import Text
-from tgbot.store import turns
+from tgbot.store import albums, turns
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,6 +58,13 @@ class Life:
 
     def press(self, data: str, message_id: int = 1, chat: int = 7) -> Received:
         return self.receive(pressed(next(_update_ids), data, message_id, chat))
+
+    def close(self, turn: Turn | None) -> AlbumTurn:
+        """Close the album of a turn, as if it were quiet."""
+        assert isinstance(turn, AlbumTurn)
+        closed = self.do(albums.close, turn, 0)
+        assert isinstance(closed, AlbumTurn)
+        return closed
 
     def finish(self, turn: Turn, answer: str | None = None) -> Turn | None:
         return self.do(turns.finish, self.owner, turn, [Text(answer or f"re: {turn.text}", ())])

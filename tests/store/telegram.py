@@ -26,9 +26,9 @@ class Telegram:
         self._last_update_id = 100
         self._bubbles: dict[int, Bubble] = {}
 
-    def hear(self, said: str, chat: int) -> None:
+    def hear(self, said: str, chat: int, **more: str) -> None:
         self._last_update_id += 1
-        self._unconfirmed.append(raw_message(self._last_update_id, said, chat))
+        self._unconfirmed.append(raw_message(self._last_update_id, said, chat, **more))
 
     def press(self, label: str) -> None:
         """Press the newest button whose data begins so."""

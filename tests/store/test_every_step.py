@@ -22,7 +22,7 @@ from tests.house import BOT
 from tests.store.life import Life
 from tests.store.telegram import Telegram
 from tgbot.db import writing_engine
-from tgbot.model import ChatId, MessageId, Token, Turn
+from tgbot.model import AlbumTurn, ChatId, MessageId, Token, Turn
 from tgbot.render import Text
 from tgbot.store import outbox, turns
 
@@ -63,8 +63,17 @@ class Bot:
         self.life.recover(attempts_max=99)
         self._spawn(self.life.claim_waiting())
 
+    def close(self, said: str) -> None:
+        """Begin an album's turn in earnest: it has been quiet for long enough."""
+        [turn] = [turn for turn in self._running.values() if turn.text == said]
+        self._running[turn.token] = self.life.close(turn)
+
     def end(self, said: str) -> None:
-        self._end(said, self.life.finish)
+        self._end(said, self._answer)
+
+    def _answer(self, turn: Turn) -> Turn | None:
+        heard = self.life.close(turn) if isinstance(turn, AlbumTurn) else turn
+        return self.life.finish(turn, "re: " + " + ".join(message["text"] for message in heard.messages))
 
     def end_at_length(self, said: str) -> None:
         self._end(said, lambda turn: self.life.do(turns.finish, self.life.owner, turn, LONG))
@@ -108,6 +117,14 @@ def says(said: str, chat: int = 7) -> Line:
     return lambda bot: bot.telegram.hear(said, chat)
 
 
+def sends(part: str) -> Line:
+    return lambda bot: bot.telegram.hear(part, 9, media_group_id="album")
+
+
+def closes(album: str) -> Line:
+    return lambda bot: bot.close(album)
+
+
 def presses(label: str) -> Line:
     return lambda bot: bot.telegram.press(label)
 
@@ -118,8 +135,9 @@ def ends(said: str) -> Line:
 
 SCRIPT: list[Line] = [
     *(says("a"), Bot.poll, Bot.deliver),
-    *(says("b"), says("c"), says("x", 8), Bot.poll, Bot.deliver),
+    *(says("b"), says("c"), says("x", 8), sends("g"), Bot.poll, Bot.deliver, sends("h"), Bot.poll),
     *(ends("a"), Bot.deliver, ends("x"), lambda bot: bot.end_at_length("b"), Bot.deliver),
+    *(closes("g"), sends("k"), Bot.poll, ends("g"), ends("k"), Bot.deliver),
     *(says("d"), says("e"), Bot.poll, says("/stop"), says("f"), says("y", 8), Bot.poll, Bot.deliver),
     *(ends("f"), says("/status"), Bot.poll, Bot.deliver),
     *(presses("resume"), Bot.poll, Bot.deliver, lambda bot: bot.fail("d"), ends("e"), ends("y")),
@@ -137,7 +155,8 @@ SCREEN_7 = [
     "re: e",
 ]
 SCREEN_8 = ["re: x", "re: y"]
-ENDS = dict.fromkeys("abxefy", "done") | {"c": "stopped", "d": "failed"}
+SCREEN_9 = ["re: g + h", "re: k"]
+ENDS = dict.fromkeys("abxefygk", "done") | {"c": "stopped", "d": "failed", "h": "joined"}
 
 
 @contextmanager
@@ -195,6 +214,7 @@ def carry_on(path: Path, telegram: Telegram, line: int, on_step: Callable[[int],
         bot.poll()
         assert telegram.screen(7) == SCREEN_7
         assert telegram.screen(8) == SCREEN_8
+        assert telegram.screen(9) == SCREEN_9
         assert dict(bot.life.rows(STATES)) == ENDS
         assert bot.life.guards() == {}
         assert set(bot.life.rows("SELECT state FROM outbox")) == {("sent",)}

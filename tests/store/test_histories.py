@@ -25,8 +25,9 @@ from hypothesis.stateful import (
 from tests.house import raw_message
 from tests.store.life import GIVEN_UP, Life, key, pressed
 from tgbot.db import writing_engine
-from tgbot.model import Raw, Turn
+from tgbot.model import AlbumTurn, Raw, Turn
 from tgbot.store import turns
+from tgbot.store.albums import PARTS_MAX
 
 CHATS = (1, 2, 3)
 ATTEMPTS_MAX = 2
@@ -46,6 +47,7 @@ class Session:
     held: dict[int, int] = field(default_factory=dict)  # message -> row id of the /stop
     running: Turn | None = None
     orphan: bool = False  # the running turn is of an earlier life
+    album: int | None = None  # the first message of the last one that was begun and not closed
 
     def take_back(self, message: int) -> None:
         """Queue again: a message keeps its place in the order of arrival."""
@@ -65,6 +67,7 @@ class Histories(RuleBasedStateMachine):
         self.ends: dict[int, str] = {}
         self.shown: dict[int, str | None] = {}
         self.attempts: dict[int, int] = {}
+        self.albums: dict[int, list[int]] = {}  # first message -> all that belong to it
         self.sent: list[Raw] = []
         self.stale: list[tuple[Life, Turn]] = []
         self.lives: list[Life] = []
@@ -83,7 +86,7 @@ class Histories(RuleBasedStateMachine):
     # What people do
 
     @rule(chat=st.sampled_from(CHATS))
-    def say(self, chat: int) -> None:
+    def say(self, chat: int, **more: str) -> None:
         number, session = next(self.numbers), self.sessions[chat]
         if len(session.queued) >= QUEUE_MAX and session.running is None:
             return  # idle for want of a slot: the next one would neither wait nor run
@@ -91,7 +94,20 @@ class Histories(RuleBasedStateMachine):
             self.end(number, "dropped", f"{QUEUE_MAX} messages wait already")
         else:
             session.queued.append(number)
-        self.receive(raw_message(number, str(number), chat))
+            if more:
+                session.album, self.albums[number] = number, [number]
+        self.receive(raw_message(number, str(number), chat, **more))
+
+    @rule(chat=st.sampled_from(CHATS))
+    def send_a_part_of_an_album(self, chat: int) -> None:
+        album = self.sessions[chat].album
+        if album is None or album in self.ends or len(self.albums[album]) == PARTS_MAX:
+            self.say(chat, media_group_id="g")
+            return
+        number = next(self.numbers)
+        self.albums[album].append(number)
+        self.end(number, "joined", None)
+        self.receive(raw_message(number, str(number), chat, media_group_id="g"))
 
     @rule(chat=st.sampled_from(CHATS))
     def stop(self, chat: int) -> None:
@@ -130,6 +146,16 @@ class Histories(RuleBasedStateMachine):
         assert (again.claimed, again.waiting, again.controls, again.replied) == ([], [], [], set())
 
     # What agents do
+
+    @precondition(lambda self: any(isinstance(s.running, AlbumTurn) for s in self.live()))
+    @rule(data=st.data())
+    def album_is_quiet(self, data: st.DataObject) -> None:
+        """Also when it was closed before, by an earlier attempt: it is the same ever after."""
+        albums = [s for s in self.live() if isinstance(s.running, AlbumTurn)]
+        session = data.draw(st.sampled_from(albums))
+        closed, number = self.life.close(session.running), self.message(session.running)
+        assert [int(message["text"]) for message in closed.messages] == self.albums[number]
+        session.album = None if session.album == number else session.album
 
     @precondition(lambda self: self.live())
     @rule(data=st.data(), fails=st.booleans())
@@ -225,7 +251,7 @@ class Histories(RuleBasedStateMachine):
                     self.end(number, "done", f"re: {number}")
                 self.hand_over(live[0], self.life.finish(live[0].running))
             self.every_message_is_where_the_model_has_it_and_ends_once()
-            assert set(self.ends.values()) <= {"done", "failed", "stopped", "dead", "dropped"}
+            assert set(self.ends.values()) <= {"done", "failed", "stopped", "dead", "dropped", "joined"}
         for life in self.lives:
             life.engine.dispose()
 
