@@ -10,11 +10,11 @@ from unittest.mock import patch
 from bench import history, scene
 from bench.figures import Figure
 from tgbot.db import Connection, writing_engine
-from tgbot.model import ChatId, MessageId, Owner, RowId, session_key
+from tgbot.model import AlbumTurn, ChatId, MessageId, Owner, RowId, session_key
 from tgbot.reception import receive
 from tgbot.render import Text
 from tgbot.statement import Statement
-from tgbot.store import inbox, outbox, report, turns
+from tgbot.store import albums, inbox, outbox, report, turns
 
 OLD_ROWS = 1_000
 CHAT_ID = ChatId(1)
@@ -25,6 +25,8 @@ INDEXES = {
     "pending.state = 'queued'": "ix_pending_queued",
     "pending.state = 'held'": "ix_pending_held",
     "pending.state = 'dead'": "ix_pending_dead",
+    "pending.album_closed_at IS NULL": "ix_pending_open_album",
+    "part_of = ": "ix_pending_part_of",
     "outbox.state IN ('open', 'ready')": "ix_outbox_unsent",
     "outbox.state = 'parked'": "ix_outbox_parked",
 }
@@ -73,6 +75,11 @@ def _use_everything(conn: Connection) -> None:
     turns.claim_waiting(conn, owner)
     for held in turns.guards(conn):
         turns.recover(conn, held, 1, Text("given up", ()))
+    parts = scene.messages([scene.update(CHAT_ID + 2) for _ in range(2)])
+    album = [dataclasses.replace(part, album="a") for part in parts]
+    gathering = receive(conn, owner, scene.RULES, album).claimed[0]
+    assert isinstance(gathering, AlbumTurn)
+    albums.close(conn, gathering, 0)
     part = outbox.next_part(conn, owner.bot_id, CHAT_ID)
     assert part
     outbox.placed(conn, part.part_id, MessageId(1))

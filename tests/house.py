@@ -70,9 +70,9 @@ class House:
     def ended(self, turn: Turn, how: str) -> None:
         """Hear of it, as delivery does."""
 
-    async def say(self, *texts: str, chat: int = 7) -> Received:
+    async def say(self, *texts: str, chat: int = 7, **more: str) -> Received:
         """Send messages as one batch."""
-        return await self.accept(*(raw_message(next(UPDATE_IDS), said, chat) for said in texts))
+        return await self.accept(*(raw_message(next(UPDATE_IDS), said, chat, **more) for said in texts))
 
     async def accept(self, *raws: Raw) -> Received:
         received = await self.accept_without_spawning(*raws)

@@ -373,7 +373,9 @@ async def test_nothing_is_kept_in_memory_for_idle_chats(house: House) -> None:
     house.agent.auto = True
     for chat in range(1, 101):
         await house.say("hello", chat=chat)
+    await house.say("album", chat=101, media_group_id="g")
     await house.idle()
     assert house.dispatcher._tasks == {}
     assert house.dispatcher._interrupts == {}
     assert house.dispatcher._orphans == set()
+    assert house.dispatcher._gathering == set()

@@ -1,0 +1,14 @@
+"""The agent of the tests of albums, and a longer quiet window, so that a busy machine is no matter."""
+
+from collections.abc import AsyncGenerator
+
+from tgbot import album
+from tgbot.model import Turn
+
+album.QUIET_SECONDS = 3.0
+
+
+async def collector(turn: Turn) -> AsyncGenerator[str, None]:
+    """Names the captions of all messages it got."""
+    captions = " ".join(message.get("caption", "-") for message in turn.messages)
+    yield f"{turn.text or 'no text'}: {captions} (attempt {turn.attempt})"
