@@ -33,7 +33,8 @@ class Replacement:
 Event = str | Progress | Replacement | File | Album
 
 # `async def agent(turn)` that yields pieces of Markdown, and other events if it likes. `turn` has text,
-# session_key, chat_id, user_id, attempt and message (the raw dict). CancelledError in it: stop now.
+# session_key, chat_id, user_id, attempt, message (the raw dict) and messages (all of an album).
+# CancelledError in it: stop now.
 Agent = Callable[[Turn], AsyncGenerator[Event, None]]
 
 
