@@ -162,11 +162,9 @@ def test_joined_parts_take_no_place_in_the_queue(live: StartLife) -> None:
     life.start("busy")
     life.say(*OF_FIVE, **ALBUM)
     life.say("second", "one too many")
-    assert [life.states()[said] for said in ("1", "second", "one too many")] == [
-        "queued",
-        "queued",
-        "dropped",
-    ]
+    life.say("6", **ALBUM)
+    states = [life.states()[said] for said in ("1", "second", "one too many", "6")]
+    assert states == ["queued", "queued", "dropped", "joined"]
 
 
 def test_a_full_queue_refuses_all_of_an_album_and_says_it_once(live: StartLife) -> None:
