@@ -6,9 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from tests.house import House
+from tests.scripted import ScriptedAgent
 from tests.waiting import eventually
-from tgbot import album
-from tgbot.db import Connection, StorageError
+from tgbot import album, dispatcher
+from tgbot.db import Connection, Database, StorageError
 from tgbot.model import AlbumTurn
 from tgbot.store import albums
 
@@ -78,6 +79,26 @@ async def test_a_drain_does_not_wait_for_what_an_album_lacks(house: House, never
     assert await house.states() == ["queued", "joined"]
     assert await house.rows("SELECT album_closed_at FROM pending WHERE state = 'queued'") == [(None,)]
     assert await house.guards() == []
+
+
+async def test_an_album_whose_task_is_cancelled_at_any_await_runs_again_whole(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(album, "QUIET_SECONDS", 0)
+    for n in range(12):
+        agent = ScriptedAgent()
+        agent.auto = True
+        async with House(db, agent, attempts_max=99) as house:
+            received = await house.say("1", "2", chat=100 + n, media_group_id="g")
+            task = house.dispatcher._running[received.claimed[0].token].task
+            for _ in range(n):
+                await asyncio.sleep(0)
+            task.cancel()
+            await house.idle()
+            assert await house.answers(100 + n) == ["re: 1"]
+            assert {len(turn.messages) for turn in agent.begun} == {2}
+            assert house.dispatcher._gathering == set()
 
 
 def refuse_to_close(house: House, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
