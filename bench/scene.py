@@ -98,7 +98,7 @@ class Mute(Delivery):
     def receipt(self, _address: Address, _mark: Receipt) -> None:
         """Show no receipt."""
 
-    def ended(self, _turn: Turn, _how: str) -> None:
+    def ended(self, _address: Address, _how: str) -> None:
         """Hear of a committed ending."""
         self._on_end()
 

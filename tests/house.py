@@ -14,7 +14,7 @@ from tgbot.access import Access
 from tgbot.db import Connection, Database
 from tgbot.dispatcher import Dispatcher
 from tgbot.live import Stage
-from tgbot.model import Arrival, BotId, Owner, Raw, Turn
+from tgbot.model import Address, Arrival, BotId, Owner, Raw, Turn
 from tgbot.reception import Received, Rules, receive
 from tgbot.store import turns
 from tgbot.turn import Manner, TurnRunner
@@ -67,7 +67,7 @@ class House:
     def begun(self, turn: Turn) -> None:
         """Hear of it, as delivery does."""
 
-    def ended(self, turn: Turn, how: str) -> None:
+    def ended(self, address: Address, how: str) -> None:
         """Hear of it, as delivery does."""
 
     async def say(self, *texts: str, chat: int = 7, **more: str) -> Received:

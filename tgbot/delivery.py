@@ -25,6 +25,8 @@ MARKS = {
     "fail": Receipt.FAILED,
     "refuse": Receipt.FAILED,
     "release": Receipt.RECEIVED,
+    "stopped": Receipt.RECEIVED,
+    "dead": Receipt.FAILED,
 }
 
 
@@ -64,11 +66,11 @@ class Delivery:
         self.wake(turn.chat_id)
         self.receipt(turn.address, Receipt.WORKING)
 
-    def ended(self, turn: Turn, how: str) -> None:
+    def ended(self, address: Address, how: str) -> None:
         """Show what it came to."""
-        self.wake(turn.chat_id)
+        self.wake(address.chat_id)
         if how in MARKS:
-            self.receipt(turn.address, MARKS[how])
+            self.receipt(address, MARKS[how])
 
     def receipt(self, address: Address, mark: Receipt) -> None:
         """Put a mark on the user's message when there is room; nothing depends on it."""

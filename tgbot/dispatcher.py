@@ -13,7 +13,7 @@ from typing import Protocol
 
 from tgbot.album import gather
 from tgbot.db import Database, StorageError
-from tgbot.model import AlbumTurn, Owner, Token, Turn
+from tgbot.model import Address, AlbumTurn, Owner, Token, Turn
 from tgbot.store import turns
 from tgbot.turn import GIVEN_UP, Ending, Interrupt, failed
 
@@ -32,8 +32,8 @@ class Watcher(Protocol):
     def begun(self, turn: Turn) -> None:
         """Hear that a turn was claimed: its answer is open in the outbox."""
 
-    def ended(self, turn: Turn, how: str) -> None:
-        """Hear that its ending is committed; `how` is the name of the store function."""
+    def ended(self, address: Address, how: str) -> None:
+        """Hear that a turn's ending is committed: by which store function, or what recovery came to."""
 
 
 class Dispatcher:
@@ -101,6 +101,7 @@ class Dispatcher:
                 log.warning(
                     "turn.recovered session=%s row=%s state=%s", guard.session_key, guard.row_id, state
                 )
+                self._watcher.ended(guard.address, state)
         self._orphans = without_task
 
     def spawn(self, claimed: Iterable[Turn]) -> None:
@@ -175,7 +176,7 @@ class Dispatcher:
             else:
                 how = ending.func.__name__
                 log.info("turn.ended session=%s turn=%s how=%s", turn.session_key, turn.token, how)
-                self._watcher.ended(turn, how)
+                self._watcher.ended(turn.address, how)
                 return following
 
     async def drain(self, grace_seconds: float) -> None:

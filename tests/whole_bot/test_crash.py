@@ -86,6 +86,7 @@ async def test_a_row_that_kills_the_process_is_given_up_and_the_rest_goes_on(
         await bot.start()
     await ann.sees_among("next (attempt 1)")
     assert sum("gave it up" in said for said in ann.sees) == 1
+    await eventually(lambda: [mark["emoji"] for mark in ann.screen[0]["reactions"]] == ["💔"], "its mark")
     assert (await bot.status())["dead"] == 1
 
 

@@ -91,10 +91,16 @@ _GUARDED = Statement(
     select(
         guard.c.turn_id.label("token"),
         pending.c.id.label("row_id"),
-        guard.c.session_key,
         turn.c.instance_id,
         pending.c.state,
         pending.c.attempt,
+        *(
+            guard.c.session_key,
+            pending.c.chat_id,
+            pending.c.user_id,
+            pending.c.message_id,
+            pending.c.topic_id,
+        ),
     )
     .join(turn, turn.c.id == guard.c.turn_id)
     .join(pending, pending.c.id == turn.c.pending_id)
@@ -114,6 +120,7 @@ class LostGuardError(Exception):
 class Guard(Ownership):
     """A guard as it stands: whose it is, and what became of its row meanwhile."""
 
+    address: Address
     instance_id: InstanceId
     state: str
     attempt: int
@@ -182,7 +189,10 @@ def release(
 
 def guards(conn: Connection) -> list[Guard]:
     """List every guard. One of another instance, or without a task here, is an interrupted turn."""
-    return [Guard(**row._asdict()) for row in _GUARDED(conn)]
+    return [
+        Guard(token, row_id, address[0], Address(*address), instance_id, state, attempt)
+        for token, row_id, instance_id, state, attempt, *address in _GUARDED(conn)
+    ]
 
 
 def recover(conn: Connection, interrupted: Guard, attempts_max: int, notice: Text) -> str:
