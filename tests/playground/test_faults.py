@@ -1,6 +1,7 @@
 """Faults on demand: what fails, what took effect all the same, and what the journal says of it."""
 
 import asyncio
+import socket
 
 import httpx
 import pytest
@@ -82,3 +83,11 @@ async def test_faults_are_set_over_http_too(server: PlaygroundServer, bot: Clien
     assert (await bot.raw("getMe"))["error_code"] == 500
     await bot.http.delete("/playground/faults")
     assert (await bot.raw("getMe"))["ok"]
+
+
+async def test_an_answer_waits_for_no_acknowledgement(server: PlaygroundServer, bot: Client) -> None:
+    """Or each takes 40 ms longer than it should, which no test would fail for."""
+    await bot.call("getMe")
+    [connection] = server._server.server_state.connections
+    accepted = connection.transport.get_extra_info("socket")
+    assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
