@@ -76,7 +76,7 @@ async def test_the_placeholder_is_there_before_the_agent_says_a_word_and_has_a_s
     assert buttons(ann.screen[-1]) == ["⏹ Stop"]
     agent.words("Done.").end()
     await ann.sees_at_last("Done.")
-    assert buttons(ann.screen[-1]) == []
+    await eventually(lambda: not buttons(ann.screen[-1]), "the final text takes the button away")
 
 
 async def test_text_streams_into_one_message_and_every_edit_shows_more(
