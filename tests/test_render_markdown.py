@@ -135,6 +135,13 @@ def test_a_narrow_table_is_aligned_by_what_a_terminal_shows() -> None:
     assert entities == [("pre", text)]
 
 
+def test_the_columns_of_a_table_are_aligned_as_the_markdown_says() -> None:
+    text, entities = shown("| Fruit | n | at |\n|:--|--:|:-:|\n| Apple | 3 | left |\n| 漢字 | 120 | a |")
+    assert text == "Fruit |   n |  at\n------+-----+-----\nApple |   3 | left\n漢字  | 120 |  a"
+    assert entities == [("pre", text)]
+    assert shown("| n |\n|--:|\n| 100 |")[0] == "  n\n---\n100", "also at the start of a message"
+
+
 def test_a_wide_table_becomes_paragraphs() -> None:
     text, entities = shown(f"| Tool | Why |\n|---|---|\n| ruff | {'lint ' * 10}`a\\|b` |\n| mypy | |")
     assert text == f"Tool: ruff\nWhy: {'lint ' * 10}a|b\n\nTool: mypy\nWhy: -"

@@ -1,7 +1,7 @@
 """Tables: monospace columns where a phone can show them, else one short paragraph a row."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tgbot.render.events import Edit, Event
@@ -21,7 +21,7 @@ class _Cell:
 
 @dataclass
 class _Table:
-    start: int
+    alignments: Sequence[str] = ()  # of each column: None (so it says), Left, Center or Right
     rows: list[list[_Cell]] = field(default_factory=list)
     linked: bool = False  # monospace can't carry links
     last_cell_end: int = 0
@@ -29,10 +29,10 @@ class _Table:
 
 def tables(source: bytes, events: list[Event]) -> Iterator[Edit]:
     """Yield an edit for every table of the source."""
-    table = _Table(0)
+    table = _Table()
     for event in events:
         if event.kind == "Start" and event.name == "Table":
-            table = _Table(event.start)
+            table = _Table(event.data)
         elif event.kind == "End" and event.name == "Table":
             yield event.start, event.end, _indented(source, event.start, _layout(table))
         else:
@@ -72,7 +72,7 @@ def _layout(table: _Table) -> list[str]:
     widths = [max(map(_width, column)) for column in zip(*table.rows, strict=True)]
     if table.linked or sum(widths) + 3 * (len(widths) - 1) > MAX_COLUMNS:
         return _records(*table.rows)
-    header, *rows = (_aligned(row, widths) for row in table.rows)
+    header, *rows = (_aligned(row, widths, table.alignments) for row in table.rows)
     rule = "-+-".join("-" * width for width in widths)
     lines = [header, rule, *rows]
     fence = "`" * (3 + max((len(run) for run in re.findall("`+", "".join(lines))), default=0))
@@ -89,9 +89,14 @@ def _width(cell: _Cell) -> int:
     return width(reveal(_shown(cell)))
 
 
-def _aligned(row: list[_Cell], widths: list[int]) -> str:
-    padded = (_shown(cell) + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True))
-    return " | ".join(padded).rstrip()
+def _aligned(row: list[_Cell], widths: list[int], alignments: Sequence[str]) -> str:
+    return " | ".join(map(_padded, row, widths, alignments)).rstrip()
+
+
+def _padded(cell: _Cell, width: int, alignment: str) -> str:
+    room = width - _width(cell)
+    left = {"Right": room, "Center": room // 2}.get(alignment, 0)
+    return " " * left + _shown(cell) + " " * (room - left)
 
 
 def _records(header: list[_Cell], *rows: list[_Cell]) -> list[str]:
