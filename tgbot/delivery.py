@@ -130,17 +130,19 @@ class Delivery:
             if len(self._lanes) >= LANES_MAX + self.stage.chats:
                 return None
             lane = Lane(chat_id, self._tools)
-            task = asyncio.create_task(lane.run(), name=f"lane-{chat_id}")
-            self._lanes[chat_id] = (lane, task)
-            task.add_done_callback(lambda ended: self._closed(chat_id, ended))
+            self._lanes[chat_id] = (lane, asyncio.create_task(self._run(chat_id, lane), name=f"lane-{chat_id}"))
         return self._lanes[chat_id][0]
 
-    def _closed(self, chat_id: ChatId, task: asyncio.Task[None]) -> None:
-        del self._lanes[chat_id]
-        if len(self._lanes) >= LANES_MAX - 1:
-            self._rescan.set()
-        if not task.cancelled() and (error := task.exception()):
-            log.error("delivery.lane_crashed chat=%s", chat_id, exc_info=error)
+    async def _run(self, chat_id: ChatId, lane: Lane) -> None:
+        try:
+            await lane.run()
+        except Exception:
+            log.exception("delivery.lane_crashed chat=%s", chat_id)
+        finally:
+            # Here and not in a callback, which comes later: a wake in between would go to an ended lane.
+            del self._lanes[chat_id]
+            if len(self._lanes) >= LANES_MAX - 1:
+                self._rescan.set()
 
     def _courtesy(self, method: str, /, **params: object) -> None:
         if len(self._courtesies) >= COURTESIES_MAX:
