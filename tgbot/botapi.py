@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Self
 
+import httpx
 from telegram import Bot, InputFile, InputMediaDocument, InputMediaPhoto
 from telegram.error import (
     BadRequest,
@@ -34,6 +35,7 @@ NOT_FOR_GOOD = frozenset(
         *(HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS),
     }
 )
+NO_CONNECTION = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 # It advises against do_api_request where a typed method exists; raw is what we want.
 warnings.filterwarnings("ignore", message=".*do_api_request", category=PTBUserWarning)
@@ -55,6 +57,10 @@ class BotApiError(Exception):
 
 class UnreachableError(BotApiError):
     """No answer, or none of use: the call may or may not have taken effect."""
+
+
+class NotSentError(UnreachableError):
+    """There was no connection, so nothing took effect."""
 
 
 class RefusedError(BotApiError):
@@ -191,7 +197,7 @@ def _sorted(error: TelegramError) -> BotApiError:
             return RefusedError(text)
         case BadRequest():
             return _refused(text)
-    return UnreachableError(text)
+    return (NotSentError if isinstance(error.__cause__, NO_CONNECTION) else UnreachableError)(text)
 
 
 def _refused(text: str) -> RefusedError:

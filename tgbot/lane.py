@@ -20,6 +20,7 @@ from tgbot.botapi import (
     FloodedError,
     MessageGoneError,
     NotModifiedError,
+    NotSentError,
     RefusedError,
     UnreachableError,
 )
@@ -244,7 +245,7 @@ class Lane:
             answer = await self._tools.api.call(
                 method, chat_id=part.chat_id, message_thread_id=part.topic_id, **content
             )
-        except (FloodedError, RefusedError):  # nothing took effect, so this was no try
+        except (FloodedError, NotSentError, RefusedError):  # nothing took effect, so this was no try
             await self._tools.db.write(outbox.trying, part.part_id, part.tries)
             raise
         await self._note(outbox.all_sent, _as_shown(parts or [part], answer))
