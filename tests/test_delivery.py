@@ -1,22 +1,29 @@
 """The lanes of chats: none sleeps over what it was woken for, and none works for nothing."""
 
 import asyncio
+import logging
 import os
+import socket
 import time
 from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.house import BOT, arrival, raw_message
+from tests.test_live import turn
 from tests.waiting import eventually
 from tests.whole_bot.process import TOKEN, Person
 from tgbot.access import Access
+from tgbot.agent import Event
 from tgbot.botapi import BotApi
 from tgbot.db import Connection, Database
 from tgbot.delivery import Delivery
-from tgbot.model import ChatId, Owner
+from tgbot.live import Stage
+from tgbot.model import ChatId, File, Owner
 from tgbot.pace import Pace
 from tgbot.playground.server import PlaygroundServer
+from tgbot.playground.world import World
+from tgbot.preview import Previews
 from tgbot.reception import Rules, receive
 from tgbot.store import turns
 
@@ -45,6 +52,60 @@ async def test_a_wake_in_the_moment_that_a_lane_ends_is_not_lost(
     await db.write(receive, owner, Rules(Access(None), 9), [arrival(raw_message(1, "/help"))])
     delivery.wake(CHAT)
     await eventually(lambda: any("agent" in said for said in ann.sees), "the reply")
+
+
+async def test_previews_sleep_through_a_penalty(db: Database, wire: PlaygroundServer) -> None:
+    """Ten times a second they would format an answer that can not be shown."""
+    pace, stage = Pace(0, 1, 0), Stage(lambda _: None)
+    async with BotApi(TOKEN, wire.url) as api:
+        previews = Previews(CHAT, db, api, pace, stage, "edit", db.write)
+        stage.enter(turn()).take("Once upon a time")
+        pace.penalize(CHAT, 600)
+        wait_seconds = await previews.step()
+    assert wait_seconds is not None
+    assert wait_seconds > 500
+    assert list(wire.world.journal) == []
+
+
+async def test_what_changes_nothing_on_screen_is_no_preview(
+    db: Database, wire: PlaygroundServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Telegram would say "not modified", and count it: in a group it would be one of 20 a minute."""
+    monkeypatch.setattr("tgbot.preview.PRIVATE_SECONDS", 0)
+    stage = Stage(lambda _: None)
+    wire.world.post_message(CHAT, 7, "look")
+    async with BotApi(TOKEN, wire.url) as api:
+        previews = Previews(CHAT, db, api, Pace(0, 0, 0), stage, "draft", db.write)
+        live = stage.enter(turn())
+        said: tuple[Event, ...] = ("Look:", File("a", b"a"), "Nice?")
+        for event in said:
+            live.take(event)
+            await previews.step()
+    drafts = [call["params"]["text"] for call in wire.world.journal]
+    assert drafts == ["Look:", "Look:\n\nNice?"]
+
+
+async def test_what_could_not_leave_while_the_network_was_gone_was_no_try(
+    db: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A voice message that no server has seen is neither given up nor marked as possibly a duplicate."""
+    caplog.set_level(logging.INFO)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    owner = Owner(BOT, await db.write(turns.begin_instance, os.getpid()), max_turns=1)
+    received = await db.write(receive, owner, Rules(Access(None), 9), [arrival(raw_message(1, "speak"))])
+    hello = File("hello.ogg", b"OggS", "voice", "Hello")
+    await db.write(turns.finish, owner, received.claimed[0], [hello])
+    async with BotApi(TOKEN, f"http://127.0.0.1:{port}") as api:
+        delivery = Delivery(db, api, BOT, pace=Pace(0, 0, 0), send_within_seconds=60)
+        delivery.wake(CHAT)
+        await eventually(lambda: caplog.text.count("delivery.retry") > 2, "it is tried again and again")
+        world = World()
+        world.post_message(CHAT, 7, "speak")
+        async with PlaygroundServer(port, world=world):
+            await eventually(lambda: "voice" in world.messages(CHAT)[-1], "the voice message")
+            await delivery.flush(1)
+    assert world.messages(CHAT)[-1]["caption"] == "Hello"
 
 
 def _hold_up(_: Connection) -> None:

@@ -35,6 +35,10 @@ def test_words_and_files_keep_their_order() -> None:
     assert list(taken("a", "b", plan, "c").segments()) == ["ab", plan, "c"]
 
 
+def test_words_before_and_after_a_file_do_not_run_into_each_other() -> None:
+    assert taken("The plan:", File("plan.txt", b"dig"), "The site:").text == "The plan:\n\nThe site:"
+
+
 def test_words_end_a_progress_line() -> None:
     assert taken(Progress("searching")).progress == "searching"
     assert taken(Progress("searching"), "Found").progress == ""

@@ -67,8 +67,8 @@ class Live:
 
     @property
     def text(self) -> str:
-        """All the Markdown so far."""
-        return "".join(piece for piece in self._pieces if isinstance(piece, str))
+        """All the Markdown so far, without the files between."""
+        return "".join(piece if isinstance(piece, str) else "\n\n" for piece in self._pieces)
 
     def segments(self) -> Iterator[str | File | Album]:
         """Give the Markdown between files, and the files, in order."""

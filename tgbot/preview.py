@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from tgbot import render
-from tgbot.botapi import BotApi, BotApiError, FloodedError, RefusedError, UnreachableError
+from tgbot.botapi import BotApi, BotApiError, FloodedError, RefusedError, TokenRefusedError, UnreachableError
 from tgbot.db import Database
 from tgbot.live import Live, Stage
 from tgbot.model import ChatId, MessageId, RowId
@@ -34,9 +34,14 @@ class Shown:
     every_seconds: float
     message_id: MessageId | None = None
     version: int = 0
+    text: Text | None = None
     next_at: float = 0.0
     typing_at: float = 0.0
-    visible: bool = False
+
+    @property
+    def visible(self) -> bool:
+        """Whether there is anything on screen but a placeholder."""
+        return self.text is not None
 
     def slow_down(self) -> None:
         """Leave more time between two previews from now on."""
@@ -72,6 +77,9 @@ class Previews:
         """Make at most one request; returns in how many seconds to come again, None when nobody speaks."""
         speaking = list(self._stage.speaking(self._chat_id))
         self._shown = {live.turn.row_id: self._of(live) for live in speaking}
+        closed_seconds = self._pace.wait_seconds(self._chat_id)
+        if speaking and closed_seconds > 0:
+            return max(AGAIN_SECONDS, closed_seconds)
         for live in speaking:
             if await self._show(live, self._shown[live.turn.row_id]):
                 return 0.0
@@ -114,6 +122,9 @@ class Previews:
         version, text = live.version, words(live)
         if text is None:
             return False
+        if text == shown.text and version != shown.version:
+            shown.version = version  # "not modified" would only spend the chat's rate
+            return False
         if self.mode == "edit":
             shown.message_id = shown.message_id or await self._db.read(outbox.message_of, live.turn.row_id)
             if shown.message_id is None:
@@ -121,7 +132,7 @@ class Previews:
         if not self._pace.take(self._chat_id):
             return False
         if await (self._draft if self.mode == "draft" else self._edit)(live, text):
-            shown.version, shown.visible = version, True
+            shown.version, shown.text = version, text
         shown.next_at = _now() + shown.every_seconds
         return True
 
@@ -163,7 +174,7 @@ class Previews:
             if method == "editMessageText":
                 await self._note(outbox.doubt, live.turn.row_id)
             return False
-        except RefusedError:
+        except (RefusedError, TokenRefusedError):  # the second: a server that does not know the method
             if method == "sendMessageDraft":
                 self.mode = "edit"
                 return False

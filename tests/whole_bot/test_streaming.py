@@ -13,6 +13,7 @@ from tests.waiting import eventually
 from tests.whole_bot.agents import Dictation
 from tests.whole_bot.process import BotProcess, Person
 from tgbot.playground.errors import ApiError
+from tgbot.playground.registry import METHODS
 from tgbot.playground.server import PlaygroundServer
 
 GROUP = -5
@@ -382,6 +383,20 @@ async def test_a_draft_that_the_server_refuses_becomes_edits(
     agent.words("upon a time.").end()
     await ann.sees_at_last("Once upon a time.")
     assert len(watch.calls("sendMessageDraft")) == 1, "asked once, then no more"
+
+
+async def test_a_server_that_does_not_know_drafts_gets_edits(
+    bot: BotProcess, ann: Person, agent: Dictation, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of one's own, older than drafts: it has no such method."""
+    monkeypatch.delitem(METHODS, "sendmessagedraft")
+    bot.setting(stream="draft")
+    await bot.start()
+    ann.says(agent.message)
+    agent.words("Once ")
+    await eventually(lambda: watch.texts() == ["Once"], "an edit instead")
+    agent.words("upon a time.").end()
+    await ann.sees_at_last("Once upon a time.")
 
 
 def _refuse(*_: object) -> None:
