@@ -130,7 +130,8 @@ class Delivery:
             if len(self._lanes) >= LANES_MAX + self.stage.chats:
                 return None
             lane = Lane(chat_id, self._tools)
-            self._lanes[chat_id] = (lane, asyncio.create_task(self._run(chat_id, lane), name=f"lane-{chat_id}"))
+            task = asyncio.create_task(self._run(chat_id, lane), name=f"lane-{chat_id}")
+            self._lanes[chat_id] = (lane, task)
         return self._lanes[chat_id][0]
 
     async def _run(self, chat_id: ChatId, lane: Lane) -> None:

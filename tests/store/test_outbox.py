@@ -156,6 +156,17 @@ def test_what_an_earlier_attempt_was_about_to_show_is_doubted(life: Life, live: 
     assert the_next(second).text == "re: a"
 
 
+def test_what_an_earlier_life_was_showing_as_the_answer_came_is_doubted(life: Life, live: StartLife) -> None:
+    """Its last preview was on its way when it was killed, the answer's first edit was not."""
+    turn = life.start("a")
+    place(life, the_next(life))
+    life.finish(turn)
+    second = live()
+    second.do(outbox.sent, the_next(second))
+    _wait_till_previews_have_arrived(second)
+    assert the_next(second).text == "re: a"
+
+
 def test_doubts_of_what_still_runs_are_forgotten(life: Life) -> None:
     turn = life.start("a")
     place(life, the_next(life))
@@ -226,6 +237,34 @@ def test_old_answers_are_not_resent_after_a_long_outage_without_a_word(life: Lif
     assert states(life) == ["sent", "parked", "ready", "open"]
     assert life.rows("SELECT error FROM outbox WHERE state = 'parked'") == [("too old to send",)]
     assert life.do(outbox.expire, 99) == 0
+
+
+def test_an_old_answer_that_is_on_screen_in_part_is_completed(life: Life) -> None:
+    """Its placeholder would stay for ever, or the answer stop in the middle."""
+    turn = life.start("a")
+    place(life, the_next(life))
+    life.do(turns.finish, life.owner, turn, [Text("one", ()), Text("two", ())])
+    life.finish(life.start("b"))
+    life.rows("UPDATE outbox SET ready_at = ready_at - 100 RETURNING id")
+    assert life.do(outbox.expire, 99) == 1
+    assert [(state, text) for state, text in life.outbox()] == [
+        ("ready", "one"),
+        ("ready", "two"),
+        ("parked", "re: b"),
+    ]
+
+
+def test_what_is_dropped_leaves_no_placeholder(live: StartLife) -> None:
+    """A turn that was interrupted after its placeholder was shown, and has to wait for a slot."""
+    first = live()
+    first.start("a")
+    place(first, the_next(first))
+    second = live(max_turns=0)
+    second.recover()
+    second.say("/stop")
+    second.say("/drop")
+    assert "Dropped." in second.answers()
+    assert "placed" not in states(second)
 
 
 def test_only_chats_with_something_unsent_are_named_and_no_more_than_asked_for(life: Life) -> None:

@@ -11,8 +11,12 @@ from sqlalchemy.dialects.sqlite import insert
 
 from tgbot.db import Connection
 from tgbot.model import Arrival, BotId, ChatId, Control, Message, Owner, RowId, SessionKey, Unreadable, UserId
+from tgbot.render import Text
 from tgbot.schema import guard, pending, stranger, turn
 from tgbot.statement import Statement, listed, literal
+from tgbot.store import outbox
+
+DROPPED = Text("Dropped.")  # where an interrupted turn has left its placeholder
 
 _QUEUED = literal("'queued'")
 _HELD = literal("'held'")
@@ -213,7 +217,10 @@ def resume(conn: Connection, session_key: SessionKey, stop_id: RowId | None) -> 
 
 def drop(conn: Connection, session_key: SessionKey, stop_id: RowId | None) -> int:
     """Held -> dropped: the rows of one /stop, or all of the session. Returns how many."""
-    return len(_DROP(conn, session_key=session_key, stop_id=stop_id, now=time.time()).rows)
+    dropped = _DROP(conn, session_key=session_key, stop_id=stop_id, now=time.time()).scalars()
+    for row_id in dropped:
+        outbox.answer(conn, row_id, [DROPPED])
+    return len(dropped)
 
 
 def tell_stranger(conn: Connection, owner: Owner, user_id: UserId) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import and_, bindparam, case, func, null, or_, select, update
+from sqlalchemy import and_, bindparam, case, exists, func, null, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from tgbot.db import Connection
@@ -149,9 +149,18 @@ _PARK = Statement(
     .where(or_(_PART, and_(*_ALBUM)))
     .values(state=literal("'parked'"), error=bindparam("error"))
 )
+_DOUBT_READY = Statement(
+    update(outbox)
+    .where(_UNSENT, outbox.c.state == _READY, outbox.c.message_id.is_not(None))
+    .values(doubted_until=bindparam("doubted_until"))
+)
+_first = outbox.alias()
+_BEGUN = exists().where(
+    _first.c.id == func.coalesce(outbox.c.first_id, outbox.c.id), _first.c.message_id.is_not(None)
+)
 _EXPIRE = Statement(
     update(outbox)
-    .where(_UNSENT, outbox.c.state == _READY, outbox.c.ready_at < bindparam("before"))
+    .where(_UNSENT, outbox.c.state == _READY, outbox.c.ready_at < bindparam("before"), ~_BEGUN)
     .values(state=literal("'parked'"), error=literal("'too old to send'"))
 )
 
@@ -280,6 +289,11 @@ def doubt(conn: Connection, row_id: RowId) -> None:
     _DOUBT(conn, row_id=row_id, doubted_until=time.time() + LATE_SECONDS)
 
 
+def doubt_unsent(conn: Connection) -> None:
+    """Note the same of every answer that waits: an earlier life may have left a preview on its way."""
+    _DOUBT_READY(conn, doubted_until=time.time() + LATE_SECONDS)
+
+
 def show_doubted(conn: Connection, bot_id: BotId) -> None:
     """Sent -> ready for what a late preview may have overwritten; what is not sent yet needs it no more."""
     _SHOW_DOUBTED(conn, bot_id=bot_id, now=time.time())
@@ -314,7 +328,10 @@ def take_apart(conn: Connection, part: Part) -> None:
 
 
 def expire(conn: Connection, age_seconds: float) -> int:
-    """Ready -> parked for what got too old to be sent without a word. Returns how many."""
+    """Ready -> parked for what got too old to be sent without a word. Returns how many.
+
+    An answer that is on screen in part is completed: its placeholder would stay for ever.
+    """
     return _EXPIRE(conn, before=time.time() - age_seconds).rowcount
 
 

@@ -128,6 +128,7 @@ class Guard(Ownership):
 
 def begin_instance(conn: Connection, pid: int) -> InstanceId:
     """Record a new life of the process; its id is never reused."""
+    outbox.doubt_unsent(conn)
     return InstanceId(_BORN(conn, pid=pid, now=time.time()).lastrowid)
 
 
