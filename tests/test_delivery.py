@@ -14,7 +14,6 @@ from tests.test_live import turn
 from tests.waiting import eventually
 from tests.whole_bot.process import TOKEN, Person
 from tgbot.access import Access
-from tgbot.agent import Event
 from tgbot.botapi import BotApi
 from tgbot.db import Connection, Database
 from tgbot.delivery import Delivery
@@ -77,10 +76,12 @@ async def test_what_changes_nothing_on_screen_is_no_preview(
     async with BotApi(TOKEN, wire.url) as api:
         previews = Previews(CHAT, db, api, Pace(0, 0, 0), stage, "draft", db.write)
         live = stage.enter(turn())
-        said: tuple[Event, ...] = ("Look:", File("a", b"a"), "Nice?")
-        for event in said:
-            live.take(event)
-            await previews.step()
+        live.take("Look:")
+        await previews.step()
+        live.take(File("a", b"a"))
+        await previews.step()
+        live.take("Nice?")
+        await previews.step()
     drafts = [call["params"]["text"] for call in wire.world.journal]
     assert drafts == ["Look:", "Look:\n\nNice?"]
 
