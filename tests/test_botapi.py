@@ -1,5 +1,8 @@
 """Whatever a server answers, a call gives its result or one of our errors, and those tell no secret."""
 
+import asyncio
+import contextlib
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,6 +14,7 @@ from tgbot.botapi import (
     BotApiError,
     ConflictError,
     FloodedError,
+    NotSentError,
     RefusedError,
     TokenRefusedError,
     UnreachableError,
@@ -78,6 +82,18 @@ async def test_odd_parameters_of_a_refusal_are_no_answer(odd: OddWire) -> None:
     for parameters in (5, {"retry_after": "soon"}, {"retry_after": [1]}):
         answer = JSONResponse({"ok": False, "parameters": parameters}, 429)
         assert type(await _failure(odd, answer)) is UnreachableError
+
+
+async def test_a_call_that_shall_not_take_long_gives_up_without_a_connection_too() -> None:
+    """A host that takes no connection: what a preview waits for, the final text behind it waits for."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as others:
+        for _ in range(3):
+            other = others.enter_context(socket.socket())
+            other.settimeout(0)
+            other.connect_ex(full.getsockname())
+        async with BotApi(TOKEN, f"http://127.0.0.1:{full.getsockname()[1]}") as api, asyncio.timeout(15):
+            with pytest.raises(NotSentError):
+                await api.call("getMe", 0.2)
 
 
 async def test_broken_utf_8_in_a_text_spoils_no_more_than_that_text(odd: OddWire) -> None:

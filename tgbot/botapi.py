@@ -112,19 +112,22 @@ class BotApi:
             await request.shutdown()
 
     async def call(self, method: str, wait_seconds: float | None = None, /, **params: object) -> Any:  # noqa: ANN401 - each method has its own
-        """Call a method; None parameters are left out. Raises a BotApiError."""
+        """Call a method; None parameters are left out. Raises a BotApiError.
+
+        It waits for a connection and for an answer, each `wait_seconds` at most.
+        """
         given = _given(params)
         # `from None`: the cause's text can hold the URL, and with it the token.
         try:
-            return await self._ask(method, given, wait_seconds or _patience(params))
+            return await self._ask(method, given, _patience(params, wait_seconds))
         except BotApiError:
             raise
         except Exception as error:  # noqa: BLE001 - an odd answer makes PTB raise anything
             raise UnreachableError(f"{method}: an answer of no use ({type(error).__name__})") from None
 
-    async def _ask(self, method: str, given: dict[str, object], read_timeout: float) -> Any:  # noqa: ANN401
+    async def _ask(self, method: str, given: dict[str, object], patience: dict[str, float]) -> Any:  # noqa: ANN401
         try:
-            return await self._bot.do_api_request(method, api_kwargs=given, read_timeout=read_timeout)
+            return await self._bot.do_api_request(method, api_kwargs=given, **patience)  # type: ignore[arg-type]  # timeouts
         except TelegramError as error:
             raise _sorted(error) from None
 
@@ -176,9 +179,13 @@ def _encoded(name: str, value: object) -> object:
     return media(file, caption=value.caption)
 
 
-def _patience(params: dict[str, object]) -> float:
+def _patience(params: dict[str, object], wait_seconds: float | None) -> dict[str, float]:
+    """Say how long to wait for what; who has little time has none for a connection either."""
+    if wait_seconds is not None:
+        return dict.fromkeys(("pool_timeout", "connect_timeout", "read_timeout"), wait_seconds)
     timeout = params.get("timeout")
-    return timeout + LONG_POLL_MARGIN_SECONDS if isinstance(timeout, int) else REQUEST_SECONDS
+    waiting = timeout + LONG_POLL_MARGIN_SECONDS if isinstance(timeout, int) else REQUEST_SECONDS
+    return {"read_timeout": waiting}
 
 
 def _sorted(error: TelegramError) -> BotApiError:
