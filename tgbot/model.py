@@ -207,7 +207,7 @@ class Part:
 
     Without `ready_at` it is a placeholder, whose content is still to come; without `message_id` it
     is not on screen. `text` is a file's caption, and the Markdown of a rich message. The parts of one
-    album have the same `album`, the number of the first.
+    album have the same `album`, the number that its first one had at first.
     """
 
     part_id: PartId

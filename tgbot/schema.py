@@ -144,7 +144,7 @@ outbox = Table(
     Column("buttons", Text),
     Column("file_name", Text),
     Column("file", LargeBinary),
-    # The number of the first part of an album, for each of its parts: they are one request.
+    # The number that the first part of an album had at first, for each of its parts: they are one request.
     Column("album", Integer),
     Column("ready_at", Float),
     # How often a part that can not be made by an edit was on its way without a known outcome.
