@@ -156,7 +156,7 @@ async def test_old_answers_are_parked_and_listed_not_sent_without_a_word(
 ) -> None:
     bot.setting(send_within_seconds=0.5)
     await bot.start()
-    wire.world.add_faults([{"method": "editMessageText", "kind": "500", "times": None}])
+    wire.world.add_faults([{"method": "sendMessage", "kind": "500", "times": None}])
     ann.says("hello")
     await bot.logs("how=finish")
     await bot.kill()
