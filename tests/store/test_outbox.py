@@ -239,19 +239,34 @@ def test_old_answers_are_not_resent_after_a_long_outage_without_a_word(life: Lif
     assert life.do(outbox.expire, 99) == 0
 
 
-def test_an_old_answer_that_is_on_screen_in_part_is_completed(life: Life) -> None:
-    """Its placeholder would stay for ever, or the answer stop in the middle."""
+def _grow_old(life: Life) -> int:
+    life.rows("UPDATE outbox SET ready_at = ready_at - 100 RETURNING id")
+    return life.do(outbox.expire, 99)
+
+
+def _say_one_two(life: Life) -> None:
     turn = life.start("a")
     place(life, the_next(life))
     life.do(turns.finish, life.owner, turn, [Text("one", ()), Text("two", ())])
+
+
+def test_an_old_answer_that_is_on_screen_in_part_is_completed(life: Life) -> None:
+    _say_one_two(life)
+    life.do(outbox.sent, the_next(life))
     life.finish(life.start("b"))
-    life.rows("UPDATE outbox SET ready_at = ready_at - 100 RETURNING id")
-    assert life.do(outbox.expire, 99) == 1
-    assert [(state, text) for state, text in life.outbox()] == [
-        ("ready", "one"),
-        ("ready", "two"),
-        ("parked", "re: b"),
-    ]
+    assert _grow_old(life) == 1
+    assert life.outbox() == [("sent", "one"), ("ready", "two"), ("parked", "re: b")]
+
+
+def test_the_placeholder_of_an_old_answer_says_that_it_was_kept_back(life: Life) -> None:
+    _say_one_two(life)
+    placeholder = the_next(life).message_id
+    assert _grow_old(life) == 2
+    assert states(life) == ["parked", "parked", "ready"]
+    part = the_next(life)
+    assert (part.text, part.message_id) == (outbox.TOO_OLD.text, placeholder)
+    life.do(outbox.sent, part)
+    assert following(life) is None
 
 
 def test_what_is_dropped_leaves_no_placeholder(live: StartLife) -> None:

@@ -15,6 +15,9 @@ from tgbot.render import Text
 from tgbot.schema import outbox
 from tgbot.statement import Statement, literal
 
+TOO_OLD = Text(
+    "I could not send this answer for so long that I kept it back. Ask again, if you still want it."
+)
 LATE_SECONDS = 60.0  # an edit whose outcome is unknown has arrived by then, or never will
 
 _READY = literal("'ready'")
@@ -154,14 +157,35 @@ _DOUBT_READY = Statement(
     .where(_UNSENT, outbox.c.state == _READY, outbox.c.message_id.is_not(None))
     .values(doubted_until=bindparam("doubted_until"))
 )
-_first = outbox.alias()
-_BEGUN = exists().where(
-    _first.c.id == func.coalesce(outbox.c.first_id, outbox.c.id), _first.c.message_id.is_not(None)
+_other = outbox.alias()
+_TOO_OLD = (
+    _UNSENT,
+    outbox.c.state == _READY,
+    outbox.c.ready_at < bindparam("before"),
+    # Not the rest of what is on screen in part: an answer does not stop in the middle.
+    ~exists().where(_other.c.id == outbox.c.first_id, _other.c.state == literal("'sent'")),
+)
+_SAY_TOO_OLD = Statement(
+    insert(outbox).from_select(
+        [
+            *("bot_id", "pending_id", "part", "first_id", "state", "chat_id", "topic_id", "message_id"),
+            *("text", "ready_at"),
+        ],
+        select(
+            outbox.c.bot_id,
+            outbox.c.pending_id,
+            select(func.max(_other.c.part) + literal("1"))
+            .where(_other.c.pending_id == outbox.c.pending_id)
+            .scalar_subquery(),
+            outbox.c.id,
+            _READY,
+            *(outbox.c.chat_id, outbox.c.topic_id, outbox.c.message_id),
+            *(bindparam("text"), bindparam("now")),
+        ).where(*_TOO_OLD, outbox.c.part == literal("0"), outbox.c.message_id.is_not(None)),
+    )
 )
 _EXPIRE = Statement(
-    update(outbox)
-    .where(_UNSENT, outbox.c.state == _READY, outbox.c.ready_at < bindparam("before"), ~_BEGUN)
-    .values(state=literal("'parked'"), error=literal("'too old to send'"))
+    update(outbox).where(*_TOO_OLD).values(state=literal("'parked'"), error=literal("'too old to send'"))
 )
 
 
@@ -330,9 +354,11 @@ def take_apart(conn: Connection, part: Part) -> None:
 def expire(conn: Connection, age_seconds: float) -> int:
     """Ready -> parked for what got too old to be sent without a word. Returns how many.
 
-    An answer that is on screen in part is completed: its placeholder would stay for ever.
+    A placeholder that is on screen for it says so; an answer that is on screen in part is completed.
     """
-    return _EXPIRE(conn, before=time.time() - age_seconds).rowcount
+    now = time.time()
+    _SAY_TOO_OLD(conn, before=now - age_seconds, text=TOO_OLD.text, now=now)
+    return _EXPIRE(conn, before=now - age_seconds).rowcount
 
 
 def _insert(  # noqa: PLR0913, PLR0917 - what, for whom, and where in the answer
