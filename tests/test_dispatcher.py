@@ -12,8 +12,9 @@ from tests.waiting import eventually, eventually_async
 from tgbot import dispatcher, turn
 from tgbot.db import Database, StorageError
 from tgbot.model import Turn
+from tgbot.render import Text
 from tgbot.store import turns
-from tgbot.turn import Manner
+from tgbot.turn import Ending, Interrupt, Manner
 
 
 async def test_a_normal_single_message_releases_guard_and_owner_at_its_end(house: House) -> None:
@@ -379,3 +380,47 @@ async def test_nothing_is_kept_in_memory_for_idle_chats(house: House) -> None:
     assert house.dispatcher._interrupts == {}
     assert house.dispatcher._orphans == set()
     assert house.dispatcher._gathering == set()
+
+
+async def test_a_drain_gives_nothing_up(db: Database, agent: ScriptedAgent) -> None:
+    """A batch that the stop cut off was claimed for no task: that is no crash, however long others take."""
+    async with House(db, agent, attempts_max=1) as house:
+        await house.say("long", chat=8)
+        await agent.has_begun("long")
+        await house.accept_without_spawning(raw_message(1, "cut off"))
+        draining = asyncio.create_task(house.dispatcher.drain(30))
+        await asyncio.sleep(0)
+        for _ in range(3):
+            guards = await house.db.write(turns.guards)
+            await house.dispatcher._recover(guards)
+        agent.let("long")
+        await draining
+        assert await house.states() == ["queued"]
+        assert await house.guards() == []
+        assert await house.answers() == []
+
+
+async def test_a_task_that_ends_at_the_last_moment_of_a_drain_breaks_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was given up already, and ends while a batch that was cut off is given back."""
+    real, let_end = house.db.write, asyncio.Event()
+
+    async def obey_nobody(turn: Turn, _: Interrupt) -> Ending:
+        await let_end.wait()
+        return Ending(turns.finish, done=turn, answer=[Text("late")])
+
+    async def write(operation: object, *args: object) -> object:
+        if operation is turns.release and house.dispatcher.running:
+            let_end.set()
+            await eventually(lambda: house.dispatcher.running == 0, "the late task ends")
+        return await real(operation, *args)  # type: ignore[arg-type]  # as it came
+
+    monkeypatch.setattr(dispatcher, "WIND_UP_SECONDS", 0.01)
+    monkeypatch.setattr(house.dispatcher, "_run_turn", obey_nobody)
+    await house.accept_without_spawning(raw_message(1, "cut off"))
+    await house.say("late", chat=8)
+    monkeypatch.setattr(house.db, "write", write)
+    await house.dispatcher.drain(0)
+    assert (await house.states(7), await house.states(8)) == (["queued"], ["done"])
+    assert await house.guards() == []

@@ -93,10 +93,14 @@ class Dispatcher:
         self.spawn(await self._db.write(turns.claim_waiting, self._owner))
 
     async def _recover(self, guards: list[turns.Guard]) -> None:
-        """Take the guards whose owner is gone: of an earlier life, or twice in a row without a task."""
+        """Take the guards whose owner is gone: of an earlier life, or twice in a row without a task.
+
+        Of our own none while draining: what the stop cut off did not crash, and is given back at the end.
+        """
         without_task = {guard.token for guard in guards if guard.token not in self._interrupts}
         for guard in guards:
-            if guard.instance_id != self._owner.instance_id or guard.token in without_task & self._orphans:
+            lost = guard.token in without_task & self._orphans and self._owner.max_turns > 0
+            if guard.instance_id != self._owner.instance_id or lost:
                 state = await self._db.write(turns.recover, guard, self._attempts_max, GIVEN_UP)
                 log.warning(
                     "turn.recovered session=%s row=%s state=%s", guard.session_key, guard.row_id, state
@@ -196,9 +200,14 @@ class Dispatcher:
 
     async def _release_the_unborn(self) -> None:
         """Give back what was claimed for a task that never came to be: its batch was cut off by the stop."""
-        for guard in await self._db.write(turns.guards):
-            if guard.instance_id == self._owner.instance_id and guard.token not in self._interrupts:
-                await self._db.write(turns.release, self._owner, guard)
+        ours = self._owner.instance_id
+        unborn = [
+            guard
+            for guard in await self._db.write(turns.guards)
+            if guard.instance_id == ours and guard.token not in self._interrupts
+        ]
+        for guard in unborn:
+            await self._db.write(turns.release, self._owner, guard)
 
     async def _ended(self, seconds: float) -> None:
         if self._tasks:
