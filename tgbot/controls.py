@@ -108,7 +108,8 @@ def _resume(conn: Connection, owner: Owner, control: Control, _: RowId) -> Reply
     if not count:
         return Reply("Nothing is on hold.", instead=True)
     claimed = turns.claim(conn, session_key, owner)
-    when = "now" if claimed or inbox.running(conn, session_key) is None else "after the running one"
+    waits = "soon" if inbox.running(conn, session_key) is None else "after the running one"
+    when = "now" if claimed else waits
     return Reply(f"Running {_messages(count)} {when}.", claimed=claimed, instead=True)
 
 

@@ -7,7 +7,7 @@ from itertools import groupby
 from tgbot import controls
 from tgbot.access import Access
 from tgbot.db import Connection
-from tgbot.model import Address, Arrival, ChatId, Control, Message, Owner, RowId, Turn, Unreadable
+from tgbot.model import Address, Arrival, ChatId, Control, Message, Owner, RowId, SessionKey, Turn, Unreadable
 from tgbot.render import Text
 from tgbot.store import albums, inbox, outbox, turns
 
@@ -52,7 +52,7 @@ class _Batch:
         self._owner = owner
         self._rules = rules
         self.received = Received()
-        self._refused: dict[ChatId, list[inbox.Stored]] = {}
+        self._refused: dict[SessionKey, list[inbox.Stored]] = {}
 
     def is_simple_message(self, arrival: Arrival) -> bool:
         return (
@@ -72,7 +72,7 @@ class _Batch:
         started = {turn.row_id for turn in claimed}
         for entry in stored:
             if entry.refused:
-                self._refused.setdefault(entry.message.address.chat_id, []).append(entry)
+                self._refused.setdefault(entry.message.address.session_key, []).append(entry)
             elif entry.row_id not in started:
                 self.received.waiting.append(entry.message.address)
 
@@ -87,12 +87,13 @@ class _Batch:
             self._claim_for(albums.receive(self._conn, arrival, self._rules.queue_max))
 
     def tell_full(self) -> None:
-        """Say it once a chat, however many there were: a flood shall not keep answers waiting."""
-        for chat_id, entries in self._refused.items():
+        """Say it once a session, however many there were: a flood shall not keep answers waiting."""
+        for entries in self._refused.values():
+            first = entries[0].message.address
             what, again = ("this one", "it") if len(entries) == 1 else (f"these {len(entries)}", "them")
             waiting = f"{self._rules.queue_max} messages wait already"
             text = f"{waiting}, so I did not take {what}. Send {again} again later."
-            self._notify(entries[0].row_id, chat_id, Text(text, ()), entries[0].message.address.topic_id)
+            self._notify(entries[0].row_id, first.chat_id, Text(text, ()), first.topic_id)
 
     def _act(self, control: Control) -> None:
         control = controls.aimed(self._conn, control)

@@ -82,7 +82,7 @@ def test_resume_says_when_it_runs(life: Life) -> None:
     life.finish(following)
     life.say("c", "/stop")  # ends "b", which no longer counts while it winds down
     life.say("/resume")
-    assert life.answers()[-1] == "Running 1 message now."
+    assert life.answers()[-1] == "Running 1 message soon."
 
 
 def test_a_stored_row_that_can_not_be_quoted_does_not_break_stop_and_status(life: Life) -> None:
@@ -94,7 +94,7 @@ def test_a_stored_row_that_can_not_be_quoted_does_not_break_stop_and_status(life
     assert "1. (unreadable)\n2. (unreadable)" in life.answers()[1]
 
 
-def test_a_flood_into_a_full_queue_is_told_once_a_batch_and_chat(live: StartLife) -> None:
+def test_a_flood_into_a_full_queue_is_told_once_a_batch_and_session(live: StartLife) -> None:
     life = live(queue_max=1)
     life.start("a", "b")
     life.say("c", "d", "/status", "e")
@@ -118,3 +118,25 @@ def test_what_is_unreadable_is_told_in_its_topic(life: Life) -> None:
     life.receive(raw)
     assert life.rows("SELECT topic_id FROM outbox") == [(3,)]
     assert life.rows("SELECT topic_id FROM pending") == [(3,)]
+
+
+def test_a_full_queue_is_told_in_each_topic_of_a_chat(live: StartLife) -> None:
+    life = live(queue_max=1)
+    topics: list[dict[str, Any]] = [{"message_thread_id": n, "is_topic_message": True} for n in (3, 4)]
+    for topic in topics:
+        life.say("a", "b", chat=-7, **topic)
+    life.receive(*(raw_message(n, "c", -7, **topic) for n, topic in enumerate(topics, start=1)))
+    sql = "SELECT topic_id FROM outbox WHERE text LIKE '1 messages wait%' ORDER BY id"
+    assert life.rows(sql) == [(3,), (4,)]
+
+
+def test_resume_says_when_it_waits_for_a_slot_of_another_chat(live: StartLife) -> None:
+    life = live(max_turns=1)
+    turn = life.start("a", "b")
+    life.say("/stop")
+    life.release(turn)
+    other = life.start("other", chat=8)
+    life.say("/resume")
+    assert life.answers()[-1] == "Running 1 message soon."
+    life.finish(other)
+    assert life.states()["b"] == "claimed"
