@@ -165,11 +165,16 @@ async def test_stop_ends_only_the_running_turn_of_its_own_session(house: House) 
 
 
 async def test_stop_before_the_agent_has_started_counts(house: House) -> None:
-    """The /stop comes in the same batch as the message: the turn's task does not exist yet."""
-    await house.say("doomed", "/stop")
+    """The /stop comes in the same batch as the message: its task does not exist yet, and never does."""
+    await house.say("doomed", "held", "/stop", "after")
+    await house.agent.has_begun("after")
+    house.agent.let("after")
     await house.idle()
-    assert await house.states() == ["stopped"]
-    assert await house.answers() == ["⏹ Stopped.", "Stopped."]
+    assert await house.states() == ["stopped", "held", "done"]
+    assert house.agent.texts == ["after"]
+    stopped, reply, answer = await house.answers()
+    assert (stopped, reply.splitlines()[0]) == ("⏹ Stopped.", "Stopped. On hold, not run until you say so:")
+    assert answer == "re: after"
 
 
 async def test_stop_during_a_hand_over_stops_the_new_turn_too(house: House) -> None:

@@ -25,12 +25,16 @@ messages wait in line while I work, and wait for me while I am away.
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a control answers: a message, or a `toast` on the button that was pressed, or both."""
+    """What a control answers: a message, or a `toast` on the button that was pressed, or both.
+
+    `claimed` is the turn that it began, `stopped` the row whose turn it ended.
+    """
 
     text: str | None
     buttons: tuple[Button, ...] = ()
     toast: str | None = None
     claimed: Turn | None = None
+    stopped: RowId | None = None
     instead: bool = False  # of the message whose button was pressed
 
 
@@ -68,8 +72,9 @@ def _stop(conn: Connection, _: Owner, control: Control, row_id: RowId) -> Reply:
     stopped = inbox.stop(conn, control.address.session_key, row_id)
     said = "Stopped." if stopped.running is not None else "Nothing is running."
     if not stopped.held:
-        return Reply(None if by_button else said, toast=said)
-    return Reply(_held(said, stopped.held), _held_buttons(row_id), toast=said)
+        return Reply(None if by_button else said, toast=said, stopped=stopped.running)
+    held = _held(said, stopped.held)
+    return Reply(held, _held_buttons(row_id), toast=said, stopped=stopped.running)
 
 
 def _held(said: str, held: list[tuple[RowId, str]]) -> str:

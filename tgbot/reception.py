@@ -102,8 +102,17 @@ class _Batch:
             return
         reply = controls.act(self._conn, self._owner, control, row_id)
         self.received.claimed += [reply.claimed] if reply.claimed else []
+        self._release_unborn(reply.stopped)
         self.received.controls.append((control, reply.toast))
         self.received.replied.add(control.address.chat_id)
+
+    def _release_unborn(self, stopped: RowId | None) -> None:
+        """End the turn that this very batch claimed: it has no task yet, so its agent shall never start."""
+        for turn in [turn for turn in self.received.claimed if turn.row_id == stopped]:
+            self.received.claimed.remove(turn)
+            following = turns.release(self._conn, self._owner, turn)
+            self.received.claimed += [following] if following else []
+            self.received.replied.add(turn.chat_id)
 
     def _park(self, unreadable: Unreadable) -> None:
         row_id = inbox.store(self._conn, unreadable, "dead")

@@ -38,7 +38,8 @@ def test_a_strangers_button_is_answered_and_does_nothing_else(live: StartLife) -
 
 
 def test_a_button_on_a_message_that_is_not_accessible_acts_in_its_topic(life: Life) -> None:
-    life.say("a", "b", "/stop", chat=GROUP, **TOPIC)
+    life.say("a", "b", chat=GROUP, **TOPIC)
+    life.say("/stop", chat=GROUP, **TOPIC)
     stop = _stop_id(life)
     life.receive(_inaccessible(50, f"resume:{stop}"))
     assert life.states(GROUP) == {"a": "stopped", "b": "queued"}

@@ -155,8 +155,18 @@ def test_a_long_list_of_held_messages_is_cut_and_counted(life: Life) -> None:
 
 def test_stop_divides_a_batch_into_what_came_before_and_after_it(life: Life) -> None:
     received = life.say("a", "b", "/stop", "c", "d")
-    assert [turn.text for turn in received.claimed] == ["a"]
-    assert life.states() == {"a": "stopped", "b": "held", "c": "queued", "d": "queued"}
+    assert [turn.text for turn in received.claimed] == ["c"], "no task is started for what is stopped"
+    assert life.states() == {"a": "stopped", "b": "held", "c": "claimed", "d": "queued"}
+
+
+def test_what_one_batch_resumes_and_stops_leaves_no_guard(live: StartLife) -> None:
+    life = live(max_turns=1)
+    turn = life.start("a", "b")
+    life.say("/stop")
+    life.finish(turn)
+    received = life.say("/resume", "/stop")
+    assert (received.claimed, life.guards()) == ([], {})
+    assert life.states() == {"a": "stopped", "b": "stopped"}
 
 
 def test_stop_ends_only_the_turn_and_the_rows_of_its_own_session(life: Life) -> None:
