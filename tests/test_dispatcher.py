@@ -243,12 +243,14 @@ async def test_stop_of_a_wedged_turn_frees_the_session(
 
     agent = Wedged()
     async with House(db, agent) as house:
-        await house.say("wedged")
-        await agent.has_begun("wedged")
-        await house.say("/stop", "next")
-        await agent.has_begun("next")
-        await house.idle()
-        wake_up.set()
+        try:
+            await house.say("wedged")
+            await agent.has_begun("wedged")
+            await house.say("/stop", "next")
+            await agent.has_begun("next")
+            await house.idle()
+        finally:
+            wake_up.set()  # also when that failed: the loop's end would wait for it for ever
         await eventually(lambda: not house.runner._wedged, "the wedged agent ends at last")
         assert await house.states() == ["stopped", "done"]
         assert "re: wedged" not in await house.answers()

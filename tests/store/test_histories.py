@@ -61,7 +61,7 @@ class Histories(RuleBasedStateMachine):
         super().__init__()
         self.path = folder / "history.db"
         for old in folder.glob("history.db*"):
-            old.unlink()
+            old.unlink(missing_ok=True)  # a log goes with its last connection, which may be now
         shutil.copyfile(template, self.path)
         self.sessions = {chat: Session() for chat in CHATS}
         self.ends: dict[int, str] = {}

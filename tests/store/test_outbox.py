@@ -1,12 +1,13 @@
 """What goes out: each part from placeholder to sent or parked, in order, and never a text twice."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from tests.house import BOT
 from tests.store.life import Life, StartLife
-from tgbot.model import BotId, ChatId, File, MessageId, Part
+from tgbot.model import Album, BotId, ChatId, File, MessageId, Part
 from tgbot.render import Text
 from tgbot.store import outbox, turns
 
@@ -174,19 +175,40 @@ def test_doubts_of_what_still_runs_are_forgotten(life: Life) -> None:
     _wait_till_previews_have_arrived(life)
     assert states(life) == ["placed"]
     assert following(life) is None
+    life.finish(turn)
+    life.do(outbox.sent, the_next(life))
+    _wait_till_previews_have_arrived(life)
+    assert following(life) is None, "it was sent after the preview had arrived"
 
 
-def test_the_plainer_form_of_a_part_stands_before_what_follows_it(life: Life) -> None:
+PICTURES = Album([File("a.png", b"x", "photo"), File("b.png", b"y", "photo")])
+
+
+@pytest.mark.parametrize("content", [File("a.ogg", b"x", "voice"), PICTURES], ids=["voice", "album"])
+def test_a_doubt_sends_nothing_again_that_no_edit_can_make(life: Life, content: outbox.Content) -> None:
+    turn = life.start("a")
+    place(life, the_next(life))
+    life.do(outbox.doubt, turn.row_id)
+    life.do(turns.finish, life.owner, turn, [content])
+    while part := following(life):
+        life.do(outbox.sent, replace(part, message_id=MessageId(next(_message_ids))))
+    _wait_till_previews_have_arrived(life)
+    assert following(life) is None
+
+
+@pytest.mark.parametrize("said", [["one", "two"], ["one", "two", "three", "four"]])
+def test_the_plainer_form_of_a_part_stands_before_what_follows_it(life: Life, said: list[str]) -> None:
+    """What follows makes room: two parts that move by one, and two that move by more than two."""
     turn = life.start("a", "b")
     answer: list[outbox.Content] = [outbox.Rich("# long"), File("f.txt", b"x"), Text("end", ())]
     life.do(turns.finish, life.owner, turn, answer)
     place(life, the_next(life))
-    life.do(outbox.fall_back, BOT, the_next(life), [Text("one", ()), Text("two", ()), Text("three", ())])
+    life.do(outbox.fall_back, BOT, the_next(life), [Text(text, ()) for text in said])
     shown = []
     while (part := the_next(life)).row_id == turn.row_id:
         _send(life, part) if part.message_id is None else life.do(outbox.sent, part)
         shown.append(part.text or part.file_name)
-    assert shown == ["one", "two", "three", "f.txt", "end"]
+    assert shown == [*said, "f.txt", "end"]
 
 
 @pytest.mark.parametrize("chat", [7, 8])
