@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import logging
 from collections.abc import AsyncIterator, Sequence
 
@@ -92,12 +93,14 @@ async def test_a_token_that_never_was_good_ends_the_bot(house: House) -> None:
     async with OddWire() as odd:
         odd.answers["getMe"] = [Response(b"{}", 401)]
         async with polling(house, odd) as line:
-            with pytest.raises(TokenRefusedError):
-                await line.serving
+            await eventually(line.serving.done, "the poll ends")
+            assert isinstance(line.serving.exception(), TokenRefusedError)
 
 
 def _with_id(raw_id: str) -> Response:
-    return Response(b'{"ok":true,"result":[{"update_id":%s,"message":{}}]}' % raw_id.encode())
+    """Give a message that would be stored, if only its id were one."""
+    answer = json.dumps({"ok": True, "result": [raw_message(-1, "odd")]})
+    return Response(answer.replace('"update_id": -1', f'"update_id": {raw_id}'))
 
 
 @pytest.mark.parametrize("raw_id", ["9223372036854775808", "1e999", '"5"', "null", "true", "[]"])

@@ -9,11 +9,20 @@ from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
 from typing import Any
 
-from tests.waiting import eventually
+from tests.waiting import DEADLINE_SECONDS, eventually
 from tgbot.playground.server import PlaygroundServer
 
 ROOT = Path(__file__).parent.parent.parent
 TOKEN = "42:playground-secret"  # made up
+
+
+async def exit_code(process: Process) -> int:
+    """Wait for its end; if that never comes, end it and fail."""
+    try:
+        return await asyncio.wait_for(process.wait(), DEADLINE_SECONDS)
+    except TimeoutError:
+        process.kill()
+        raise
 
 
 class BotProcess:
@@ -77,7 +86,7 @@ class BotProcess:
     async def signal(self, number: Signals) -> int:
         assert self._process
         self._process.send_signal(number)
-        return await self._process.wait()
+        return await exit_code(self._process)
 
     def send(self, number: Signals) -> None:
         assert self._process
@@ -85,7 +94,7 @@ class BotProcess:
 
     async def wait(self) -> int:
         assert self._process
-        return await self._process.wait()
+        return await exit_code(self._process)
 
     async def status(self) -> dict[str, Any]:
         """Run `tgbot status --json` beside it."""

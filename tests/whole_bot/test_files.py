@@ -160,6 +160,18 @@ async def test_an_album_that_the_server_refuses_comes_as_single_files(
     assert groups(ann) == []
 
 
+async def test_an_album_that_is_refused_after_a_try_of_unknown_fate_comes_as_files_that_say_so(
+    bot: BotProcess, ann: Person, agent: Dictation, wire: PlaygroundServer
+) -> None:
+    wire.world.add_faults([{"method": "sendMediaGroup", "kind": "cut_before", "times": 1}])
+    await bot.start()
+    ann.says(agent.message)
+    bad = File("bad.png", b"no picture", "photo", "the bad one")
+    agent.words("Look:").album(*album("photo", "a.png"), bad).end()
+    marked = [f"{shown} (possibly a duplicate)" for shown in ("photo: the a.png", "document: the bad one")]
+    await show(ann, "Look:", *marked)
+
+
 async def test_a_voice_message_is_sent_and_leaves_no_placeholder(
     bot: BotProcess, ann: Person, agent: Dictation
 ) -> None:

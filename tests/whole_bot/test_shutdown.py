@@ -3,7 +3,7 @@
 from pathlib import Path
 from signal import SIGINT, SIGTERM
 
-from tests.whole_bot.process import BotProcess, Person
+from tests.whole_bot.process import BotProcess, Person, exit_code
 
 
 async def test_sigterm_lets_a_running_turn_end_and_sends_its_answer(
@@ -64,7 +64,7 @@ async def test_only_one_process_owns_the_database(bot: BotProcess, ann: Person) 
     await bot.start()
     await bot.logs("intake.ready")
     second = await bot.command("run")
-    assert await second.wait() == 1
+    assert await exit_code(second) == 1
     assert f"process {bot.pid} runs on it" in bot.log
     ann.says("hello")
     await ann.sees_at_last("hello (attempt 1)")
