@@ -132,7 +132,7 @@ outbox = Table(
     Column("pending_id", Integer, ForeignKey("pending.id"), nullable=False),
     Column("part", Integer, nullable=False),
     # The answer's part 0, for the others: all parts of an answer go out before what came after it.
-    Column("first_id", Integer, ForeignKey("outbox.id")),
+    Column("first_id", Integer),
     Column("kind", Text, nullable=False, server_default="text"),
     Column("state", Text, nullable=False),
     Column("chat_id", BigInteger, nullable=False),

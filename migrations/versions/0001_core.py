@@ -157,7 +157,6 @@ def upgrade() -> None:
             name=op.f("ck_outbox_has_content"),
         ),
         sa.CheckConstraint("(part = 0) = (first_id IS NULL)", name=op.f("ck_outbox_part_0_is_first")),
-        sa.ForeignKeyConstraint(["first_id"], ["outbox.id"], name=op.f("fk_outbox_first_id")),
         sa.ForeignKeyConstraint(["pending_id"], ["pending.id"], name=op.f("fk_outbox_pending_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
         sa.UniqueConstraint("pending_id", "part", name=op.f("uq_outbox_pending_id_part")),
