@@ -14,7 +14,7 @@ from tgbot.model import AlbumTurn, ChatId, MessageId, Owner, RowId, session_key
 from tgbot.reception import receive
 from tgbot.render import Text
 from tgbot.statement import Statement
-from tgbot.store import albums, inbox, outbox, report, turns
+from tgbot.store import albums, inbox, outbox, report, sending, turns
 
 OLD_ROWS = 1_000
 CHAT_ID = ChatId(1)
@@ -80,20 +80,20 @@ def _use_everything(conn: Connection) -> None:
     gathering = receive(conn, owner, scene.RULES, album).claimed[0]
     assert isinstance(gathering, AlbumTurn)
     albums.close(conn, gathering, 0)
-    part = outbox.next_part(conn, owner.bot_id, CHAT_ID)
+    part = sending.next_part(conn, owner.bot_id, CHAT_ID)
     assert part
-    outbox.placed(conn, part.part_id, MessageId(1))
-    outbox.sent(conn, dataclasses.replace(part, message_id=MessageId(1)))
-    outbox.doubt(conn, part.row_id)
-    outbox.show_doubted(conn, owner.bot_id)
-    outbox.trying(conn, part.part_id, 1)
-    outbox.message_of(conn, part.row_id)
+    sending.placed(conn, part.part_id, MessageId(1))
+    sending.sent(conn, dataclasses.replace(part, message_id=MessageId(1)))
+    sending.doubt(conn, part.row_id)
+    sending.show_doubted(conn, owner.bot_id)
+    sending.trying(conn, part.part_id, 1)
+    sending.message_of(conn, part.row_id)
     outbox.fall_back(conn, owner.bot_id, part, [Text("a"), Text("b")])
-    outbox.album_of(conn, part)
-    outbox.take_apart(conn, part)
-    outbox.park(conn, part, "blocked")
-    outbox.chats(conn, owner.bot_id, ChatId(0), 1)
-    outbox.expire(conn, 1.0)
+    sending.album_of(conn, part)
+    sending.take_apart(conn, part)
+    sending.park(conn, part, "blocked")
+    sending.chats(conn, owner.bot_id, ChatId(0), 1)
+    sending.expire(conn, 1.0)
     report.session(conn, SESSION)
     report.everything(conn)
 

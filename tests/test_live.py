@@ -121,6 +121,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tgbot.preview.REQUEST_SECONDS", 0.5)
     monkeypatch.setattr("tgbot.delivery.POLL_SECONDS", 0.1)
     monkeypatch.setattr("tgbot.store.outbox.LATE_SECONDS", 1.5)
+    monkeypatch.setattr("tgbot.store.sending.LATE_SECONDS", 1.5)
     monkeypatch.setattr("tgbot.preview.PRIVATE_SECONDS", 0.05)
 
 

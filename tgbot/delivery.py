@@ -11,7 +11,7 @@ from tgbot.lane import Lane, Tools
 from tgbot.live import Receipt, Stage
 from tgbot.model import Address, BotId, ChatId, Turn
 from tgbot.pace import Pace
-from tgbot.store import outbox
+from tgbot.store import sending
 
 log = logging.getLogger(__name__)
 
@@ -108,11 +108,11 @@ class Delivery:
         await asyncio.gather(*work, return_exceptions=True)
 
     async def _scan(self) -> None:
-        expired = await self._db.write(outbox.expire, self._send_within_seconds)
+        expired = await self._db.write(sending.expire, self._send_within_seconds)
         if expired:
             log.warning("delivery.expired parts=%s", expired)
-        await self._db.write(outbox.show_doubted, self._tools.bot_id)
-        chats = await self._db.read(outbox.chats, self._tools.bot_id, self._scanned, LANES_MAX)
+        await self._db.write(sending.show_doubted, self._tools.bot_id)
+        chats = await self._db.read(sending.chats, self._tools.bot_id, self._scanned, LANES_MAX)
         # Round and round: with more chats than lanes, each has its turn.
         self._scanned = chats[-1] if len(chats) == LANES_MAX else BEFORE_ALL
         for chat_id in chats:

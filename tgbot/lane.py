@@ -29,7 +29,7 @@ from tgbot.live import Receipt, Stage
 from tgbot.model import BotId, ChatId, MessageId, Part, PartId
 from tgbot.pace import Pace, Priority
 from tgbot.preview import Previews, stop_button
-from tgbot.store import outbox
+from tgbot.store import outbox, sending
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ class Lane:
     def _look(self) -> Callable[[Connection], Part | None]:
         placeholders = self._previews.mode == "edit"
         return functools.partial(
-            outbox.next_part, bot_id=self._tools.bot_id, chat_id=self._chat_id, placeholders=placeholders
+            sending.next_part, bot_id=self._tools.bot_id, chat_id=self._chat_id, placeholders=placeholders
         )
 
     async def _in_its_time(self, part: Part) -> None:
@@ -202,7 +202,7 @@ class Lane:
             reply_parameters=shapes.reply_to(part.reply_to),
             reply_markup=stop_button(part.row_id) if part.state == "open" else None,
         )
-        await self._note(outbox.placed, part.part_id, _message_id(message))
+        await self._note(sending.placed, part.part_id, _message_id(message))
 
     async def _show(self, part: Part) -> None:
         """Edit the content in; "not modified" proves that an earlier try took effect."""
@@ -215,12 +215,12 @@ class Lane:
                 reply_markup=json.loads(part.buttons) if part.buttons else None,
                 **content,
             )
-        await self._write(outbox.sent, part)
+        await self._write(sending.sent, part)
         log.info("delivery.sent chat=%s row=%s part=%s", part.chat_id, part.row_id, part.number)
 
     async def _ping(self, part: Part) -> None:
         """Say that the answer is there, in reply to it."""
-        answer_id = await self._tools.db.read(outbox.message_of, part.row_id)
+        answer_id = await self._tools.db.read(sending.message_of, part.row_id)
         await self._send(part, "sendMessage", text=part.text, reply_parameters=shapes.reply_to(answer_id))
 
     async def _speak(self, part: Part) -> None:
@@ -228,7 +228,7 @@ class Lane:
         await self._send(part, "sendVoice", voice=voice, caption=voice.caption)
 
     async def _send_album(self, part: Part) -> None:
-        parts = await self._tools.db.write(outbox.album_of, part)
+        parts = await self._tools.db.write(sending.album_of, part)
         await self._send(part, "sendMediaGroup", parts, media=[shapes.upload(member) for member in parts])
 
     async def _send(
@@ -240,15 +240,15 @@ class Lane:
         """
         if part.tries >= shapes.TRIES_MAX:
             raise RefusedError("no answer came when this was sent, twice")
-        await self._tools.db.write(outbox.trying, part.part_id, part.tries + 1)
+        await self._tools.db.write(sending.trying, part.part_id, part.tries + 1)
         try:
             answer = await self._tools.api.call(
                 method, chat_id=part.chat_id, message_thread_id=part.topic_id, **content
             )
         except (FloodedError, NotSentError, RefusedError):  # nothing took effect, so this was no try
-            await self._tools.db.write(outbox.trying, part.part_id, part.tries)
+            await self._tools.db.write(sending.trying, part.part_id, part.tries)
             raise
-        await self._note(outbox.all_sent, _as_shown(parts or [part], answer))
+        await self._note(sending.all_sent, _as_shown(parts or [part], answer))
 
     async def _note(self, change: Callable[..., None], *args: object) -> None:
         """Commit what is on screen already: while the database refuses, sending it again would double it."""
@@ -263,7 +263,7 @@ class Lane:
         """Take away a placeholder that no edit can make into this part."""
         with contextlib.suppress(RefusedError):  # it is gone already, or too old to be deleted
             await self._tools.api.call("deleteMessage", chat_id=part.chat_id, message_id=part.message_id)
-        await self._write(outbox.forget_message, part.part_id)
+        await self._write(sending.forget_message, part.part_id)
 
     async def _refused(self, part: Part, reason: str) -> None:
         """Show what Telegram will never take in a plainer form; park it when there is none."""
@@ -276,12 +276,12 @@ class Lane:
         )
         plainer = shapes.plainer(part)
         if part.album is not None and part.tries < shapes.TRIES_MAX:
-            await self._write(outbox.take_apart, part)
+            await self._write(sending.take_apart, part)
         elif plainer:
             await self._write(outbox.fall_back, self._tools.bot_id, part, plainer)
         else:
             log.warning("delivery.parked chat=%s row=%s part=%s", part.chat_id, part.row_id, part.number)
-            await self._write(outbox.park, part, reason)
+            await self._write(sending.park, part, reason)
 
     async def _place_anew(self, part: Part) -> None:
         """Place another message for one that the user deleted, but not for ever."""
@@ -290,7 +290,7 @@ class Lane:
         if self._gone[1] > GONE_MAX:
             await self._refused(part, "the message was deleted again and again")
         else:
-            await self._write(outbox.forget_message, part.part_id)
+            await self._write(sending.forget_message, part.part_id)
 
     async def _show_receipt(self) -> float:
         """Put one mark on a message, if there is room; returns in how many seconds to come again."""

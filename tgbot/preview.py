@@ -11,7 +11,7 @@ from tgbot.live import Live, Stage
 from tgbot.model import ChatId, MessageId, RowId
 from tgbot.pace import Pace
 from tgbot.render import Text
-from tgbot.store import outbox
+from tgbot.store import sending
 
 PRIVATE_SECONDS = 1.0  # between two previews: an edit counts for Telegram's one message a second in a chat
 GROUP_SECONDS = 3.0  # and for its 20 a minute in a group
@@ -126,7 +126,7 @@ class Previews:
             shown.version = version  # "not modified" would only spend the chat's rate
             return False
         if self.mode == "edit":
-            shown.message_id = shown.message_id or await self._db.read(outbox.message_of, live.turn.row_id)
+            shown.message_id = shown.message_id or await self._db.read(sending.message_of, live.turn.row_id)
             if shown.message_id is None:
                 return False
         if not self._pace.take(self._chat_id):
@@ -172,7 +172,7 @@ class Previews:
         except UnreachableError:
             shown.slow_down()
             if method == "editMessageText":
-                await self._note(outbox.doubt, live.turn.row_id)
+                await self._note(sending.doubt, live.turn.row_id)
             return False
         except (RefusedError, TokenRefusedError):  # the second: a server that does not know the method
             if method == "sendMessageDraft":

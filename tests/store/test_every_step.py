@@ -24,7 +24,7 @@ from tests.store.telegram import Telegram
 from tgbot.db import writing_engine
 from tgbot.model import AlbumTurn, ChatId, MessageId, Token, Turn
 from tgbot.render import Text
-from tgbot.store import outbox, turns
+from tgbot.store import sending, turns
 
 Step = Callable[[], None]
 Line = Callable[["Bot"], None]
@@ -100,17 +100,17 @@ class Bot:
         assert len(sessions) == len(set(sessions)), "two live turns in one session"
 
     def deliver(self) -> None:
-        for chat_id in self.life.do(outbox.chats, BOT, ChatId(0), 10):
-            while part := self.life.do(outbox.next_part, BOT, chat_id):
+        for chat_id in self.life.do(sending.chats, BOT, ChatId(0), 10):
+            while part := self.life.do(sending.next_part, BOT, chat_id):
                 self._step()
                 if part.message_id is None:
                     message_id = MessageId(self.telegram.send_placeholder(chat_id))
                     self._step()
-                    self.life.do(outbox.placed, part.part_id, message_id)
+                    self.life.do(sending.placed, part.part_id, message_id)
                 else:
                     self.telegram.edit(part)
                     self._step()
-                    self.life.do(outbox.sent, part)
+                    self.life.do(sending.sent, part)
 
 
 def says(said: str, chat: int = 7) -> Line:

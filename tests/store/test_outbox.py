@@ -9,13 +9,13 @@ from tests.house import BOT
 from tests.store.life import Life, StartLife
 from tgbot.model import Album, BotId, ChatId, File, MessageId, Part
 from tgbot.render import Text
-from tgbot.store import outbox, turns
+from tgbot.store import outbox, sending, turns
 
 _message_ids = itertools.count(500)
 
 
 def following(life: Life, chat: int = 7) -> Part | None:
-    return life.do(outbox.next_part, BOT, ChatId(chat))
+    return life.do(sending.next_part, BOT, ChatId(chat))
 
 
 def the_next(life: Life, chat: int = 7) -> Part:
@@ -26,7 +26,7 @@ def the_next(life: Life, chat: int = 7) -> Part:
 
 def place(life: Life, part: Part) -> MessageId:
     message_id = MessageId(next(_message_ids))
-    life.do(outbox.placed, part.part_id, message_id)
+    life.do(sending.placed, part.part_id, message_id)
     return message_id
 
 
@@ -47,7 +47,7 @@ def test_an_answer_points_at_its_question_where_other_messages_lie_between(life:
     place(life, the_next(life))
     second = life.finish(first)
     assert second
-    life.do(outbox.sent, the_next(life))
+    life.do(sending.sent, the_next(life))
     assert the_next(life).reply_to is None, "nothing came since, and it was claimed at once"
 
 
@@ -58,7 +58,7 @@ def test_open_placed_ready_sent(life: Life) -> None:
     life.finish(turn)
     part = the_next(life)
     assert (part.message_id, part.text) == (message_id, "re: a")
-    life.do(outbox.sent, part)
+    life.do(sending.sent, part)
     assert (states(life), following(life)) == (["sent"], None)
 
 
@@ -100,7 +100,7 @@ def test_a_long_answer_goes_out_part_by_part_before_what_follows(life: Life) -> 
         place(life, the_next(life))
         part = the_next(life)
         shown.append((part.number, part.text))
-        life.do(outbox.sent, part)
+        life.do(sending.sent, part)
     assert shown == [(0, "one"), (1, "two"), (2, "three")]
     assert the_next(life).text is None, "the placeholder of b"
 
@@ -114,33 +114,33 @@ def test_a_rewrite_while_the_old_text_is_on_its_way_is_not_lost(life: Life) -> N
     life.release(turn)
     assert on_its_way.buttons
     life.press(f"drop:{on_its_way.row_id}")
-    life.do(outbox.sent, on_its_way)
+    life.do(sending.sent, on_its_way)
     assert (the_next(life).text, the_next(life).buttons) == ("Dropped 1 message.", None)
 
 
 def _send(life: Life, part: Part) -> None:
     place(life, part)
-    life.do(outbox.sent, the_next(life))
+    life.do(sending.sent, the_next(life))
 
 
 def _wait_till_previews_have_arrived(life: Life) -> None:
     sql = "UPDATE outbox SET doubted_until = doubted_until - :late RETURNING id"
     life.rows(sql, late=outbox.LATE_SECONDS)
-    life.do(outbox.show_doubted, BOT)
+    life.do(sending.show_doubted, BOT)
 
 
 def test_an_answer_that_a_late_preview_may_have_overwritten_is_shown_once_more(life: Life) -> None:
     turn = life.start("a")
     place(life, the_next(life))
-    life.do(outbox.doubt, turn.row_id)
+    life.do(sending.doubt, turn.row_id)
     life.finish(turn)
-    life.do(outbox.sent, the_next(life))
-    life.do(outbox.show_doubted, BOT)
+    life.do(sending.sent, the_next(life))
+    life.do(sending.show_doubted, BOT)
     assert following(life) is None, "it may still be on its way"
     _wait_till_previews_have_arrived(life)
     part = the_next(life)
     assert part.text == "re: a"
-    life.do(outbox.sent, part)
+    life.do(sending.sent, part)
     _wait_till_previews_have_arrived(life)
     assert following(life) is None, "once is enough"
 
@@ -152,7 +152,7 @@ def test_what_an_earlier_attempt_was_about_to_show_is_doubted(life: Life, live: 
     second = live()
     second.recover()
     second.finish(second.claim_waiting()[0])
-    second.do(outbox.sent, the_next(second))
+    second.do(sending.sent, the_next(second))
     _wait_till_previews_have_arrived(second)
     assert the_next(second).text == "re: a"
 
@@ -163,7 +163,7 @@ def test_what_an_earlier_life_was_showing_as_the_answer_came_is_doubted(life: Li
     place(life, the_next(life))
     life.finish(turn)
     second = live()
-    second.do(outbox.sent, the_next(second))
+    second.do(sending.sent, the_next(second))
     _wait_till_previews_have_arrived(second)
     assert the_next(second).text == "re: a"
 
@@ -171,12 +171,12 @@ def test_what_an_earlier_life_was_showing_as_the_answer_came_is_doubted(life: Li
 def test_doubts_of_what_still_runs_are_forgotten(life: Life) -> None:
     turn = life.start("a")
     place(life, the_next(life))
-    life.do(outbox.doubt, turn.row_id)
+    life.do(sending.doubt, turn.row_id)
     _wait_till_previews_have_arrived(life)
     assert states(life) == ["placed"]
     assert following(life) is None
     life.finish(turn)
-    life.do(outbox.sent, the_next(life))
+    life.do(sending.sent, the_next(life))
     _wait_till_previews_have_arrived(life)
     assert following(life) is None, "it was sent after the preview had arrived"
 
@@ -188,10 +188,10 @@ PICTURES = Album([File("a.png", b"x", "photo"), File("b.png", b"y", "photo")])
 def test_a_doubt_sends_nothing_again_that_no_edit_can_make(life: Life, content: outbox.Content) -> None:
     turn = life.start("a")
     place(life, the_next(life))
-    life.do(outbox.doubt, turn.row_id)
+    life.do(sending.doubt, turn.row_id)
     life.do(turns.finish, life.owner, turn, [content])
     while part := following(life):
-        life.do(outbox.sent, replace(part, message_id=MessageId(next(_message_ids))))
+        life.do(sending.sent, replace(part, message_id=MessageId(next(_message_ids))))
     _wait_till_previews_have_arrived(life)
     assert following(life) is None
 
@@ -206,7 +206,7 @@ def test_the_plainer_form_of_a_part_stands_before_what_follows_it(life: Life, sa
     life.do(outbox.fall_back, BOT, the_next(life), [Text(text, ()) for text in said])
     shown = []
     while (part := the_next(life)).row_id == turn.row_id:
-        _send(life, part) if part.message_id is None else life.do(outbox.sent, part)
+        _send(life, part) if part.message_id is None else life.do(sending.sent, part)
         shown.append(part.text or part.file_name)
     assert shown == [*said, "f.txt", "end"]
 
@@ -222,7 +222,7 @@ def test_a_rewrite_needs_buttons_and_its_own_chat(life: Life, chat: int) -> None
 def test_a_message_the_user_deleted_is_placed_anew(life: Life) -> None:
     life.finish(life.start("a"))
     old = place(life, the_next(life))
-    life.do(outbox.forget_message, the_next(life).part_id)
+    life.do(sending.forget_message, the_next(life).part_id)
     assert the_next(life).message_id is None
     new = place(life, the_next(life))
     assert (the_next(life).message_id, the_next(life).text) == (new, "re: a")
@@ -232,7 +232,7 @@ def test_a_message_the_user_deleted_is_placed_anew(life: Life) -> None:
 def test_a_parked_part_says_why_and_stands_in_nobodys_way(life: Life) -> None:
     life.finish(life.start("a"))
     life.start("b")
-    life.do(outbox.park, the_next(life), "blocked by the user")
+    life.do(sending.park, the_next(life), "blocked by the user")
     assert life.rows("SELECT state, error FROM outbox ORDER BY id") == [
         ("parked", "blocked by the user"),
         ("open", None),
@@ -242,7 +242,7 @@ def test_a_parked_part_says_why_and_stands_in_nobodys_way(life: Life) -> None:
 
 def test_the_answer_is_tried_although_its_placeholder_was_refused(life: Life) -> None:
     turn = life.start("a")
-    life.do(outbox.park, the_next(life), "blocked by the user")
+    life.do(sending.park, the_next(life), "blocked by the user")
     life.finish(turn)
     assert the_next(life).text == "re: a"
 
@@ -255,15 +255,15 @@ def test_old_answers_are_not_resent_after_a_long_outage_without_a_word(life: Lif
         life.finish(life.start(said))
     life.start("running")
     life.rows("UPDATE outbox SET ready_at = ready_at - 100 WHERE text != 're: young' RETURNING id")
-    assert life.do(outbox.expire, 99) == 1
+    assert life.do(sending.expire, 99) == 1
     assert states(life) == ["sent", "parked", "ready", "open"]
     assert life.rows("SELECT error FROM outbox WHERE state = 'parked'") == [("too old to send",)]
-    assert life.do(outbox.expire, 99) == 0
+    assert life.do(sending.expire, 99) == 0
 
 
 def _grow_old(life: Life) -> int:
     life.rows("UPDATE outbox SET ready_at = ready_at - 100 RETURNING id")
-    return life.do(outbox.expire, 99)
+    return life.do(sending.expire, 99)
 
 
 def _say_one_two(life: Life) -> None:
@@ -274,7 +274,7 @@ def _say_one_two(life: Life) -> None:
 
 def test_an_old_answer_that_is_on_screen_in_part_is_completed(life: Life) -> None:
     _say_one_two(life)
-    life.do(outbox.sent, the_next(life))
+    life.do(sending.sent, the_next(life))
     life.finish(life.start("b"))
     assert _grow_old(life) == 1
     assert life.outbox() == [("sent", "one"), ("ready", "two"), ("parked", "re: b")]
@@ -286,8 +286,8 @@ def test_the_placeholder_of_an_old_answer_says_that_it_was_kept_back(life: Life)
     assert _grow_old(life) == 2
     assert states(life) == ["parked", "parked", "ready"]
     part = the_next(life)
-    assert (part.text, part.message_id) == (outbox.TOO_OLD.text, placeholder)
-    life.do(outbox.sent, part)
+    assert (part.text, part.message_id) == (sending.TOO_OLD.text, placeholder)
+    life.do(sending.sent, part)
     assert following(life) is None
 
 
@@ -308,13 +308,13 @@ def test_only_chats_with_something_unsent_are_named_and_no_more_than_asked_for(l
     for chat in (1, 2, 3):
         life.start("a", "b", chat=chat)
     place(life, the_next(life, 2))
-    assert life.do(outbox.chats, BOT, ChatId(-9), 10) == [1, 3]
-    assert life.do(outbox.chats, BOT, ChatId(-9), 1) == [1]
-    assert life.do(outbox.chats, BOT, ChatId(1), 1) == [3]
+    assert life.do(sending.chats, BOT, ChatId(-9), 10) == [1, 3]
+    assert life.do(sending.chats, BOT, ChatId(-9), 1) == [1]
+    assert life.do(sending.chats, BOT, ChatId(1), 1) == [3]
 
 
 def test_another_token_on_the_same_database_does_not_send_the_first_ones_answers(live: StartLife) -> None:
     mine, theirs = live(), BotId(5)
     mine.finish(mine.start("a"))
-    assert mine.do(outbox.chats, theirs, ChatId(-9), 10) == []
-    assert mine.do(outbox.next_part, theirs, ChatId(7)) is None
+    assert mine.do(sending.chats, theirs, ChatId(-9), 10) == []
+    assert mine.do(sending.next_part, theirs, ChatId(7)) is None

@@ -5,7 +5,7 @@ import dataclasses
 from tests.house import BOT
 from tests.store.life import Life, StartLife, key
 from tgbot.model import ChatId
-from tgbot.store import outbox, report
+from tgbot.store import report, sending
 
 
 def test_a_session_is_told_what_runs_waits_and_is_on_hold(life: Life) -> None:
@@ -29,9 +29,9 @@ def test_everything_is_counted_over_all_sessions(live: StartLife) -> None:
     life.start("a", "b", chat=8)
     life.say("/stop", "c", chat=8)
     life.finish(life.start("x", chat=9))
-    part = life.do(outbox.next_part, BOT, ChatId(9))
+    part = life.do(sending.next_part, BOT, ChatId(9))
     assert part
-    life.do(outbox.park, part, "blocked")
+    life.do(sending.park, part, "blocked")
     found = dataclasses.asdict(life.do(report.everything))
     assert {k: found[k] for k in ("queued", "held", "dead", "unsent", "parked")} == {
         "queued": 1,

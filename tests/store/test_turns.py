@@ -8,7 +8,7 @@ from tests.house import raw_message
 from tests.store.life import Life, StartLife, key
 from tgbot.model import BotId, Turn
 from tgbot.render import Text
-from tgbot.store import outbox, turns
+from tgbot.store import sending, turns
 from tgbot.store.turns import LostGuardError
 
 
@@ -415,7 +415,7 @@ def test_a_guard_of_a_dead_instance_never_blocks(live: StartLife) -> None:
 def test_a_finished_answer_that_was_not_sent_is_there_after_a_restart(live: StartLife) -> None:
     life = live()
     life.finish(life.start("a"))
-    part = live().do(outbox.next_part, life.owner.bot_id, life.start("b").chat_id)
+    part = live().do(sending.next_part, life.owner.bot_id, life.start("b").chat_id)
     assert part
     assert part.text == "re: a"
 
@@ -423,9 +423,9 @@ def test_a_finished_answer_that_was_not_sent_is_there_after_a_restart(live: Star
 def test_a_second_attempt_writes_into_the_message_that_the_first_one_placed(live: StartLife) -> None:
     life = live()
     turn = life.start("a")
-    placeholder = life.do(outbox.next_part, life.owner.bot_id, turn.chat_id)
+    placeholder = life.do(sending.next_part, life.owner.bot_id, turn.chat_id)
     assert placeholder
-    life.do(outbox.placed, placeholder.part_id, 55)  # type: ignore[arg-type]  # a message id
+    life.do(sending.placed, placeholder.part_id, 55)  # type: ignore[arg-type]  # a message id
     new = live()
     new.recover()
     [again] = new.claim_waiting()

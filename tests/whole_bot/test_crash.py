@@ -9,7 +9,7 @@ import pytest
 from tests.waiting import eventually
 from tests.whole_bot.process import BotProcess, Person
 from tgbot.playground.server import PlaygroundServer
-from tgbot.store.outbox import TOO_OLD
+from tgbot.store.sending import TOO_OLD
 
 
 async def test_a_kill_mid_turn_with_three_follow_ups_shows_four_answers_once_each_in_order(

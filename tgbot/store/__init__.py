@@ -1,5 +1,6 @@
 """The durable life of a message: one function = one transaction = one arrow of docs/lifecycle.md.
 
-`inbox` takes updates in, `turns` claims rows and ends turns, `outbox` holds what is to be shown,
-`report` only reads. All are plain functions of a connection: `await db.write(turns.finish, ...)`.
+`inbox` and `albums` take updates in, `turns` claims rows and ends turns, `outbox` takes answers in,
+`sending` notes what becomes of them on their way, `report` only reads. All are plain functions of a
+connection: `await db.write(turns.finish, ...)`.
 """

@@ -16,7 +16,7 @@ from tgbot.model import Address, AlbumTurn, InstanceId, Owner, Ownership, Sessio
 from tgbot.render import Text
 from tgbot.schema import guard, instance, pending, turn
 from tgbot.statement import Statement, listed, literal
-from tgbot.store import outbox
+from tgbot.store import outbox, sending
 from tgbot.store.outbox import Content
 
 _QUEUED = literal("'queued'")
@@ -128,7 +128,7 @@ class Guard(Ownership):
 
 def begin_instance(conn: Connection, pid: int) -> InstanceId:
     """Record a new life of the process; its id is never reused."""
-    outbox.doubt_unsent(conn)
+    sending.doubt_unsent(conn)
     return InstanceId(_BORN(conn, pid=pid, now=time.time()).lastrowid)
 
 
