@@ -62,7 +62,7 @@ def _none_of(name: str, offenders: list[str], checked: int) -> Figure:
 
 def _use_everything(conn: Connection) -> None:
     """Take one message through each arrow of its life, and ask all that is asked while the bot runs."""
-    owner = Owner(scene.BOT_ID, turns.begin_instance(conn, 1), max_turns=1)
+    owner = Owner(scene.BOT_ID, turns.begin_instance(conn, 1), max_turns=1, attempts_max=1)
     arrivals = scene.messages([scene.update(CHAT_ID) for _ in range(3)] + [scene.update(CHAT_ID + 1)])
     first = receive(conn, owner, scene.RULES, arrivals).claimed[0]
     second = turns.finish(conn, owner, first, [Text("a", ()), Text("b", ())])
@@ -74,7 +74,7 @@ def _use_everything(conn: Connection) -> None:
     inbox.drop(conn, SESSION, None)
     turns.claim_waiting(conn, owner)
     for held in turns.guards(conn):
-        turns.recover(conn, held, 1, Text("given up", ()))
+        turns.recover(conn, owner, held, Text("given up", ()))
     parts = scene.messages([scene.update(CHAT_ID + 2) for _ in range(2)])
     album = [dataclasses.replace(part, album="a") for part in parts]
     gathering = receive(conn, owner, scene.RULES, album).claimed[0]

@@ -26,7 +26,7 @@ from tgbot.turn import Manner, TurnRunner
 
 BOT_ID = BotId(1)
 RULES = Rules(Access(None), queue_max=100)
-MAX_TURNS = 64  # the default setting
+MAX_TURNS, ATTEMPTS_MAX = 64, 3  # the default settings
 DEADLINE_SECONDS = 120  # after which a line that lost a message stops the bench
 
 _numbers = itertools.count(1)
@@ -75,7 +75,7 @@ def raw_connection(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 async def begin_life(db: Database, max_turns: int = MAX_TURNS) -> Owner:
-    return Owner(BOT_ID, await db.write(turns.begin_instance, os.getpid()), max_turns)
+    return Owner(BOT_ID, await db.write(turns.begin_instance, os.getpid()), max_turns, ATTEMPTS_MAX)
 
 
 async def say_ok(_: Turn) -> AsyncGenerator[str, None]:
@@ -109,7 +109,7 @@ class Line:
     def __init__(self, db: Database, api: BotApi, owner: Owner, agent: Agent = say_ok) -> None:
         self.delivery = Mute(db, api, self._on_end)
         self.runner = TurnRunner(agent, RULES.access, self.delivery.stage, Manner(DEADLINE_SECONDS))
-        self.dispatcher = Dispatcher(db, owner, self.runner.run, attempts_max=3, watcher=self.delivery)
+        self.dispatcher = Dispatcher(db, owner, self.runner.run, watcher=self.delivery)
         self.intake = Intake(db, api, RULES, self.dispatcher, self.delivery)
         self._turns_left = 0
         self._idle = asyncio.Event()

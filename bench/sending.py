@@ -62,7 +62,7 @@ class Bot:
     async def begin(self) -> None:
         """Begin a life."""
         owner = await scene.begin_life(self._db, max_turns=WARM_UP_TURNS + STREAMING_TURNS)
-        self.dispatcher = Dispatcher(self._db, owner, self._runner.run, attempts_max=3, watcher=self.delivery)
+        self.dispatcher = Dispatcher(self._db, owner, self._runner.run, watcher=self.delivery)
 
     async def hear(self, raws: list[Raw]) -> None:
         """Store messages, and start their turns."""

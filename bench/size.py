@@ -54,7 +54,7 @@ async def _claims(large: Path, small: Path) -> float:
 
 def _claim(engine: Engine) -> None:
     with engine.connect() as conn:
-        owner = Owner(scene.BOT_ID, turns.begin_instance(conn, 1), scene.MAX_TURNS)
+        owner = Owner(scene.BOT_ID, turns.begin_instance(conn, 1), scene.MAX_TURNS, scene.ATTEMPTS_MAX)
         for chat_id in range(1, CLAIMS + 1):
             assert turns.claim(conn, session_key(scene.BOT_ID, ChatId(chat_id)), owner)
         conn.rollback()

@@ -51,9 +51,8 @@ class House:
         self.runner = TurnRunner(self.agent.run, Access(None), self.stage, Manner(timeout_seconds=60))
         self.dispatcher = Dispatcher(
             self.db,
-            Owner(BOT, instance, self._limits.get("max_turns", 64)),
+            Owner(BOT, instance, self._limits.get("max_turns", 64), self._limits.get("attempts_max", 3)),
             self.runner.run,
-            attempts_max=self._limits.get("attempts_max", 3),
             watcher=self,
         )
         self.serving = asyncio.create_task(self.dispatcher.serve())

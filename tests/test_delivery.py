@@ -44,7 +44,7 @@ async def test_a_wake_in_the_moment_that_a_lane_ends_is_not_lost(
     """The lane's last look and the write that it can not see any more are of one commit."""
     ann = Person(wire)
     ann.says("/help")
-    owner = Owner(BOT, await db.write(turns.begin_instance, os.getpid()), max_turns=1)
+    owner = Owner(BOT, await db.write(turns.begin_instance, os.getpid()), max_turns=1, attempts_max=3)
     db.write(_hold_up)
     delivery.wake(CHAT)
     await asyncio.sleep(0)  # the lane hands in its look, which finds nothing
@@ -93,7 +93,7 @@ async def test_what_could_not_leave_while_the_network_was_gone_was_no_try(
     caplog.set_level(logging.INFO)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-    owner = Owner(BOT, await db.write(turns.begin_instance, os.getpid()), max_turns=1)
+    owner = Owner(BOT, await db.write(turns.begin_instance, os.getpid()), max_turns=1, attempts_max=3)
     received = await db.write(receive, owner, Rules(Access(None), 9), [arrival(raw_message(1, "speak"))])
     hello = File("hello.ogg", b"OggS", "voice", "Hello")
     await db.write(turns.finish, owner, received.claimed[0], [hello])

@@ -431,3 +431,22 @@ async def test_a_task_that_ends_at_the_last_moment_of_a_drain_breaks_nothing(
     await house.dispatcher.drain(0)
     assert (await house.states(7), await house.states(8)) == (["queued"], ["done"])
     assert await house.guards() == []
+
+
+async def test_the_next_row_on_its_last_attempt_starts_when_the_one_before_it_ends(
+    db: Database, agent: ScriptedAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, not when the next poll finds it."""
+    monkeypatch.setattr(dispatcher, "POLL_SECONDS", 1e6)
+    async with House(db, agent) as house:
+        for chat, said in ((7, "a"), (8, "b")):
+            await house.say(said, chat=chat)
+            await agent.has_begun(said)
+    agent = ScriptedAgent()
+    async with House(db, agent, attempts_max=2) as house:
+        await agent.has_begun("a", attempt=2)
+        assert house.dispatcher.running == 1
+        agent.let("a")
+        await agent.has_begun("b", attempt=2)
+        agent.let("b")
+        await house.idle()

@@ -40,7 +40,13 @@ async def run(settings: Settings, agent: Agent) -> None:
         async with Database(settings.database_path) as db, BotApi(token, settings.api_url) as api:
             instance_id = await db.write(turns.begin_instance, os.getpid())
             log.info("app.started instance=%s pid=%s", instance_id, os.getpid())
-            await _serve(settings, agent, db, api, Owner(settings.bot_id, instance_id, settings.max_turns))
+            await _serve(
+                settings,
+                agent,
+                db,
+                api,
+                Owner(settings.bot_id, instance_id, settings.max_turns, settings.attempts_max),
+            )
     log.info("app.stopped instance=%s", instance_id)
 
 
@@ -48,7 +54,7 @@ async def _serve(settings: Settings, agent: Agent, db: Database, api: BotApi, ow
     access = Access(settings.allowed_users)
     delivery = _delivery(settings, db, api)
     runner = TurnRunner(agent, access, delivery.stage, _manner(settings))
-    dispatcher = Dispatcher(db, owner, runner.run, attempts_max=settings.attempts_max, watcher=delivery)
+    dispatcher = Dispatcher(db, owner, runner.run, watcher=delivery)
     intake = Intake(db, api, Rules(access, settings.queue_max), dispatcher, delivery)
     with _signals() as told_to_stop:
         async with asyncio.TaskGroup() as services:

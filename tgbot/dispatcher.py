@@ -45,13 +45,11 @@ class Dispatcher:
         owner: Owner,
         run_turn: RunTurn,
         *,
-        attempts_max: int,
         watcher: Watcher,
     ) -> None:
         self._db = db
         self._owner = owner
         self._run_turn = run_turn
-        self._attempts_max = attempts_max
         self._watcher = watcher
         self._woken = asyncio.Event()
         self._tasks: dict[asyncio.Task[Turn | None], Turn] = {}
@@ -101,7 +99,7 @@ class Dispatcher:
         for guard in guards:
             lost = guard.token in without_task & self._orphans and self._owner.max_turns > 0
             if guard.instance_id != self._owner.instance_id or lost:
-                state = await self._db.write(turns.recover, guard, self._attempts_max, GIVEN_UP)
+                state = await self._db.write(turns.recover, self._owner, guard, GIVEN_UP)
                 log.warning(
                     "turn.recovered session=%s row=%s state=%s", guard.session_key, guard.row_id, state
                 )
@@ -181,6 +179,8 @@ class Dispatcher:
                 how = ending.func.__name__
                 log.info("turn.ended session=%s turn=%s how=%s", turn.session_key, turn.token, how)
                 self._watcher.ended(turn.address, how)
+                if turn.attempt > self._owner.suspicious:
+                    self.wake()  # another one that had to wait for this may run now
                 return following
 
     async def drain(self, grace_seconds: float) -> None:

@@ -86,11 +86,17 @@ Arrival = Message | Control | Unreadable
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """One life of the process, as the store sees it: who claims, and how many turns it may hold."""
+    """One life of the process, as the store sees it: who claims, how many turns at once, how often a row."""
 
     bot_id: BotId
     instance_id: InstanceId
     max_turns: int
+    attempts_max: int
+
+    @property
+    def suspicious(self) -> int:
+        """After so many attempts a row's next one is its last: it may be what kills the process."""
+        return max(1, self.attempts_max - 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,18 +26,19 @@ _update_ids = itertools.count(1000)  # over all lives, as Telegram counts them
 class Life:
     """`do` runs one operation as one transaction; `say` is what people do; the rest looks."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each a limit that some test sets
         self,
         engine: Engine,
         *,
         max_turns: int = 64,
+        attempts_max: int = 3,
         queue_max: int = 100,
         bot_id: BotId = BOT,
         allowed_users: frozenset[UserId] | None = None,
     ) -> None:
         self.engine = engine
         self.rules = Rules(Access(allowed_users), queue_max)
-        self.owner = Owner(bot_id, self.do(turns.begin_instance, os.getpid()), max_turns)
+        self.owner = Owner(bot_id, self.do(turns.begin_instance, os.getpid()), max_turns, attempts_max)
 
     def do(self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         with self.engine.begin() as conn:
@@ -75,10 +76,10 @@ class Life:
     def release(self, turn: Turn) -> Turn | None:
         return self.do(turns.release, self.owner, turn)
 
-    def recover(self, attempts_max: int = 3) -> list[str]:
+    def recover(self) -> list[str]:
         """Take every guard of another life; returns what became of their rows."""
         held = [hold for hold in self.do(turns.guards) if hold.instance_id != self.owner.instance_id]
-        return [self.do(turns.recover, hold, attempts_max, GIVEN_UP) for hold in held]
+        return [self.do(turns.recover, self.owner, hold, GIVEN_UP) for hold in held]
 
     def claim_waiting(self) -> list[Turn]:
         return self.do(turns.claim_waiting, self.owner)
@@ -116,6 +117,7 @@ class StartLife(Protocol):
         self,
         *,
         max_turns: int = 64,
+        attempts_max: int = 3,
         queue_max: int = 100,
         bot_id: BotId = BOT,
         allowed_users: frozenset[UserId] | None = None,

@@ -298,8 +298,8 @@ def test_a_stale_owner_closes_no_album(live: StartLife) -> None:
 
 def test_an_album_that_is_given_up_is_told_once_and_takes_nobody_in(live: StartLife) -> None:
     begin(live(), "1", "2")
-    life = live()
-    assert life.recover(attempts_max=1) == ["dead"]
+    life = live(attempts_max=1)
+    assert life.recover() == ["dead"]
     assert life.answers() == ["given up"]
     life.say("3", **ALBUM)
     assert life.states() == {"1": "dead", "2": "joined", "3": "claimed"}

@@ -38,7 +38,7 @@ class Bot:
 
     def __init__(self, engine: Engine, telegram: Telegram, step: Step) -> None:
         self.telegram = telegram
-        self.life = Life(engine)
+        self.life = Life(engine, attempts_max=99)
         self._step = step
         self._running: dict[Token, Turn] = {}
         self._offset = 0
@@ -60,7 +60,7 @@ class Bot:
         for hold in self.life.do(turns.guards):
             if hold.token in self._running and hold.state == "stopped":
                 self._hand_over(self.life.release, self._running[hold.token])
-        self.life.recover(attempts_max=99)
+        self.life.recover()
         self._spawn(self.life.claim_waiting())
 
     def close(self, said: str) -> None:

@@ -80,7 +80,12 @@ class Histories(RuleBasedStateMachine):
         self.start_a_life()
 
     def start_a_life(self) -> None:
-        self.life = Life(writing_engine(self.path), max_turns=self.max_turns, queue_max=QUEUE_MAX)
+        self.life = Life(
+            writing_engine(self.path),
+            max_turns=self.max_turns,
+            attempts_max=ATTEMPTS_MAX,
+            queue_max=QUEUE_MAX,
+        )
         self.lives.append(self.life)
 
     # What people do
@@ -185,7 +190,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def recover(self) -> None:
-        self.life.recover(ATTEMPTS_MAX)
+        self.life.recover()
         for session in [s for s in self.sessions.values() if s.orphan]:
             number, session.running, session.orphan = self.message(session.running), None, False
             if number in self.ends:
@@ -224,9 +229,15 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_stranded(self) -> None:
-        stranded = any(s.queued and not s.running for s in self.sessions.values())
+        waiting = [s.queued[0] for s in self.sessions.values() if s.queued and not s.running]
+        if self.on_their_last_attempt():
+            waiting = [number for number in waiting if self.attempts.get(number, 0) < ATTEMPTS_MAX - 1]
         busy = sum(s.running is not None for s in self.sessions.values())
-        assert not stranded or busy == self.max_turns or not self.recovered
+        assert not waiting or busy == self.max_turns or not self.recovered
+
+    @invariant()
+    def a_death_takes_one_message_at_most_for_good(self) -> None:
+        assert len(self.on_their_last_attempt()) <= 1
 
     @invariant()
     def only_what_has_ended_has_a_text(self) -> None:
@@ -257,6 +268,10 @@ class Histories(RuleBasedStateMachine):
 
     # The model
 
+    def on_their_last_attempt(self) -> list[Turn]:
+        running = [s.running for s in self.sessions.values() if s.running]
+        return [turn for turn in running if turn.attempt == ATTEMPTS_MAX]
+
     def receive(self, raw: Raw) -> None:
         self.sent.append(raw)
         self.begin_turns(self.life.receive(raw).claimed)
@@ -272,8 +287,10 @@ class Histories(RuleBasedStateMachine):
             self.shown.setdefault(number, None)
 
     def hand_over(self, session: Session, following: Turn | None) -> None:
-        session.running = None
+        ended, session.running = session.running, None
         self.begin_turns([following] if following else [])
+        if ended and ended.attempt == ATTEMPTS_MAX:  # the dispatcher looks who had to wait for it
+            self.begin_turns(self.life.claim_waiting())
 
     def end(self, number: int, state: str, shown: str | None) -> None:
         assert number not in self.ends, "ended twice"

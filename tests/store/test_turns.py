@@ -298,7 +298,7 @@ def test_a_stale_owner_does_not_recover_what_was_taken_over(live: StartLife) -> 
     [seen] = middle.do(turns.guards)
     new.recover()
     [turn] = new.claim_waiting()
-    middle.do(turns.recover, seen, 3, Text("given up", ()))
+    middle.do(turns.recover, middle.owner, seen, Text("given up", ()))
     assert new.guards() == {"42:7": turn.token}
     assert new.states() == {"a": "claimed"}
 
@@ -377,12 +377,43 @@ def test_a_stop_that_comes_while_recovery_is_under_way_is_not_overruled(
     live: StartLife, attempts_max: int
 ) -> None:
     live().start("a")
-    life = live()
+    life = live(attempts_max=attempts_max)
     [seen] = life.do(turns.guards)
     life.say("/stop")
-    assert life.do(turns.recover, seen, attempts_max, Text("given up", ())) == "stopped"
+    assert life.do(turns.recover, life.owner, seen, Text("given up", ())) == "stopped"
     assert life.states() == {"a": "stopped"}
     assert life.answers() == ["⏹ Stopped.", "Stopped."]
+
+
+@pytest.mark.parametrize("innocent", [6, 8], ids=["claimed before it", "claimed after it"])
+def test_a_row_that_kills_the_process_takes_no_other_along(live: StartLife, innocent: int) -> None:
+    """The innocent runs beside the poison and dies with it, but the last attempt of each is its own."""
+    life, fates = live(), []
+    life.start("innocent", chat=innocent)
+    life.start("poison")
+    while "dead" not in fates:
+        life = live()
+        fates += life.recover()
+        while (turn := life.claim_waiting()) and {t.text for t in turn} == {"innocent"}:
+            life.finish(turn[0])
+    assert (life.states(innocent), life.states()) == ({"innocent": "done"}, {"poison": "dead"})
+    assert len(fates) <= 6
+
+
+def test_rows_on_their_last_attempt_keep_no_other_waiting(live: StartLife) -> None:
+    for life in (live(), live()):
+        life.recover()
+        life.claim_waiting()
+        for chat in (7, 8, 9):
+            if not life.states(chat):
+                life.start("a", "b", chat=chat)
+    life = live(max_turns=3)
+    life.recover()
+    [last] = life.claim_waiting()
+    assert last.attempt == 3
+    assert len(life.say("new", chat=10).claimed) == 1
+    life.finish(last)
+    assert [turn.attempt for turn in life.claim_waiting()] == [3], "the next of them"
 
 
 def test_a_row_that_kills_the_process_is_parked_after_k_attempts_and_the_rest_goes_on(
@@ -393,7 +424,7 @@ def test_a_row_that_kills_the_process_is_parked_after_k_attempts_and_the_rest_go
     attempts, fates = [1], []
     for _ in range(3):
         life = live()
-        fates += life.recover(attempts_max=3)
+        fates += life.recover()
         [turn] = life.claim_waiting()
         attempts.append(turn.attempt)
     assert fates == ["queued", "queued", "dead"]

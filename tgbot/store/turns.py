@@ -26,6 +26,14 @@ _other = pending.alias()
 _OF_TOKEN = guard.c.turn_id == bindparam("token")
 _ROW = and_(pending.c.id == bindparam("row_id"), pending.c.state == _CLAIMED)
 
+# Of the rows on their last attempt one runs at a time: if the process dies again, it takes no other along.
+_running, _older = pending.alias("running"), pending.alias("older")
+_NO_SUSPECT_RUNS = ~exists().where(
+    turn.c.id == guard.c.turn_id,
+    _running.c.id == turn.c.pending_id,
+    _running.c.attempt > bindparam("suspicious"),
+)
+
 _BORN = Statement(insert(instance).values(pid=bindparam("pid"), started_at=bindparam("now")))
 _GUARDS = Statement(select(func.count()).select_from(guard))
 _sessions = listed("session_keys")
@@ -38,6 +46,15 @@ _WAITING_SESSION = Statement(
         pending.c.session_key > bindparam("after"),
         pending.c.session_key < bindparam("before"),
         ~exists().where(guard.c.session_key == pending.c.session_key),
+        or_(
+            _NO_SUSPECT_RUNS,
+            ~exists().where(
+                _older.c.session_key == pending.c.session_key,
+                _older.c.state == _QUEUED,
+                _older.c.id <= pending.c.id,
+                _older.c.attempt >= bindparam("suspicious"),
+            ),
+        ),
     )
     .order_by(pending.c.session_key, pending.c.id)
     .limit(_ONE)
@@ -50,7 +67,8 @@ _TAKE = Statement(
         .where(pending.c.session_key == bindparam("session_key"), pending.c.state == _QUEUED)
         .order_by(pending.c.id)
         .limit(_ONE)
-        .scalar_subquery()
+        .scalar_subquery(),
+        or_(pending.c.attempt < bindparam("suspicious"), _NO_SUSPECT_RUNS),
     )
     .values(state=_CLAIMED, attempt=pending.c.attempt + _ONE)
     .returning(
@@ -151,7 +169,7 @@ def claim_waiting(conn: Connection, owner: Owner) -> list[Turn]:
     turns: list[Turn] = []
     last = _first_key(owner)
     for _ in range(_slots(conn, owner)):
-        session_key = _waiting_between(conn, last, _last_key(owner))
+        session_key = _waiting_between(conn, owner, last, _last_key(owner))
         if session_key is None:
             break
         last = session_key
@@ -196,15 +214,15 @@ def guards(conn: Connection) -> list[Guard]:
     ]
 
 
-def recover(conn: Connection, interrupted: Guard, attempts_max: int, notice: Text) -> str:
-    """Claimed -> queued, or dead after `attempts_max`, and the guard goes. Returns the row's state.
+def recover(conn: Connection, owner: Owner, interrupted: Guard, notice: Text) -> str:
+    """Claimed -> queued, or dead after its last attempt, and the guard goes. Returns the row's state.
 
     A row that is stopped stays so: a /stop counts, also when the process died before it acted, and
     when it came after `interrupted` was read.
     """
     if not _LEAVE(conn, token=interrupted.token).rowcount:
         return "ended"  # by its own task, after all
-    if interrupted.attempt < attempts_max:
+    if interrupted.attempt < owner.attempts_max:
         state, changed, said = "queued", _REQUEUE(conn, row_id=interrupted.row_id).rowcount, None
     else:
         now = time.time()
@@ -278,12 +296,13 @@ def _next_in_line(conn: Connection, owner: Owner) -> SessionKey | None:
     the sessions that hold a guard, whose rows are only in the way, lie before the one claimed last.
     """
     newest: str = _NEWEST_GUARD(conn).scalar()
-    behind = _waiting_between(conn, newest, _last_key(owner))
-    return behind or _waiting_between(conn, _first_key(owner), newest)
+    behind = _waiting_between(conn, owner, newest, _last_key(owner))
+    return behind or _waiting_between(conn, owner, _first_key(owner), newest)
 
 
-def _waiting_between(conn: Connection, after: str, before: str) -> SessionKey | None:
-    key: SessionKey | None = _WAITING_SESSION(conn, after=after, before=before).scalar()
+def _waiting_between(conn: Connection, owner: Owner, after: str, before: str) -> SessionKey | None:
+    found = _WAITING_SESSION(conn, after=after, before=before, suspicious=owner.suspicious)
+    key: SessionKey | None = found.scalar()
     return key
 
 
@@ -303,9 +322,11 @@ def _seize(conn: Connection, session_key: SessionKey, owner: Owner) -> Turn | No
 
 
 def _take(conn: Connection, session_key: SessionKey, owner: Owner) -> Turn | None:
-    """Make a turn for the session's oldest queued row; the caller sees to the guard."""
+    """Make a turn for the session's oldest queued row, if it may run; the caller sees to the guard."""
     now = time.time()
-    row = _TAKE(conn, session_key=session_key, just_now=now - AT_ONCE_SECONDS).first()
+    row = _TAKE(
+        conn, session_key=session_key, just_now=now - AT_ONCE_SECONDS, suspicious=owner.suspicious
+    ).first()
     if row is None:
         return None
     token = _BEGIN_TURN(conn, row_id=row.id, instance_id=owner.instance_id, now=now).lastrowid
