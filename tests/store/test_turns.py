@@ -412,6 +412,7 @@ def test_rows_on_their_last_attempt_keep_no_other_waiting(live: StartLife) -> No
     [last] = life.claim_waiting()
     assert last.attempt == 3
     assert len(life.say("new", chat=10).claimed) == 1
+    assert life.say("again", chat=8).claimed == [], "the first in its line still has to wait"
     life.finish(last)
     assert [turn.attempt for turn in life.claim_waiting()] == [3], "the next of them"
 
