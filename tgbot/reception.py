@@ -1,6 +1,6 @@
 """One batch of arrivals, one transaction: store all, act on controls, claim for idle sessions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -33,8 +33,9 @@ class Received:
     turned_away: list[str] = field(default_factory=list)  # callback ids of buttons that strangers pressed
 
 
-def receive(conn: Connection, owner: Owner, rules: Rules, arrivals: Iterable[Arrival]) -> Received:
+def receive(conn: Connection, owner: Owner, rules: Rules, arrivals: Sequence[Arrival]) -> Received:
     """Take a batch in arrival order: what stands before a /stop is stopped, what stands behind it runs."""
+    inbox.forget_old_ids(conn, owner.bot_id, arrivals)
     batch = _Batch(conn, owner, rules)
     for is_message, group in groupby(arrivals, key=batch.is_simple_message):
         if is_message:

@@ -7,7 +7,8 @@ import pytest
 from tests.house import raw_message
 from tests.store.life import Life, StartLife, pressed
 from tgbot.model import BotId, UserId
-from tgbot.reception import UNREADABLE
+from tgbot.reception import UNREADABLE, Received
+from tgbot.store.inbox import REDELIVERED_SECONDS
 
 UNREADABLE_RAW = {"message_id": 1, "chat": {"id": 7, "type": "private"}, "from": {"id": "seven"}, "text": "x"}
 
@@ -326,3 +327,12 @@ def test_a_button_nobody_drew_is_answered_and_does_nothing(life: Life, data: str
     before = life.states()
     assert len(life.press(data).controls) == 1
     assert life.states() == before
+
+
+def test_an_id_that_telegram_uses_again_is_another_update(life: Life) -> None:
+    """After a quiet week the ids go on at a random number; within days the same id is the same update."""
+    life.receive(raw_message(5000, "old"))
+    assert life.receive(raw_message(5000, "the same", 8)) == Received()
+    life.rows("UPDATE pending SET received_at = received_at - :age RETURNING id", age=REDELIVERED_SECONDS + 1)
+    life.receive(raw_message(5000, "new", 8), raw_message(5001, "/status", 9))
+    assert (life.states(7), life.states(8)) == ({"old": "claimed"}, {"new": "claimed"})

@@ -16,6 +16,7 @@ from tgbot.schema import guard, pending, stranger, turn
 from tgbot.statement import Statement, listed, literal
 from tgbot.store import outbox
 
+REDELIVERED_SECONDS = 3 * 86400.0  # Telegram keeps an update for 24 hours (Bot API, "Getting updates")
 DROPPED = Text("Dropped.")  # where an interrupted turn has left its placeholder
 
 _QUEUED = literal("'queued'")
@@ -95,6 +96,15 @@ _KNOWN = Statement(
         pending.c.update_id.between(bindparam("low"), bindparam("high")),
     )
 )
+_FORGET_IDS = Statement(
+    update(pending)
+    .where(
+        pending.c.bot_id == bindparam("bot_id"),
+        pending.c.update_id.in_(select(listed("update_ids").c.value)),
+        pending.c.received_at < bindparam("before"),
+    )
+    .values(update_id=-pending.c.id)
+)
 _TELL_STRANGER = Statement(
     insert(stranger)
     .values(bot_id=bindparam("bot_id"), user_id=bindparam("user_id"), told_at=bindparam("now"))
@@ -132,6 +142,16 @@ def receive(conn: Connection, messages: Sequence[Message], queue_max: int) -> li
     _INSERT.many(conn, [_row(m, "dropped" if i in refused else "queued", now) for i, m in fresh.items()])
     row_ids = _known(conn, messages)
     return [Stored(message, row_ids[i], i in refused) for i, message in fresh.items()]
+
+
+def forget_old_ids(conn: Connection, bot_id: BotId, arrivals: Iterable[Arrival]) -> None:
+    """Give back the ids of updates so old that Telegram can not send them again.
+
+    After a quiet week it goes on at a random number: what has that number by now is another update.
+    """
+    update_ids = json.dumps([arrival.update.update_id for arrival in arrivals])
+    before = time.time() - REDELIVERED_SECONDS
+    _FORGET_IDS(conn, bot_id=bot_id, update_ids=update_ids, before=before)
 
 
 def _known(conn: Connection, messages: Sequence[Message]) -> dict[int, RowId]:
