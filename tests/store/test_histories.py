@@ -28,6 +28,7 @@ from tgbot.db import writing_engine
 from tgbot.model import AlbumTurn, Raw, Turn
 from tgbot.store import turns
 from tgbot.store.albums import PARTS_MAX
+from tgbot.store.inbox import DROPPED
 
 CHATS = (1, 2, 3)
 ATTEMPTS_MAX = 2
@@ -308,7 +309,8 @@ class Histories(RuleBasedStateMachine):
         session = self.sessions[chat]
         for number in [n for n, stop_id in session.held.items() if chosen(stop_id)]:
             del session.held[number]
-            self.end(number, "dropped", None)
+            # One that was begun in an earlier life has left a placeholder, which says so.
+            self.end(number, "dropped", DROPPED.text if number in self.shown else None)
 
     def held_by(self) -> list[int]:
         return sorted({stop_id for session in self.sessions.values() for stop_id in session.held.values()})
