@@ -164,6 +164,21 @@ async def test_stop_ends_only_the_running_turn_of_its_own_session(house: House) 
     assert (await house.states(7), await house.states(8)) == (["stopped"], ["done"])
 
 
+async def test_a_stop_and_a_shutdown_are_told_apart_though_both_are_a_cancellation(
+    house: House,
+) -> None:
+    for chat, said in ((7, "stopped"), (8, "cut off")):
+        await house.say(said, chat=chat)
+        await house.agent.has_begun(said)
+    stopping = await house.say("/stop", chat=7)
+    assert stopping.controls
+    await house.dispatcher.drain(0)
+    assert sorted(house.agent.cancelled) == ["cut off", "stopped"]
+    assert (await house.states(7), await house.states(8)) == (["stopped"], ["queued"])
+    assert await house.answers(7) != []
+    assert await house.answers(8) == []
+
+
 async def test_stop_before_the_agent_has_started_counts(house: House) -> None:
     """The /stop comes in the same batch as the message: its task does not exist yet, and never does."""
     await house.say("doomed", "held", "/stop", "after")

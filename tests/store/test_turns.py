@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from tests.house import raw_message
-from tests.store.life import Life, StartLife, key
+from tests.store.life import GIVEN_UP, Life, StartLife, key
 from tgbot.model import BotId, Turn
 from tgbot.render import Text
 from tgbot.store import sending, turns
@@ -398,6 +398,16 @@ def test_a_row_that_kills_the_process_takes_no_other_along(live: StartLife, inno
             life.finish(turn[0])
     assert (life.states(innocent), life.states()) == ({"innocent": "done"}, {"poison": "dead"})
     assert len(fates) <= 6
+
+
+def test_at_most_one_notice_per_chat_per_boot(live: StartLife) -> None:
+    """However many wait in it."""
+    live(attempts_max=1).start("poison", *"abcdef")
+    for boot in (1, 2, 3):
+        life = live(attempts_max=1)
+        life.recover()
+        assert life.answers().count(GIVEN_UP.text) == boot
+        assert len(life.claim_waiting()) == 1
 
 
 def test_rows_on_their_last_attempt_keep_no_other_waiting(live: StartLife) -> None:

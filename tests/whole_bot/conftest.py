@@ -20,6 +20,7 @@ async def bot(wire: PlaygroundServer, tmp_path: Path) -> AsyncIterator[BotProces
         await process.kill()
     assert TOKEN not in process.log
     assert TOKEN.partition(":")[2] not in process.log
+    assert not any("drop_pending_updates" in call["params"] for call in wire.world.journal)
     judge_journal(
         call
         for call in wire.world.journal

@@ -121,6 +121,8 @@ async def test_an_error_while_storing_never_moves_the_offset_and_never_leaves_th
         other.execute("BEGIN IMMEDIATE")
         ann.says("while locked")
         await bot.logs("intake.retry")
+        marked = [call["params"]["message_id"] for call in wire.world.journal if "Reaction" in call["method"]]
+        assert ann.screen[-1]["message_id"] not in marked, "received is said only when it is on disk"
         updates = wire.world.bot(TOKEN).updates
         assert [u["message"]["text"] for u in updates] == ["while locked"], "Telegram still has it"
         other.rollback()
