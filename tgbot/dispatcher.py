@@ -179,7 +179,7 @@ class Dispatcher:
                 how = ending.func.__name__
                 log.info("turn.ended session=%s turn=%s how=%s", turn.session_key, turn.token, how)
                 self._watcher.ended(turn.address, how)
-                if turn.attempt > self._owner.suspicious:
+                if turn.attempt > self._owner.suspicious_attempts:
                     self.wake()  # another one that had to wait for this may run now
                 return following
 

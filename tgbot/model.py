@@ -94,7 +94,7 @@ class Owner:
     attempts_max: int
 
     @property
-    def suspicious(self) -> int:
+    def suspicious_attempts(self) -> int:
         """After so many attempts a row's next one is its last: it may be what kills the process."""
         return max(1, self.attempts_max - 1)
 
@@ -199,9 +199,9 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Album:
-    """Files to show as one group: 2 to 10, all photos or all documents.
+    """Files to show as one group; Telegram takes 2 to 10 photos, or documents, so more become several.
 
-    It is nearly sent exactly once: again, and marked, when no answer came.
+    Sent nearly exactly once: again, and marked, when no answer came.
     """
 
     files: Sequence[File]

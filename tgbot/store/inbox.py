@@ -197,12 +197,8 @@ def _row(arrival: Arrival, state: str, now: float) -> dict[str, object]:
     }
 
 
-def waiting(conn: Connection, session_key: SessionKey) -> int:
-    """Count the session's queued rows."""
-    return _waiting(conn, [session_key])[session_key]
-
-
 def _waiting(conn: Connection, session_keys: Iterable[SessionKey]) -> dict[SessionKey, int]:
+    """Count the queued rows of each session."""
     return dict(_WAITING(conn, session_keys=json.dumps(list(session_keys))))
 
 

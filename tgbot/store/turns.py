@@ -33,7 +33,7 @@ _SUSPECT = (
     .where(
         turn.c.id == guard.c.turn_id,
         _running.c.id == turn.c.pending_id,
-        _running.c.attempt > bindparam("suspicious"),
+        _running.c.attempt > bindparam("suspicious_attempts"),
     )
     .correlate(guard)
 )
@@ -56,7 +56,7 @@ _WAITING_SESSION = Statement(
                 _older.c.session_key == pending.c.session_key,
                 _older.c.state == _QUEUED,
                 _older.c.id <= pending.c.id,
-                _older.c.attempt >= bindparam("suspicious"),
+                _older.c.attempt >= bindparam("suspicious_attempts"),
             ),
             _NO_SUSPECT_RUNS,  # behind the cheaper question, which mostly has the answer
         ),
@@ -73,7 +73,7 @@ _TAKE = Statement(
         .order_by(pending.c.id)
         .limit(_ONE)
         .scalar_subquery(),
-        or_(pending.c.attempt < bindparam("suspicious"), _NO_SUSPECT_RUNS),
+        or_(pending.c.attempt < bindparam("suspicious_attempts"), _NO_SUSPECT_RUNS),
     )
     .values(state=_CLAIMED, attempt=pending.c.attempt + _ONE)
     .returning(
@@ -306,7 +306,7 @@ def _next_in_line(conn: Connection, owner: Owner) -> SessionKey | None:
 
 
 def _waiting_between(conn: Connection, owner: Owner, after: str, before: str) -> SessionKey | None:
-    found = _WAITING_SESSION(conn, after=after, before=before, suspicious=owner.suspicious)
+    found = _WAITING_SESSION(conn, after=after, before=before, suspicious_attempts=owner.suspicious_attempts)
     key: SessionKey | None = found.scalar()
     return key
 
@@ -330,7 +330,10 @@ def _take(conn: Connection, session_key: SessionKey, owner: Owner) -> Turn | Non
     """Make a turn for the session's oldest queued row, if it may run; the caller sees to the guard."""
     now = time.time()
     row = _TAKE(
-        conn, session_key=session_key, just_now=now - AT_ONCE_SECONDS, suspicious=owner.suspicious
+        conn,
+        session_key=session_key,
+        just_now=now - AT_ONCE_SECONDS,
+        suspicious_attempts=owner.suspicious_attempts,
     ).first()
     if row is None:
         return None
