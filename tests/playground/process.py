@@ -64,8 +64,10 @@ class Playground:
         ]
 
     def answers(self, chat_id: int = 1001) -> list[str]:
+        """Return what the bot said; a placeholder says nothing, and a kill may leave one behind."""
         messages = self.get(f"playground/chats/{chat_id}/messages")
-        return [message["text"] for message in messages if message["from"]["is_bot"]]
+        said = [message["text"] for message in messages if message["from"]["is_bot"]]
+        return [text for text in said if text != "…"]
 
     def bot_pid(self) -> int:
         return int(until(lambda: self.get("playground/state")["bot"]["pid"]))

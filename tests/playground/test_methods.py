@@ -204,6 +204,17 @@ async def test_a_pressed_button_is_answered_once(server: PlaygroundServer, bot: 
     assert "query is too old" in await bot.refused("answerCallbackQuery", callback_query_id="0")
 
 
+async def test_a_press_is_heard_by_the_bot_whose_message_it_is(
+    server: PlaygroundServer, bot: Client, sent: Json
+) -> None:
+    other = Client(bot.http, "2:playground")
+    await other.call("sendMessageDraft", chat_id=7, draft_id=5, text="thin", can_stop=True)
+    server.world.press(7, sent["message_id"], 7, "stop")
+    server.world.stop_draft(7)
+    assert [list(update)[1] for update in await bot.call("getUpdates")] == ["message", "callback_query"]
+    assert [list(update)[1] for update in await other.call("getUpdates")] == ["stopped_message_generation"]
+
+
 async def test_typing_needs_a_known_action(bot: Client, message: Json) -> None:
     assert await bot.call("sendChatAction", chat_id=7, action="typing") is True
     assert "wrong parameter action" in await bot.refused("sendChatAction", chat_id=7, action="dancing")

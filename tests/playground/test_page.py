@@ -203,7 +203,7 @@ def test_kill_in_the_middle_of_a_turn_loses_nothing(page: Page) -> None:
     picture(page, "kill")
     page.locator("#start").click()
     answered = [*asked, "the fourth, while it was dead"]
-    expect(bubbles(page)).to_have_text(answered)
+    expect(bubbles(page).filter(has_not_text="…")).to_have_text(answered)  # a kill may leave a placeholder
     expect(page.locator("#messages .mine .state")).to_have_text(["done · try 2", "done", "done", "done"])
     expect(page.locator("#counts div", has_text="queued").locator("dd")).to_have_text("0")
     picture(page, "recovery")

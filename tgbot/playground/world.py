@@ -211,6 +211,12 @@ class World:
         if not self.bots:
             self._early.append(update)
 
+    def _tell(self, bot_id: int, update: dict[str, Any]) -> None:
+        """Queue an update for the one bot that it concerns: a press is for whose message it is."""
+        for bot in self.bots.values():
+            if bot.id == bot_id:
+                bot.push(update)
+
     def press(self, chat_id: int, message_id: int, user_id: int, callback_data: str) -> str:
         """Let a person press an inline button, and return the callback query's id."""
         if not 1 <= len(callback_data.encode()) <= CALLBACK_DATA_BYTES_MAX:
@@ -227,7 +233,7 @@ class World:
             "chat_instance": str(chat_id),
             "data": callback_data,
         }
-        self.inject_update({"callback_query": query})
+        self._tell(message["from"]["id"], {"callback_query": query})
         return callback_id
 
     def stop_draft(self, chat_id: int) -> None:
@@ -238,7 +244,7 @@ class World:
             raise bad_request("nothing to stop here")
         thread = {key: draft[key] for key in ("message_thread_id",) if key in draft}
         stopped = {"chat": chat.info, "draft_id": draft["draft_id"], **thread}
-        self.inject_update({"stopped_message_generation": stopped})
+        self._tell(draft["bot_id"], {"stopped_message_generation": stopped})
 
     def react_to(self, chat_id: int, user_id: int, message_id: int, emoji: str) -> None:
         """Let a person react to a message; an empty emoji takes the reaction back."""
