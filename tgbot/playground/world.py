@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import random
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,11 @@ from tgbot.playground.errors import ApiError, bad_request
 from tgbot.playground.faults import Faults
 from tgbot.playground.files import ALBUM_MAX, Files, Stored, Upload, kind_of, shown
 from tgbot.playground.journal import Journal
+from tgbot.playground.presses import Presses
 
 CHATS_MAX = 10_000
 MESSAGES_MAX = 20_000  # kept per chat; older ones are forgotten, as if they had been deleted
 BOTS_MAX = 100
-CALLBACKS_MAX = 10_000
-CALLBACK_DATA_BYTES_MAX = 64  # https://core.telegram.org/bots/api#inlinekeyboardbutton
 CHATS_SHOWN_MAX = 1_000
 DRAFT_SECONDS = 30  # https://core.telegram.org/bots/api#sendmessagedraft
 
@@ -40,8 +39,8 @@ class World:
         self.listeners: list[Callable[[dict[str, Any]], None]] = []
         self.bots: dict[str, Bot] = {}
         self._chats: dict[int, Chat] = {}
-        self._callbacks: OrderedDict[str, dict[str, Any] | None] = OrderedDict()
         self._random = random.Random(seed)  # noqa: S311  numbers for tests, not secrets
+        self._presses = Presses(self._random)
         # What people did before the first bot called: that bot gets it, as at Telegram.
         self._early: deque[dict[str, Any]] = deque(maxlen=UPDATES_MAX)
 
@@ -131,9 +130,7 @@ class World:
 
     def answer_callback(self, callback_id: str, answer: dict[str, Any]) -> None:
         """Record a bot's answer to a pressed button."""
-        if callback_id not in self._callbacks:
-            raise bad_request("query is too old and response timeout expired or query ID is invalid")
-        self._callbacks[callback_id] = answer
+        self._presses.answer(callback_id, answer)
         self.emit("callback", 0, callback_id=callback_id, answer=answer)
 
     def emit(self, kind: str, chat_id: int, **facts: object) -> None:
@@ -219,22 +216,10 @@ class World:
 
     def press(self, chat_id: int, message_id: int, user_id: int, callback_data: str) -> str:
         """Let a person press an inline button, and return the callback query's id."""
-        if not 1 <= len(callback_data.encode()) <= CALLBACK_DATA_BYTES_MAX:
-            raise bad_request("BUTTON_DATA_INVALID")
         message = self.chat(chat_id).message(message_id, "message not found")
-        callback_id = str(self._random.getrandbits(63))
-        self._callbacks[callback_id] = None
-        if len(self._callbacks) > CALLBACKS_MAX:
-            self._callbacks.popitem(last=False)
-        query = {
-            "id": callback_id,
-            "from": self._person(user_id),
-            "message": message,
-            "chat_instance": str(chat_id),
-            "data": callback_data,
-        }
+        query = self._presses.add(self._person(user_id), message, callback_data)
         self._tell(message["from"]["id"], {"callback_query": query})
-        return callback_id
+        return str(query["id"])
 
     def stop_draft(self, chat_id: int) -> None:
         """Let a person press stop on what the bot is writing."""
@@ -259,9 +244,7 @@ class World:
 
     def callback(self, callback_id: str) -> dict[str, Any] | None:
         """Return the bot's answer to a press, `{"text"?, "show_alert"?, "url"?}`; None before it came."""
-        if callback_id not in self._callbacks:
-            raise ApiError(404, "Not Found: no such callback query")
-        return self._callbacks[callback_id]
+        return self._presses.answer_to(callback_id)
 
     def block(self, user_id: int, *, blocked: bool) -> None:
         """Let a person block the bots, or unblock them."""
