@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.house import House
+from tests.house import House, raw_message
 from tests.scripted import ScriptedAgent
 from tests.waiting import eventually
 from tgbot import album, dispatcher
@@ -79,6 +79,18 @@ async def test_a_drain_does_not_wait_for_what_an_album_lacks(house: House, never
     assert await house.states() == ["queued", "joined"]
     assert await house.rows("SELECT album_closed_at FROM pending WHERE state = 'queued'") == [(None,)]
     assert await house.guards() == []
+
+
+async def test_a_stale_owner_of_an_album_never_starts_its_agent(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    received = await house.accept_without_spawning(raw_message(1, "1", media_group_id="g"))
+    await house.rows("DELETE FROM guard")
+    house.dispatcher.spawn(received.claimed)
+    await eventually(lambda: "turn.lost_guard" in caplog.text, "the window's end finds no guard")
+    await eventually(lambda: house.dispatcher.running == 0, "its task ends")
+    assert house.agent.begun == []
+    assert "turn.crashed" not in caplog.text
 
 
 async def test_an_album_whose_task_is_cancelled_at_any_await_runs_again_whole(

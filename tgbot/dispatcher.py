@@ -128,9 +128,13 @@ class Dispatcher:
         self._watcher.begun(turn)
 
     async def _live(self, turn: Turn, interrupt: Interrupt) -> Turn | None:
-        if isinstance(turn, AlbumTurn):
-            turn = await self._gathered(turn, interrupt)
-        return await self._write(turn, await self._run_turn(turn, interrupt))
+        try:
+            if isinstance(turn, AlbumTurn):
+                turn = await self._gathered(turn, interrupt)
+            return await self._write(turn, await self._run_turn(turn, interrupt))
+        except turns.LostGuardError:
+            log.warning("turn.lost_guard session=%s turn=%s", turn.session_key, turn.token)
+            return None
 
     async def _gathered(self, turn: AlbumTurn, interrupt: Interrupt) -> Turn:
         self._gathering.add(interrupt)
@@ -159,20 +163,20 @@ class Dispatcher:
         self.wake()
 
     async def _write(self, turn: Turn, ending: Ending) -> Turn | None:
-        """Commit the ending; while the database refuses, the guard and the answer are kept."""
+        """Commit the ending; while the database refuses, the guard and the answer are kept.
+
+        Raises LostGuardError.
+        """
         tries = 0
         while True:
             try:
                 following = await self._db.write(ending, self._owner)
-            except turns.LostGuardError:
-                log.warning("turn.lost_guard session=%s turn=%s", turn.session_key, turn.token)
-                return None
             except StorageError as error:
                 log.warning("turn.storage_error turn=%s reason=%s", turn.token, error)
                 await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
                 tries += 1
             except Exception as error:
-                if ending.func is turns.fail:
+                if ending.func is turns.fail or isinstance(error, turns.LostGuardError):
                     raise
                 ending = failed(turn, "its ending can not be stored", error)
             else:
