@@ -2,8 +2,10 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,7 @@ def tgbot(folder: Path, *words: str, **settings: str) -> subprocess.CompletedPro
     ("settings", "line"),
     [
         ({}, "TGBOT_TOKEN is missing: set it in the environment or in .env to the bot's token"),
+        ({"TGBOT_TOKN": "hush-hush"}, "unknown setting TGBOT_TOKN, did you mean TGBOT_TOKEN?"),
         ({"TGBOT_TOKEN": "hush-hush"}, "TGBOT_TOKEN is wrong (a token looks like 123456:ABC-DEF)"),
         ({"TGBOT_TOKEN": "\u0661\u0662:x"}, "TGBOT_TOKEN is wrong"),  # digits, though not Telegram's
         ({"TGBOT_TOKEN": "1" * 23 + ":x"}, "TGBOT_TOKEN is wrong"),  # no integer of SQLite's
@@ -39,11 +42,18 @@ def tgbot(folder: Path, *words: str, **settings: str) -> subprocess.CompletedPro
         ({"TGBOT_TOKEN": "1:x", "TGBOT_GRACE_SECONDS": "-1"}, "TGBOT_GRACE_SECONDS is wrong"),
         (
             {"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "nope:x"},
-            "can not import agent 'nope:x': ModuleNotFoundError",
+            "TGBOT_AGENT is wrong (can not import agent 'nope:x': ModuleNotFoundError",
+        ),
+        (
+            {"TGBOT_TOKEN": "1:x", "TGBOT_DATABASE_URL": "sqlite+aiosqlite:////tmp"},
+            "TGBOT_DATABASE_URL is wrong (this is a folder)",
         ),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "json:dumps"}, "not an async generator function"),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": ".foo:bar"}, "neither one of echo nor package.module:name"),
-        ({"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "eliza"}, "neither one of echo nor package.module:name"),
+        (
+            {"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "eliza"},
+            "set it in the environment or in .env to echo, or package",
+        ),
     ],
 )
 def test_a_wrong_setting_is_one_clear_line_and_exit_status_2(
@@ -79,8 +89,8 @@ def test_a_settings_file_that_can_not_be_read_is_one_clear_line(tmp_path: Path) 
     ("source", "reason"),
     [
         ("def agent(:", "SyntaxError: invalid syntax (mine.py, line 1)"),
-        ("raise ValueError('no key\\nand more')", "ValueError: no key\n"),
-        ("assert False", "AssertionError\n"),
+        ("raise ValueError('no key\\nand more')", "ValueError: no key)"),
+        ("assert False", "AssertionError)"),
         ("import sys; sys.exit(0)", "SystemExit: 0"),
         ("import sys; sys.nothing", "AttributeError: module 'sys' has no attribute 'nothing'"),
     ],
@@ -96,7 +106,22 @@ def test_an_agents_module_that_fails_is_told_in_one_line_with_its_error(
 
 def test_an_agent_that_its_module_does_not_have_is_told_so(tmp_path: Path) -> None:
     ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_AGENT="json:agent")
-    assert (ended.returncode, ended.stderr) == (2, "tgbot: module 'json' has no 'agent'\n")
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert "TGBOT_AGENT is wrong (module 'json' has no 'agent')" in ended.stderr
+
+
+def test_ctrl_c_while_the_agent_is_imported_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_AGENT="mine:agent")
+    assert (ended.returncode, ended.stderr) == (130, "tgbot: interrupted\n")
+
+
+def test_a_database_that_fails_at_the_start_is_named(tmp_path: Path) -> None:
+    tgbot(tmp_path, "db", "upgrade")
+    with closing(sqlite3.connect(tmp_path / "tgbot.db")) as raw:
+        raw.execute("DROP TABLE instance")
+    ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x")
+    assert (ended.returncode, ended.stderr) == (1, "tgbot: tgbot.db: no such table: instance\n")
 
 
 def test_an_agent_of_the_current_folder_is_found_from_the_console_script_too(tmp_path: Path) -> None:
@@ -127,6 +152,18 @@ def test_status_reads_for_people_and_for_programs(tmp_path: Path) -> None:
     tgbot(tmp_path, "db", "upgrade")
     assert "running 0, queued 0, held 0, dead 0, unsent 0, parked 0" in tgbot(tmp_path, "status").stdout
     assert json.loads(tgbot(tmp_path, "status", "--json").stdout)["running"] == []
+
+
+def test_status_says_why_a_row_is_dead(tmp_path: Path) -> None:
+    tgbot(tmp_path, "db", "upgrade")
+    with closing(sqlite3.connect(tmp_path / "tgbot.db")) as raw, raw:
+        raw.executemany(
+            "INSERT INTO pending (update_id, kind, bot_id, state, session_key, received_at, ended_at, raw)"
+            " VALUES (?, ?, 1, 'dead', '1:7', 0, 0, '{}')",
+            [(1, "unreadable"), (2, "message")],
+        )
+    _, *dead = tgbot(tmp_path, "status").stdout.splitlines()
+    assert [line.partition(": ")[2] for line in dead] == ["can not be read", "interrupted too often"]
 
 
 def test_a_database_in_a_folder_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ import dataclasses
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from tgbot import agent, app, config, logs, migrate
 from tgbot.botapi import TokenRefusedError
@@ -17,9 +19,10 @@ from tgbot.store import report
 log = logging.getLogger(__name__)
 
 USAGE_ERROR = 2
+INTERRUPTED = 128 + signal.SIGINT  # as a shell tells it
 
 # What a person can mend: their texts are told in one line. Everything else is a bug, with a traceback.
-MISUSED = (config.ConfigError, agent.AgentError, migrate.SchemaError, TokenRefusedError)
+MISUSED = (config.ConfigError, migrate.SchemaError, TokenRefusedError)
 FAILED = (DatabaseLockedError, StorageError)
 
 
@@ -35,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(error, USAGE_ERROR)
     except FAILED as error:
         return _fail(error, 1)
+    except KeyboardInterrupt:  # before the bot runs, which minds its signals itself
+        return _fail("interrupted", INTERRUPTED)
     return status
 
 
@@ -66,12 +71,12 @@ def _run(_: argparse.Namespace) -> int:
     logs.configure(settings.token.get_secret_value())
     for line in config.unknown_names():
         log.warning("config.warning %s", line)
-    chosen = agent.load_agent(settings.agent)
+    chosen = _agent(settings.agent)
     status = 0
     try:
         asyncio.new_event_loop().run_until_complete(app.run(settings, chosen))
     except* FAILED as known:
-        status = _fail(known.exceptions[0], 1)
+        status = _fail(_named(settings.database_path, known.exceptions[0]), 1)
     except* MISUSED as known:
         status = _fail(known.exceptions[0], USAGE_ERROR)
     except* Exception:
@@ -81,6 +86,18 @@ def _run(_: argparse.Namespace) -> int:
     # cancellation: the interpreter would wait for it for ever.
     logging.shutdown()
     os._exit(status)
+
+
+def _agent(name: str) -> agent.Agent:
+    try:
+        return agent.load_agent(name)
+    except agent.AgentError as error:
+        raise config.wrong_setting("agent", error) from None
+
+
+def _named(path: Path, error: Exception) -> str:
+    """Say which database it was, where SQLite's own words do not."""
+    return str(error) if str(path) in str(error) else f"{path}: {error}"
 
 
 def _status(arguments: argparse.Namespace) -> int:
@@ -113,7 +130,11 @@ def _table(found: report.Report) -> str:
         f" attempt={r.attempt} for {r.seconds:.0f} s"
         for r in found.running
     ]
-    lines += [f"  dead     row={d.row_id} chat={d.chat_id}" for d in found.dead_rows]
+    lines += [
+        f"  dead     row={d.row_id} chat={d.chat_id}:"
+        f" {'can not be read' if d.kind == 'unreadable' else 'interrupted too often'}"
+        for d in found.dead_rows
+    ]
     lines += [
         f"  parked   row={p.row_id} part={p.part} chat={p.chat_id}: {p.error}" for p in found.parked_parts
     ]

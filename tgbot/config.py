@@ -35,15 +35,17 @@ class Settings(BaseSettings):
     allowed_users: Annotated[frozenset[UserId] | None, NoDecode] = Field(
         frozenset(), description="user ids with commas between, or * for everyone"
     )
-    max_turns: int = Field(64, ge=1, description="turns at once over all chats, at least 1")
-    attempts_max: int = Field(3, ge=1, description="how often a row may be interrupted, at least 1")
-    queue_max: int = Field(100, ge=1, description="rows waiting per session, at least 1")
-    grace_seconds: float = Field(25, ge=0, description="from SIGTERM to cancel, 0 or more")
-    turn_timeout_seconds: float = Field(1800, gt=0, description="the longest turn, above 0")
+    max_turns: int = Field(64, ge=1, description="how many turns run at once, at least 1")
+    attempts_max: int = Field(3, ge=1, description="how often a message is tried, at least 1")
+    queue_max: int = Field(100, ge=1, description="how many messages wait in a chat, at least 1")
+    grace_seconds: float = Field(25, ge=0, description="the seconds from SIGTERM to cancel, 0 or more")
+    turn_timeout_seconds: float = Field(1800, gt=0, description="the seconds of the longest turn, above 0")
     stream: Literal["edit", "draft", "off"] = Field("edit", description="edit, draft or off")
     format: Literal["entities", "rich"] = Field("entities", description="entities or rich")
     receipts: bool = Field(default=True, description="true or false")
-    notify_after_seconds: float = Field(20, ge=0, description='a long turn\'s "done" message, 0 for none')
+    notify_after_seconds: float = Field(
+        20, ge=0, description='the seconds until a "done" message, 0 for none'
+    )
     rate_overall_per_second: float = Field(
         30, ge=0, allow_inf_nan=False, description="0 or more, 0 for no limit"
     )
@@ -51,7 +53,9 @@ class Settings(BaseSettings):
     rate_group_per_minute: float = Field(
         20, ge=0, allow_inf_nan=False, description="0 or more, 0 for no limit"
     )
-    send_within_seconds: float = Field(86400, gt=0, description="how old an unsent answer may get, above 0")
+    send_within_seconds: float = Field(
+        86400, gt=0, description="the seconds that an answer can wait unsent, above 0"
+    )
 
     @field_validator("token")
     @classmethod
@@ -74,8 +78,11 @@ class Settings(BaseSettings):
     def _database_is_a_file(cls, url: str) -> str:
         if not re.fullmatch(r"sqlite\+aiosqlite:///[^?:]+", url):
             raise ValueError("only a SQLite file is supported")
-        if not Path(url.partition(":///")[2]).parent.is_dir():
+        path = Path(url.partition(":///")[2])
+        if not path.parent.is_dir():
             raise ValueError("its folder does not exist")
+        if path.is_dir():
+            raise ValueError("this is a folder")
         return url
 
     @field_validator("allowed_users", mode="before")
@@ -103,11 +110,17 @@ def load(**overrides: Any) -> Settings:  # noqa: ANN401 - any field's value; pyd
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        raise ConfigError(_one_line(error)) from None
+        # A misspelled name is a missing setting: say both.
+        raise ConfigError("; ".join([_one_line(error), *unknown_names()])) from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{ENV_FILE} is not UTF-8 ({error.reason}): save it as UTF-8") from None
     except OSError as error:
         raise ConfigError(f"{ENV_FILE} can not be read ({error.strerror}): let this user read it") from None
+
+
+def wrong_setting(field: str, reason: object) -> ConfigError:
+    """Make the error for a value that only its user can tell to be wrong."""
+    return ConfigError(_how_to_set(field, f"is wrong ({reason})"))
 
 
 def database_path() -> Path:
@@ -117,7 +130,7 @@ def database_path() -> Path:
 
 
 def unknown_names() -> list[str]:
-    """One warning line for each TGBOT_ name that no setting has, with the nearest known one."""
+    """One line for each TGBOT_ name that no setting has, with the nearest known one."""
     known = [PREFIX + name.upper() for name in Settings.model_fields]
     given = [*os.environ, *(dotenv_values(ENV_FILE) if Path(ENV_FILE).is_file() else {})]
     strange = {name for name in given if name.upper().startswith(PREFIX) and name.upper() not in known}
@@ -133,6 +146,9 @@ def _one_line(error: ValidationError) -> str:
     first = error.errors()[0]
     name = str(first["loc"][0])
     reason = first["msg"].removeprefix("Value error, ")
-    what = "is missing" if first["type"] == "missing" else f"is wrong ({reason})"
-    hint = Settings.model_fields[name].description
-    return f"{PREFIX}{name.upper()} {what}: set it in the environment or in {ENV_FILE} to {hint}"
+    return _how_to_set(name, "is missing" if first["type"] == "missing" else f"is wrong ({reason})")
+
+
+def _how_to_set(field: str, what: str) -> str:
+    hint = Settings.model_fields[field].description
+    return f"{PREFIX}{field.upper()} {what}: set it in the environment or in {ENV_FILE} to {hint}"

@@ -41,7 +41,10 @@ _SESSION_COUNT = {
     for state in ("queued", "held")
 }
 _DEAD = Statement(
-    select(pending.c.id, pending.c.chat_id).where(_STATE["dead"]).order_by(pending.c.id).limit(_LISTED)
+    select(pending.c.id, pending.c.kind, pending.c.chat_id)
+    .where(_STATE["dead"])
+    .order_by(pending.c.id)
+    .limit(_LISTED)
 )
 _COUNT_UNSENT = Statement(select(func.count()).select_from(outbox).where(_UNSENT))
 _COUNT_PARKED = Statement(select(func.count()).select_from(outbox).where(_PARKED))
@@ -79,9 +82,10 @@ class SessionReport:
 
 @dataclass(frozen=True, slots=True)
 class DeadRow:
-    """A row that was given up; `chat_id` is None where it could not even be read."""
+    """A row that was given up, or is of `kind` unreadable: then perhaps without a `chat_id`."""
 
     row_id: RowId
+    kind: str
     chat_id: ChatId | None
 
 
@@ -125,7 +129,7 @@ def everything(conn: Connection) -> Report:
         dead=_COUNT["dead"](conn).scalar(),
         unsent=_COUNT_UNSENT(conn).scalar(),
         parked=_COUNT_PARKED(conn).scalar(),
-        dead_rows=[DeadRow(row.id, row.chat_id) for row in _DEAD(conn)],
+        dead_rows=[DeadRow(row.id, row.kind, row.chat_id) for row in _DEAD(conn)],
         parked_parts=[
             ParkedPart(row.pending_id, row.part, row.chat_id, row.error) for row in _LIST_PARKED(conn)
         ],
