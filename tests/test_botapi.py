@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from tests.odd_wire import OddWire
 from tgbot.botapi import (
+    REASON_MAX_CHARACTERS,
     BotApi,
     BotApiError,
     ConflictError,
@@ -61,6 +62,12 @@ async def test_what_is_refused_for_good_is_not_asked_again(odd: OddWire, status:
 @pytest.mark.parametrize("status", [300, 408, 425, 429, 500, 502, 503, 504, 599])
 async def test_what_may_pass_is_asked_again(odd: OddWire, status: int) -> None:
     assert type(await _failure(odd, Response(b"<html>", status))) is UnreachableError
+
+
+async def test_the_page_of_a_gateway_that_is_down_is_told_in_short(odd: OddWire) -> None:
+    failure = await _failure(odd, Response(b"<html>" + b"x" * 10_000, 502))
+    assert "502" in str(failure)
+    assert len(str(failure)) <= REASON_MAX_CHARACTERS
 
 
 async def test_every_other_refusal_has_its_own_error(odd: OddWire) -> None:

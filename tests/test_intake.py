@@ -124,7 +124,7 @@ async def test_a_batch_that_can_not_be_confirmed_is_waited_out(
 ) -> None:
     line.odd.answers["getUpdates"] = [_with_id('"5"'), _with_id('"5"')]
     await eventually(lambda: caplog.text.count("can not be confirmed") == 2, "it backs off each time")
-    assert "failures=1" in caplog.text, "longer each time"
+    assert "failures=2" in caplog.text, "longer each time"
 
 
 async def test_storage_errors_are_waited_out_longer_each_time(
@@ -138,6 +138,24 @@ async def test_storage_errors_are_waited_out_longer_each_time(
         await eventually(lambda: "failures=2 reason=disk full" in caplog.text, "it counts its failures")
     line.odd.answers["getUpdates"] = [result([raw_message(5, "hello")])]
     await line.stores(5)
+
+
+async def test_that_it_receives_again_is_said_once(line: WireIn, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    line.odd.answers["getUpdates"] = [JSONResponse({"ok": False}, 409), Response(b"", 502)]
+    await eventually(lambda: "intake.recovered" in caplog.text, "it says so")
+    seen = len(line.odd.offsets)
+    await eventually(lambda: len(line.odd.offsets) > seen + 2, "it polls on")
+    assert caplog.text.count("intake.recovered failures=2") == caplog.text.count("intake.recovered") == 1
+
+
+async def test_what_can_not_be_read_is_logged_by_its_id_alone(
+    line: WireIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    line.odd.answers["getUpdates"] = [result([raw_message(5, "private") | {"message": ["private"]}])]
+    await line.stores(5)
+    assert "intake.unreadable update=5 chat=None" in caplog.text
+    assert "private" not in caplog.text
 
 
 async def test_too_many_requests_is_logged_and_waited_out_a_bounded_time(

@@ -27,6 +27,7 @@ from tgbot.model import FileKind
 
 CONNECTIONS_MAX = 64
 REQUEST_SECONDS = 20.0
+REASON_MAX_CHARACTERS = 300  # PTB quotes the whole page of a gateway that is down
 LONG_POLL_MARGIN_SECONDS = 5.0  # beyond its timeout, a long poll that says nothing is dead
 # What PTB has an error of its own for, and what may pass; every other 4xx is a refusal for good.
 NOT_FOR_GOOD = frozenset(
@@ -189,7 +190,7 @@ def _patience(params: dict[str, object], wait_seconds: float | None) -> dict[str
 
 
 def _sorted(error: TelegramError) -> BotApiError:
-    text = str(error)
+    text = str(error)[:REASON_MAX_CHARACTERS]
     match error:
         case RetryAfter():
             # Not the public property: it warns, and gives an int, a float or a timedelta.

@@ -56,7 +56,7 @@ class Intake:
                 await self.accept(raws)
                 # Only now, and only here: what this offset confirms is on disk.
                 offset = _behind(raws, offset)
-                self._failures = 0
+                self._recovered()
             except FloodedError as error:
                 log.warning("intake.flooded retry_after_seconds=%s", error.retry_after_seconds)
                 await asyncio.sleep(min(error.retry_after_seconds, FLOOD_SECONDS_MAX))
@@ -132,14 +132,19 @@ class Intake:
         return raws
 
     async def _back_off(self, error: BotApiError | StorageError) -> None:
+        self._failures += 1
         if isinstance(error, ConflictError):
             log.error("intake.conflict is there another poller with this token, or a webhook? %s", error)
         elif isinstance(error, TokenRefusedError):
             log.error("intake.token_refused it was good before, so it is tried again: %s", error)
         else:
             log.warning("intake.retry failures=%s reason=%s", self._failures, error)
-        await asyncio.sleep(RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS) - 1)])
-        self._failures += 1
+        await asyncio.sleep(RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS)) - 1])
+
+    def _recovered(self) -> None:
+        if self._failures:
+            log.info("intake.recovered failures=%s", self._failures)
+        self._failures = 0
 
 
 def _sorted(bot_id: BotId, username: str | None, raws: Sequence[Raw]) -> list[Arrival]:
@@ -151,6 +156,8 @@ def _sorted(bot_id: BotId, username: str | None, raws: Sequence[Raw]) -> list[Ar
             # Without an id it can be neither stored nor confirmed; Telegram never sends such.
             log.exception("intake.update_without_id")
             continue
+        if isinstance(arrival, Unreadable):
+            log.warning("intake.unreadable update=%s chat=%s", arrival.update.update_id, arrival.chat_id)
         if arrival:
             arrivals.append(arrival)
     return arrivals
