@@ -52,6 +52,11 @@ def test_a_text_that_is_no_text_is_unreadable(field: str, value: object) -> None
     assert isinstance(_message(photo=[], **{field: value}), Unreadable)
 
 
+def test_what_is_written_on_behalf_of_a_chat_is_nothing() -> None:
+    """An anonymous admin, or a channel in its group: the sender is one that Telegram made up."""
+    assert _message(text="news", sender_chat={"id": -1001, "type": "channel"}) is None
+
+
 def test_what_is_unreadable_in_a_topic_still_tells_the_topic() -> None:
     unreadable = _message(text=5, is_topic_message=True, message_thread_id=3)
     assert isinstance(unreadable, Unreadable)

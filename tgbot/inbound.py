@@ -90,7 +90,10 @@ def update_id(raw: object) -> int | None:
 def _message(update: Update, username: str | None, message: Raw) -> Message | Control | None:
     if not isinstance(message, dict):
         raise TypeError("not an object")
-    if "from" not in message or message["from"].get("is_bot") or not _SERVICE.isdisjoint(message):
+    # On behalf of a chat (a channel, an anonymous admin): the sender is made up, nobody to let in.
+    if "from" not in message or "sender_chat" in message or message["from"].get("is_bot"):
+        return None
+    if not _SERVICE.isdisjoint(message):
         return None
     if not isinstance(message.get("text", ""), str) or not isinstance(message.get("caption", ""), str):
         raise TypeError("not a text")
