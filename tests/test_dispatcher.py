@@ -238,6 +238,28 @@ async def test_late_output_of_a_stopped_turn_is_suppressed(db: Database) -> None
         assert "too late" not in "".join(await house.answers())
 
 
+async def test_what_an_agent_raises_at_its_cancellation_is_logged_with_its_turn(
+    db: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Sore(ScriptedAgent):
+        async def run(self, turn: Turn) -> AsyncGenerator[str, None]:
+            self.begun.append(turn)
+            try:
+                yield "x"
+                await asyncio.sleep(60)
+            finally:
+                raise RuntimeError("the connection is gone")
+
+    agent = Sore()
+    async with House(db, agent) as house:
+        await house.say("x")
+        await agent.has_begun("x")
+        await house.say("/stop")
+        await house.idle()
+        await eventually(lambda: "turn.cancelled_badly turn=1 session=42:7" in caplog.text, "it is logged")
+    assert "never retrieved" not in caplog.text
+
+
 async def test_stop_of_a_wedged_turn_frees_the_session(
     db: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -119,6 +119,7 @@ class TurnRunner:
             log.warning("turn.wedged turn=%s session=%s", live.turn.token, live.turn.session_key)
             self._wedged.add(speaking)
             speaking.add_done_callback(self._wedged.discard)
+        speaking.add_done_callback(functools.partial(_note_error, live.turn))
 
 
 async def _first(speaking: asyncio.Task[list[Content]], interrupt: Interrupt, timeout_seconds: float) -> bool:
@@ -130,6 +131,13 @@ async def _first(speaking: asyncio.Task[list[Content]], interrupt: Interrupt, ti
         return await interrupt
     finally:
         timer.cancel()
+
+
+def _note_error(turn: Turn, cancelled: asyncio.Task[list[Content]]) -> None:
+    """Log what an agent raised at its cancellation, or asyncio would, without an id."""
+    if not cancelled.cancelled() and (error := cancelled.exception()):
+        ids = (turn.token, turn.session_key)
+        log.warning("turn.cancelled_badly turn=%s session=%s", *ids, exc_info=error)
 
 
 async def _formatted(live: Live, *, rich: bool) -> list[Content]:
