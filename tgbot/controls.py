@@ -96,7 +96,7 @@ def _held_buttons(row_id: RowId) -> tuple[Button, ...]:
 
 def _status(conn: Connection, _: Owner, control: Control, _row_id: RowId) -> Reply:
     found = report.session(conn, control.address.session_key)
-    lines = ["Nothing is running."]
+    lines = ["Nothing is running yet." if found.queued else "Nothing is running."]
     if found.running and found.raw:
         again = f" (attempt {found.running.attempt})" if found.running.attempt > 1 else ""
         what = "Stopping after" if found.running.state == "stopped" else "Working for"

@@ -64,6 +64,13 @@ def test_status_tells_a_turn_that_winds_down_from_one_that_works(life: Life) -> 
     assert said == ["Working for 0 s on: “a”", "Stopping after 0 s on: “a”", "Nothing is running."]
 
 
+def test_status_of_a_chat_that_waits_for_a_slot_says_that_it_is_not_forgotten(live: StartLife) -> None:
+    life = live(max_turns=1)
+    life.start("a", chat=8)
+    life.say("b", "/status")
+    assert life.answers() == ["Nothing is running yet.\nWaiting: 1."]
+
+
 def test_a_button_of_a_turn_that_winds_down_holds_nothing(life: Life) -> None:
     life.start("a")
     life.say("/stop")
