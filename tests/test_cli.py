@@ -143,7 +143,9 @@ def test_status_without_a_database_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_db_upgrade_makes_the_database_and_then_has_nothing_to_do(tmp_path: Path) -> None:
-    assert "now up to date" in tgbot(tmp_path, "db", "upgrade").stdout
+    first = tgbot(tmp_path, "db", "upgrade")
+    assert "now up to date" in first.stdout
+    assert "migrate.done from=None" in first.stderr, "and tells what it does"
     assert "already up to date" in tgbot(tmp_path, "db", "upgrade").stdout
     assert (tmp_path / "tgbot.db").exists()
 

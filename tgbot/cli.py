@@ -112,6 +112,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
 def _upgrade(_: argparse.Namespace) -> int:
     path = config.database_path()
+    logs.configure()  # where the backup copy lies
     with ProcessLock(path):
         applied = migrate.upgrade(path)
     print(f"{path} is {'now' if applied else 'already'} up to date")

@@ -12,9 +12,9 @@ REDACTED = "***"
 class _Redacting(logging.Formatter):
     """Redacts what is really printed, tracebacks included, whoever logged it."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str | None) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
-        self._forms = (token, quote(token, safe=""))
+        self._forms = (token, quote(token, safe="")) if token else ()
 
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)
@@ -23,8 +23,8 @@ class _Redacting(logging.Formatter):
         return line
 
 
-def configure(token: str) -> None:
-    """Log at INFO to stderr, the token redacted, as it is and as a URL may quote it."""
+def configure(token: str | None = None) -> None:
+    """Log at INFO to stderr, the token, if there is one, redacted, as it is and as a URL may quote it."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Redacting(token))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
