@@ -156,6 +156,16 @@ def test_status_reads_for_people_and_for_programs(tmp_path: Path) -> None:
     assert json.loads(tgbot(tmp_path, "status", "--json").stdout)["running"] == []
 
 
+def test_status_of_another_schema_says_what_to_do(tmp_path: Path) -> None:
+    tgbot(tmp_path, "db", "upgrade")
+    with closing(sqlite3.connect(tmp_path / "tgbot.db")) as raw, raw:
+        raw.execute("UPDATE alembic_version SET version_num = '0000'")
+        raw.execute("DROP TABLE outbox")
+    ended = tgbot(tmp_path, "status")
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert "run `tgbot db upgrade`" in ended.stderr
+
+
 def test_status_says_why_a_row_is_dead(tmp_path: Path) -> None:
     tgbot(tmp_path, "db", "upgrade")
     with closing(sqlite3.connect(tmp_path / "tgbot.db")) as raw, raw:

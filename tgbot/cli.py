@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tgbot import agent, app, config, logs, migrate
+from tgbot import agent, app, config, logs, migrate, schema
 from tgbot.botapi import TokenRefusedError
 from tgbot.db import DatabaseLockedError, ProcessLock, StorageError, read_once
 from tgbot.store import report
@@ -102,9 +102,12 @@ def _named(path: Path, error: Exception) -> str:
 
 def _status(arguments: argparse.Namespace) -> int:
     path = config.database_path()
-    if migrate.current_revision(path) is None:
+    revision = migrate.current_revision(path)
+    if revision is None:
         return _fail(f"no database at {path}: start the bot once, or set {config.PREFIX}DATABASE_URL", 1)
-
+    if revision != schema.REVISION:
+        ours = f"this tgbot reads {schema.REVISION}: run `tgbot db upgrade`, or update tgbot"
+        return _fail(f"{path} is of schema {revision}, {ours}", 1)
     found = read_once(path, report.everything)
     print(json.dumps(dataclasses.asdict(found), indent=2) if arguments.json else _table(found))
     return 0
