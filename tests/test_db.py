@@ -247,6 +247,32 @@ async def test_a_rollback_that_fails_is_one_line_and_the_next_write_has_a_new_co
     assert await db.write(add, 2) == 2
 
 
+async def test_a_file_that_was_deleted_takes_no_more_writes(
+    db: Database, database_path: Path, tmp_path: Path
+) -> None:
+    assert await db.write(add, 1) == 1
+    await asyncio.to_thread(database_path.rename, tmp_path / "moved")
+    with pytest.raises(StorageError, match="was deleted or replaced"):
+        await db.write(add, 2)
+    await asyncio.to_thread(database_path.touch)
+    with pytest.raises(StorageError, match="was deleted or replaced"):
+        await db.write(add, 3)
+    await asyncio.to_thread((tmp_path / "moved").rename, database_path)
+    assert await db.write(add, 4) == 4
+    assert await db.write(pids) == [1, 4]
+
+
+async def test_an_agent_may_go_to_another_folder(
+    database_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(database_path.parent)
+    async with Database(Path(database_path.name)) as db:
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        assert await db.write(add, 1) == 1
+    assert read_once(database_path, pids) == [1]
+
+
 async def test_a_connection_lost_in_the_middle_of_a_write_is_replaced(db: Database) -> None:
     def lose(conn: Connection) -> None:
         database_module._driver(conn).close()

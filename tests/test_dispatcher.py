@@ -132,6 +132,25 @@ async def test_a_handler_exception_frees_the_session_and_the_next_row_runs(
     assert "secret of the agent" in caplog.text
 
 
+async def test_what_was_said_before_an_agent_failed_stays(db: Database) -> None:
+    async def agent(turn: Turn) -> AsyncGenerator[str, None]:
+        yield f"half of {turn.text}"
+        await asyncio.sleep(1e6 if turn.text == "too slow" else 0)
+        raise RuntimeError
+
+    scripted = ScriptedAgent()
+    scripted.run = agent  # type: ignore[method-assign]  # this one talks before it fails
+    async with House(db, scripted) as house:
+        house.runner._manner = Manner(timeout_seconds=0.1)
+        await house.say("bad", "too slow")
+        await house.idle()
+        half, apology, other_half, other_apology = await house.answers()
+        assert (half, other_half) == ("half of bad", "half of too slow")
+        assert "something went wrong" in apology
+        assert "too long" in other_apology
+        assert await house.states() == ["failed", "failed"]
+
+
 async def test_an_empty_answer_still_hands_over(house: House) -> None:
     await house.say("quiet", "next")
     house.agent.let("quiet", "")

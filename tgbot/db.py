@@ -104,7 +104,7 @@ class Database:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path = path.resolve()  # an agent may go to another folder
         # Bounded by its users: each of them waits for what it handed in.
         self._queue: SimpleQueue[_Operation | None] = SimpleQueue()
         self._closed = False
@@ -114,6 +114,7 @@ class Database:
         self._loop = asyncio.get_running_loop()
         self._writer = writing_engine(self._path)
         self._conn = self._writer.connect()
+        self._inode = self._path.stat().st_ino
         self._reader = _reading_engine(self._path)
         self._thread.start()
         return self
@@ -180,9 +181,8 @@ class Database:
     def _commit(self, batch: list[_Operation]) -> list[_Outcome]:
         """Run a batch as one transaction; only if one of it fails, again with a savepoint for each."""
         try:
-            self._conn.begin()
-            outcomes = [self._run(operation) for operation in batch]
-            self._conn.commit()
+            with self._transaction():
+                outcomes = [self._run(operation) for operation in batch]
         except Exception as error:  # noqa: BLE001 - told to its caller, or to all of the batch
             self._rollback()
             failure = _as_storage_error(error)
@@ -194,14 +194,29 @@ class Database:
     def _commit_apart(self, batch: list[_Operation]) -> list[_Outcome]:
         """Run a batch as one transaction in which each operation fails for itself."""
         try:
-            self._conn.begin()
-            outcomes = [self._attempt(operation) for operation in batch]
-            self._conn.commit()
+            with self._transaction():
+                outcomes = [self._attempt(operation) for operation in batch]
         except Exception as error:  # noqa: BLE001 - told to every caller of the batch
             self._rollback()
             failure = _as_storage_error(error)
             return [_Outcome(operation.future, None, failure) for operation in batch]
         return outcomes
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._conn.begin()
+        yield
+        self._check_file()
+        self._conn.commit()
+
+    def _check_file(self) -> None:
+        """Refuse to commit into a file that nobody will find again: SQLite in WAL mode would not notice."""
+        try:
+            inode = self._path.stat().st_ino
+        except OSError:
+            inode = None
+        if inode != self._inode:
+            raise StorageError(f"{self._path} was deleted or replaced: nothing is stored until a new start")
 
     def _run(self, operation: _Operation) -> _Outcome:
         value = operation.run(self._conn)

@@ -5,6 +5,7 @@ import functools
 import logging
 import secrets
 import time
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -87,10 +88,10 @@ class TurnRunner:
             await self._cancel(live, speaking)
             raise
         if speaking.done():
-            return _end_of(live.turn, speaking)
+            return await _end_of(live, speaking)
         await self._cancel(live, speaking)
         # Stop or shutdown: the row knows which it was.
-        return await _interrupted(live) if interrupted else _timed_out(live.turn)
+        return await _interrupted(live) if interrupted else await _timed_out(live)
 
     async def _listen(self, live: Live) -> list[Content]:
         """Collect what the agent says, ready to show; what can't be rendered fails like its agent."""
@@ -168,26 +169,35 @@ async def _interrupted(live: Live) -> Ending:
     return functools.partial(turns.release, interrupted=live.turn, said=[*said, turns.STOPPED])
 
 
-def _end_of(turn: Turn, speaking: asyncio.Task[list[Content]]) -> Ending:
+async def _end_of(live: Live, speaking: asyncio.Task[list[Content]]) -> Ending:
     if speaking.cancelled():
-        return failed(turn, "it was cancelled from inside", None)
+        return failed(live.turn, "it was cancelled from inside", None, await _said(live))
     error = speaking.exception()
     if error:
-        return failed(turn, "the agent raised", error)
-    return functools.partial(turns.finish, done=turn, answer=speaking.result())
+        return failed(live.turn, "the agent raised", error, await _said(live))
+    return functools.partial(turns.finish, done=live.turn, answer=speaking.result())
 
 
-def failed(turn: Turn, why: str, error: BaseException | None) -> Ending:
+async def _said(live: Live) -> list[Content]:
+    """Format what was said before it went wrong: somebody has read it."""
+    try:
+        return await _formatted(live, rich=False)
+    except Exception:  # noqa: BLE001 - told already: it is what went wrong
+        return []
+
+
+def failed(turn: Turn, why: str, error: BaseException | None, said: Sequence[Content] = ()) -> Ending:
     """End a turn with an apology; its id leads from the chat to the traceback in the log."""
     error_id = secrets.token_hex(3)
     ids = (turn.token, turn.session_key, error_id)
     log.error("turn.failed turn=%s session=%s error=%s: %s", *ids, why, exc_info=error)
     apology = Text(f"Sorry, something went wrong here (error {error_id}). Your next message is welcome.")
-    return functools.partial(turns.fail, failed=turn, apology=apology, error_id=error_id)
+    return functools.partial(turns.fail, failed=turn, said=[*said, apology], error_id=error_id)
 
 
-def _timed_out(turn: Turn) -> Ending:
+async def _timed_out(live: Live) -> Ending:
     error_id = secrets.token_hex(3)
-    log.error("turn.timed_out turn=%s session=%s error=%s", turn.token, turn.session_key, error_id)
+    log.error("turn.timed_out turn=%s session=%s error=%s", live.turn.token, live.turn.session_key, error_id)
     apology = Text(f"Sorry, this took too long, so I ended it (error {error_id}).")
-    return functools.partial(turns.fail, failed=turn, apology=apology, error_id=error_id)
+    said = [*await _said(live), apology]
+    return functools.partial(turns.fail, failed=live.turn, said=said, error_id=error_id)

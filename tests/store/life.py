@@ -71,7 +71,7 @@ class Life:
         return self.do(turns.finish, self.owner, turn, [Text(answer or f"re: {turn.text}", ())])
 
     def fail(self, turn: Turn) -> Turn | None:
-        return self.do(turns.fail, self.owner, turn, Text("sorry", ()), "e1d")
+        return self.do(turns.fail, self.owner, turn, [Text("sorry", ())], "e1d")
 
     def release(self, turn: Turn) -> Turn | None:
         return self.do(turns.release, self.owner, turn)

@@ -189,9 +189,11 @@ def finish(conn: Connection, owner: Owner, done: Ownership, answer: Sequence[Con
     return _end(conn, owner, done, answer, state="done")
 
 
-def fail(conn: Connection, owner: Owner, failed: Ownership, apology: Text, error_id: str) -> Turn | None:
-    """Claimed -> failed with an apology, and hand over."""
-    return _end(conn, owner, failed, [apology], state="failed", error_id=error_id)
+def fail(
+    conn: Connection, owner: Owner, failed: Ownership, said: Sequence[Content], error_id: str
+) -> Turn | None:
+    """Claimed -> failed with what it had said and an apology, and hand over."""
+    return _end(conn, owner, failed, said, state="failed", error_id=error_id)
 
 
 def refuse(conn: Connection, owner: Owner, refused: Ownership, notice: Text) -> Turn | None:
