@@ -241,6 +241,16 @@ def test_what_can_not_be_rendered_is_shown_plain(
         ("2 ** 3 and `a ** b` too", ("2 ** 3 and a ** b too", [("code", "a ** b")])),
         ("```x```\nis **co", ("x\nis co", [("code", "x"), ("bold", "co")])),
         ("a title?\n-", ("a title?", [])),
+        ("a **bold *i", ("a bold i", [("bold", "bold i"), ("italic", "i")])),
+        ("so *slan", ("so slan", [("italic", "slan")])),
+        ("so ***bo", ("so bo", [("bold", "bo"), ("italic", "bo")])),
+        ("so __bo", ("so bo", [("bold", "bo")])),
+        ("2*3 = 6 and snake_case", ("2*3 = 6 and snake_case", [])),
+        ("- *one\n- two", ("• *one\n• two", [])),
+        ("see [doc", ("see doc", [])),
+        ("see [doc]", ("see doc", [])),
+        ("see [docs](https://x.y/a_(b", ("see docs", [])),
+        ("to do\n- [ ] ", ("to do", [])),
     ],
 )
 def test_half_written_markdown_looks_finished(
@@ -249,6 +259,20 @@ def test_half_written_markdown_looks_finished(
     part = preview(stream)
     assert part
     assert (part.text, covered(part)) == expected
+
+
+def test_a_table_grows_by_whole_rows_and_no_pipe_of_it_is_seen() -> None:
+    table = "| Fruit | Count |\n|---|---:|\n| Apple | 12 |\n| Pear | 7 |\n"
+    shown = [part.text for end in range(1, len(table) + 1) if (part := preview("Here:\n\n" + table[:end]))]
+    rows = ["Fruit | Count\n------+------", "Apple |    12", "Pear  |     7"]
+    whole = ["Here:", *("Here:\n\n" + "\n".join(rows[:n]) for n in (1, 2, 3))]
+    assert list(dict.fromkeys(shown)) == whole
+
+
+def test_pipes_in_code_that_is_still_open_stay() -> None:
+    part = preview("```hs\nf x\n  | x > 0")
+    assert part
+    assert part.text == "f x\n  | x > 0"
 
 
 @pytest.mark.parametrize(
@@ -294,6 +318,13 @@ def test_overflow_shows_whole_parts_and_returns_the_rest_as_markdown() -> None:
     assert rest
     assert (" ".join(part.text for part in parts) + " " + rest).split() == answer.split()
     assert overflow("short") == (render("short"), None)
+
+
+def test_the_rest_begins_with_its_heading() -> None:
+    parts, rest = overflow("".join(f"## Part {i}\n\n" + "word " * 760 + "\n\n" for i in range(9)), 2)
+    assert rest
+    assert rest.startswith("## Part ")
+    assert "Part" not in parts[-1].text.splitlines()[-1]
 
 
 def test_a_huge_answer_is_split_but_not_parsed() -> None:

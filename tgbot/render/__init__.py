@@ -4,9 +4,9 @@ import logging
 
 from tgbot.render.clean import clean, visible
 from tgbot.render.split import MAX_UNITS, Text, split
-from tgbot.render.stream import cut, settled, tail
+from tgbot.render.stream import cut, settled, tail, whole_rows
 
-__all__ = ["MAX_UNITS", "Text", "overflow", "plain", "preview", "render", "rich"]
+__all__ = ["MAX_UNITS", "Text", "overflow", "plain", "preview", "render", "rich", "settled"]
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def preview(markdown: str) -> Text | None:
     Half-written formatting is closed or left out. Once the answer outgrows a message, this is its last one:
     what went before is cut at places that later words rarely move.
     """
-    parts = render(settled(tail(markdown, PREVIEW_STEP_CHARS)))
+    parts = render(settled(whole_rows(tail(markdown, PREVIEW_STEP_CHARS))))
     return parts[-1] if parts else None
 
 

@@ -3,14 +3,18 @@
 import re
 
 _FENCE = re.compile(r"^[ >]*(`{3,}|~{3,})(.*)$", re.MULTILINE)
-_HALF_LINE = re.compile(r"(?:^|\n)[ >]*(?:[-=*+_#|:]|`{1,2}|~{1,2}|\d+[.)]?)[-=*_#|:`~ ]*\Z")
-_HALF_LINK = re.compile(r"!?\[([^\[\]\n]*)\]\([^()\s]*\Z")
+_HALF_LINE = re.compile(
+    r"(?:^|\n)[ >]*(?:[-=*+_#|:]|`{1,2}|~{1,2}|\d+[.)]?)[-=*_#|:`~ ]*(?:\[[ xX]?\]? ?)?\Z"
+)
+_HALF_ADDRESS = r"\((?:[^()\s]|\([^()\s]*\))*(?:\([^()\s]*)?"
+_HALF_LINK = re.compile(rf"(?<!\w)!?\[([^\[\]\n]*)(?:\](?:{_HALF_ADDRESS})?)?\Z")
 _HALF_MARKER = re.compile(r"(?:^|(?<=\s))[*_~`|]+\s*\Z")
-_CODE = re.compile(r"`[^`]*`")
-_STYLES = [
-    (marker, re.compile(rf"(?<=\S){re.escape(marker)}|{re.escape(marker)}(?=\S)"))
-    for marker in ("**", "~~", "||")
-]
+_HALF_ROW = re.compile(r"(?:^|(?<=\n))[ >]*\|(?!\|)[^\n]*\Z")
+_HEADER_ROW = re.compile(r"(\A|(?:\A|\n)(?![ >]*\|)[^\n]*\n)[ >]*\|(?!\|)[^\n]*\n\Z")
+_BLOCK = re.compile(r"\n(?=\s|[>#|*+-]|\d+[.)])")
+_CODE = re.compile(r"`[^`]*`|\\.")
+_STYLE = re.compile(r"\*{1,3}|_{1,3}|~~|\|\|")
+_HEADING_END = re.compile(r"\n+#{1,6} [^\n]*\s*\Z")
 
 
 def opened_fence(markdown: str) -> str:
@@ -40,11 +44,38 @@ def settled(markdown: str) -> str:
     return markdown + _closing(markdown)
 
 
+def whole_rows(markdown: str) -> str:
+    """Drop the row that a table in a stream ends with: whole, it is no line of pipes, and moves no column.
+
+    A header is dropped too until the line below it, which makes it one, is there.
+    """
+    if opened_fence(markdown):
+        return markdown
+    return _HEADER_ROW.sub(r"\1", _HALF_ROW.sub("", markdown))
+
+
 def _closing(markdown: str) -> str:
-    """Return what closes the code and styles that the last paragraph leaves open."""
-    paragraph, backtick, _ = _CODE.sub("", markdown[markdown.rfind("\n\n") + 1 :]).partition("`")
-    styles = (marker for marker, found in _STYLES if len(found.findall(paragraph)) % 2)
-    return backtick + "".join(styles)
+    """Return what closes the code and styles that the last block leaves open."""
+    start = max((found.end() for found in _BLOCK.finditer(markdown)), default=0)
+    block, backtick, _ = _CODE.sub(".", markdown[start:]).partition("`")
+    opened: list[str] = []
+    for found in _STYLE.finditer(block):
+        _follow(opened, found[0], block[: found.start()][-1:], block[found.end() :][:1])
+    return backtick + "".join(reversed(opened))
+
+
+def _follow(opened: list[str], marks: str, before: str, after: str) -> None:
+    """Close and open styles as CommonMark does with such marks between these characters."""
+    in_word = marks[0] == "_" and after.isalnum()
+    while before.strip() and not in_word and (mark := _last_that_starts(marks, opened)):
+        del opened[len(opened) - 1 - opened[::-1].index(mark) :]
+        marks = marks.removeprefix(mark)
+    if marks and after.strip() and not (before.isascii() and before.isalnum()):
+        opened += filter(None, (marks[:2], marks[2:]))
+
+
+def _last_that_starts(marks: str, opened: list[str]) -> str | None:
+    return next((mark for mark in reversed(opened) if marks.startswith(mark)), None)
 
 
 def tail(markdown: str, step_chars: int) -> str:
@@ -66,6 +97,8 @@ def cut(markdown: str, max_chars: int) -> tuple[str, str]:
         return markdown, ""
     found = (markdown.rfind(separator, max_chars // 2, max_chars) for separator in ("\n\n", "\n", " "))
     end = next((at for at in found if at > 0), max_chars)
+    if heading := _HEADING_END.search(markdown, 1, end):
+        end = heading.start()  # it belongs to what follows
     head, rest = markdown[:end], markdown[end:].lstrip("\n")
     fence = opened_fence(head)
     return head, f"{fence}\n{rest}" if fence else rest
