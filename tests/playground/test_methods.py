@@ -242,7 +242,7 @@ async def test_a_draft_can_be_stopped_and_goes_when_the_message_comes(
 RICH = (
     '<h1>Head</h1><p>a <b>bold</b> <a href="https://example.org">link</a></p><ul><li>one<ul><li>two</li></ul></li></ul>'
     '<blockquote><p>quote</p></blockquote><pre><code class="language-python">print(1)</code></pre>'
-    "<table><tr><th>a</th></tr><tr><td>1</td></tr></table><hr/>"
+    "<table><tr><th>a</th></tr><tr><td>1</td></tr></table><hr/><tg-math-block>x^2</tg-math-block>"
 )
 
 
@@ -251,6 +251,7 @@ async def test_a_rich_message_becomes_blocks(server: PlaygroundServer, bot: Clie
     edited = await bot.call("editMessageText", **place, rich_message={"html": RICH})
     blocks = edited["rich_message"]["blocks"]
     kinds = ["heading", "paragraph", "list", "blockquote", "pre", "table", "divider"]
+    kinds.append("mathematical_expression")
     assert [block["type"] for block in blocks] == kinds
     assert blocks[2]["items"][0]["blocks"][1]["items"][0]["blocks"][0]["text"] == "two"
     assert "text" not in edited

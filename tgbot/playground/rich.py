@@ -29,7 +29,7 @@ _INLINE = {
 }
 _HEADINGS = {f"h{size}": size for size in range(1, 7)}
 _VOID = ("br", "hr")
-_BLOCKS = {"p", "ul", "ol", "blockquote", "pre", "table", "hr", "details", *_HEADINGS}
+_BLOCKS = {"p", "ul", "ol", "blockquote", "pre", "table", "hr", "details", "tg-math-block", *_HEADINGS}
 _INNER = {"li", "tr", "th", "td", "summary", "a", "tg-math", "br"}
 
 
@@ -146,6 +146,10 @@ def _divider(_node: Node) -> dict[str, Any]:
     return {"type": "divider"}
 
 
+def _formula(node: Node) -> dict[str, Any]:
+    return {"type": "mathematical_expression", "expression": node.text()}
+
+
 def _quotation(node: Node) -> dict[str, Any]:
     return {"type": "blockquote", "blocks": _blocks(node)}
 
@@ -190,6 +194,7 @@ _MAKERS: dict[str, Callable[[Node], dict[str, Any]]] = {
     "hr": _divider,
     "blockquote": _quotation,
     "details": _details,
+    "tg-math-block": _formula,
 }
 
 
@@ -205,7 +210,7 @@ def _inline(node: Node) -> str | dict[str, Any]:
     if node.tag == "a":
         return {"type": "url", "text": _text(node.children), "url": node.attributes.get("href") or ""}
     if node.tag == "tg-math":
-        return {"type": "mathematical_expression", "expression": node.text()}
+        return _formula(node)
     if node.tag not in _INLINE:
         raise bad_request(f"can't parse entities: tag \"{node.tag}\" can't be inside text")
     return {"type": _INLINE[node.tag], "text": _text(node.children)}

@@ -18,6 +18,7 @@ function block(one) {
   switch (one.type) {
     case "heading": return el("p", { class: `rich-heading size-${one.size}` }, text(one.text));
     case "pre": return el("pre", { dataset: one.language ? { language: one.language } : {}, tabindex: 0 }, el("code", {}, text(one.text)));
+    case "mathematical_expression": return el("pre", { tabindex: 0 }, el("code", {}, one.expression));
     case "divider": return el("hr");
     case "blockquote": return el("blockquote", {}, richBlocks(one.blocks));
     case "details": return el("details", {}, el("summary", {}, text(one.summary)), richBlocks(one.blocks));
@@ -25,7 +26,7 @@ function block(one) {
       one.items.map((item) => el("li", {}, richBlocks(item.blocks))));
     case "table": return el("div", { class: "rich-table", tabindex: 0, role: "region", "aria-label": "Table" }, el("table", {}, el("tbody", {}, one.cells.map((row) =>
       el("tr", {}, row.map((cell) => el(cell.is_header ? "th" : "td", { style: { "text-align": cell.align } }, text(cell.text))))))));
-    default: return el("p", {}, text(one.text ?? one.expression ?? ""));
+    default: return el("p", {}, text(one.text ?? ""));
   }
 }
 
