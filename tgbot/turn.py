@@ -151,7 +151,10 @@ async def _formatted(live: Live, *, rich: bool) -> list[Content]:
 def _contents(live: Live, *, rich: bool) -> list[Content]:
     """Format the answer; what is too long for a chat comes as a file."""
     contents: list[Content] = []
-    for segment in live.segments():
+    segments = list(live.segments())
+    if live.closed and segments and isinstance(segments[-1], str):
+        segments[-1] = render.settled(segments[-1])  # it was cut off in mid-word
+    for segment in segments:
         if isinstance(segment, File | Album):
             contents.append(segment)
         elif rich and render.rich(segment):
@@ -164,9 +167,13 @@ def _contents(live: Live, *, rich: bool) -> list[Content]:
 
 
 async def _interrupted(live: Live) -> Ending:
-    """Keep what was written, for the case that this is a /stop."""
+    """Keep what was written, for the case that this is a /stop, and mark it where it ends."""
     said = await _formatted(live, rich=False)
-    return functools.partial(turns.release, interrupted=live.turn, said=[*said, turns.STOPPED])
+    if said and isinstance(said[-1], Text) and (marked := said[-1].with_line(turns.STOPPED.text)):
+        said = [*said[:-1], marked]
+    else:
+        said = [*said, turns.STOPPED]
+    return functools.partial(turns.release, interrupted=live.turn, said=said)
 
 
 async def _end_of(live: Live, speaking: asyncio.Task[list[Content]]) -> Ending:

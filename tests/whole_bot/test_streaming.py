@@ -183,9 +183,11 @@ async def test_the_stop_button_stops_its_own_turn_and_keeps_what_was_written(
         person.says(agent.message)
         agent.words("Once **upon** a time ")
         await person.sees_among("Once upon a time")
+    anns.words("there *was")
+    await ann.sees_among("Once upon a time there was")
     ann.presses("⏹ Stop")
-    await ann.sees_at_last("Once upon a time", "⏹ Stopped.")
-    assert [entity["type"] for entity in ann.screen[-2]["entities"]] == ["bold"]
+    await ann.sees_at_last("Once upon a time there was\n\n⏹ Stopped.")
+    assert [entity["type"] for entity in ann.screen[-1]["entities"]] == ["bold", "italic"]
     assert not any(buttons(message) for message in ann.screen)
     bobs.words("there was").end()
     await bob.sees_at_last("Once upon a time there was")
@@ -359,7 +361,7 @@ async def test_the_native_stop_of_a_draft_ends_its_turn_and_keeps_what_was_writt
     agent.words("Once upon ")
     await eventually(_draft_reads(wire, ann, "Once upon"), "a draft")
     wire.world.stop_draft(ann.chat_id)
-    await ann.sees_at_last("Once upon", "⏹ Stopped.")
+    await ann.sees_at_last("Once upon\n\n⏹ Stopped.")
     assert "how=release" in bot.log
 
 

@@ -26,6 +26,11 @@ class Text:
     text: str
     entities: tuple[dict[str, object], ...] = ()
 
+    def with_line(self, line: str) -> "Text | None":
+        """Put a line below it; None if there is no room."""
+        both = f"{self.text}\n\n{line}"
+        return Text(both, self.entities) if Ruler(both).units(len(both)) <= MAX_UNITS else None
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
