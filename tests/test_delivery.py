@@ -17,9 +17,9 @@ from tgbot.access import Access
 from tgbot.botapi import BotApi
 from tgbot.db import Connection, Database
 from tgbot.delivery import Delivery
-from tgbot.live import Stage
-from tgbot.model import ChatId, File, Owner
-from tgbot.pace import Pace
+from tgbot.live import Receipt, Stage
+from tgbot.model import ChatId, File, MessageId, Owner
+from tgbot.pace import Pace, Priority
 from tgbot.playground.server import PlaygroundServer
 from tgbot.playground.world import World
 from tgbot.preview import Previews
@@ -84,6 +84,49 @@ async def test_what_changes_nothing_on_screen_is_no_preview(
         await previews.step()
     drafts = [call["params"]["text"] for call in wire.world.journal]
     assert drafts == ["Look:", "Look:\n\nNice?"]
+
+
+async def test_a_draft_leaves_room_for_the_two_requests_that_replace_it(
+    db: Database, wire: PlaygroundServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its words are gone when the placeholder comes: the final text must not have to wait for a second."""
+    monkeypatch.setattr("tgbot.preview.PRIVATE_SECONDS", 0)
+    pace, stage = Pace(0, 1 / 600, 0), Stage(lambda _: None)
+    wire.world.post_message(CHAT, 7, "look")
+    async with BotApi(TOKEN, wire.url) as api:
+        previews = Previews(CHAT, db, api, pace, stage, "draft", db.write)
+        live = stage.enter(turn())
+        for word in ("Once ", "upon ", "a time"):
+            live.take(word)
+            await previews.step()
+    assert [call["params"]["text"] for call in wire.world.journal] == ["Once"]
+    async with asyncio.timeout(30):
+        for _ in range(2):
+            await pace.wait(CHAT, Priority.FINAL)
+
+
+async def test_words_that_come_go_before_the_mark_that_a_turn_works(
+    db: Database, wire: PlaygroundServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mark would take a preview's place: in a group the answer would stand still for three seconds."""
+    monkeypatch.setattr("tgbot.preview.PRIVATE_SECONDS", 600)
+    first, second = (wire.world.post_message(CHAT, 7, text)["message_id"] for text in ("one", "two"))
+    async with BotApi(TOKEN, wire.url) as api:
+        made = Delivery(db, api, BOT, pace=Pace(0, 0, 0), stream="draft", send_within_seconds=60)
+        live = made.stage.enter(turn())
+        live.take("Once ")
+        made.stage.changed(live)
+        await eventually(lambda: len(wire.world.journal) == 1, "a draft")
+        live.take("upon ")
+        made.receipt(live.turn.address, Receipt.WORKING)
+        made.receipt(live.turn.address._replace(message_id=MessageId(second)), Receipt.RECEIVED)
+        await eventually(lambda: len(wire.world.journal) > 1, "the other mark")
+        assert [call["params"]["message_id"] for call in list(wire.world.journal)[1:]] == [second]
+        made.stage.leave(live)
+        made.wake(CHAT)
+        await eventually(lambda: len(wire.world.journal) > 2, "this one")
+        assert list(wire.world.journal)[2]["params"]["message_id"] == first
+        await made.flush(0)
 
 
 async def test_what_could_not_leave_while_the_network_was_gone_was_no_try(

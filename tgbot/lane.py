@@ -117,9 +117,10 @@ class Lane:
             return RETRY_SECONDS[1]
         if self._previews.mode != mode:
             self.wake()  # no drafts here: the placeholder is wanted after all
-        if not self._receipts:
+        message_id = self._next_receipt()
+        if message_id is None:
             return preview
-        receipt = await self._show_receipt()
+        receipt = await self._show_receipt(message_id)
         return receipt if preview is None else min(preview, receipt)
 
     async def _send_next(self) -> None:
@@ -292,12 +293,16 @@ class Lane:
         else:
             await self._write(sending.forget_message, part.part_id)
 
-    async def _show_receipt(self) -> float:
+    def _next_receipt(self) -> MessageId | None:
+        """Choose the oldest mark. Words that come say by themselves that a turn works, and sooner."""
+        waits = Receipt.WORKING if self._previews.streaming else None
+        return next((message_id for message_id, mark in self._receipts.items() if mark != waits), None)
+
+    async def _show_receipt(self, message_id: MessageId) -> float:
         """Put one mark on a message, if there is room; returns in how many seconds to come again."""
         pace = self._tools.pace
         if not pace.take(self._chat_id):
             return max(0.1, pace.wait_seconds(self._chat_id))
-        message_id = next(iter(self._receipts))
         mark = self._receipts.pop(message_id)
         try:
             await self._tools.api.call(

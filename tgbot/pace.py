@@ -97,18 +97,18 @@ class Pace:
             self._waiters.remove(waiter)
             self._wake_next()
 
-    def take(self, chat_id: ChatId) -> bool:
+    def take(self, chat_id: ChatId, leaving: int = 1) -> bool:
         """Spend one request that may as well be dropped, if it could go out now and nobody's turn it is.
 
-        It leaves one of the chat's burst: a final text right behind it does not wait for the chat. Who waits
-        for a limit of another chat alone (a penalty, say) does not stand in the way.
+        It leaves so much of the chat's burst: a final text right behind it does not wait for the chat.
+        Who waits for a limit of another chat alone (a penalty, say) does not stand in the way.
         """
-        if self.wait_seconds(chat_id) > 0 or self._first_ready() is not None:
+        if self.wait_seconds(chat_id, leaving) > 0 or self._first_ready() is not None:
             return False
         self._spend(chat_id)
         return True
 
-    def wait_seconds(self, chat_id: ChatId) -> float:
+    def wait_seconds(self, chat_id: ChatId, leaving: int = 1) -> float:
         """Say how long `take` can not succeed if nobody else comes, 0 when it may now.
 
         It counts those who go before, so that many who sleep by it do not wake for nothing. Sleep for 0 too
@@ -118,10 +118,10 @@ class Pace:
         free_at = max(self._overall_ready_at(), now)
         before = sum(self._chat_ready_at(waiter.chat_id) <= free_at for waiter in self._waiters)
         after_them = self._overall_ready_at() + before * self._overall.interval_seconds
-        leaving_one = max(
-            limit.ready_at(chat_id) + limit.interval_seconds for limit in self._limits_of(chat_id)
+        free_then = max(
+            limit.ready_at(chat_id) + leaving * limit.interval_seconds for limit in self._limits_of(chat_id)
         )
-        return max(leaving_one, after_them, now) - now
+        return max(free_then, after_them, now) - now
 
     def penalize(self, chat_id: ChatId, seconds: float) -> None:
         """Let nothing go to this chat for so long (Telegram's retry_after), then one request an interval."""

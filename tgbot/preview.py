@@ -77,13 +77,25 @@ class Previews:
         """Make at most one request; returns in how many seconds to come again, None when nobody speaks."""
         speaking = list(self._stage.speaking(self._chat_id))
         self._shown = {live.turn.row_id: self._of(live) for live in speaking}
-        closed_seconds = self._pace.wait_seconds(self._chat_id)
+        closed_seconds = self._pace.wait_seconds(self._chat_id, self._leaving)
         if speaking and closed_seconds > 0:
             return max(AGAIN_SECONDS, closed_seconds)
         for live in speaking:
             if await self._show(live, self._shown[live.turn.row_id]):
                 return 0.0
         return min((self._wait_seconds(live) for live in speaking), default=None)
+
+    @property
+    def _leaving(self) -> int:
+        # At a draft's end two requests follow, and between them its words are gone: that shall be a blink.
+        return 2 if self.mode == "draft" else 1
+
+    @property
+    def streaming(self) -> bool:
+        """Whether words are on screen, and more of them wait for their time."""
+        lives = self._stage.speaking(self._chat_id) if self.mode != "off" else []
+        shown = ((live, self._shown.get(live.turn.row_id)) for live in lives)
+        return any(one is not None and one.visible and one.version != live.version for live, one in shown)
 
     def _of(self, live: Live) -> Shown:
         return self._shown.get(live.turn.row_id) or Shown(
@@ -106,7 +118,7 @@ class Previews:
         news = self.mode != "off" and (live.version != shown.version or faded)
         if news and now >= shown.next_at and await self._show_words(live, shown):
             return True
-        if shown.visible or now < shown.typing_at or not self._pace.take(self._chat_id):
+        if shown.visible or now < shown.typing_at or not self._pace.take(self._chat_id, self._leaving):
             return False
         shown.typing_at = now + TYPING_SECONDS
         await self._request(
@@ -129,7 +141,7 @@ class Previews:
             shown.message_id = shown.message_id or await self._db.read(sending.message_of, live.turn.row_id)
             if shown.message_id is None:
                 return False
-        if not self._pace.take(self._chat_id):
+        if not self._pace.take(self._chat_id, self._leaving):
             return False
         if await (self._draft if self.mode == "draft" else self._edit)(live, text):
             shown.version, shown.text = version, text
@@ -194,8 +206,7 @@ def words(live: Live) -> Text | None:
     line = render.plain(f"⏳ {live.progress}")[0]
     if text is None:
         return line
-    both = Text(f"{text.text}\n\n{line.text}", text.entities)
-    return both if len(both.text.encode("utf-16-le")) // 2 <= render.MAX_UNITS else text
+    return text.with_line(line.text) or text
 
 
 def _now() -> float:
