@@ -129,6 +129,32 @@ async def test_words_that_come_go_before_the_mark_that_a_turn_works(
         await made.flush(0)
 
 
+async def test_what_came_while_a_preview_went_goes_before_a_mark(
+    db: Database, wire: PlaygroundServer
+) -> None:
+    """A mark between a draft's end and the final text would take its place, and the screen stay empty."""
+    ann = Person(wire)
+    ann.says("/help")
+    wire.world.add_faults([{"method": "sendMessageDraft", "kind": "delay", "seconds": 0.5, "times": 1}])
+    owner = Owner(BOT, await db.write(turns.begin_instance, os.getpid()), max_turns=1, attempts_max=3)
+    async with BotApi(TOKEN, wire.url) as api:
+        made = Delivery(db, api, BOT, pace=Pace(0, 0, 0), stream="draft", send_within_seconds=60)
+        live = made.stage.enter(turn())
+        live.take("Once")
+        made.stage.changed(live)
+        await eventually(lambda: not wire.world.faults.rules[0].times, "a draft on its way")
+        made.stage.leave(live)
+        await db.write(receive, owner, Rules(Access(None), 9), [arrival(raw_message(1, "/help"))])
+        made.wake(CHAT)
+        made.receipt(live.turn.address, Receipt.DONE)
+        await eventually(
+            lambda: any("setMessageReaction" in call["method"] for call in wire.world.journal), "the mark"
+        )
+        await made.flush(0)
+    methods = [call["method"] for call in wire.world.journal]
+    assert methods.index("sendMessage") < methods.index("setMessageReaction")
+
+
 async def test_what_could_not_leave_while_the_network_was_gone_was_no_try(
     db: Database, caplog: pytest.LogCaptureFixture
 ) -> None:

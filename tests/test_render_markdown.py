@@ -244,6 +244,7 @@ def test_what_can_not_be_rendered_is_shown_plain(
         ("a **bold *i", ("a bold i", [("bold", "bold i"), ("italic", "i")])),
         ("so *slan", ("so slan", [("italic", "slan")])),
         ("so ***bo", ("so bo", [("bold", "bo"), ("italic", "bo")])),
+        ("_snake_case is", ("snake_case is", [("italic", "snake_case is")])),
         ("so __bo", ("so bo", [("bold", "bo")])),
         ("2*3 = 6 and snake_case", ("2*3 = 6 and snake_case", [])),
         ("- *one\n- two", ("• *one\n• two", [])),

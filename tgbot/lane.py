@@ -118,7 +118,7 @@ class Lane:
         if self._previews.mode != mode:
             self.wake()  # no drafts here: the placeholder is wanted after all
         message_id = self._next_receipt()
-        if message_id is None:
+        if message_id is None or self._hint.is_set():  # the answer may have come while the preview went
             return preview
         receipt = await self._show_receipt(message_id)
         return receipt if preview is None else min(preview, receipt)
