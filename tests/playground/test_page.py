@@ -189,10 +189,13 @@ def test_stop_by_keyboard_alone_ends_the_turn(page: Page) -> None:
     expect(page.locator("#messages .mine", has_text="sleep 600").locator(".state")).to_have_text("stopped")
 
 
+@pytest.mark.parametrize("page", [{"viewport": {"width": 1280, "height": 940}}], indirect=True)
 def test_kill_in_the_middle_of_a_turn_loses_nothing(page: Page) -> None:
     open_chat(page, "Ben")
     asked = ["sleep 4 the first", "the second", "the third"]
-    for text in asked:
+    say(page, asked[0])
+    expect(bubbles(page)).to_have_text("…")
+    for text in asked[1:]:
         say(page, text)
     expect(page.locator("#messages .mine .state")).to_have_text(["running", "queued", "queued"])
     expect(page.locator("#guard")).to_contain_text("guard: turn")
@@ -200,12 +203,14 @@ def test_kill_in_the_middle_of_a_turn_loses_nothing(page: Page) -> None:
     expect(page.locator("#life-detail")).to_contain_text("ended by kill -9")
     expect(page.locator("#messages .mine .state")).to_have_text(["interrupted", "queued", "queued"])
     say(page, "the fourth, while it was dead")
+    expect(page.locator(".typing")).to_have_count(0)  # as at Telegram, that outlives the bot for 5 s
     picture(page, "kill")
     page.locator("#start").click()
     answered = [*asked, "the fourth, while it was dead"]
     expect(bubbles(page).filter(has_not_text="…")).to_have_text(answered)  # a kill may leave a placeholder
     expect(page.locator("#messages .mine .state")).to_have_text(["done · try 2", "done", "done", "done"])
     expect(page.locator("#counts div", has_text="queued").locator("dd")).to_have_text("0")
+    expect(page.locator("#messages .mine .reactions")).to_have_text(["👌"] * 4)
     picture(page, "recovery")
 
 
