@@ -134,7 +134,7 @@ async def test_a_handler_exception_frees_the_session_and_the_next_row_runs(
 
 async def test_what_was_said_before_an_agent_failed_stays(db: Database) -> None:
     async def agent(turn: Turn) -> AsyncGenerator[str, None]:
-        yield f"half of {turn.text}"
+        yield f"half of **{turn.text}"
         await asyncio.sleep(1e6 if turn.text == "too slow" else 0)
         raise RuntimeError
 

@@ -187,6 +187,7 @@ async def _end_of(live: Live, speaking: asyncio.Task[list[Content]]) -> Ending:
 
 async def _said(live: Live) -> list[Content]:
     """Format what was said before it went wrong: somebody has read it."""
+    live.closed = True
     try:
         return await _formatted(live, rich=False)
     except Exception:  # noqa: BLE001 - told already: it is what went wrong
