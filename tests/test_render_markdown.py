@@ -356,6 +356,11 @@ def test_a_rich_message_has_native_headings_and_tables_and_no_foreign_tag() -> N
     assert "<img" not in html
 
 
+def test_an_open_task_has_no_tick_in_a_rich_message() -> None:
+    message: Any = rich("- [ ] open\n- [x] done")
+    assert message["html"] == "<ul><li>⬜ open</li><li>✅ done</li></ul>"
+
+
 def test_a_rich_message_that_is_too_long_is_none() -> None:
     assert rich("word " * 6000)
     assert rich("word " * 7000) is None

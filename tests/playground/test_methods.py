@@ -241,7 +241,8 @@ async def test_a_draft_can_be_stopped_and_goes_when_the_message_comes(
 
 RICH = (
     '<h1>Head</h1><p>a <b>bold</b> <a href="https://example.org">link</a></p><ul><li>one<ul><li>two</li></ul></li></ul>'
-    '<blockquote><p>quote</p></blockquote><pre><code class="language-python">print(1)</code></pre>'
+    "<blockquote><p>quote<br/>of two lines</p></blockquote>"
+    '<pre><code class="language-python">print(1)</code></pre>'
     "<table><tr><th>a</th></tr><tr><td>1</td></tr></table><hr/><tg-math-block>x^2</tg-math-block>"
 )
 

@@ -282,6 +282,7 @@ def test_rich_messages_are_shown_as_such(page: Page, playground: Playground) -> 
     expect(body.locator("li li")).to_have_text("two")
     expect(body.get_by_role("columnheader")).to_have_text("a")
     expect(body.locator("pre")).to_have_text(["print(1)", "x^2"])
+    assert body.locator("blockquote").inner_text() == "quote\nof two lines"
 
 
 def test_what_a_bot_sends_is_never_html(page: Page, playground: Playground) -> None:

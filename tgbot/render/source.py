@@ -42,7 +42,8 @@ def rewrite(markdown: str) -> str:
 def rewrite_rich(markdown: str) -> str:
     """Rewrite cleaned Markdown for a rich message, which has tables and lists of its own."""
     source = _literal(markdown)
-    return _apply(source, _edits(source, parse(source))).decode()
+    events = parse(source)
+    return _apply(source, [*_edits(source, events), *_open_tasks(events)]).decode()
 
 
 def _literal(markdown: str) -> bytes:
@@ -120,6 +121,15 @@ def _edits(source: bytes, events: list[Event]) -> Iterator[Edit]:
         if event.kind == "Start" and event.name in {"Link", "Image"}:
             opened.append(_Link(event))
     yield from _unused_definitions(source, used)
+
+
+def _open_tasks(events: Iterable[Event]) -> Iterator[Edit]:
+    """Show a task that is still open as such: the library's mark for it in rich messages has a tick."""
+    return (
+        (event.start, event.end, "⬜")
+        for event in events
+        if event.kind == "TaskListMarker" and not event.data
+    )
 
 
 def _without_latex(source: bytes, code: Event) -> Iterator[Edit]:
