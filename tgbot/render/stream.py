@@ -60,7 +60,8 @@ def _closing(markdown: str) -> str:
     block, backtick, _ = _CODE.sub(".", markdown[start:]).partition("`")
     opened: list[str] = []
     for found in _STYLE.finditer(block):
-        _follow(opened, found[0], block[: found.start()][-1:], block[found.end() :][:1])
+        at, end = found.span()
+        _follow(opened, found[0], block[at - 1 : at], block[end : end + 1])
     return backtick + "".join(reversed(opened))
 
 
