@@ -11,7 +11,7 @@ import pytest
 
 from tests.house import BOT, arrival, raw_message
 from tests.test_live import turn
-from tests.waiting import eventually
+from tests.waiting import eventually, eventually_async
 from tests.whole_bot.process import TOKEN, Person
 from tgbot.access import Access
 from tgbot.botapi import BotApi
@@ -64,6 +64,26 @@ async def test_previews_sleep_through_a_penalty(db: Database, wire: PlaygroundSe
     assert wait_seconds is not None
     assert wait_seconds > 500
     assert list(wire.world.journal) == []
+
+
+async def test_previews_that_had_to_slow_down_find_their_pace_again(
+    db: Database, wire: PlaygroundServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tgbot.preview.PRIVATE_SECONDS", 0.01)
+    stage = Stage(lambda _: None)
+    wire.world.post_message(CHAT, 7, "look")
+    wire.world.add_faults([{"method": "sendMessageDraft", "kind": "cut_before", "times": 3}])
+    async with BotApi(TOKEN, wire.url) as api:
+        previews = Previews(CHAT, db, api, Pace(0, 0, 0), stage, "draft", db.write)
+        live = stage.enter(turn())
+
+        async def slowed_to(seconds: float) -> bool:
+            live.take("word ")
+            await previews.step()
+            return previews._shown[live.turn.row_id].every_seconds == seconds
+
+        await eventually_async(lambda: slowed_to(0.08), "three lost previews")
+        await eventually_async(lambda: slowed_to(0.01), "the usual pace")
 
 
 async def test_what_changes_nothing_on_screen_is_no_preview(

@@ -31,6 +31,7 @@ def stop_button(row_id: RowId) -> dict[str, object]:
 class Shown:
     """What one live turn has on screen, and when it may have more (times are the event loop's)."""
 
+    least_seconds: float
     every_seconds: float
     message_id: MessageId | None = None
     version: int = 0
@@ -44,8 +45,12 @@ class Shown:
         return self.text is not None
 
     def slow_down(self) -> None:
-        """Leave more time between two previews from now on."""
+        """Leave more time between two previews."""
         self.every_seconds = min(2 * self.every_seconds, SLOWEST_SECONDS)
+
+    def speed_up(self) -> None:
+        """Come back to the usual pace by and by: what was in the way may be gone, and the turn is long."""
+        self.every_seconds = max(self.every_seconds / 1.5, self.least_seconds)
 
 
 class Previews:
@@ -98,9 +103,8 @@ class Previews:
         return any(one is not None and one.visible and one.version != live.version for live, one in shown)
 
     def _of(self, live: Live) -> Shown:
-        return self._shown.get(live.turn.row_id) or Shown(
-            GROUP_SECONDS if self._chat_id < 0 else PRIVATE_SECONDS
-        )
+        usual_seconds = GROUP_SECONDS if self._chat_id < 0 else PRIVATE_SECONDS
+        return self._shown.get(live.turn.row_id) or Shown(usual_seconds, usual_seconds)
 
     def _wait_seconds(self, live: Live) -> float:
         """Say when this turn wants something again, if no new word wakes us before."""
@@ -145,6 +149,7 @@ class Previews:
             return False
         if await (self._draft if self.mode == "draft" else self._edit)(live, text):
             shown.version, shown.text = version, text
+            shown.speed_up()
         shown.next_at = _now() + shown.every_seconds
         return True
 
