@@ -175,6 +175,34 @@ async def test_what_came_while_a_preview_went_goes_before_a_mark(
     assert methods.index("sendMessage") < methods.index("setMessageReaction")
 
 
+@pytest.mark.parametrize("ending_early", [0, 1])
+async def test_a_flush_in_a_full_house_leaves_no_lane_and_the_service_can_end(
+    db: Database, monkeypatch: pytest.MonkeyPatch, ending_early: int
+) -> None:
+    """A lane that ends makes the service look for more chats: while it flushes, or as it is told to end."""
+    monkeypatch.setattr("tgbot.delivery.LANES_MAX", 4)
+    owner = Owner(BOT, await db.write(turns.begin_instance, os.getpid()), max_turns=1, attempts_max=3)
+    helps = [arrival(raw_message(chat, "/help", chat)) for chat in range(1, 9)]
+    await db.write(receive, owner, Rules(Access(None), 9), helps)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:  # takes every request and answers none
+        async with BotApi(TOKEN, f"http://127.0.0.1:{deaf.getsockname()[1]}") as api:
+            delivery = Delivery(db, api, BOT, pace=Pace(0, 0, 0), send_within_seconds=60)
+            serving = asyncio.create_task(delivery.serve())
+            await eventually(
+                lambda: bool(len(delivery._lanes) == 4 and delivery._rescan._waiters), "it rests"
+            )
+            for _, task in [*delivery._lanes.values()][:ending_early]:
+                asyncio.get_running_loop().call_later(0.01, task.cancel)
+            await delivery.flush(0.5)
+            serving.cancel()
+            try:
+                await eventually(serving.done, "the service ends")
+                assert delivery._lanes == {}
+            finally:
+                serving.cancel()
+                await delivery.flush(0)
+
+
 async def test_what_could_not_leave_while_the_network_was_gone_was_no_try(
     db: Database, caplog: pytest.LogCaptureFixture
 ) -> None:

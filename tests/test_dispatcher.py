@@ -463,6 +463,16 @@ async def test_a_drain_gives_nothing_up(db: Database, agent: ScriptedAgent) -> N
         assert await house.answers() == []
 
 
+@pytest.mark.parametrize("steps", range(5))
+async def test_a_wake_right_before_its_end_does_not_keep_it_serving(house: House, steps: int) -> None:
+    await eventually(lambda: bool(house.dispatcher._woken._waiters), "it rests")
+    house.dispatcher.wake()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    house.serving.cancel()
+    await eventually(house.serving.done, "it ends")
+
+
 async def test_a_task_that_ends_at_the_last_moment_of_a_drain_breaks_nothing(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

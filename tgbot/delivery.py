@@ -52,6 +52,7 @@ class Delivery:
         self._send_within_seconds = send_within_seconds
         self._rescan = asyncio.Event()
         self._scanned = BEFORE_ALL
+        self._flushing = False
         self._lanes: dict[ChatId, tuple[Lane, asyncio.Task[None]]] = {}
         self._courtesies: set[asyncio.Task[None]] = set()
 
@@ -95,11 +96,14 @@ class Delivery:
                 await self._scan()
             except StorageError as error:
                 log.warning("delivery.storage_error reason=%s", error)
+            # Not wait_for: Python 3.11's swallows a cancellation that comes right behind the wake.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._rescan.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._rescan.wait()
 
     async def flush(self, seconds: float) -> None:
         """Give the lanes `seconds` to send what they can, then end them; the outbox keeps the rest."""
+        self._flushing = True  # a lane that ends makes room for another, which nobody would end
         work = [*(task for _, task in self._lanes.values()), *self._courtesies]
         if work:
             await asyncio.wait(work, timeout=seconds)
@@ -124,10 +128,10 @@ class Delivery:
             lane.words()
 
     def _lane(self, chat_id: ChatId) -> Lane | None:
-        """Find or start the chat's lane; None in a full house: the end of a lane starts a scan."""
+        """Find or start the chat's lane; None at the end, and in a full house: a lane's end starts a scan."""
         if chat_id not in self._lanes:
             # A lane whose turn still speaks may have nothing to send for long: it takes nobody's place.
-            if len(self._lanes) >= LANES_MAX + self.stage.chats:
+            if self._flushing or len(self._lanes) >= LANES_MAX + self.stage.chats:
                 return None
             lane = Lane(chat_id, self._tools)
             task = asyncio.create_task(self._run(chat_id, lane), name=f"lane-{chat_id}")

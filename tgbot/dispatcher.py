@@ -79,8 +79,10 @@ class Dispatcher:
                 await self._reconcile()
             except StorageError as error:
                 log.warning("dispatcher.storage_error reason=%s", error)
+            # Not wait_for: Python 3.11's swallows a cancellation that comes right behind the wake.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._woken.wait()
 
     async def _reconcile(self) -> None:
         guards = await self._db.write(turns.guards)

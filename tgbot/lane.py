@@ -103,8 +103,10 @@ class Lane:
     async def _rest(self, seconds: float) -> None:
         """Wait for the outbox, for new words, or for the time of the next preview."""
         self._resting = 0 < seconds < 1.0
+        # Not wait_for: Python 3.11's swallows a cancellation that comes right behind the news.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
         self._resting = False
 
     async def _spare_time(self) -> float | None:
