@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO
@@ -418,3 +419,18 @@ async def test_a_write_after_the_end_is_refused(database_path: Path) -> None:
         pass
     with pytest.raises(StorageError, match="closed"):
         await closed.write(add, 1)
+
+
+async def test_a_close_waits_for_no_thread_of_the_loop(database_path: Path) -> None:
+    """Agents may sit in all of them."""
+    may_go = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        asyncio.get_running_loop().set_default_executor(threads)
+        sitting = asyncio.get_running_loop().run_in_executor(None, may_go.wait)
+        try:
+            async with asyncio.timeout(30), Database(database_path) as closing:
+                written = closing.write(add, 1)
+            assert written.result() == 1, "what was handed in before is committed"
+        finally:
+            may_go.set()
+        await sitting

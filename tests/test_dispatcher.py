@@ -2,7 +2,9 @@
 
 import asyncio
 import sys
+import threading
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -14,7 +16,7 @@ from tgbot.db import Database, StorageError
 from tgbot.model import Turn
 from tgbot.render import Text
 from tgbot.store import turns
-from tgbot.turn import Ending, Interrupt, Manner
+from tgbot.turn import LONG_CHARACTERS, Ending, Interrupt, Manner
 
 
 async def test_a_normal_single_message_releases_guard_and_owner_at_its_end(house: House) -> None:
@@ -311,6 +313,37 @@ async def test_stop_of_a_wedged_turn_frees_the_session(
         assert await house.states() == ["stopped", "done"]
         assert "re: wedged" not in await house.answers()
     assert "turn.wedged" in caplog.text
+
+
+async def test_agents_that_sit_in_every_thread_keep_no_long_answer_and_no_stop_waiting(
+    db: Database,
+) -> None:
+    may_go = threading.Event()
+
+    class Sitting(ScriptedAgent):
+        async def run(self, turn: Turn) -> AsyncGenerator[str, None]:
+            self.begun.append(turn)
+            yield "word " * LONG_CHARACTERS
+            if turn.text == "sit":
+                await asyncio.to_thread(may_go.wait)
+
+    with ThreadPoolExecutor(1) as threads:
+        asyncio.get_running_loop().set_default_executor(threads)
+        async with House(db, Sitting()) as house:
+            try:
+                await house.say("sit")
+                await house.agent.has_begun("sit")
+                await house.say("long", chat=8)
+                await eventually_async(lambda: _is(house, 8, "done"), "the long answer")
+                await house.say("/stop")
+                await eventually_async(lambda: _is(house, 7, "stopped"), "the stop")
+                await house.idle()
+            finally:
+                may_go.set()
+
+
+async def _is(house: House, chat: int, state: str) -> bool:
+    return await house.states(chat) == [state]
 
 
 async def test_a_turn_whose_task_is_cancelled_at_any_await_never_orphans_its_guard(

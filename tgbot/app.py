@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 from collections.abc import Awaitable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from tgbot.access import Access
 from tgbot.agent import Agent
@@ -25,6 +26,7 @@ from tgbot.turn import Manner, TurnRunner
 log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 5.0  # for what is on its way to Telegram when the turns have ended
+SPARE_THREADS = 8  # beside one for each turn: names of hosts are resolved in the same ones
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -35,6 +37,9 @@ async def run(settings: Settings, agent: Agent) -> None:
     service die: the process shall exit then, and the next life recovers.
     """
     token = settings.token.get_secret_value()
+    # Python's own number of threads (six on two cores) would be the limit of agents that block in one.
+    threads = ThreadPoolExecutor(settings.max_turns + SPARE_THREADS)
+    asyncio.get_running_loop().set_default_executor(threads)
     with ProcessLock(settings.database_path):
         upgrade(settings.database_path)
         async with Database(settings.database_path) as db, BotApi(token, settings.api_url) as api:

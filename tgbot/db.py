@@ -112,6 +112,7 @@ class Database:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
         self._writer = writing_engine(self._path)
         self._conn = self._writer.connect()
         self._inode = self._path.stat().st_ino
@@ -122,7 +123,8 @@ class Database:
     async def __aexit__(self, *_: object) -> None:
         self._closed = True
         self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await self._ended.wait()  # not for a join in one of the loop's threads: agents may sit in them all
+        self._thread.join()
         await self._reader.dispose()
         self._conn.close()
         self._writer.dispose()
@@ -161,8 +163,11 @@ class Database:
                 return await conn.run_sync(operation, *args, **kwargs)
 
     def _work(self) -> None:
-        while batch := self._take():
-            self._tell(self._commit(batch))
+        try:
+            while batch := self._take():
+                self._call_soon(_settle, self._commit(batch))
+        finally:
+            self._call_soon(self._ended.set)
 
     def _take(self) -> list[_Operation]:
         """Wait for one operation, then take what queued up while the last commit ran."""
@@ -248,9 +253,9 @@ class Database:
             log.warning("db.rollback_failed reason=%s", _reason(error))
             self._conn.invalidate()
 
-    def _tell(self, outcomes: list[_Outcome]) -> None:
+    def _call_soon(self, callback: Callable[..., object], *args: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
-            self._loop.call_soon_threadsafe(_settle, outcomes)
+            self._loop.call_soon_threadsafe(callback, *args)
 
 
 def _settle(outcomes: Iterable[_Outcome]) -> None:

@@ -6,6 +6,7 @@ import logging
 import secrets
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -29,6 +30,8 @@ GIVEN_UP = Text(
 REST_FILE = "answer.md"
 REST_CAPTION = "The rest of the answer."
 LONG_CHARACTERS = 8_000
+# Threads of our own: in all of the loop's, agents may be sitting.
+FORMATTING = ThreadPoolExecutor(4, thread_name_prefix="formatting")
 PING = Ping("✅ Done.")
 
 # What remains to be written: one store function that still wants its connection and its owner.
@@ -145,7 +148,8 @@ async def _formatted(live: Live, *, rich: bool) -> list[Content]:
     """Format the answer; a long one beside the loop, which has other chats to serve."""
     if live.length <= LONG_CHARACTERS:
         return _contents(live, rich=rich)
-    return await asyncio.to_thread(_contents, live, rich=rich)
+    formatting = functools.partial(_contents, live, rich=rich)
+    return await asyncio.get_running_loop().run_in_executor(FORMATTING, formatting)
 
 
 def _contents(live: Live, *, rich: bool) -> list[Content]:

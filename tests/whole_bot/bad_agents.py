@@ -2,11 +2,14 @@
 
 import asyncio
 import sys
+import threading
 import time
 from collections.abc import AsyncGenerator
 
 from tgbot.agent import Event, File, Progress
 from tgbot.model import Turn
+
+MEETING = threading.Barrier(34)  # more than Python's own number of threads is on any machine
 
 
 async def bad(turn: Turn) -> AsyncGenerator[Event, None]:
@@ -19,6 +22,8 @@ async def bad(turn: Turn) -> AsyncGenerator[Event, None]:
         sys.exit(3)
     if turn.text == "block a thread":
         await asyncio.to_thread(time.sleep, 120)
+    if turn.text == "meet":
+        await asyncio.to_thread(MEETING.wait)
     if turn.text == "send an odd file":
         yield File("\ud800.txt", b"content", caption="\udfff")
     if turn.text == "yield a number":

@@ -5,6 +5,7 @@ from signal import SIGTERM
 import pytest
 
 from tests.waiting import eventually
+from tests.whole_bot.bad_agents import MEETING
 from tests.whole_bot.process import BotProcess, Person
 from tgbot.playground.server import PlaygroundServer
 
@@ -47,6 +48,18 @@ async def test_a_file_with_an_odd_name_is_sent_once(bot: BotProcess, ann: Person
     ann.says("send an odd file")
     await eventually(lambda: any("document" in message for message in ann.screen), "the file")
     assert bot.log.count("turn.claimed") == 1
+
+
+async def test_as_many_agents_as_there_are_turns_may_block_a_thread(
+    bot: BotProcess, wire: PlaygroundServer
+) -> None:
+    bot.setting(max_turns=MEETING.parties)
+    people = [Person(wire, user_id) for user_id in range(100, 100 + MEETING.parties)]
+    await bot.start()
+    for person in people:
+        person.says("meet")
+    for person in people:
+        await person.sees_at_last("re: meet")
 
 
 @pytest.mark.parametrize(
