@@ -15,6 +15,7 @@ from tgbot.botapi import (
     BotApiError,
     ConflictError,
     FloodedError,
+    MessageGoneError,
     NotSentError,
     RefusedError,
     TokenRefusedError,
@@ -74,6 +75,14 @@ async def test_every_other_refusal_has_its_own_error(odd: OddWire) -> None:
     assert type(await _failure(odd, Response(b"{}", 401))) is TokenRefusedError
     assert type(await _failure(odd, Response(b"{}", 404))) is TokenRefusedError
     assert type(await _failure(odd, Response(b"{}", 409))) is ConflictError
+
+
+@pytest.mark.parametrize(
+    "told", ["message to edit not found", "message can't be edited", "MESSAGE_ID_INVALID"]
+)
+async def test_every_way_to_say_that_a_message_is_gone_is_known(odd: OddWire, told: str) -> None:
+    answer = JSONResponse({"ok": False, "description": f"Bad Request: {told}"}, 400)
+    assert type(await _failure(odd, answer)) is MessageGoneError
 
 
 @pytest.mark.filterwarnings("ignore:.*retry_after")  # PTB announces another type, which does not reach us

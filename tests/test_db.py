@@ -352,19 +352,21 @@ async def test_the_writer_makes_a_commit_survive_a_power_cut(db: Database) -> No
 
 
 HOLD = """
+import os
 import sys
 from pathlib import Path
 from tgbot.db import ProcessLock
 with ProcessLock(Path(sys.argv[1])):
-    print("held", flush=True)
+    if "fork" not in sys.argv or not os.fork():
+        print("held", flush=True)
     sys.stdin.read()
 """
 
 
 @contextmanager
-def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run another process that holds the lock until its stdin ends."""
-    command = [sys.executable, "-c", HOLD, str(path)]
+def holder(path: Path, *how: str) -> Iterator[subprocess.Popen[str]]:
+    """Run another process that holds the lock until its stdin ends; "fork": and a child of its own."""
+    command = [sys.executable, "-c", HOLD, str(path), *how]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert _pipe(process.stdout).readline() == "held\n"
@@ -397,8 +399,9 @@ def test_a_symlink_to_the_database_has_the_same_lock(database_path: Path) -> Non
         pytest.fail("two owners")
 
 
-def test_sigkill_of_the_holder_frees_the_database(database_path: Path) -> None:
-    with holder(database_path) as process:
+@pytest.mark.parametrize("how", [[], ["fork"]], ids=["alone", "its child lives on"])
+def test_sigkill_of_the_holder_frees_the_database(database_path: Path, how: list[str]) -> None:
+    with holder(database_path, *how) as process:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         with ProcessLock(database_path):

@@ -1,6 +1,7 @@
 """The guard and its owner, through real tasks: the promises that the project was born from."""
 
 import asyncio
+import contextlib
 import sys
 import threading
 from collections.abc import AsyncGenerator
@@ -313,6 +314,31 @@ async def test_stop_of_a_wedged_turn_frees_the_session(
         assert await house.states() == ["stopped", "done"]
         assert "re: wedged" not in await house.answers()
     assert "turn.wedged" in caplog.text
+
+
+async def test_an_agent_that_swallows_its_cancellation_and_goes_on_talking_is_ended(db: Database) -> None:
+    enough = False
+
+    class Talker(ScriptedAgent):
+        async def run(self, turn: Turn) -> AsyncGenerator[str, None]:
+            self._enter(turn)
+            try:
+                while not enough:
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await asyncio.sleep(0.01)
+                    yield "and another thing"
+            finally:
+                self.ended.append(turn.text)
+
+    agent = Talker()
+    async with House(db, agent) as house:
+        await house.say("x")
+        await agent.has_begun("x")
+        await asyncio.sleep(0.02)  # it sleeps now, or is about to
+        await house.say("/stop")
+        await house.idle()
+        wedged, enough = len(house.runner._wedged), True  # else the loop's end would wait for it for ever
+        assert (agent.ended, wedged) == (["x"], 0)
 
 
 async def test_agents_that_sit_in_every_thread_keep_no_long_answer_and_no_stop_waiting(

@@ -36,6 +36,8 @@ NOT_FOR_GOOD = frozenset(
         *(HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS),
     }
 )
+# The last one comes raw from behind the Bot API server, while that still knows what the user deleted.
+GONE = ("message to edit not found", "message can't be edited", "message_id_invalid")
 NO_CONNECTION = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 # It advises against do_api_request where a typed method exists; raw is what we want.
@@ -212,6 +214,6 @@ def _refused(text: str) -> RefusedError:
     lowered = text.lower()
     if "message is not modified" in lowered:
         return NotModifiedError(text)
-    if "message to edit not found" in lowered or "message can't be edited" in lowered:
+    if any(words in lowered for words in GONE):
         return MessageGoneError(text)
     return RefusedError(text)

@@ -77,12 +77,18 @@ class ProcessLock:
             os.ftruncate(fd, 0)
             os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         self._fd = fd
+        # What an agent forks (a process pool, say) may outlive us, and shall not hold the lock then.
+        os.register_at_fork(after_in_child=self._let_go)
         return self
 
     def __exit__(self, *_: object) -> None:
         # The file stays: unlinking it would let two processes lock two files of one name.
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._fd is not None:
             os.close(self._fd)
+            self._fd = None
 
 
 class _Operation(NamedTuple):

@@ -104,7 +104,7 @@ class TurnRunner:
                 async for event in stream:
                     live.take(event)
                     self._stage.changed(live)
-                    if live.full:
+                    if live.full or live.closed:
                         break
                     await asyncio.sleep(0)  # an agent that never waits would keep all others from running
         except (SystemExit, KeyboardInterrupt) as error:

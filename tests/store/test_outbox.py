@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.house import BOT
-from tests.store.life import Life, StartLife
+from tests.store.life import GIVEN_UP, Life, StartLife
 from tgbot.model import Album, BotId, ChatId, File, MessageId, Part
 from tgbot.render import Text
 from tgbot.store import outbox, sending, turns
@@ -166,6 +166,22 @@ def test_what_an_earlier_life_was_showing_as_the_answer_came_is_doubted(life: Li
     second.do(sending.sent, the_next(second))
     _wait_till_previews_have_arrived(second)
     assert the_next(second).text == "re: a"
+
+
+@pytest.mark.parametrize(("said", "text"), [("b", GIVEN_UP.text), ("/stop", turns.STOPPED.text)])
+def test_what_an_earlier_life_was_showing_as_its_turn_was_interrupted_is_doubted(
+    life: Life, live: StartLife, said: str, text: str
+) -> None:
+    """The turn may not run again, so what the last preview overwrites is the word that it ended."""
+    life.start("a")
+    place(life, the_next(life))
+    life.say(said)
+    second = live(attempts_max=1)
+    second.recover()
+    while part := following(second):
+        second.do(sending.sent, replace(part, message_id=part.message_id or MessageId(1)))
+    _wait_till_previews_have_arrived(second)
+    assert the_next(second).text == text
 
 
 def test_doubts_of_what_still_runs_are_forgotten(life: Life) -> None:

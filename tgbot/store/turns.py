@@ -229,6 +229,7 @@ def recover(conn: Connection, owner: Owner, interrupted: Guard, notice: Text) ->
     """
     if not _LEAVE(conn, token=interrupted.token).rowcount:
         return "ended"  # by its own task, after all
+    sending.doubt(conn, interrupted.row_id)  # it may have left a preview on its way
     if interrupted.attempt < owner.attempts_max:
         state, changed, said = "queued", _REQUEUE(conn, row_id=interrupted.row_id).rowcount, None
     else:
