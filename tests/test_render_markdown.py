@@ -68,6 +68,12 @@ def test_blocks_within_a_list_item_are_one_line_apart() -> None:
     assert shown("p\n\n- h\n  # t\n  u")[0] == "p\n\n• h\nt\nu"
 
 
+@pytest.mark.parametrize("marker", ["1. ", "- > "])
+def test_lists_in_lists_without_end_are_shown_as_they_were_written(marker: str) -> None:
+    text = (1000 * marker).strip()
+    assert shown(text) == (text, [])
+
+
 def test_code_keeps_language_indentation_and_every_character() -> None:
     code = 'if a < b:\n    print(r"\\(foo-bar\\) \\[x - y\\] <b> ||c|| $x$ &lt; **no**")'
     (part,) = render(f"```python title\n{code}\n```")
