@@ -143,7 +143,6 @@ def _address(bot_id: BotId, message: Raw, sender: Raw) -> Address:
         UserId(_integer(sender["id"])),
         MessageId(_integer(message["message_id"])),
         topic_id,
-        message["chat"].get("type") == "private",
     )
 
 

@@ -34,7 +34,11 @@ class Address(NamedTuple):
     user_id: UserId
     message_id: MessageId
     topic_id: int | None = None
-    private: bool = True
+
+    @property
+    def private(self) -> bool:
+        """Whether a person and the bot are alone there: a group's id is negative."""
+        return self.chat_id > 0
 
 
 class Update(NamedTuple):
