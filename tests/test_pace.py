@@ -198,7 +198,7 @@ def test_who_is_cancelled_after_its_wake_up_leaves_its_turn_to_the_next() -> Non
     async def main() -> None:
         pace = Pace(1, 1, 20)
         cancelled = await woken(pace, ANN)
-        following = asyncio.create_task(pace.wait(BOB, Priority.COURTESY))
+        following = asyncio.create_task(pace.wait(BOB, Priority.PLACEHOLDER))
         cancelled.cancel()
         await following
         assert cancelled.cancelled()

@@ -132,7 +132,7 @@ class BotApi:
         try:
             return await self._bot.do_api_request(method, api_kwargs=given, **patience)  # type: ignore[arg-type]  # timeouts
         except TelegramError as error:
-            raise _sorted(error) from None
+            raise _of_ours(error) from None
 
 
 class _Request(HTTPXRequest):
@@ -191,7 +191,7 @@ def _patience(params: dict[str, object], wait_seconds: float | None) -> dict[str
     return {"read_timeout": waiting}
 
 
-def _sorted(error: TelegramError) -> BotApiError:
+def _of_ours(error: TelegramError) -> BotApiError:
     text = str(error)[:REASON_MAX_CHARACTERS]
     match error:
         case RetryAfter():

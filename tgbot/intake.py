@@ -67,7 +67,7 @@ class Intake:
 
     async def accept(self, raws: Sequence[Raw]) -> None:
         """Commit a batch, then wake who has work from it. Raises StorageError: nothing was stored."""
-        arrivals = _sorted(self._dispatcher.owner.bot_id, self._username, raws)
+        arrivals = _parsed(self._dispatcher.owner.bot_id, self._username, raws)
         try:
             self._pass_on(await self._receive(arrivals))
         except StorageError:
@@ -147,7 +147,7 @@ class Intake:
         self._failures = 0
 
 
-def _sorted(bot_id: BotId, username: str | None, raws: Sequence[Raw]) -> list[Arrival]:
+def _parsed(bot_id: BotId, username: str | None, raws: Sequence[Raw]) -> list[Arrival]:
     arrivals = []
     for raw in raws:
         try:

@@ -20,13 +20,11 @@ _EVERYONE = ChatId(0)  # the key of the overall limit; no chat has this id
 
 
 class Priority(IntEnum):
-    """Who goes first when several chats wait; lower goes first."""
+    """Who goes first when several chats wait; lower goes first. What may be dropped does not wait: `take`."""
 
     CONTROL = 0
     FINAL = 1
     PLACEHOLDER = 2
-    PREVIEW = 3
-    COURTESY = 4
 
 
 class _Limit:

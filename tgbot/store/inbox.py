@@ -174,7 +174,7 @@ def _over_limit(conn: Connection, messages: Iterable[Message], queue_max: int) -
 
 
 def store(conn: Connection, arrival: Arrival, state: str) -> RowId | None:
-    """(nothing) -> `state`, for what never waits: a control, a stranger, the unreadable. None if known."""
+    """(nothing) -> `state`, for what takes no place in a queue. None if the update is known."""
     result = _INSERT(conn, **_row(arrival, state, time.time()))
     return RowId(result.lastrowid) if result.rowcount else None
 
