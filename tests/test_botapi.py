@@ -20,7 +20,9 @@ from tgbot.botapi import (
     RefusedError,
     TokenRefusedError,
     UnreachableError,
+    Upload,
 )
+from tgbot.playground.server import PlaygroundServer
 
 TOKEN = "42:secret"
 DEEP = b'{"ok":true,"result":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
@@ -98,6 +100,18 @@ async def test_odd_parameters_of_a_refusal_are_no_answer(odd: OddWire) -> None:
     for parameters in (5, {"retry_after": "soon"}, {"retry_after": [1]}):
         answer = JSONResponse({"ok": False, "parameters": parameters}, 429)
         assert type(await _failure(odd, answer)) is UnreachableError
+
+
+async def test_a_large_file_is_given_the_time_it_takes(
+    wire: PlaygroundServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tgbot.botapi.REQUEST_SECONDS", 1.0)
+    monkeypatch.setattr("tgbot.botapi.UPLOADED_BYTES_PER_SECOND", 100_000)
+    wire.world.post_message(7, 7, "a file, please")
+    wire.world.add_faults([{"method": "sendMediaGroup", "kind": "delay", "seconds": 3, "times": None}])
+    album = [Upload("document", name, b"x" * 10_000_000) for name in "ab"]
+    async with BotApi("1:playground", wire.url) as api:
+        assert len(await api.call("sendMediaGroup", chat_id=7, media=album)) == 2
 
 
 async def test_a_call_that_shall_not_take_long_gives_up_without_a_connection_too() -> None:

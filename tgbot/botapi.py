@@ -27,6 +27,7 @@ from tgbot.model import FileKind
 
 CONNECTIONS_MAX = 64
 REQUEST_SECONDS = 20.0
+UPLOADED_BYTES_PER_SECOND = 500_000  # so long the server may chew on a file; given up, it would come twice
 REASON_MAX_CHARACTERS = 300  # PTB quotes the whole page of a gateway that is down
 LONG_POLL_MARGIN_SECONDS = 5.0  # beyond its timeout, a long poll that says nothing is dead
 # What PTB has an error of its own for, and what may pass; every other 4xx is a refusal for good.
@@ -187,8 +188,15 @@ def _patience(params: dict[str, object], wait_seconds: float | None) -> dict[str
     if wait_seconds is not None:
         return dict.fromkeys(("pool_timeout", "connect_timeout", "read_timeout"), wait_seconds)
     timeout = params.get("timeout")
-    waiting = timeout + LONG_POLL_MARGIN_SECONDS if isinstance(timeout, int) else REQUEST_SECONDS
-    return {"read_timeout": waiting}
+    if isinstance(timeout, int):
+        return {"read_timeout": timeout + LONG_POLL_MARGIN_SECONDS}
+    return {"read_timeout": REQUEST_SECONDS + _uploaded_bytes(params) / UPLOADED_BYTES_PER_SECOND}
+
+
+def _uploaded_bytes(params: dict[str, object]) -> int:
+    media = params.get("media")
+    values = [*params.values(), *(media if isinstance(media, list) else ())]
+    return sum(len(value.content) for value in values if isinstance(value, Upload))
 
 
 def _of_ours(error: TelegramError) -> BotApiError:
