@@ -13,7 +13,7 @@ from tgbot import migrate
 from tgbot.db import PRAGMAS, Database
 from tgbot.playground.server import PlaygroundServer
 
-# The same examples at every run, and no clock: a slow machine is no failure, and what fails here fails anywhere.
+# The same examples at every run, and no clock: what fails here fails anywhere, a slow machine is no failure.
 settings.register_profile(
     "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
