@@ -109,7 +109,7 @@ async def test_held_rows_survive_a_restart(bot: BotProcess, ann: Person) -> None
 
 async def test_a_stop_right_before_a_kill_counts_after_it(bot: BotProcess, ann: Person) -> None:
     """The agent does not obey, so the process dies between the /stop's commit and the turn's end."""
-    bot.setting(agent="tests.whole_bot.agents:stubborn")
+    bot.setting(agent="tests.whole_bot.deaf:stubborn")
     await bot.start()
     ann.says("x")
     await bot.logs("turn.claimed")
