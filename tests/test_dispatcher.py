@@ -141,8 +141,10 @@ async def test_what_was_said_before_an_agent_failed_stays(db: Database) -> None:
     scripted = ScriptedAgent()
     scripted.run = agent  # type: ignore[method-assign]  # this one talks before it fails
     async with House(db, scripted) as house:
+        await house.say("bad")
+        await house.idle()
         house.runner._manner = Manner(timeout_seconds=0.1)
-        await house.say("bad", "too slow")
+        await house.say("too slow")
         await house.idle()
         half, apology, other_half, other_apology = await house.answers()
         assert (half, other_half) == ("half of bad", "half of too slow")
