@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.held import Held
 from tests.house import BOT, arrival, raw_message
 from tests.test_db import busy_writer
 from tests.test_live import turn
@@ -151,23 +152,24 @@ async def test_words_that_come_go_before_the_mark_that_a_turn_works(
 
 
 async def test_what_came_while_a_preview_went_goes_before_a_mark(
-    db: Database, wire: PlaygroundServer
+    db: Database, wire: PlaygroundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A mark between a draft's end and the final text would take its place, and the screen stay empty."""
     ann = Person(wire)
     ann.says("/help")
-    wire.world.add_faults([{"method": "sendMessageDraft", "kind": "delay", "seconds": 0.5, "times": 1}])
+    draft = Held(monkeypatch, "sendMessageDraft")
     owner = Owner(BOT, await db.write(turns.begin_instance, os.getpid()), max_turns=1, attempts_max=3)
     async with BotApi(TOKEN, wire.url) as api:
         made = Delivery(db, api, BOT, pace=Pace(0, 0, 0), stream="draft", send_within_seconds=60)
         live = made.stage.enter(turn())
         live.take("Once")
         made.stage.changed(live)
-        await eventually(lambda: not wire.world.faults.rules[0].times, "a draft on its way")
+        await draft.comes()
         made.stage.leave(live)
         await db.write(receive, owner, Rules(Access(None), 9), [arrival(raw_message(1, "/help"))])
         made.wake(CHAT)
         made.receipt(live.turn.address, Receipt.DONE)
+        draft.let_go()
         await eventually(
             lambda: any("setMessageReaction" in call["method"] for call in wire.world.journal), "the mark"
         )
