@@ -5,12 +5,19 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.house import House
 from tests.scripted import ScriptedAgent
 from tgbot import migrate
 from tgbot.db import PRAGMAS, Database
 from tgbot.playground.server import PlaygroundServer
+
+# The same examples at every run, and no clock: what fails here fails anywhere, a slow machine is no failure.
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

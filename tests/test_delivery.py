@@ -4,18 +4,19 @@ import asyncio
 import logging
 import os
 import socket
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.held import Held
 from tests.house import BOT, arrival, raw_message
+from tests.test_db import busy_writer
 from tests.test_live import turn
 from tests.waiting import eventually, eventually_async
 from tests.whole_bot.process import TOKEN, Person
 from tgbot.access import Access
 from tgbot.botapi import BotApi
-from tgbot.db import Connection, Database
+from tgbot.db import Database
 from tgbot.delivery import Delivery
 from tgbot.live import Receipt, Stage
 from tgbot.model import ChatId, File, MessageId, Owner
@@ -45,10 +46,11 @@ async def test_a_wake_in_the_moment_that_a_lane_ends_is_not_lost(
     ann = Person(wire)
     ann.says("/help")
     owner = Owner(BOT, await db.write(turns.begin_instance, os.getpid()), max_turns=1, attempts_max=3)
-    db.write(_hold_up)
-    delivery.wake(CHAT)
-    await asyncio.sleep(0)  # the lane hands in its look, which finds nothing
-    await db.write(receive, owner, Rules(Access(None), 9), [arrival(raw_message(1, "/help"))])
+    with busy_writer(db):
+        delivery.wake(CHAT)
+        await asyncio.sleep(0)  # the lane hands in its look, which finds nothing
+        received = db.write(receive, owner, Rules(Access(None), 9), [arrival(raw_message(1, "/help"))])
+    await received
     delivery.wake(CHAT)
     await eventually(lambda: any("agent" in said for said in ann.sees), "the reply")
 
@@ -150,23 +152,24 @@ async def test_words_that_come_go_before_the_mark_that_a_turn_works(
 
 
 async def test_what_came_while_a_preview_went_goes_before_a_mark(
-    db: Database, wire: PlaygroundServer
+    db: Database, wire: PlaygroundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A mark between a draft's end and the final text would take its place, and the screen stay empty."""
     ann = Person(wire)
     ann.says("/help")
-    wire.world.add_faults([{"method": "sendMessageDraft", "kind": "delay", "seconds": 0.5, "times": 1}])
+    draft = Held(monkeypatch, "sendMessageDraft")
     owner = Owner(BOT, await db.write(turns.begin_instance, os.getpid()), max_turns=1, attempts_max=3)
     async with BotApi(TOKEN, wire.url) as api:
         made = Delivery(db, api, BOT, pace=Pace(0, 0, 0), stream="draft", send_within_seconds=60)
         live = made.stage.enter(turn())
         live.take("Once")
         made.stage.changed(live)
-        await eventually(lambda: not wire.world.faults.rules[0].times, "a draft on its way")
+        await draft.comes()
         made.stage.leave(live)
         await db.write(receive, owner, Rules(Access(None), 9), [arrival(raw_message(1, "/help"))])
         made.wake(CHAT)
         made.receipt(live.turn.address, Receipt.DONE)
+        draft.let_go()
         await eventually(
             lambda: any("setMessageReaction" in call["method"] for call in wire.world.journal), "the mark"
         )
@@ -203,13 +206,21 @@ async def test_a_flush_in_a_full_house_leaves_no_lane_and_the_service_can_end(
                 await delivery.flush(0)
 
 
+@pytest.fixture
+def taken() -> Iterator[socket.socket]:
+    """Keep a port on which nobody listens: only a server that comes later, and no other program, can."""
+    with socket.socket() as made:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(("127.0.0.1", 0))
+        yield made
+
+
 async def test_what_could_not_leave_while_the_network_was_gone_was_no_try(
-    db: Database, caplog: pytest.LogCaptureFixture
+    db: Database, caplog: pytest.LogCaptureFixture, taken: socket.socket
 ) -> None:
     """A voice message that no server has seen is neither given up nor marked as possibly a duplicate."""
     caplog.set_level(logging.INFO)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
+    port = taken.getsockname()[1]
     owner = Owner(BOT, await db.write(turns.begin_instance, os.getpid()), max_turns=1, attempts_max=3)
     received = await db.write(receive, owner, Rules(Access(None), 9), [arrival(raw_message(1, "speak"))])
     hello = File("hello.ogg", b"OggS", "voice", "Hello")
@@ -224,7 +235,3 @@ async def test_what_could_not_leave_while_the_network_was_gone_was_no_try(
             await eventually(lambda: "voice" in world.messages(CHAT)[-1], "the voice message")
             await delivery.flush(1)
     assert world.messages(CHAT)[-1]["caption"] == "Hello"
-
-
-def _hold_up(_: Connection) -> None:
-    time.sleep(0.2)  # what is handed in meanwhile shares the next commit

@@ -144,8 +144,10 @@ async def test_what_was_said_before_an_agent_failed_stays(db: Database) -> None:
     scripted = ScriptedAgent()
     scripted.run = agent  # type: ignore[method-assign]  # this one talks before it fails
     async with House(db, scripted) as house:
+        await house.say("bad")
+        await house.idle()
         house.runner._manner = Manner(timeout_seconds=0.1)
-        await house.say("bad", "too slow")
+        await house.say("too slow")
         await house.idle()
         half, apology, other_half, other_apology = await house.answers()
         assert (half, other_half) == ("half of bad", "half of too slow")
@@ -165,10 +167,8 @@ async def test_an_empty_answer_still_hands_over(house: House) -> None:
 async def test_a_turn_that_times_out_keeps_its_follow_ups(db: Database, agent: ScriptedAgent) -> None:
     async with House(db, agent) as house:
         house.runner._manner = Manner(timeout_seconds=0.05)
+        agent.let("next")  # before it begins: its time is as short
         await house.say("slow", "next")
-        await agent.has_begun("next")
-        house.runner._manner = Manner(timeout_seconds=60)
-        agent.let("next")
         await house.idle()
         assert await house.states() == ["failed", "done"]
         assert "too long" in (await house.answers())[0]

@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import itertools
+import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.held import Held
 from tests.waiting import eventually
 from tests.whole_bot.process import TOKEN, Person
 from tgbot import app, config, live
@@ -15,6 +18,7 @@ from tgbot.agent import Agent, Album, Event, File, Progress, Replacement
 from tgbot.live import Live, Stage
 from tgbot.model import Address, ChatId, FileKind, MessageId, RowId, SessionKey, Token, Turn, UserId
 from tgbot.playground.server import PlaygroundServer
+from tgbot.store.outbox import LATE_SECONDS
 
 
 def turn(row_id: int = 1, chat_id: int = 7) -> Turn:
@@ -112,17 +116,16 @@ def test_an_album_counts_as_its_files() -> None:
     assert taken(Album(of("photo", *"abc" * 40))).full
 
 
-# -- the bot in this process, where a request can be given up soon --
+# -- the bot in this process, where a preview can be given up soon --
 
 
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tgbot.botapi.REQUEST_SECONDS", 0.5)
+@pytest.fixture
+async def held(monkeypatch: pytest.MonkeyPatch) -> Held:
+    """Hold the first edit, a preview; the bot gives it up, and it takes effect when the test says so."""
     monkeypatch.setattr("tgbot.preview.REQUEST_SECONDS", 0.5)
     monkeypatch.setattr("tgbot.delivery.POLL_SECONDS", 0.1)
-    monkeypatch.setattr("tgbot.store.outbox.LATE_SECONDS", 1.5)
-    monkeypatch.setattr("tgbot.store.sending.LATE_SECONDS", 1.5)
     monkeypatch.setattr("tgbot.preview.PRIVATE_SECONDS", 0.05)
+    return Held(monkeypatch, "editMessageText")
 
 
 @contextlib.asynccontextmanager
@@ -148,13 +151,19 @@ def edits(wire: PlaygroundServer) -> list[dict[str, Any]]:
     return [call for call in wire.world.journal if call["method"] == "editMessageText"]
 
 
-def stops(wire: PlaygroundServer) -> list[bool]:
-    """Of each edit, in the order they took effect: whether it was a preview."""
-    return ["reply_markup" in call["params"] for call in edits(wire)]
+def texts(wire: PlaygroundServer) -> list[str]:
+    """What the edits made of the message, one after the other."""
+    return [text for text, _ in itertools.groupby(call["params"]["text"] for call in edits(wire))]
+
+
+def let_time_pass(database_path: Path) -> None:
+    """Make it so late that what has not arrived never will."""
+    with contextlib.closing(sqlite3.connect(database_path)) as raw, raw:
+        raw.execute("UPDATE outbox SET doubted_until = doubted_until - ?", (LATE_SECONDS,))
 
 
 async def test_a_preview_that_arrives_after_the_final_text_does_not_stay(
-    wire: PlaygroundServer, database_path: Path
+    wire: PlaygroundServer, database_path: Path, held: Held
 ) -> None:
     gate = asyncio.Event()
 
@@ -164,32 +173,36 @@ async def test_a_preview_that_arrives_after_the_final_text_does_not_stay(
         yield "a time."
 
     async with running(wire, database_path, agent) as ann:
-        wire.world.add_faults([{"method": "editMessageText", "kind": "delay", "seconds": 1.2, "times": 1}])
         ann.says("tell me")
-        await eventually(lambda: ann.sees == ["…"] and not wire.world.faults.rules[0].times, "a slow preview")
+        await held.comes()
         gate.set()
         await eventually(lambda: ann.sees == ["Once upon a time."], "the final text")
+        held.let_go()
         await eventually(lambda: ann.sees == ["Once upon"], "the late preview, over it")
+        let_time_pass(database_path)
         await eventually(lambda: ann.sees == ["Once upon a time."], "the final text again")
         assert "reply_markup" not in ann.screen[-1]
-    assert stops(wire)[-3:] == [False, True, False]
+    assert texts(wire) == ["Once upon a time.", "Once upon", "Once upon a time."]
 
 
 async def test_a_late_preview_of_a_turn_that_goes_on_is_overwritten_by_its_next_words(
-    wire: PlaygroundServer, database_path: Path
+    wire: PlaygroundServer, database_path: Path, held: Held
 ) -> None:
     gate = asyncio.Event()
 
     async def agent(_: Turn) -> AsyncGenerator[str, None]:
         yield "Once "
+        await held.comes()
         while not gate.is_set():
             await asyncio.sleep(0.05)
             yield "upon "
         yield "a time."
 
     async with running(wire, database_path, agent) as ann:
-        wire.world.add_faults([{"method": "editMessageText", "kind": "delay", "seconds": 0.7, "times": 1}])
         ann.says("tell me")
-        await eventually(lambda: len(edits(wire)) > 3, "previews go on after the slow one")
+        await eventually(lambda: len(texts(wire)) > 1, "previews go on after the one that is held")
+        held.let_go()
+        await eventually(lambda: held.text in texts(wire)[:-1], "it arrives, and others after it")
+        assert held.text not in ann.sees
         gate.set()
         await ann.sees_among("a time.")

@@ -63,7 +63,7 @@ def test_what_telegram_would_change_is_changed_before_it_is_measured() -> None:
     assert texts("x\n\tindented") == ["x\n    indented"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(MIXED, st.integers(1, 2500), MIXED)
 def test_any_text_is_kept_within_limits(before: str, repeats: int, after: str) -> None:
     parts = texts(before + after * repeats)

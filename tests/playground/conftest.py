@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
+from tests.waiting import DEADLINE_SECONDS
 from tgbot.playground.server import PlaygroundServer
 
 T = TypeVar("T")
 Json = Any  # a body as it came
 TOKEN = "1:playground"
-DEADLINE_SECONDS = 20
 
 
 @dataclass

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.playground.conftest import Json
+from tests.waiting import DEADLINE_SECONDS
 
-DEADLINE_SECONDS = 30
+ROOT = Path(__file__).parent.parent.parent
+SLEEPER = "tests.playground.agents:sleeper"
 
 
 class Playground:
@@ -30,7 +32,7 @@ class Playground:
         }
         self.process = subprocess.Popen(
             self.command,
-            env=environment,
+            env=environment | {"PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

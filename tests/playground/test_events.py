@@ -6,7 +6,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.playground.conftest import DEADLINE_SECONDS, Json
+from tests.playground.conftest import Json
+from tests.waiting import DEADLINE_SECONDS
 from tgbot.playground import page as pages
 from tgbot.playground.page import Page
 from tgbot.playground.server import PlaygroundServer

@@ -6,7 +6,8 @@ import socket
 import httpx
 import pytest
 
-from tests.playground.conftest import Client
+from tests.playground.conftest import Client, until
+from tests.waiting import DEADLINE_SECONDS
 from tgbot.playground.errors import ApiError
 from tgbot.playground.faults import Faults
 from tgbot.playground.server import PlaygroundServer
@@ -52,10 +53,10 @@ async def test_a_fault_can_mean_one_chat_only(server: PlaygroundServer, bot: Cli
 
 
 async def test_a_delay_ends_with_the_server(server: PlaygroundServer, bot: Client) -> None:
-    server.world.add_faults([{"kind": "delay", "seconds": 600}])
+    server.world.add_faults([{"kind": "delay", "seconds": 600, "times": 1}])
     slow = asyncio.create_task(bot.raw("sendMessage", chat_id=7, text="x"))
-    await asyncio.sleep(0)
-    async with asyncio.timeout(10):
+    await until(lambda: not server.world.faults.rules[0].times)
+    async with asyncio.timeout(DEADLINE_SECONDS):
         await server.world.close()
         assert (await slow)["ok"]
 

@@ -125,13 +125,13 @@ def test_links_are_detected_as_by_telegram(text: str) -> None:
 WORDS = st.lists(st.sampled_from([*"/a9_@ <>\n-é#:", "abcd", "😀"]), max_size=9).map("".join)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(WORDS)
 def test_commands_mentions_and_hashtags_are_detected_as_by_telegram(text: str) -> None:
     assert ours(text) == [one for one in theirs(text) if one[0] in ("BotCommand", "Mention", "Hashtag")]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     st.text(st.sampled_from("ab\r\x00\t\u2028\u202e\u030a😀"), max_size=8),
     st.integers(0, 8),
@@ -162,7 +162,7 @@ ENTITIES = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(alphabet="a 😀\n", max_size=6), ENTITIES)
 def test_bounds_agree_with_telegrams_own(text: str, entities: list[dict[str, Any]]) -> None:
     try:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.playground.process import DEADLINE_SECONDS, Playground, is_gone, until
+from tests.playground.process import SLEEPER, Playground, is_gone, until
+from tests.waiting import DEADLINE_SECONDS
 
 
 @pytest.fixture
@@ -59,15 +60,17 @@ def test_the_bot_dies_with_the_pipe_alone(tmp_path: Path) -> None:
     assert child.wait(DEADLINE_SECONDS) == -signal.SIGKILL
 
 
-def test_killed_and_started_the_bot_goes_on(playground: Playground) -> None:
-    playground.say("sleep 2 first")
+def test_killed_and_started_the_bot_goes_on(tmp_path: Path) -> None:
+    playground = Playground(tmp_path, "--agent", SLEEPER)
+    playground.say("sleep 1 first")
     playground.say("second")
-    until(lambda: playground.get("playground/state")["pending"]["counts"] or playground.answers())
+    until(lambda: "…" in playground.texts())
     playground.post("playground/bot/kill")
     assert not playground.get("playground/state")["bot"]["running"]
     playground.say("third, while it was dead")
     playground.post("playground/bot/start")
-    until(lambda: playground.answers() == ["sleep 2 first", "second", "third, while it was dead"])
+    until(lambda: playground.answers() == ["sleep 1 first", "second", "third, while it was dead"])
+    playground.end()
 
 
 def test_chats_and_updates_outlive_a_kill_of_everything(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """Buttons and notices at their edges: who is answered, in which session a button acts, what is said."""
 
+import time
 from typing import Any
+
+import pytest
 
 from tests.house import raw_message
 from tests.store.life import Life, StartLife, pressed
@@ -55,13 +58,21 @@ def test_what_a_stop_button_holds_out_of_sight_of_its_topic_can_be_resumed(life:
     assert life.states(GROUP) == {"a": "stopped", "b": "dropped"}
 
 
-def test_status_tells_a_turn_that_winds_down_from_one_that_works(life: Life) -> None:
+def test_status_tells_a_turn_that_winds_down_from_one_that_works(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
     turn = life.start("a")
+    [(began,)] = life.rows("SELECT started_at FROM turn")
+    monkeypatch.setattr(time, "time", lambda: began + 65.5)
     life.say("/status", "/stop", "/status")
     life.release(turn)
     life.say("/status")
     said = [answer.partition("\n")[0] for answer in life.answers() if "Waiting" in answer]
-    assert said == ["Working for 0 s on: “a”", "Stopping after 0 s on: “a”", "Nothing is running."]
+    assert said == [
+        "Working for 1 min 5 s on: “a”",
+        "Stopping after 1 min 5 s on: “a”",
+        "Nothing is running.",
+    ]
 
 
 def test_status_of_a_chat_that_waits_for_a_slot_says_that_it_is_not_forgotten(live: StartLife) -> None:

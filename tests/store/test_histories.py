@@ -331,14 +331,14 @@ class Histories(RuleBasedStateMachine):
 def run(template: Path, folder: Path, **limits: Any) -> None:  # noqa: ANN401 - settings of Hypothesis
     run_state_machine_as_test(
         lambda: Histories(template, folder),  # type: ignore[arg-type]  # it says: a class or a factory
-        settings=settings(deadline=None, database=None, report_multiple_bugs=False, **limits),
+        settings=settings(report_multiple_bugs=False, **limits),
     )
 
 
 def test_no_history_breaks_a_promise(migrated_file: Path, tmp_path: Path) -> None:
-    run(migrated_file, tmp_path, max_examples=60, stateful_step_count=40, derandomize=True)
+    run(migrated_file, tmp_path, max_examples=60, stateful_step_count=40)
 
 
 @pytest.mark.soak
 def test_no_long_history_breaks_a_promise(migrated_file: Path, tmp_path: Path) -> None:
-    run(migrated_file, tmp_path, max_examples=1000, stateful_step_count=100)
+    run(migrated_file, tmp_path, max_examples=1000, stateful_step_count=100, derandomize=False)

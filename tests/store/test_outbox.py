@@ -41,7 +41,10 @@ def test_a_claim_wants_a_placeholder_where_the_message_was(life: Life) -> None:
     assert (part.message_id, part.text, part.reply_to) == (None, None, None)
 
 
-def test_an_answer_points_at_its_question_where_other_messages_lie_between(life: Life) -> None:
+def test_an_answer_points_at_its_question_where_other_messages_lie_between(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "AT_ONCE_SECONDS", 1e6)  # however slow the machine is
     first = life.start("a", "b")
     assert the_next(life).reply_to == first.address.message_id, "b stands between it and its answer"
     place(life, the_next(life))
@@ -49,6 +52,16 @@ def test_an_answer_points_at_its_question_where_other_messages_lie_between(life:
     assert second
     life.do(sending.sent, the_next(life))
     assert the_next(life).reply_to is None, "nothing came since, and it was claimed at once"
+
+
+def test_an_answer_points_at_its_question_when_that_has_waited(life: Life) -> None:
+    first = life.start("a", "b")
+    place(life, the_next(life))
+    life.rows("UPDATE pending SET received_at = received_at - 2 RETURNING id")
+    second = life.finish(first)
+    assert second
+    life.do(sending.sent, the_next(life))
+    assert the_next(life).reply_to == second.address.message_id
 
 
 def test_open_placed_ready_sent(life: Life) -> None:

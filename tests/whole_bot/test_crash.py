@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,7 @@ async def test_recovery_and_new_messages_do_not_race(bot: BotProcess, ann: Perso
 
 
 async def test_three_kills_in_a_row_never_leave_the_bot_deaf(bot: BotProcess, ann: Person) -> None:
+    bot.setting(attempts_max=9)  # each kill may hit the same turn
     for life in range(1, 4):
         await bot.start()
         ann.says(f"in life {life}")
@@ -106,7 +109,7 @@ async def test_held_rows_survive_a_restart(bot: BotProcess, ann: Person) -> None
 
 async def test_a_stop_right_before_a_kill_counts_after_it(bot: BotProcess, ann: Person) -> None:
     """The agent does not obey, so the process dies between the /stop's commit and the turn's end."""
-    bot.setting(agent="tests.whole_bot.agents:stubborn")
+    bot.setting(agent="tests.whole_bot.deaf:stubborn")
     await bot.start()
     ann.says("x")
     await bot.logs("turn.claimed")
@@ -155,13 +158,13 @@ async def test_a_crash_after_the_answer_was_sent_and_before_it_was_noted_shows_i
 async def test_old_answers_are_parked_and_listed_not_sent_without_a_word(
     bot: BotProcess, ann: Person, wire: PlaygroundServer
 ) -> None:
-    bot.setting(send_within_seconds=0.5)
     await bot.start()
     wire.world.add_faults([{"method": "editMessageText", "kind": "500", "times": None}])
     ann.says("hello")
     await bot.logs("how=finish")
+    await bot.logs("delivery.retry")  # so its placeholder is on disk
     await bot.kill()
-    await asyncio.sleep(0.6)  # until it is older than half a second
+    _age_answers(bot)
     wire.world.clear_faults()
     await bot.start()
     await bot.logs("delivery.expired")
@@ -171,20 +174,29 @@ async def test_old_answers_are_parked_and_listed_not_sent_without_a_word(
     await ann.sees_at_last(TOO_OLD.text, "new (attempt 1)")
 
 
+def _age_answers(bot: BotProcess) -> None:
+    """Make every answer two days old, one more than the default of what is sent without a word."""
+    with closing(sqlite3.connect(bot.database)) as raw, raw:
+        raw.execute("UPDATE outbox SET ready_at = ready_at - 2 * 86400")
+
+
 async def _storm(bot: BotProcess, wire: PlaygroundServer, kills: int, seed: int) -> None:
-    """Three people type all the while; the process is killed at random moments."""
+    """Three people type all the while; the process is killed at random moments, mostly of its work."""
     dice = random.Random(seed)
     people = [Person(wire, user_id) for user_id in (11, 12, 13)]
     said: dict[int, list[str]] = {person.user_id: [] for person in people}
     bot.setting(agent="tests.whole_bot.agents:quick", attempts_max=1000)
     for kill in range(kills):
+        lives = bot.log.count("app.started")
         await bot.start()
         for n in range(dice.randint(2, 6)):
             person = dice.choice(people)
             said[person.user_id].append(f"{kill}.{n}")
             person.says(f"{kill}.{n}")
             await asyncio.sleep(dice.random() * 0.05)
-        await asyncio.sleep(dice.random() * 0.9)
+        if dice.random() < 0.8:  # or a slow machine would start each time and do nothing more
+            await bot.logs("app.started", times=lives + 1)
+        await asyncio.sleep(dice.random() * 0.5)
         await bot.kill()
     await bot.start()
     for person in people:
@@ -194,7 +206,8 @@ async def _storm(bot: BotProcess, wire: PlaygroundServer, kills: int, seed: int)
     print(  # noqa: T201 - a soak's figures, shown by `make soak`
         f"seed {seed}: {kills} kills, {lives} lives, {sum(map(len, said.values()))} messages, {strays} strays"
     )
-    assert strays <= kills
+    # A chat has one request on its way at most, and a kill loses the reply to each.
+    assert strays <= kills * len(people)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

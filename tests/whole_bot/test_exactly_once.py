@@ -91,7 +91,10 @@ async def _storm(bot: BotProcess, storm: Storm, turns: int, kills: int) -> None:
         batch = left // 2
         storm.type(batch)
         left -= batch
-        await asyncio.sleep(0.5 + storm.dice.random() * 2)
+        await bot.logs(
+            "app.started", times=storm.kills + 1
+        )  # or a slow machine would die before it did anything
+        await asyncio.sleep(0.2 + storm.dice.random() * 2)
         await storm.kill()
     storm.type(left)
 

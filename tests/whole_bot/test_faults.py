@@ -1,6 +1,5 @@
 """Trouble on the wire: every answer is on screen exactly once at the end."""
 
-import asyncio
 import sqlite3
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -93,12 +92,17 @@ async def test_a_second_poller_is_told_and_recovered(
     await bot.start()
     await bot.logs("intake.ready")
     async with httpx.AsyncClient(base_url=wire.url) as other:
-        for _ in range(2):
-            await asyncio.sleep(0.2)
+        for times in (1, 2):
+            await eventually(lambda: _polls(wire), "it polls")
             await other.post(f"/bot{TOKEN}/getUpdates", json={"timeout": 0})
-    await bot.logs("intake.conflict")
+            await bot.logs("intake.conflict", times)
     ann.says("hello")
     await ann.sees_at_last("hello (attempt 1)")
+
+
+def _polls(wire: PlaygroundServer) -> bool:
+    poll = wire.world.bot(TOKEN)._poll
+    return poll is not None and not poll.done()
 
 
 async def test_a_network_that_is_gone_for_a_while_does_not_leave_the_bot_deaf(

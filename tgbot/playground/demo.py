@@ -38,7 +38,7 @@ class Tour:
             "The bot is started again. Nothing was lost: the answers come, in order, once each."
         )
         await self._supervisor.start()
-        await self._until(lambda: "fourth" in self._last_answer())
+        await self._until(lambda: "fourth" in self._last_answer() and not self._runs())
         await self._caption("A turn that Ada regrets ...")
         await self._type("sleep 600 think about everything")
         await self._until(self._runs)

@@ -1,0 +1,15 @@
+"""The agent of the tests: the bot's process imports it by name."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from tgbot.agents import echo
+from tgbot.model import Turn
+
+
+async def sleeper(turn: Turn) -> AsyncGenerator[str, None]:
+    """Does what echo does, but its first sleep lasts until a kill or a stop: none comes too late."""
+    if turn.attempt == 1 and turn.text.startswith("sleep"):
+        await asyncio.Event().wait()
+    async for words in echo.agent(turn):
+        yield words

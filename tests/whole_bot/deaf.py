@@ -1,0 +1,8 @@
+"""The agent that does not obey, in a bot that waits for it for ever: no kill comes too late."""
+
+from tests.whole_bot.agents import stubborn
+from tgbot import turn
+
+__all__ = ["stubborn"]
+
+turn.CANCEL_SECONDS = 1e6
