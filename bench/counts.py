@@ -23,7 +23,7 @@ MESSAGES = 50
 Ts = TypeVarTuple("Ts")
 TOKEN = f"{scene.BOT_ID}:playground"
 CHAT_ID = 5
-FLUSH_SECONDS = 10
+SHOWN_SECONDS = 10
 
 # What it takes today; more of anything is a regression to look at, not a matter of taste.
 ANSWERING = {"commits": 2, "SQL statements": 20, "thread hops": 2}
@@ -100,7 +100,11 @@ async def _answer_and_show(line: scene.Line, delivery: Delivery, answering: Tall
         await line.run([scene.update(CHAT_ID)])
     with showing.counting():
         delivery.wake(ChatId(CHAT_ID))
-        await delivery.flush(FLUSH_SECONDS)
+        await asyncio.wait(_lanes(), timeout=SHOWN_SECONDS)
+
+
+def _lanes() -> list[asyncio.Task[object]]:
+    return [task for task in asyncio.all_tasks() if task.get_name().startswith("lane-")]
 
 
 @contextlib.asynccontextmanager

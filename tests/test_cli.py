@@ -111,7 +111,9 @@ def test_an_agent_that_its_module_does_not_have_is_told_so(tmp_path: Path) -> No
 
 
 def test_ctrl_c_while_the_agent_is_imported_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    # A job in the background of a script was started to ignore it.
+    minds_it = "signal.signal(signal.SIGINT, signal.default_int_handler)"
+    (tmp_path / "mine.py").write_text(f"import os, signal; {minds_it}; os.kill(os.getpid(), signal.SIGINT)")
     ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_AGENT="mine:agent")
     assert (ended.returncode, ended.stderr) == (130, "tgbot: interrupted\n")
 
