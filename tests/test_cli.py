@@ -154,7 +154,8 @@ def test_db_upgrade_makes_the_database_and_then_has_nothing_to_do(tmp_path: Path
 
 def test_status_reads_for_people_and_for_programs(tmp_path: Path) -> None:
     tgbot(tmp_path, "db", "upgrade")
-    assert "running 0, queued 0, held 0, dead 0, unsent 0, parked 0" in tgbot(tmp_path, "status").stdout
+    none = "the bot does not run: interrupted 0, queued 0, held 0, dead 0, unsent 0, parked 0\n"
+    assert tgbot(tmp_path, "status").stdout == none
     assert json.loads(tgbot(tmp_path, "status", "--json").stdout)["running"] == []
 
 

@@ -108,8 +108,9 @@ def _status(arguments: argparse.Namespace) -> int:
     if revision != schema.REVISION:
         ours = f"this tgbot reads {schema.REVISION}: run `tgbot db upgrade`, or update tgbot"
         return _fail(f"{path} is of schema {revision}, {ours}", 1)
-    found = read_once(path, report.everything)
-    print(json.dumps(dataclasses.asdict(found), indent=2) if arguments.json else _table(found))
+    alive, found = ProcessLock(path).is_held(), read_once(path, report.everything)
+    document = {"alive": alive, **dataclasses.asdict(found)}
+    print(json.dumps(document, indent=2) if arguments.json else _table(found, alive=alive))
     return 0
 
 
@@ -122,15 +123,17 @@ def _upgrade(_: argparse.Namespace) -> int:
     return 0
 
 
-def _table(found: report.Report) -> str:
+def _table(found: report.Report, *, alive: bool) -> str:
+    working = "running" if alive else "interrupted"  # and goes on at the next start
     lines = [
         (
-            f"running {len(found.running)}, queued {found.queued}, held {found.held},"
+            f"{'the bot runs' if alive else 'the bot does not run'}:"
+            f" {working} {len(found.running)}, queued {found.queued}, held {found.held},"
             f" dead {found.dead}, unsent {found.unsent}, parked {found.parked}"
         )
     ]
     lines += [
-        f"  {'stopping' if r.state == 'stopped' else 'running '} session={r.session_key} row={r.row_id}"
+        f"  {'stopping' if r.state == 'stopped' else working:8} session={r.session_key} row={r.row_id}"
         f" attempt={r.attempt} for {r.seconds:.0f} s"
         for r in found.running
     ]

@@ -85,6 +85,20 @@ class ProcessLock:
         # The file stays: unlinking it would let two processes lock two files of one name.
         self._let_go()
 
+    def is_held(self) -> bool:
+        """Tell whether a process owns the database now."""
+        try:
+            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False  # it was never locked
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
     def _let_go(self) -> None:
         if self._fd is not None:
             os.close(self._fd)

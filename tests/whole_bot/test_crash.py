@@ -94,6 +94,25 @@ async def test_a_row_that_kills_the_process_is_given_up_and_the_rest_goes_on(
     assert (await bot.status())["dead"] == 1
 
 
+async def test_status_tells_a_turn_that_runs_from_one_that_a_kill_interrupted(
+    bot: BotProcess, ann: Person
+) -> None:
+    async def table() -> str:
+        output, _ = await (await bot.command("status")).communicate()
+        return output.decode()
+
+    await bot.start()
+    ann.says("wait for /never")
+    await bot.logs("turn.claimed")
+    assert (await bot.status())["alive"]
+    assert (await table()).startswith("the bot runs: running 1, queued 0,")
+    await bot.kill()
+    assert not (await bot.status())["alive"]
+    first, row, *_ = (await table()).splitlines()
+    assert first.startswith("the bot does not run: interrupted 1, queued 0,")
+    assert row.startswith("  interrupted session=")
+
+
 async def test_held_rows_survive_a_restart(bot: BotProcess, ann: Person) -> None:
     await bot.start()
     ann.says("wait for /never", "held", "/stop")
