@@ -5,8 +5,8 @@ import os
 import sys
 from pathlib import Path
 
-from tgbot.db import Database
 from tgbot.store import turns
+from tgbot.store.engine.writer import Database
 
 
 async def main(path: Path, number: int) -> None:

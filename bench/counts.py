@@ -12,12 +12,12 @@ from sqlalchemy import Pool, event
 
 from bench import scene
 from bench.figures import Figure, at_most
-from tgbot.botapi import BotApi
-from tgbot.db import Database
-from tgbot.delivery import Delivery
+from tgbot.delivery.delivery import Delivery
 from tgbot.model import ChatId
-from tgbot.pace import Pace
 from tgbot.playground.server import PlaygroundServer
+from tgbot.store.engine.writer import Database
+from tgbot.telegram.client import BotApi
+from tgbot.telegram.rate_limit import RateLimiter
 
 MESSAGES = 50
 Ts = TypeVarTuple("Ts")
@@ -87,7 +87,7 @@ async def _converse() -> tuple[Tally, Tally, dict[str, int]]:
             tasks = len(asyncio.all_tasks())
             for _ in range(MESSAGES):
                 await _answer_and_show(line, delivery, answering, showing)
-            services = (line.intake, line.dispatcher, line.runner, delivery)
+            services = (line.acceptor, line.dispatcher, line.runner, delivery)
             left = {
                 "tasks": len(asyncio.all_tasks()) - tasks,
                 "dict, set and list entries": sum(_entries(service) for service in services),
@@ -114,7 +114,10 @@ async def _bot() -> AsyncIterator[tuple[scene.Line, Delivery]]:
         with scene.folder() as folder:
             async with Database(scene.migrated(folder / "counts.db")) as db:
                 line = scene.Line(db, api, await scene.begin_life(db))
-                yield line, Delivery(db, api, scene.BOT_ID, pace=Pace(0, 0, 0), send_within_seconds=86400)
+                yield (
+                    line,
+                    Delivery(db, api, scene.BOT_ID, pace=RateLimiter(0, 0, 0), send_within_seconds=86_400.0),
+                )
 
 
 @contextlib.contextmanager

@@ -10,8 +10,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 
 from bench import scene
 from bench.figures import Figure, at_most
-from tgbot.agent import Agent, Event
 from tgbot.model import Address, ChatId, MessageId, RowId, SessionKey, Token, Turn, UserId
+from tgbot.turns.agent import Agent, Event
 
 WARM_UP_CHATS, IDLE_CHATS = 500, 5_000
 WARM_UP_TURNS, ACTIVE_TURNS = 100, 1_000

@@ -9,12 +9,12 @@ from unittest.mock import patch
 
 from bench import history, scene
 from bench.figures import Figure
-from tgbot.db import Connection, writing_engine
+from tgbot.intake.batch import receive
 from tgbot.model import AlbumTurn, ChatId, MessageId, Owner, RowId, session_key
-from tgbot.reception import receive
 from tgbot.render import Text
-from tgbot.statement import Statement
 from tgbot.store import albums, inbox, outbox, report, sending, turns
+from tgbot.store.engine.connection import Connection, writing_engine
+from tgbot.store.engine.statement import Statement
 
 OLD_ROWS = 1_000
 CHAT_ID = ChatId(1)

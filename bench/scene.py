@@ -9,20 +9,23 @@ import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
-from tgbot import inbound, migrate
 from tgbot.access import Access
-from tgbot.agent import Agent
-from tgbot.botapi import BotApi
-from tgbot.db import PRAGMAS, Database
-from tgbot.delivery import Delivery
-from tgbot.dispatcher import Dispatcher
-from tgbot.intake import BATCH_MAX, Intake
-from tgbot.live import Receipt, Stage
+from tgbot.delivery.delivery import Delivery
+from tgbot.intake.acceptor import Acceptor
+from tgbot.intake.batch import Rules
+from tgbot.intake.poller import BATCH_MAX
 from tgbot.model import Address, BotId, ChatId, Message, Owner, Raw, Turn
-from tgbot.pace import Pace
-from tgbot.reception import Rules
 from tgbot.store import turns
-from tgbot.turn import Manner, TurnRunner
+from tgbot.store.engine import migrate
+from tgbot.store.engine.connection import PRAGMAS
+from tgbot.store.engine.writer import Database
+from tgbot.telegram import updates
+from tgbot.telegram.client import BotApi
+from tgbot.telegram.rate_limit import RateLimiter
+from tgbot.turns.agent import Agent
+from tgbot.turns.answer import Reaction, Stage
+from tgbot.turns.dispatcher import Dispatcher
+from tgbot.turns.runner import AnswerOptions, TurnRunner
 
 BOT_ID = BotId(1)
 RULES = Rules(Access(None), queue_max=100)
@@ -50,7 +53,7 @@ def update(chat_id: int) -> Raw:
 
 def messages(raws: Sequence[Raw]) -> list[Message]:
     """Sort raw updates as intake does; all of ours are messages."""
-    parsed = [inbound.parse(BOT_ID, "bench_bot", raw) for raw in raws]
+    parsed = [updates.parse(BOT_ID, "bench_bot", raw) for raw in raws]
     return [arrival for arrival in parsed if isinstance(arrival, Message)]
 
 
@@ -88,14 +91,14 @@ class Mute(Delivery):
     """Delivery that has nothing to do with Telegram, so that only the line to the outbox is measured."""
 
     def __init__(self, db: Database, api: BotApi, on_end: Callable[[], None]) -> None:
-        super().__init__(db, api, BOT_ID, pace=Pace(0, 0, 0), send_within_seconds=86400)
+        super().__init__(db, api, BOT_ID, pace=RateLimiter(0, 0, 0), send_within_seconds=86400)
         self.stage = Stage(lambda _: None)
         self._on_end = on_end
 
     def wake(self, chat_id: ChatId) -> None:
         """Leave the part in the outbox."""
 
-    def receipt(self, _address: Address, _mark: Receipt) -> None:
+    def receipt(self, _address: Address, _mark: Reaction) -> None:
         """Show no receipt."""
 
     def ended(self, _address: Address, _how: str) -> None:
@@ -108,9 +111,9 @@ class Line:
 
     def __init__(self, db: Database, api: BotApi, owner: Owner, agent: Agent = say_ok) -> None:
         self.delivery = Mute(db, api, self._on_end)
-        self.runner = TurnRunner(agent, RULES.access, self.delivery.stage, Manner(DEADLINE_SECONDS))
+        self.runner = TurnRunner(agent, RULES.access, self.delivery.stage, AnswerOptions(DEADLINE_SECONDS))
         self.dispatcher = Dispatcher(db, owner, self.runner.run, watcher=self.delivery)
-        self.intake = Intake(db, api, RULES, self.dispatcher, self.delivery)
+        self.acceptor = Acceptor(db, RULES, self.dispatcher, self.delivery)
         self._turns_left = 0
         self._idle = asyncio.Event()
 
@@ -125,7 +128,7 @@ class Line:
         self._idle.clear()
         self._turns_left += len(raws)
         for start in range(0, len(raws), BATCH_MAX):
-            await self.intake.accept(raws[start : start + BATCH_MAX])
+            await self.acceptor.accept(raws[start : start + BATCH_MAX])
 
     def _on_end(self) -> None:
         self._turns_left -= 1

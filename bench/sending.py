@@ -9,16 +9,16 @@ from typing import NamedTuple
 from bench import scene
 from bench.figures import Figure, at_most
 from bench.memory import growth
-from tgbot.agent import Agent, Event, Replacement
-from tgbot.botapi import BotApi
-from tgbot.db import Database
-from tgbot.delivery import Delivery
-from tgbot.dispatcher import Dispatcher
+from tgbot.delivery.delivery import Delivery
+from tgbot.intake.batch import receive
 from tgbot.model import ChatId, Raw, Turn
-from tgbot.pace import CHAT_BURST, Pace
 from tgbot.playground.server import PlaygroundServer
-from tgbot.reception import receive
-from tgbot.turn import Manner, TurnRunner
+from tgbot.store.engine.writer import Database
+from tgbot.telegram.client import BotApi
+from tgbot.telegram.rate_limit import CHAT_BURST, RateLimiter
+from tgbot.turns.agent import Agent, Event, Replacement
+from tgbot.turns.dispatcher import Dispatcher
+from tgbot.turns.runner import AnswerOptions, TurnRunner
 
 TOKEN = f"{scene.BOT_ID}:playground"
 ONE, THREE, MANY = 100, 10_000, 60_000  # characters that make so many messages; MANY is eight and a file
@@ -50,13 +50,13 @@ def figures() -> Iterator[Figure]:
 class Bot:
     """All but the poll: what people say goes in by `hear`, and out through the real delivery."""
 
-    def __init__(self, db: Database, api: BotApi, agent: Agent, pace: Pace) -> None:
+    def __init__(self, db: Database, api: BotApi, agent: Agent, pace: RateLimiter) -> None:
         self.delivery = Delivery(
             db, api, scene.BOT_ID, pace=pace, receipts=False, send_within_seconds=scene.DEADLINE_SECONDS
         )
         self._db = db
         self._runner = TurnRunner(
-            agent, scene.RULES.access, self.delivery.stage, Manner(scene.DEADLINE_SECONDS)
+            agent, scene.RULES.access, self.delivery.stage, AnswerOptions(scene.DEADLINE_SECONDS)
         )
 
     async def begin(self) -> None:
@@ -76,7 +76,7 @@ class Bot:
 
 
 @contextlib.asynccontextmanager
-async def _bot(agent: Agent, pace: Pace, api: BotApi) -> AsyncIterator[Bot]:
+async def _bot(agent: Agent, pace: RateLimiter, api: BotApi) -> AsyncIterator[Bot]:
     with scene.folder() as folder:
         async with Database(scene.migrated(folder / "sending.db")) as db:
             bot = Bot(db, api, agent, pace)
@@ -95,7 +95,7 @@ class Answered(NamedTuple):
     edit_seconds: float
 
 
-async def _answer(agent: Agent, pace: Pace) -> Answered:
+async def _answer(agent: Agent, pace: RateLimiter) -> Answered:
     """Have one question answered by the playground's server."""
     shown_at = 0.0
 
@@ -134,7 +134,7 @@ async def _requests(characters: int) -> int:
     async def agent(_: Turn) -> AsyncGenerator[str, None]:
         yield _text(characters)
 
-    return (await _answer(agent, Pace(0, 0, 0))).requests
+    return (await _answer(agent, RateLimiter(0, 0, 0))).requests
 
 
 class Waited(NamedTuple):
@@ -150,7 +150,7 @@ async def _wait(characters: int, requests: int) -> Waited:
 
     The limiter's own is what so many `requests` in a row take, the burst as spent as it is at the last word.
     """
-    loop, pace = asyncio.get_running_loop(), Pace(30, 1 / INTERVAL_SECONDS, 20)
+    loop, pace = asyncio.get_running_loop(), RateLimiter(30, 1 / INTERVAL_SECONDS, 20)
     last_word_at = whole_at = 0.0
 
     async def agent(_: Turn) -> AsyncGenerator[Event, None]:
@@ -191,7 +191,7 @@ async def _streaming_bytes() -> float:
             yield "word "
         await end.wait()
 
-    async with Agreeing() as api, _bot(agent, Pace(0, 0, 0), api) as bot:
+    async with Agreeing() as api, _bot(agent, RateLimiter(0, 0, 0), api) as bot:
 
         async def start(chat_id: int, number: int) -> None:
             shown = api.edits + number

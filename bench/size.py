@@ -10,9 +10,9 @@ from sqlalchemy import Engine
 
 from bench import history, scene
 from bench.figures import Figure, at_most, speed_ratio
-from tgbot.db import read_once, writing_engine
 from tgbot.model import ChatId, Owner, Turn, session_key
 from tgbot.store import report, turns
+from tgbot.store.engine.connection import read_once, writing_engine
 
 CLAIMS = 50  # a sample
 CLAIM_PAIRS = 21

@@ -12,11 +12,11 @@ from sqlalchemy import Engine, event
 
 from bench import scene
 from bench.figures import Figure, at_least, speed_ratio
-from tgbot.db import Database
+from tgbot.intake.batch import receive
 from tgbot.model import Message, Owner, Raw
-from tgbot.reception import receive
 from tgbot.render import Text
 from tgbot.store import turns
+from tgbot.store.engine.writer import Database
 
 ROWS = 100  # a batch
 BATCH_PAIRS = 101

@@ -2,10 +2,12 @@
 
 from alembic import context
 
-from tgbot import config, db, schema
+from tgbot import config
+from tgbot.store import schema
+from tgbot.store.engine.connection import Connection, writing_engine
 
 
-def run(connection: db.Connection) -> None:
+def run(connection: Connection) -> None:
     """Migrate inside the transaction of the connection: all of it, or nothing."""
     context.configure(
         connection=connection, target_metadata=schema.metadata, render_as_batch=True, transactional_ddl=True
@@ -17,5 +19,5 @@ given = context.config.attributes.get("connection")
 if given is not None:
     run(given)
 else:
-    with db.writing_engine(config.database_path()).begin() as own:
+    with writing_engine(config.database_path()).begin() as own:
         run(own)

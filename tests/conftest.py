@@ -1,7 +1,7 @@
 """A migrated SQLite file for each test, the house around it, and the wire."""
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,9 +9,11 @@ from hypothesis import HealthCheck, settings
 
 from tests.house import House
 from tests.scripted import ScriptedAgent
-from tgbot import migrate
-from tgbot.db import PRAGMAS, Database
+from tests.store.life import Life, StartLife
 from tgbot.playground.server import PlaygroundServer
+from tgbot.store.engine import migrate
+from tgbot.store.engine.connection import PRAGMAS, writing_engine
+from tgbot.store.engine.writer import Database
 
 # The same examples at every run, and no clock: what fails here fails anywhere, a slow machine is no failure.
 settings.register_profile(
@@ -37,7 +39,7 @@ def database_path(migrated_file: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 async def db(database_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
     # No power cut in these tests: the process lives on, so waiting for the disk proves nothing.
-    monkeypatch.setattr("tgbot.db.PRAGMAS", (*PRAGMAS, "PRAGMA synchronous=OFF"))
+    monkeypatch.setattr("tgbot.store.engine.connection.PRAGMAS", (*PRAGMAS, "PRAGMA synchronous=OFF"))
     async with Database(database_path) as database:
         yield database
 
@@ -57,3 +59,22 @@ async def house(db: Database, agent: ScriptedAgent) -> AsyncIterator[House]:
 async def wire() -> AsyncIterator[PlaygroundServer]:
     async with PlaygroundServer(port=0) as server:
         yield server
+
+
+@pytest.fixture
+def live(database_path: Path) -> Iterator[StartLife]:
+    """Start one life after another; an older one stays, as stale as a test wants it."""
+    lives = []
+
+    def start(**limits: object) -> Life:
+        lives.append(Life(writing_engine(database_path), **limits))  # type: ignore[arg-type]  # as StartLife has them
+        return lives[-1]
+
+    yield start
+    for life in lives:
+        life.engine.dispose()
+
+
+@pytest.fixture
+def life(live: StartLife) -> Life:
+    return live()

@@ -9,15 +9,16 @@ from sqlalchemy import text
 
 from tests.scripted import ScriptedAgent
 from tests.waiting import eventually, eventually_async
-from tgbot import inbound
 from tgbot.access import Access
-from tgbot.db import Connection, Database
-from tgbot.dispatcher import Dispatcher
-from tgbot.live import Stage
+from tgbot.intake.batch import Received, Rules, receive
 from tgbot.model import Address, Arrival, BotId, Owner, Raw, Turn
-from tgbot.reception import Received, Rules, receive
 from tgbot.store import turns
-from tgbot.turn import Manner, TurnRunner
+from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.writer import Database
+from tgbot.telegram import updates
+from tgbot.turns.answer import Stage
+from tgbot.turns.dispatcher import Dispatcher
+from tgbot.turns.runner import AnswerOptions, TurnRunner
 
 BOT = BotId(42)
 UPDATE_IDS = itertools.count(1000)
@@ -31,7 +32,7 @@ def raw_message(update_id: int, said: str, chat: int = 7, **more: Any) -> Raw:  
 
 
 def arrival(raw: Raw) -> Arrival:
-    parsed = inbound.parse(BOT, "the_bot", raw)
+    parsed = updates.parse(BOT, "the_bot", raw)
     assert parsed
     return parsed
 
@@ -48,7 +49,7 @@ class House:
     async def __aenter__(self) -> Self:
         instance = await self.db.write(turns.begin_instance, os.getpid())
         self.stage = Stage(lambda _: None)
-        self.runner = TurnRunner(self.agent.run, Access(None), self.stage, Manner(timeout_seconds=60))
+        self.runner = TurnRunner(self.agent.run, Access(None), self.stage, AnswerOptions(timeout_seconds=60))
         self.dispatcher = Dispatcher(
             self.db,
             Owner(BOT, instance, self._limits.get("max_turns", 64), self._limits.get("attempts_max", 3)),

@@ -9,19 +9,21 @@ from collections.abc import Awaitable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from tgbot.access import Access
-from tgbot.agent import Agent
-from tgbot.botapi import BotApi
 from tgbot.config import Settings
-from tgbot.db import Database, ProcessLock
-from tgbot.delivery import Delivery
-from tgbot.dispatcher import Dispatcher
-from tgbot.intake import Intake
-from tgbot.migrate import upgrade
+from tgbot.delivery.delivery import Delivery
+from tgbot.intake.acceptor import Acceptor
+from tgbot.intake.batch import Rules
+from tgbot.intake.poller import Poller
 from tgbot.model import Owner
-from tgbot.pace import Pace
-from tgbot.reception import Rules
 from tgbot.store import turns
-from tgbot.turn import Manner, TurnRunner
+from tgbot.store.engine.lock import ProcessLock
+from tgbot.store.engine.migrate import upgrade
+from tgbot.store.engine.writer import Database
+from tgbot.telegram.client import BotApi
+from tgbot.telegram.rate_limit import RateLimiter
+from tgbot.turns.agent import Agent
+from tgbot.turns.dispatcher import Dispatcher
+from tgbot.turns.runner import AnswerOptions, TurnRunner
 
 log = logging.getLogger(__name__)
 
@@ -60,11 +62,12 @@ async def _serve(settings: Settings, agent: Agent, db: Database, api: BotApi, ow
     delivery = _delivery(settings, db, api)
     runner = TurnRunner(agent, access, delivery.stage, _manner(settings))
     dispatcher = Dispatcher(db, owner, runner.run, watcher=delivery)
-    intake = Intake(db, api, Rules(access, settings.queue_max), dispatcher, delivery)
+    acceptor = Acceptor(db, Rules(access, settings.queue_max), dispatcher, delivery)
+    poller = Poller(api, acceptor, delivery)
     with _signals() as told_to_stop:
         async with asyncio.TaskGroup() as services:
             running = [services.create_task(s.serve(), name=type(s).__name__) for s in (delivery, dispatcher)]
-            receiving = services.create_task(intake.serve(), name="Intake")
+            receiving = services.create_task(poller.serve(), name="Poller")
             await told_to_stop
             log.info("app.stopping running_turns=%s", dispatcher.running)
             await _ended(receiving)
@@ -79,7 +82,7 @@ def _delivery(settings: Settings, db: Database, api: BotApi) -> Delivery:
         db,
         api,
         settings.bot_id,
-        pace=Pace(
+        pace=RateLimiter(
             settings.rate_overall_per_second, settings.rate_chat_per_second, settings.rate_group_per_minute
         ),
         stream=settings.stream,
@@ -88,8 +91,8 @@ def _delivery(settings: Settings, db: Database, api: BotApi) -> Delivery:
     )
 
 
-def _manner(settings: Settings) -> Manner:
-    return Manner(
+def _manner(settings: Settings) -> AnswerOptions:
+    return AnswerOptions(
         settings.turn_timeout_seconds,
         rich=settings.format == "rich",
         notify_after_seconds=settings.notify_after_seconds,

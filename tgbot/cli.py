@@ -11,10 +11,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tgbot import agent, app, config, logs, migrate, schema
-from tgbot.botapi import TokenRefusedError
-from tgbot.db import DatabaseLockedError, ProcessLock, StorageError, read_once
+from tgbot import app, config, logs
 from tgbot.store import report
+from tgbot.store.engine import migrate
+from tgbot.store.engine.connection import read_once
+from tgbot.store.engine.errors import StorageError
+from tgbot.store.engine.lock import DatabaseLockedError, ProcessLock
+from tgbot.telegram.errors import TokenRefusedError
+from tgbot.turns import agent
 
 log = logging.getLogger(__name__)
 
@@ -105,8 +109,8 @@ def _status(arguments: argparse.Namespace) -> int:
     revision = migrate.current_revision(path)
     if revision is None:
         return _fail(f"no database at {path}: start the bot once, or set {config.PREFIX}DATABASE_URL", 1)
-    if revision != schema.REVISION:
-        ours = f"this tgbot reads {schema.REVISION}: run `tgbot db upgrade`, or update tgbot"
+    if revision != migrate.REVISION:
+        ours = f"this tgbot reads {migrate.REVISION}: run `tgbot db upgrade`, or update tgbot"
         return _fail(f"{path} is of schema {revision}, {ours}", 1)
     alive, found = ProcessLock(path).is_held(), read_once(path, report.everything)
     document = {"alive": alive, **dataclasses.asdict(found)}

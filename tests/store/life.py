@@ -8,13 +8,13 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from sqlalchemy import Engine, text
 
 from tests.house import BOT, raw_message
-from tgbot import inbound
 from tgbot.access import Access
-from tgbot.db import Connection
+from tgbot.intake.batch import Received, Rules, receive
 from tgbot.model import AlbumTurn, BotId, ChatId, Owner, Raw, SessionKey, Turn, UserId, session_key
-from tgbot.reception import Received, Rules, receive
 from tgbot.render import Text
 from tgbot.store import albums, turns
+from tgbot.store.engine.connection import Connection
+from tgbot.telegram import updates
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class Life:
             return operation(conn, *args, **kwargs)
 
     def receive(self, *raws: Raw) -> Received:
-        arrivals = [inbound.parse(self.owner.bot_id, "the_bot", raw) for raw in raws]
+        arrivals = [updates.parse(self.owner.bot_id, "the_bot", raw) for raw in raws]
         return self.do(receive, self.owner, self.rules, [arrival for arrival in arrivals if arrival])
 
     def say(self, *texts: str, chat: int = 7, **more: Any) -> Received:  # noqa: ANN401 - any field of a message

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from tests.house import raw_message
 from tests.store.life import pressed
-from tgbot.lane import PLACEHOLDER
+from tgbot.delivery.chat_sender import PLACEHOLDER
 from tgbot.model import ChatId, Part, Raw
 
 

@@ -5,7 +5,7 @@ from sqlalchemy import CheckConstraint, Table, insert
 from sqlalchemy.exc import IntegrityError
 
 from tests.store.life import Life
-from tgbot import schema
+from tgbot.store import schema
 
 Row = dict[str, object]
 

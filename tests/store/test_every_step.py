@@ -21,10 +21,10 @@ from sqlalchemy import Engine, event
 from tests.house import BOT
 from tests.store.life import Life
 from tests.store.telegram import Telegram
-from tgbot.db import writing_engine
 from tgbot.model import AlbumTurn, ChatId, MessageId, Token, Turn
 from tgbot.render import Text
 from tgbot.store import sending, turns
+from tgbot.store.engine.connection import writing_engine
 
 Step = Callable[[], None]
 Line = Callable[["Bot"], None]
@@ -199,7 +199,7 @@ def mortal_engine(path: Path, step: Step) -> Iterator[Engine]:
 
 
 def carry_on(path: Path, telegram: Telegram, line: int, on_step: Callable[[int], None]) -> None:
-    """Live from a line of the script to its end, then look at what a user sees and the tables hold."""
+    """LiveAnswer from a line of the script to its end, then look at what a user sees and the tables hold."""
 
     def step() -> None:
         on_step(line)

@@ -24,10 +24,10 @@ from hypothesis.stateful import (
 
 from tests.house import raw_message
 from tests.store.life import GIVEN_UP, Life, key, pressed
-from tgbot.db import writing_engine
 from tgbot.model import AlbumTurn, Raw, Turn
 from tgbot.store import turns
 from tgbot.store.albums import PARTS_MAX
+from tgbot.store.engine.connection import writing_engine
 from tgbot.store.inbox import DROPPED
 
 CHATS = (1, 2, 3)

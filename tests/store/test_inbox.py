@@ -6,8 +6,8 @@ import pytest
 
 from tests.house import raw_message
 from tests.store.life import Life, StartLife, pressed
+from tgbot.intake.batch import UNREADABLE, Received
 from tgbot.model import BotId, UserId
-from tgbot.reception import UNREADABLE, Received
 from tgbot.store.inbox import REDELIVERED_SECONDS
 
 UNREADABLE_RAW = {"message_id": 1, "chat": {"id": 7, "type": "private"}, "from": {"id": "seven"}, "text": "x"}

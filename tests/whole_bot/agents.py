@@ -7,8 +7,8 @@ import random
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
-from tgbot.agent import Album, Event, File, Progress, Replacement
 from tgbot.model import Turn
+from tgbot.turns.agent import Album, Event, File, Progress, Replacement
 
 
 async def moody(turn: Turn) -> AsyncGenerator[str, None]:

@@ -6,8 +6,8 @@ import threading
 import time
 from collections.abc import AsyncGenerator
 
-from tgbot.agent import Event, File, Progress
 from tgbot.model import Turn
+from tgbot.turns.agent import Event, File, Progress
 
 MEETING = threading.Barrier(34)  # more than Python's own number of threads is on any machine
 

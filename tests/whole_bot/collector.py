@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncGenerator
 
-from tgbot import album
 from tgbot.model import Turn
+from tgbot.turns import album
 
 album.QUIET_SECONDS = 3.0
 

@@ -1,8 +1,8 @@
 """The agent that does not obey, in a bot that waits for it for ever: no kill comes too late."""
 
 from tests.whole_bot.agents import stubborn
-from tgbot import turn
+from tgbot.turns import runner
 
 __all__ = ["stubborn"]
 
-turn.CANCEL_SECONDS = 1e6
+runner.CANCEL_SECONDS = 1e6

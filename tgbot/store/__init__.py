@@ -1,6 +1,6 @@
-"""The durable life of a message: one function = one transaction = one arrow of docs/lifecycle.md.
+"""The durable state of every message: one function = one transaction = one arrow of docs/lifecycle.md.
 
-`inbox` and `albums` take updates in, `turns` claims rows and ends turns, `outbox` takes answers in,
-`sending` notes what becomes of them on their way, `report` only reads. All are plain functions of a
-connection: `await db.write(turns.finish, ...)`.
+May import `engine`, `render` and `model`; only this room writes SQL. Offers plain functions of a
+connection, for `await db.write(turns.end, ...)`: `inbox` takes updates in, `turns` claims rows and ends
+turns, `outbox` takes answers in, `sending` records what becomes of them, `report` only reads.
 """

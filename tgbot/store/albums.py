@@ -9,11 +9,11 @@ from dataclasses import replace
 
 from sqlalchemy import bindparam, func, or_, select, update
 
-from tgbot.db import Connection
 from tgbot.model import AlbumTurn, Message
-from tgbot.schema import guard, instance, pending, turn
-from tgbot.statement import Statement, literal
 from tgbot.store import inbox
+from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.schema import guard, instance, pending, turn
 from tgbot.store.turns import LostGuardError
 
 PARTS_MAX = 10  # of one album (Bot API, sendMediaGroup)

@@ -9,12 +9,12 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, exists, func, null, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from tgbot.db import Connection
 from tgbot.model import Arrival, BotId, ChatId, Control, Message, Owner, RowId, SessionKey, Unreadable, UserId
 from tgbot.render import Text
-from tgbot.schema import guard, pending, stranger, turn
-from tgbot.statement import Statement, listed, literal
 from tgbot.store import outbox
+from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.statement import Statement, listed, literal
+from tgbot.store.schema import guard, pending, stranger, turn
 
 REDELIVERED_SECONDS = 3 * 86400.0  # Telegram keeps an update for 24 hours (Bot API, "Getting updates")
 DROPPED = Text("Dropped.")  # where an interrupted turn has left its placeholder

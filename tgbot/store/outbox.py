@@ -9,11 +9,11 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, func, null, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from tgbot.db import Connection
 from tgbot.model import Address, Album, BotId, Button, ChatId, File, Part, PartId, RowId
 from tgbot.render import Text
-from tgbot.schema import outbox
-from tgbot.statement import Statement, literal
+from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.schema import outbox
 
 LATE_SECONDS = 60.0  # an edit whose outcome is unknown has arrived by then, or never will
 

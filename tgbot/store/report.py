@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
-from tgbot.db import Connection
 from tgbot.model import ChatId, RowId, SessionKey
-from tgbot.schema import guard, outbox, pending, turn
-from tgbot.statement import Statement, literal
+from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.schema import guard, outbox, pending, turn
 
 LISTED_MAX = 100  # rows of each kind that `tgbot status` names; the counts are exact
 

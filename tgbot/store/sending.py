@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from sqlalchemy import and_, bindparam, case, exists, func, null, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from tgbot.db import Connection
 from tgbot.model import BotId, ChatId, MessageId, Part, PartId, RowId
 from tgbot.render import Text
-from tgbot.schema import outbox
-from tgbot.statement import Statement, literal
+from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.statement import Statement, literal
 from tgbot.store.outbox import LATE_SECONDS
+from tgbot.store.schema import outbox
 
 TOO_OLD = Text(
     "I could not send this answer for so long that I kept it back. Ask again, if you still want it."

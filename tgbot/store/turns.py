@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, update
 
-from tgbot.db import Connection
 from tgbot.model import Address, AlbumTurn, InstanceId, Owner, Ownership, SessionKey, Token, Turn
 from tgbot.render import Text
-from tgbot.schema import guard, instance, pending, turn
-from tgbot.statement import Statement, listed, literal
 from tgbot.store import outbox, sending
+from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.statement import Statement, listed, literal
 from tgbot.store.outbox import Content
+from tgbot.store.schema import guard, instance, pending, turn
 
 _QUEUED = literal("'queued'")
 _CLAIMED = literal("'claimed'")

@@ -1,0 +1,209 @@
+"""What a turn has said so far, and previews of it that arrive when they should not any more."""
+
+import asyncio
+import contextlib
+import itertools
+import sqlite3
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.held import Held
+from tests.waiting import eventually
+from tests.whole_bot.process import TOKEN, Person
+from tgbot import app, config
+from tgbot.model import Address, ChatId, FileKind, MessageId, RowId, SessionKey, Token, Turn, UserId
+from tgbot.playground.server import PlaygroundServer
+from tgbot.store.outbox import LATE_SECONDS
+from tgbot.turns import answer
+from tgbot.turns.agent import Agent, Album, Event, File, Progress, Replacement
+from tgbot.turns.answer import LiveAnswer, Stage
+
+
+def turn(row_id: int = 1, chat_id: int = 7) -> Turn:
+    key = SessionKey(f"1:{chat_id}:{row_id}")
+    address = Address(key, ChatId(chat_id), UserId(7), MessageId(1))
+    return Turn(Token(row_id), RowId(row_id), key, address, 1, "{}")
+
+
+def taken(*events: Event) -> LiveAnswer:
+    speaking = LiveAnswer(turn())
+    for event in events:
+        speaking.take(event)
+    return speaking
+
+
+def test_words_and_files_keep_their_order() -> None:
+    plan = File("plan.txt", b"dig")
+    assert list(taken("a", "b", plan, "c").segments()) == ["ab", plan, "c"]
+
+
+def test_words_before_and_after_a_file_do_not_run_into_each_other() -> None:
+    assert taken("The plan:", File("plan.txt", b"dig"), "The site:").text == "The plan:\n\nThe site:"
+
+
+def test_words_end_a_progress_line() -> None:
+    assert taken(Progress("searching")).progress == "searching"
+    assert taken(Progress("searching"), "Found").progress == ""
+
+
+def test_a_replacement_takes_back_words_and_keeps_files() -> None:
+    plan = File("plan.txt", b"dig")
+    assert list(taken("a", plan, "b", Replacement("c")).segments()) == [plan, "c"]
+
+
+def test_each_event_that_can_be_seen_is_a_new_version() -> None:
+    versions = [taken(*(["word"] * n)).version for n in range(3)]
+    assert versions == [0, 1, 2]
+
+
+def test_nothing_counts_after_the_cancellation() -> None:
+    speaking = taken("before")
+    speaking.closed = True
+    speaking.take(" and after")
+    assert speaking.text == "before"
+
+
+def test_what_no_agent_may_yield_is_named() -> None:
+    with pytest.raises(TypeError, match="can not yield a int"):
+        LiveAnswer(turn()).take(5)  # type: ignore[arg-type]
+
+
+def test_an_answer_that_never_ends_is_cut_and_says_so() -> None:
+    speaking = taken("x" * answer.ANSWER_MAX_CHARACTERS, "x")
+    assert speaking.full
+    assert speaking.text.endswith("longer than I can show.)")
+
+
+def test_files_without_end_are_cut_too() -> None:
+    assert not taken(*[File("a", b"a")] * (answer.FILES_MAX - 1)).full
+    assert taken(*[File("a", b"a")] * answer.FILES_MAX).full
+
+
+def test_the_stage_forgets_who_has_spoken() -> None:
+    told: list[ChatId] = []
+    stage = Stage(told.append)
+    first, second = stage.enter(turn(1)), stage.enter(turn(2))
+    assert stage.speaking(ChatId(7)) == [first, second]
+    stage.changed(second)
+    stage.leave(first)
+    stage.leave(second)
+    assert (stage.speaking(ChatId(7)), told) == ([], [7])
+
+
+def of(kind: FileKind, *names: str) -> list[File]:
+    return [File(name, b"x", kind) for name in names]
+
+
+def test_an_album_is_sent_in_groups_that_telegram_takes() -> None:
+    """Ten at most, photos apart from documents, a single one or a voice alone; in order."""
+    many = of("photo", *"abcdefghijkl")
+    [plan] = of("document", "plan")
+    voices = of("voice", "hi", "ho")
+    said = taken("See:", Album([*many, plan, *voices, *many[:1]]))
+    assert list(said.segments()) == ["See:", Album(many[:10]), Album(many[10:]), plan, *voices, many[0]]
+
+
+def test_what_is_said_of_an_albums_files_stands_before_it() -> None:
+    photos = of("photo", "a", "b")
+    said = list(taken(Album([*photos, File("empty", b"", "photo")])).segments())
+    assert said[1] == Album(photos)
+    assert "empty can not be sent" in str(said[0])
+
+
+def test_an_album_counts_as_its_files() -> None:
+    assert taken(Album(of("photo", *"abc" * 40))).full
+
+
+# -- the bot in this process, where a preview can be given up soon --
+
+
+@pytest.fixture
+async def held(monkeypatch: pytest.MonkeyPatch) -> Held:
+    """Hold the first edit, a preview; the bot gives it up, and it takes effect when the test says so."""
+    monkeypatch.setattr("tgbot.delivery.preview.REQUEST_SECONDS", 0.5)
+    monkeypatch.setattr("tgbot.delivery.delivery.POLL_SECONDS", 0.1)
+    monkeypatch.setattr("tgbot.delivery.preview.PRIVATE_SECONDS", 0.05)
+    return Held(monkeypatch, "editMessageText")
+
+
+@contextlib.asynccontextmanager
+async def running(wire: PlaygroundServer, database_path: Path, agent: Agent) -> AsyncIterator[Person]:
+    settings = config.load(
+        token=TOKEN,
+        api_url=wire.url,
+        database_url=f"sqlite+aiosqlite:///{database_path}",
+        allowed_users=frozenset({7}),
+        receipts=False,
+        rate_overall_per_second=0,
+        rate_chat_per_second=0,
+    )
+    bot = asyncio.create_task(app.run(settings, agent))
+    try:
+        yield Person(wire)
+    finally:
+        bot.cancel()
+        await asyncio.wait({bot})
+
+
+def edits(wire: PlaygroundServer) -> list[dict[str, Any]]:
+    return [call for call in wire.world.journal if call["method"] == "editMessageText"]
+
+
+def texts(wire: PlaygroundServer) -> list[str]:
+    """What the edits made of the message, one after the other."""
+    return [text for text, _ in itertools.groupby(call["params"]["text"] for call in edits(wire))]
+
+
+def let_time_pass(database_path: Path) -> None:
+    """Make it so late that what has not arrived never will."""
+    with contextlib.closing(sqlite3.connect(database_path)) as raw, raw:
+        raw.execute("UPDATE outbox SET doubted_until = doubted_until - ?", (LATE_SECONDS,))
+
+
+async def test_a_preview_that_arrives_after_the_final_text_does_not_stay(
+    wire: PlaygroundServer, database_path: Path, held: Held
+) -> None:
+    gate = asyncio.Event()
+
+    async def agent(_: Turn) -> AsyncGenerator[str, None]:
+        yield "Once upon "
+        await gate.wait()
+        yield "a time."
+
+    async with running(wire, database_path, agent) as ann:
+        ann.says("tell me")
+        await held.comes()
+        gate.set()
+        await eventually(lambda: ann.sees == ["Once upon a time."], "the final text")
+        held.let_go()
+        await eventually(lambda: ann.sees == ["Once upon"], "the late preview, over it")
+        let_time_pass(database_path)
+        await eventually(lambda: ann.sees == ["Once upon a time."], "the final text again")
+        assert "reply_markup" not in ann.screen[-1]
+    assert texts(wire) == ["Once upon a time.", "Once upon", "Once upon a time."]
+
+
+async def test_a_late_preview_of_a_turn_that_goes_on_is_overwritten_by_its_next_words(
+    wire: PlaygroundServer, database_path: Path, held: Held
+) -> None:
+    gate = asyncio.Event()
+
+    async def agent(_: Turn) -> AsyncGenerator[str, None]:
+        yield "Once "
+        await held.comes()
+        while not gate.is_set():
+            await asyncio.sleep(0.05)
+            yield "upon "
+        yield "a time."
+
+    async with running(wire, database_path, agent) as ann:
+        ann.says("tell me")
+        await eventually(lambda: len(texts(wire)) > 1, "previews go on after the one that is held")
+        held.let_go()
+        await eventually(lambda: held.text in texts(wire)[:-1], "it arrives, and others after it")
+        assert held.text not in ann.sees
+        gate.set()
+        await ann.sees_among("a time.")

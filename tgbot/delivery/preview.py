@@ -1,0 +1,219 @@
+"""Shows running turns' words as they come: previews are the first thing dropped, the final text never."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from tgbot import render
+from tgbot.model import ChatId, MessageId, RowId
+from tgbot.render import Text
+from tgbot.store import sending
+from tgbot.store.engine.writer import Database
+from tgbot.telegram.client import BotApi
+from tgbot.telegram.errors import BotApiError, FloodedError, RefusedError, TokenRefusedError, UnreachableError
+from tgbot.telegram.rate_limit import RateLimiter
+from tgbot.turns.answer import LiveAnswer, Stage
+
+PRIVATE_SECONDS = 1.0  # between two previews: an edit counts for Telegram's one message a second in a chat
+GROUP_SECONDS = 3.0  # and for its 20 a minute in a group
+SLOWEST_SECONDS = 30.0
+TYPING_SECONDS = 4.5  # Telegram shows "typing" for 5
+DRAFT_SECONDS = 20.0  # a draft fades after about 30
+REQUEST_SECONDS = 5.0  # what comes next from this chat, a final text perhaps, waits for a preview so long
+AGAIN_SECONDS = 0.1  # when the limiter has no room just now
+
+
+def stop_button(row_id: RowId) -> dict[str, object]:
+    """Make the button that stands under an answer while it is being written."""
+    return {"inline_keyboard": [[{"text": "⏹ Stop", "callback_data": f"stop:{row_id}"}]]}
+
+
+@dataclass(slots=True)
+class Shown:
+    """What one live turn has on screen, and when it may have more (times are the event loop's)."""
+
+    least_seconds: float
+    every_seconds: float
+    message_id: MessageId | None = None
+    version: int = 0
+    text: Text | None = None
+    next_at: float = 0.0
+    typing_at: float = 0.0
+
+    @property
+    def visible(self) -> bool:
+        """Whether there is anything on screen but a placeholder."""
+        return self.text is not None
+
+    def slow_down(self) -> None:
+        """Leave more time between two previews."""
+        self.every_seconds = min(2 * self.every_seconds, SLOWEST_SECONDS)
+
+    def speed_up(self) -> None:
+        """Come back to the usual pace by and by: what was in the way may be gone, and the turn is long."""
+        self.every_seconds = max(self.every_seconds / 1.5, self.least_seconds)
+
+
+class Previews:
+    """The previews of one chat. `mode` is edit, draft or off; a refused draft falls back to edit.
+
+    `note` commits that an edit's outcome is unknown: it may still arrive, over the final text.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what a preview is made of and goes through
+        self,
+        chat_id: ChatId,
+        db: Database,
+        api: BotApi,
+        pace: RateLimiter,
+        stage: Stage,
+        mode: str,
+        note: Callable[..., Awaitable[None]],
+    ) -> None:
+        self.mode = "edit" if mode == "draft" and chat_id < 0 else mode  # drafts exist in private chats only
+        self._chat_id = chat_id
+        self._db = db
+        self._api = api
+        self._pace = pace
+        self._stage = stage
+        self._note = note
+        self._shown: dict[RowId, Shown] = {}
+
+    async def step(self) -> float | None:
+        """Make at most one request; returns in how many seconds to come again, None when nobody speaks."""
+        speaking = list(self._stage.speaking(self._chat_id))
+        self._shown = {live.turn.row_id: self._of(live) for live in speaking}
+        closed_seconds = self._pace.wait_seconds(self._chat_id, self._leaving)
+        if speaking and closed_seconds > 0:
+            return max(AGAIN_SECONDS, closed_seconds)
+        for live in speaking:
+            if await self._show(live, self._shown[live.turn.row_id]):
+                return 0.0
+        return min((self._wait_seconds(live) for live in speaking), default=None)
+
+    @property
+    def _leaving(self) -> int:
+        # At a draft's end two requests follow, and between them its words are gone: that shall be a blink.
+        return 2 if self.mode == "draft" else 1
+
+    @property
+    def streaming(self) -> bool:
+        """Whether words are on screen, and more of them wait for their time."""
+        lives = self._stage.speaking(self._chat_id) if self.mode != "off" else []
+        shown = ((live, self._shown.get(live.turn.row_id)) for live in lives)
+        return any(one is not None and one.visible and one.version != live.version for live, one in shown)
+
+    def _of(self, live: LiveAnswer) -> Shown:
+        usual_seconds = GROUP_SECONDS if self._chat_id < 0 else PRIVATE_SECONDS
+        return self._shown.get(live.turn.row_id) or Shown(usual_seconds, usual_seconds)
+
+    def _wait_seconds(self, live: LiveAnswer) -> float:
+        """Say when this turn wants something again, if no new word wakes us before."""
+        shown, now = self._shown[live.turn.row_id], _now()
+        news = self.mode != "off" and live.version != shown.version
+        due = [shown.next_at] if news else []
+        due += [] if shown.visible else [shown.typing_at]
+        due += [shown.next_at + DRAFT_SECONDS] if self.mode == "draft" and shown.visible else []
+        return max(AGAIN_SECONDS, min(due, default=now + TYPING_SECONDS) - now)
+
+    async def _show(self, live: LiveAnswer, shown: Shown) -> bool:
+        """Send new words if it is time, else "typing" as long as there is nothing to see."""
+        now = _now()
+        faded = self.mode == "draft" and shown.visible and now >= shown.next_at + DRAFT_SECONDS
+        news = self.mode != "off" and (live.version != shown.version or faded)
+        if news and now >= shown.next_at and await self._show_words(live, shown):
+            return True
+        if shown.visible or now < shown.typing_at or not self._pace.take(self._chat_id, self._leaving):
+            return False
+        shown.typing_at = now + TYPING_SECONDS
+        await self._request(
+            live,
+            "sendChatAction",
+            chat_id=self._chat_id,
+            message_thread_id=live.turn.address.topic_id,
+            action="typing",
+        )
+        return True
+
+    async def _show_words(self, live: LiveAnswer, shown: Shown) -> bool:
+        version, text = live.version, words(live)
+        if text is None:
+            return False
+        if text == shown.text and version != shown.version:
+            shown.version = version  # "not modified" would only spend the chat's rate
+            return False
+        if self.mode == "edit":
+            shown.message_id = shown.message_id or await self._db.read(sending.message_of, live.turn.row_id)
+            if shown.message_id is None:
+                return False
+        if not self._pace.take(self._chat_id, self._leaving):
+            return False
+        if await (self._draft if self.mode == "draft" else self._edit)(live, text):
+            shown.version, shown.text = version, text
+            shown.speed_up()
+        shown.next_at = _now() + shown.every_seconds
+        return True
+
+    async def _edit(self, live: LiveAnswer, text: Text) -> bool:
+        return await self._request(
+            live,
+            "editMessageText",
+            chat_id=self._chat_id,
+            message_id=self._shown[live.turn.row_id].message_id,
+            text=text.text,
+            entities=text.entities or None,
+            link_preview_options={"is_disabled": True},
+            reply_markup=stop_button(live.turn.row_id),
+        )
+
+    async def _draft(self, live: LiveAnswer, text: Text) -> bool:
+        return await self._request(
+            live,
+            "sendMessageDraft",
+            chat_id=self._chat_id,
+            message_thread_id=live.turn.address.topic_id,
+            draft_id=live.turn.row_id,
+            text=text.text,
+            entities=text.entities or None,
+            can_stop=True,
+        )
+
+    async def _request(self, live: LiveAnswer, method: str, **params: object) -> bool:
+        """Make a request that may be lost; False if it should be made again, when it is time."""
+        shown = self._shown[live.turn.row_id]
+        try:
+            await self._api.call(method, REQUEST_SECONDS, **params)
+        except FloodedError as error:
+            self._pace.penalize(self._chat_id, error.retry_after_seconds)
+            shown.slow_down()
+            return False
+        except UnreachableError:
+            shown.slow_down()
+            if method == "editMessageText":
+                await self._note(sending.doubt, live.turn.row_id)
+            return False
+        except (RefusedError, TokenRefusedError):  # the second: a server that does not know the method
+            if method == "sendMessageDraft":
+                self.mode = "edit"
+                return False
+        except BotApiError:
+            return False
+        return True
+
+
+def words(live: LiveAnswer) -> Text | None:
+    """Show what there is so far, and behind it what the agent is at. None while there is neither.
+
+    In a group what it is at would only be noise to the others.
+    """
+    text = render.preview(live.text)
+    if not live.progress or live.turn.chat_id < 0:
+        return text
+    line = render.plain(f"⏳ {live.progress}")[0]
+    if text is None:
+        return line
+    return text.with_line(line.text) or text
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

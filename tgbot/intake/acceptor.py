@@ -1,0 +1,92 @@
+"""What a batch of updates goes through, however it came: one transaction, then hints to who has work.
+
+An update counts as received when its row is committed. Whoever brought the batch may confirm it to Telegram
+when `accept` returns.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from tgbot.delivery.delivery import Delivery
+from tgbot.intake.batch import Received, Rules, receive
+from tgbot.model import Arrival, BotId, Raw, Unreadable
+from tgbot.store.engine.errors import StorageError
+from tgbot.store.engine.writer import Database
+from tgbot.telegram import updates
+from tgbot.turns.answer import Reaction
+from tgbot.turns.dispatcher import Dispatcher
+
+log = logging.getLogger(__name__)
+
+
+class Acceptor:
+    """Takes raw updates in; knows neither where they came from nor when to ask for more.
+
+    `username` is the bot's own, to tell /stop@this_bot from /stop@another; unknown until Telegram said it.
+    """
+
+    def __init__(self, db: Database, rules: Rules, dispatcher: Dispatcher, delivery: Delivery) -> None:
+        self.username: str | None = None
+        self._db = db
+        self._rules = rules
+        self._dispatcher = dispatcher
+        self._delivery = delivery
+
+    async def accept(self, raws: Sequence[Raw]) -> None:
+        """Commit a batch, then wake who has work from it. Raises StorageError: nothing was stored."""
+        arrivals = _parsed(self._dispatcher.owner.bot_id, self.username, raws)
+        try:
+            self._pass_on(await self._receive(arrivals))
+        except StorageError:
+            raise
+        except Exception:
+            # One of them trips over a bug of ours. Alone, it is the only one to be parked for it.
+            log.exception("intake.batch_failed updates=%s", len(arrivals))
+            for arrival in arrivals:
+                await self._accept_alone(arrival)
+
+    async def _accept_alone(self, arrival: Arrival) -> None:
+        try:
+            self._pass_on(await self._receive([arrival]))
+        except StorageError:
+            raise
+        except Exception:
+            log.exception("intake.parked update=%s", arrival.update.update_id)
+            where = arrival if isinstance(arrival, Unreadable) else arrival.address
+            parked = Unreadable(arrival.update, where.chat_id, where.topic_id)
+            self._pass_on(await self._receive([parked]))
+
+    async def _receive(self, arrivals: Sequence[Arrival]) -> Received:
+        if not arrivals:
+            return Received()
+        return await self._db.write(receive, self._dispatcher.owner, self._rules, arrivals)
+
+    def _pass_on(self, received: Received) -> None:
+        self._dispatcher.spawn(received.claimed)
+        for chat_id in received.replied:
+            self._delivery.wake(chat_id)
+        for address in received.waiting:
+            self._delivery.receipt(address, Reaction.RECEIVED)
+        for callback_id in received.turned_away:
+            self._delivery.answer_callback(callback_id, None)
+        for control, toast in received.controls:
+            log.info("control.acted name=%s session=%s", control.name, control.address.session_key)
+            self._dispatcher.wake()
+            if control.callback_id:
+                self._delivery.answer_callback(control.callback_id, toast)
+
+
+def _parsed(bot_id: BotId, username: str | None, raws: Sequence[Raw]) -> list[Arrival]:
+    arrivals = []
+    for raw in raws:
+        try:
+            arrival = updates.parse(bot_id, username, raw)
+        except (KeyError, TypeError, ValueError, RecursionError):
+            # Without an id it can be neither stored nor confirmed; Telegram never sends such.
+            log.exception("intake.update_without_id")
+            continue
+        if isinstance(arrival, Unreadable):
+            log.warning("intake.unreadable update=%s chat=%s", arrival.update.update_id, arrival.chat_id)
+        if arrival:
+            arrivals.append(arrival)
+    return arrivals

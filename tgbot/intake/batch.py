@@ -1,0 +1,138 @@
+"""One batch of arrivals, one transaction: store all, act on controls, claim for idle sessions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from tgbot.access import Access
+from tgbot.intake import commands
+from tgbot.model import Address, Arrival, ChatId, Control, Message, Owner, RowId, SessionKey, Turn, Unreadable
+from tgbot.render import Text
+from tgbot.store import albums, inbox, outbox, turns
+from tgbot.store.engine.connection import Connection
+
+UNREADABLE = Text("Sorry, I could not read this message.", ())
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the settings say about arrivals; `queue_max` in rows per session."""
+
+    access: Access
+    queue_max: int
+
+
+@dataclass(slots=True)
+class Received:
+    """What a committed batch asks for next: hints, each of which may be lost without loss."""
+
+    claimed: list[Turn] = field(default_factory=list)
+    waiting: list[Address] = field(default_factory=list)
+    replied: set[ChatId] = field(default_factory=set)
+    controls: list[tuple[Control, str | None]] = field(default_factory=list)
+    turned_away: list[str] = field(default_factory=list)  # callback ids of buttons that strangers pressed
+
+
+def receive(conn: Connection, owner: Owner, rules: Rules, arrivals: Sequence[Arrival]) -> Received:
+    """Take a batch in arrival order: what stands before a /stop is stopped, what stands behind it runs."""
+    inbox.forget_old_ids(conn, owner.bot_id, arrivals)
+    batch = _Batch(conn, owner, rules)
+    for is_message, group in groupby(arrivals, key=batch.is_simple_message):
+        if is_message:
+            batch.take_messages([arrival for arrival in group if isinstance(arrival, Message)])
+        else:
+            for arrival in group:
+                batch.take_one(arrival)
+    batch.tell_full()
+    return batch.received
+
+
+class _Batch:
+    def __init__(self, conn: Connection, owner: Owner, rules: Rules) -> None:
+        self._conn = conn
+        self._owner = owner
+        self._rules = rules
+        self.received = Received()
+        self._refused: dict[SessionKey, list[inbox.Stored]] = {}
+
+    def is_simple_message(self, arrival: Arrival) -> bool:
+        return (
+            isinstance(arrival, Message)
+            and arrival.album is None
+            and self._rules.access.may_talk(arrival.address.user_id)
+        )
+
+    def take_messages(self, messages: Sequence[Message]) -> None:
+        """Store them together, then claim once for each of their sessions."""
+        self._claim_for(inbox.receive(self._conn, messages, self._rules.queue_max))
+
+    def _claim_for(self, stored: Sequence[inbox.Stored]) -> None:
+        sessions = dict.fromkeys(entry.message.address.session_key for entry in stored)
+        claimed = turns.claim_each(self._conn, sessions, self._owner)
+        self.received.claimed += claimed
+        started = {turn.row_id for turn in claimed}
+        for entry in stored:
+            if entry.refused:
+                self._refused.setdefault(entry.message.address.session_key, []).append(entry)
+            elif entry.row_id not in started:
+                self.received.waiting.append(entry.message.address)
+
+    def take_one(self, arrival: Arrival) -> None:
+        if isinstance(arrival, Unreadable):
+            self._park(arrival)
+        elif not self._rules.access.may_talk(arrival.address.user_id):
+            self._turn_away(arrival)
+        elif isinstance(arrival, Control):
+            self._act(arrival)
+        else:
+            self._claim_for(albums.receive(self._conn, arrival, self._rules.queue_max))
+
+    def tell_full(self) -> None:
+        """Say it once a session, however many there were: a flood shall not keep answers waiting."""
+        for entries in self._refused.values():
+            first = entries[0].message.address
+            what, again = ("this one", "it") if len(entries) == 1 else (f"these {len(entries)}", "them")
+            waiting = f"{self._rules.queue_max} messages wait already"
+            text = f"{waiting}, so I did not take {what}. Send {again} again later."
+            self._notify(entries[0].row_id, first.chat_id, Text(text, ()), first.topic_id)
+
+    def _act(self, control: Control) -> None:
+        control = commands.aimed(self._conn, control)
+        row_id = inbox.store(self._conn, control, "done")
+        if row_id is None:  # acted on when it came the first time
+            return
+        reply = commands.act(self._conn, self._owner, control, row_id)
+        self.received.claimed += [reply.claimed] if reply.claimed else []
+        self._release_unborn(reply.stopped)
+        self.received.controls.append((control, reply.toast))
+        self.received.replied.add(control.address.chat_id)
+
+    def _release_unborn(self, stopped: RowId | None) -> None:
+        """End the turn that this very batch claimed: it has no task yet, so its agent shall never start."""
+        for turn in [turn for turn in self.received.claimed if turn.row_id == stopped]:
+            self.received.claimed.remove(turn)
+            following = turns.release(self._conn, self._owner, turn)
+            self.received.claimed += [following] if following else []
+            self.received.replied.add(turn.chat_id)
+
+    def _park(self, unreadable: Unreadable) -> None:
+        row_id = inbox.store(self._conn, unreadable, "dead")
+        if row_id is not None and unreadable.chat_id is not None:
+            self._notify(row_id, unreadable.chat_id, UNREADABLE, unreadable.topic_id)
+
+    def _turn_away(self, arrival: Message | Control) -> None:
+        """Tell a stranger his id, once; in a group he would only be one of many voices."""
+        address = arrival.address
+        if isinstance(arrival, Control) and arrival.callback_id:
+            self.received.turned_away.append(arrival.callback_id)
+            return
+        if not address.private or not inbox.tell_stranger(self._conn, self._owner, address.user_id):
+            return
+        row_id = inbox.store(self._conn, arrival, "dropped")
+        text = f"This bot is private. Its owner can let you in: your user id is {address.user_id}."
+        if row_id is not None:
+            self._notify(row_id, address.chat_id, Text(text, ()))
+
+    def _notify(self, row_id: RowId, chat_id: ChatId, text: Text, topic_id: int | None = None) -> None:
+        outbox.notice(self._conn, outbox.Home(self._owner.bot_id, chat_id, topic_id), row_id, text)
+        self.received.replied.add(chat_id)

@@ -1,0 +1,86 @@
+"""Brings a database to the newest schema, after a backup copy when there is something to lose."""
+
+import logging
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+from tgbot.store.engine.connection import writing_engine
+from tgbot.store.engine.errors import StorageError, storage_errors
+
+log = logging.getLogger(__name__)
+
+# Equal to the newest file in migrations/versions (a test compares them): a start that finds it
+# in the database need not import Alembic, which costs 20 MB and a third of a second.
+REVISION = "0001"
+
+# Beside the package in a checkout, inside it when installed.
+_PACKAGE = Path(__file__).parents[2]
+_FOLDERS = (_PACKAGE.parent / "migrations", _PACKAGE / "migrations")
+
+
+class SchemaError(Exception):
+    """The file's schema is not one that this program knows; the text says what to do."""
+
+
+def upgrade(path: Path) -> bool:
+    """Apply what is missing. Returns whether anything was. Raises SchemaError, StorageError.
+
+    The caller holds the process lock. Alembic is imported only when needed: it costs 20 MB.
+    """
+    revision = current_revision(path)
+    if revision == REVISION:
+        return False
+    if revision is not None and revision > REVISION:
+        raise SchemaError(
+            f"{path} was written by a newer tgbot (schema {revision}): update tgbot, or use another file"
+        )
+    with storage_errors(f"{path} can not be upgraded: "):
+        if revision is not None:
+            log.info("migrate.backup file=%s", _back_up(path, revision))
+        _apply(path)
+    log.info("migrate.done from=%s to=%s", revision, REVISION)
+    return True
+
+
+def current_revision(path: Path) -> str | None:
+    """Read the file's revision, None for one that is new or not there. Raises SchemaError, StorageError."""
+    if not path.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(path)) as raw:
+            known = raw.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+            row = raw.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
+    except sqlite3.OperationalError as error:
+        raise StorageError(f"{path} can not be read: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise SchemaError(f"{path} can not be read ({error}): name a file of tgbot's own") from None
+    return str(row[0]) if row else None
+
+
+def _back_up(path: Path, revision: str) -> Path:
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    copy = path.with_name(f"{path.name}.{revision}-{stamp}.backup")
+    try:
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+    except sqlite3.Error:
+        copy.unlink(missing_ok=True)  # half a copy, taken for a whole one, is worse than none
+        raise
+    return copy
+
+
+def _apply(path: Path) -> None:
+    from alembic import command  # noqa: PLC0415 - see upgrade
+    from alembic.config import Config  # noqa: PLC0415 - see upgrade
+
+    config = Config()
+    config.set_main_option("script_location", str(next(folder for folder in _FOLDERS if folder.is_dir())))
+    engine = writing_engine(path)
+    try:
+        with engine.begin() as conn:
+            config.attributes["connection"] = conn
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()

@@ -1,0 +1,198 @@
+"""Calls the Bot API through python-telegram-bot: raw dicts in and out, its errors sorted into ours.
+
+Raw, because an answer that PTB can not parse would look like a call that failed after it took effect.
+"""
+
+import json
+import warnings
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Self
+
+import httpx
+from telegram import Bot, InputFile, InputMediaDocument, InputMediaPhoto
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Conflict,
+    Forbidden,
+    InvalidToken,
+    RetryAfter,
+    TelegramError,
+)
+from telegram.request import HTTPXRequest
+from telegram.warnings import PTBUserWarning
+
+from tgbot.model import FileKind
+from tgbot.telegram.errors import (
+    BotApiError,
+    ConflictError,
+    FloodedError,
+    MessageGoneError,
+    NotModifiedError,
+    NotSentError,
+    RefusedError,
+    TokenRefusedError,
+    UnreachableError,
+)
+
+CONNECTIONS_MAX = 64
+REQUEST_SECONDS = 20.0
+UPLOADED_BYTES_PER_SECOND = 500_000  # so long the server may chew on a file; given up, it would come twice
+REASON_MAX_CHARACTERS = 300  # PTB quotes the whole page of a gateway that is down
+LONG_POLL_MARGIN_SECONDS = 5.0  # beyond its timeout, a long poll that says nothing is dead
+# What PTB has an error of its own for, and what may pass; every other 4xx is a refusal for good.
+NOT_FOR_GOOD = frozenset(
+    {
+        *(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+        *(HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS),
+    }
+)
+# The last one comes raw from behind the Bot API server, while that still knows what the user deleted.
+GONE = ("message to edit not found", "message can't be edited", "message_id_invalid")
+NO_CONNECTION = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+# It advises against do_api_request where a typed method exists; raw is what we want.
+warnings.filterwarnings("ignore", message=".*do_api_request", category=PTBUserWarning)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file as a parameter: as `media`, or in it, an InputMedia of its kind, elsewhere the file itself."""
+
+    kind: FileKind
+    name: str
+    content: bytes
+    caption: str | None = None
+
+
+class BotApi:
+    """`await api.call("sendMessage", chat_id=1, text="x")` gives the raw result."""
+
+    def __init__(self, token: str, url: str) -> None:
+        self._bot = Bot(
+            token,
+            base_url=f"{url}/bot",
+            base_file_url=f"{url}/file/bot",
+            request=_request(CONNECTIONS_MAX),
+            get_updates_request=_request(1),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        # Not Bot.shutdown(): that expects initialize(), which wants the network at once.
+        for request in self._bot._request:  # noqa: SLF001 - see above
+            await request.shutdown()
+
+    async def call(self, method: str, wait_seconds: float | None = None, /, **params: object) -> Any:  # noqa: ANN401 - each method has its own
+        """Call a method; None parameters are left out. Raises a BotApiError.
+
+        It waits for a connection and for an answer, each `wait_seconds` at most.
+        """
+        given = _given(params)
+        # `from None`: the cause's text can hold the URL, and with it the token.
+        try:
+            return await self._ask(method, given, _patience(params, wait_seconds))
+        except BotApiError:
+            raise
+        except Exception as error:  # noqa: BLE001 - an odd answer makes PTB raise anything
+            raise UnreachableError(f"{method}: an answer of no use ({type(error).__name__})") from None
+
+    async def _ask(self, method: str, given: dict[str, object], patience: dict[str, float]) -> Any:  # noqa: ANN401
+        try:
+            return await self._bot.do_api_request(method, api_kwargs=given, **patience)  # type: ignore[arg-type]  # timeouts
+        except TelegramError as error:
+            raise _of_ours(error) from None
+
+
+class _Request(HTTPXRequest):
+    """Tells a refusal from no answer where PTB does not: of 413 it makes a network error, say."""
+
+    async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:  # noqa: ANN401 - as PTB has them
+        """Make every refusal for good a bad request."""
+        code, payload = await super().do_request(*args, **kwargs)
+        for_good = HTTPStatus.BAD_REQUEST <= code < HTTPStatus.INTERNAL_SERVER_ERROR
+        return (HTTPStatus.BAD_REQUEST if for_good and code not in NOT_FOR_GOOD else code), payload
+
+    @staticmethod
+    def parse_json_payload(payload: bytes) -> dict[str, Any]:
+        """Raise TelegramError for all that is no JSON object; PTB would log it, with what people wrote."""
+        try:
+            answer = json.loads(payload.decode("utf-8", "replace"))
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict):
+            raise TelegramError("Invalid server response")
+        return answer
+
+
+def _request(connections: int) -> HTTPXRequest:
+    return _Request(
+        connection_pool_size=connections,
+        connect_timeout=REQUEST_SECONDS,
+        read_timeout=REQUEST_SECONDS,
+        write_timeout=REQUEST_SECONDS,
+        pool_timeout=REQUEST_SECONDS,
+    )
+
+
+def _given(params: dict[str, object]) -> dict[str, object]:
+    return {name: _encoded(name, value) for name, value in params.items() if value is not None}
+
+
+def _encoded(name: str, value: object) -> object:
+    if isinstance(value, list):
+        return [_encoded(name, item) for item in value]
+    if not isinstance(value, Upload):
+        return value
+    file = InputFile(value.content, filename=value.name, attach=name == "media")
+    if name != "media":
+        return file
+    media = InputMediaPhoto if value.kind == "photo" else InputMediaDocument
+    return media(file, caption=value.caption)
+
+
+def _patience(params: dict[str, object], wait_seconds: float | None) -> dict[str, float]:
+    """Say how long to wait for what; who has little time has none for a connection either."""
+    if wait_seconds is not None:
+        return dict.fromkeys(("pool_timeout", "connect_timeout", "read_timeout"), wait_seconds)
+    timeout = params.get("timeout")
+    if isinstance(timeout, int):
+        return {"read_timeout": timeout + LONG_POLL_MARGIN_SECONDS}
+    return {"read_timeout": REQUEST_SECONDS + _uploaded_bytes(params) / UPLOADED_BYTES_PER_SECOND}
+
+
+def _uploaded_bytes(params: dict[str, object]) -> int:
+    media = params.get("media")
+    values = [*params.values(), *(media if isinstance(media, list) else ())]
+    return sum(len(value.content) for value in values if isinstance(value, Upload))
+
+
+def _of_ours(error: TelegramError) -> BotApiError:
+    text = str(error)[:REASON_MAX_CHARACTERS]
+    match error:
+        case RetryAfter():
+            # Not the public property: it warns, and gives an int, a float or a timedelta.
+            return FloodedError(error._retry_after.total_seconds())  # noqa: SLF001 - see above
+        case InvalidToken():
+            return TokenRefusedError(
+                "the Bot API server does not know this token: check TGBOT_TOKEN and TGBOT_API_URL"
+            )
+        case Conflict():
+            return ConflictError(text)
+        case Forbidden() | ChatMigrated():
+            return RefusedError(text)
+        case BadRequest():
+            return _refused(text)
+    return (NotSentError if isinstance(error.__cause__, NO_CONNECTION) else UnreachableError)(text)
+
+
+def _refused(text: str) -> RefusedError:
+    lowered = text.lower()
+    if "message is not modified" in lowered:
+        return NotModifiedError(text)
+    if any(words in lowered for words in GONE):
+        return MessageGoneError(text)
+    return RefusedError(text)

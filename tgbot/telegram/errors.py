@@ -1,0 +1,41 @@
+"""What can become of a call to the Bot API, other than its result."""
+
+
+class BotApiError(Exception):
+    """A call failed; the text has no token in it."""
+
+
+class UnreachableError(BotApiError):
+    """No answer, or none of use: the call may or may not have taken effect."""
+
+
+class NotSentError(UnreachableError):
+    """There was no connection, so nothing took effect."""
+
+
+class RefusedError(BotApiError):
+    """Telegram will not do this, however often it is asked."""
+
+
+class NotModifiedError(RefusedError):
+    """The message reads as asked already: for an edit this is success."""
+
+
+class MessageGoneError(RefusedError):
+    """The message to edit is not there any more."""
+
+
+class FloodedError(BotApiError):
+    """Too many requests; nothing took effect."""
+
+    def __init__(self, retry_after_seconds: float) -> None:
+        super().__init__(f"asked to wait {retry_after_seconds} s")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ConflictError(BotApiError):
+    """Another process polls with this token, or a webhook is set."""
+
+
+class TokenRefusedError(BotApiError):
+    """The server does not know this token."""

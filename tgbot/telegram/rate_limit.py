@@ -1,0 +1,172 @@
+"""The one limiter of what goes to Telegram: overall, per chat and per group, fair among chats."""
+
+import asyncio
+import math
+from bisect import insort
+from dataclasses import dataclass, field
+from enum import IntEnum
+from itertools import count
+
+from tgbot.model import ChatId
+
+# Telegram's FAQ (core.telegram.org/bots/faq) asks for one message a second in a chat, 20 a minute in a group,
+# about 30 a second overall, and allows a chat "short bursts" above. A burst is a loan: in the long run the
+# rate is kept exactly.
+CHAT_BURST = 3  # a short answer never waits: its receipt, its placeholder, its final text
+OVERALL_BURST = 10  # a third of a second's worth: some chats that speak at once do not queue
+
+_SWEEP_SECONDS = 60.0
+_EVERYONE = ChatId(0)  # the key of the overall limit; no chat has this id
+
+
+class Priority(IntEnum):
+    """Who goes first when several chats wait; lower goes first. What may be dropped does not wait: `take`."""
+
+    CONTROL = 0
+    FINAL = 1
+    PLACEHOLDER = 2
+
+
+class _Limit:
+    """A rate for each chat, by the GCRA: one float says when its burst is whole again; if it is, none."""
+
+    def __init__(self, interval_seconds: float, burst: int) -> None:
+        self.interval_seconds = interval_seconds
+        self._ahead_seconds = (burst - 1) * interval_seconds
+        self._whole_at: dict[ChatId, float] = {}
+        self._sweep_at = -math.inf
+
+    def ready_at(self, chat_id: ChatId) -> float:
+        return self._whole_at.get(chat_id, -math.inf) - self._ahead_seconds
+
+    def spend(self, chat_id: ChatId, now: float) -> None:
+        self._sweep(now)
+        self._whole_at[chat_id] = max(self._whole_at.get(chat_id, now), now) + self.interval_seconds
+
+    def block(self, chat_id: ChatId, until: float) -> None:
+        """Let one request go at `until`, and the next an interval later: the burst is gone too."""
+        self._whole_at[chat_id] = max(self._whole_at.get(chat_id, until), until + self._ahead_seconds)
+
+    def _sweep(self, now: float) -> None:
+        if now >= self._sweep_at:
+            self._sweep_at = now + _SWEEP_SECONDS
+            self._whole_at = {chat_id: at for chat_id, at in self._whole_at.items() if at > now}
+
+
+@dataclass(order=True, slots=True)
+class _Waiter:
+    priority: Priority
+    arrival: int
+    chat_id: ChatId = field(compare=False)
+    turn: asyncio.Event = field(compare=False, default_factory=asyncio.Event)
+
+
+class RateLimiter:
+    """Says when a request may go out; a rate of 0 means no such limit.
+
+    A group is a chat whose id is negative; it has the limits of a chat and of a group. Time is the running
+    event loop's, so every method is called on it. No task or timer is left while nobody waits.
+    """
+
+    def __init__(self, overall_per_second: float, chat_per_second: float, group_per_minute: float) -> None:
+        self._overall = _Limit(_interval(1, overall_per_second), OVERALL_BURST)
+        self._chat = _Limit(_interval(1, chat_per_second), CHAT_BURST)
+        self._group = _Limit(_interval(60, group_per_minute), CHAT_BURST)
+        self._waiters: list[_Waiter] = []  # the next to go first
+        self._arrivals = count()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def wait(self, chat_id: ChatId, priority: Priority) -> None:
+        """Return when one request to this chat may go out, and spend it; cancelled before, nothing is spent.
+
+        Those whose chats are ready share the overall rate by priority, then by arrival.
+        """
+        waiter = _Waiter(priority, next(self._arrivals), chat_id)
+        insort(self._waiters, waiter)
+        try:
+            # Asked anew after each wake-up: a penalty or a better priority may have come between it and us.
+            while self._first_ready() is not waiter:
+                waiter.turn.clear()
+                self._wake_next()
+                await waiter.turn.wait()
+            # Not spent by who woke us: one cancelled between its wake-up and here has nothing to return.
+            self._spend(chat_id)
+        finally:
+            self._waiters.remove(waiter)
+            self._wake_next()
+
+    def take(self, chat_id: ChatId, leaving: int = 1) -> bool:
+        """Spend one request that may as well be dropped, if it could go out now and nobody's turn it is.
+
+        It leaves so much of the chat's burst: a final text right behind it does not wait for the chat.
+        Who waits for a limit of another chat alone (a penalty, say) does not stand in the way.
+        """
+        if self.wait_seconds(chat_id, leaving) > 0 or self._first_ready() is not None:
+            return False
+        self._spend(chat_id)
+        return True
+
+    def wait_seconds(self, chat_id: ChatId, leaving: int = 1) -> float:
+        """Say how long `take` can not succeed if nobody else comes, 0 when it may now.
+
+        It counts those who go before, so that many who sleep by it do not wake for nothing. Sleep for 0 too
+        (which lets others run): a waiter may have its turn and only not have run yet.
+        """
+        now = _now()
+        free_at = max(self._overall_ready_at(), now)
+        before = sum(self._chat_ready_at(waiter.chat_id) <= free_at for waiter in self._waiters)
+        after_them = self._overall_ready_at() + before * self._overall.interval_seconds
+        free_then = max(
+            limit.ready_at(chat_id) + leaving * limit.interval_seconds for limit in self._limits_of(chat_id)
+        )
+        return max(free_then, after_them, now) - now
+
+    def penalize(self, chat_id: ChatId, seconds: float) -> None:
+        """Let nothing go to this chat for so long (Telegram's retry_after), then one request an interval."""
+        for limit in self._limits_of(chat_id):
+            limit.block(chat_id, _now() + seconds)
+
+    def _limits_of(self, chat_id: ChatId) -> tuple[_Limit, ...]:
+        return (self._chat, self._group) if chat_id < 0 else (self._chat,)
+
+    def _chat_ready_at(self, chat_id: ChatId) -> float:
+        return max(limit.ready_at(chat_id) for limit in self._limits_of(chat_id))
+
+    def _overall_ready_at(self) -> float:
+        return self._overall.ready_at(_EVERYONE)
+
+    def _first_ready(self) -> _Waiter | None:
+        now = _now()
+        if self._overall_ready_at() > now:
+            return None
+        return next((waiter for waiter in self._waiters if self._chat_ready_at(waiter.chat_id) <= now), None)
+
+    def _spend(self, chat_id: ChatId) -> None:
+        now = _now()
+        self._overall.spend(_EVERYONE, now)
+        for limit in self._limits_of(chat_id):
+            limit.spend(chat_id, now)
+
+    def _wake_next(self) -> None:
+        """Wake whose turn it is, who calls this again as it leaves; if it is nobody's yet, look later."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if (first := self._first_ready()) is not None:
+            first.turn.set()
+        elif self._waiters:
+            self._timer = asyncio.get_running_loop().call_at(self._look_again_at(), self._wake_next)
+
+    def _look_again_at(self) -> float:
+        # The chats are gone through only when the overall limit is not what stops them: a crowd stays cheap.
+        if (overall := self._overall_ready_at()) > _now():
+            return overall
+        return min(self._chat_ready_at(waiter.chat_id) for waiter in self._waiters)
+
+
+def _interval(period_seconds: float, rate: float) -> float:
+    return period_seconds / rate if rate else 0.0
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
