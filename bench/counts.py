@@ -116,7 +116,9 @@ async def _bot() -> AsyncIterator[tuple[scene.Line, Delivery]]:
                 line = scene.Line(db, api, await scene.begin_life(db))
                 yield (
                     line,
-                    Delivery(db, api, scene.BOT_ID, pace=RateLimiter(0, 0, 0), send_within_seconds=86_400.0),
+                    Delivery(
+                        db, api, scene.BOT_ID, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=86_400.0
+                    ),
                 )
 
 

@@ -62,7 +62,7 @@ def _none_of(name: str, offenders: list[str], checked: int) -> Figure:
 
 def _use_everything(conn: Connection) -> None:
     """Take one message through each arrow of its life, and ask all that is asked while the bot runs."""
-    owner = Owner(scene.BOT_ID, turns.begin_instance(conn, 1), max_turns=1, attempts_max=1)
+    owner = Owner(scene.BOT_ID, turns.begin_instance(conn, 1), max_turns=1, crashes_max=1)
     arrivals = scene.messages([scene.update(CHAT_ID) for _ in range(3)] + [scene.update(CHAT_ID + 1)])
     first = receive(conn, owner, scene.RULES, arrivals).claimed[0]
     second = turns.finish(conn, owner, first, [Text("a", ()), Text("b", ())])
@@ -84,8 +84,8 @@ def _use_everything(conn: Connection) -> None:
     assert part
     sending.placed(conn, part.part_id, MessageId(1))
     sending.sent(conn, dataclasses.replace(part, message_id=MessageId(1)))
-    sending.doubt(conn, part.row_id)
-    sending.show_doubted(conn, owner.bot_id)
+    sending.mark_uncertain(conn, part.row_id)
+    sending.show_uncertain(conn, owner.bot_id)
     sending.trying(conn, part.part_id, 1)
     sending.message_of(conn, part.row_id)
     outbox.fall_back(conn, owner.bot_id, part, [Text("a"), Text("b")])

@@ -23,7 +23,7 @@ from tgbot.telegram import updates
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.rate_limit import RateLimiter
 from tgbot.turns.agent import Agent
-from tgbot.turns.answer import Reaction, Stage
+from tgbot.turns.answer import LiveAnswers, Reaction
 from tgbot.turns.dispatcher import Dispatcher
 from tgbot.turns.runner import AnswerOptions, TurnRunner
 
@@ -91,8 +91,8 @@ class Mute(Delivery):
     """Delivery that has nothing to do with Telegram, so that only the line to the outbox is measured."""
 
     def __init__(self, db: Database, api: BotApi, on_end: Callable[[], None]) -> None:
-        super().__init__(db, api, BOT_ID, pace=RateLimiter(0, 0, 0), send_within_seconds=86400)
-        self.stage = Stage(lambda _: None)
+        super().__init__(db, api, BOT_ID, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=86400)
+        self.answers = LiveAnswers(lambda _: None)
         self._on_end = on_end
 
     def wake(self, chat_id: ChatId) -> None:
@@ -111,7 +111,7 @@ class Line:
 
     def __init__(self, db: Database, api: BotApi, owner: Owner, agent: Agent = say_ok) -> None:
         self.delivery = Mute(db, api, self._on_end)
-        self.runner = TurnRunner(agent, RULES.access, self.delivery.stage, AnswerOptions(DEADLINE_SECONDS))
+        self.runner = TurnRunner(agent, RULES.access, self.delivery.answers, AnswerOptions(DEADLINE_SECONDS))
         self.dispatcher = Dispatcher(db, owner, self.runner.run, watcher=self.delivery)
         self.acceptor = Acceptor(db, RULES, self.dispatcher, self.delivery)
         self._turns_left = 0

@@ -50,13 +50,18 @@ def figures() -> Iterator[Figure]:
 class Bot:
     """All but the poll: what people say goes in by `hear`, and out through the real delivery."""
 
-    def __init__(self, db: Database, api: BotApi, agent: Agent, pace: RateLimiter) -> None:
+    def __init__(self, db: Database, api: BotApi, agent: Agent, limiter: RateLimiter) -> None:
         self.delivery = Delivery(
-            db, api, scene.BOT_ID, pace=pace, receipts=False, send_within_seconds=scene.DEADLINE_SECONDS
+            db,
+            api,
+            scene.BOT_ID,
+            rate_limiter=limiter,
+            receipts=False,
+            send_within_seconds=scene.DEADLINE_SECONDS,
         )
         self._db = db
         self._runner = TurnRunner(
-            agent, scene.RULES.access, self.delivery.stage, AnswerOptions(scene.DEADLINE_SECONDS)
+            agent, scene.RULES.access, self.delivery.answers, AnswerOptions(scene.DEADLINE_SECONDS)
         )
 
     async def begin(self) -> None:
@@ -76,10 +81,10 @@ class Bot:
 
 
 @contextlib.asynccontextmanager
-async def _bot(agent: Agent, pace: RateLimiter, api: BotApi) -> AsyncIterator[Bot]:
+async def _bot(agent: Agent, limiter: RateLimiter, api: BotApi) -> AsyncIterator[Bot]:
     with scene.folder() as folder:
         async with Database(scene.migrated(folder / "sending.db")) as db:
-            bot = Bot(db, api, agent, pace)
+            bot = Bot(db, api, agent, limiter)
             await bot.begin()
             yield bot
 
@@ -95,7 +100,7 @@ class Answered(NamedTuple):
     edit_seconds: float
 
 
-async def _answer(agent: Agent, pace: RateLimiter) -> Answered:
+async def _answer(agent: Agent, limiter: RateLimiter) -> Answered:
     """Have one question answered by the playground's server."""
     shown_at = 0.0
 
@@ -106,7 +111,7 @@ async def _answer(agent: Agent, pace: RateLimiter) -> Answered:
     async with PlaygroundServer() as server, BotApi(TOKEN, server.url) as api:
         server.world.make_chat(CHAT_ID, "Ada")
         server.world.listeners.append(look)
-        async with _bot(agent, pace, api) as bot:
+        async with _bot(agent, limiter, api) as bot:
             await bot.hear([scene.update(CHAT_ID)])
             await bot.end()
         requests, whole_at = sum(map(_is_needed, server.world.journal)), shown_at
@@ -150,7 +155,7 @@ async def _wait(characters: int, requests: int) -> Waited:
 
     The limiter's own is what so many `requests` in a row take, the burst as spent as it is at the last word.
     """
-    loop, pace = asyncio.get_running_loop(), RateLimiter(30, 1 / INTERVAL_SECONDS, 20)
+    loop, limiter = asyncio.get_running_loop(), RateLimiter(30, 1 / INTERVAL_SECONDS, 20)
     last_word_at = whole_at = 0.0
 
     async def agent(_: Turn) -> AsyncGenerator[Event, None]:
@@ -161,10 +166,10 @@ async def _wait(characters: int, requests: int) -> Waited:
             yield "word "
         last_word_at = loop.time()
         # What the chat owes just now, which nothing but a bench asks for.
-        whole_at = pace._chat._whole_at.get(ChatId(CHAT_ID), last_word_at)  # noqa: SLF001 - see above
+        whole_at = limiter._chat._whole_at.get(ChatId(CHAT_ID), last_word_at)  # noqa: SLF001 - see above
         yield Replacement(_text(characters))
 
-    answered = await _answer(agent, pace)
+    answered = await _answer(agent, limiter)
     floor = max(whole_at, last_word_at) + (requests - CHAT_BURST) * INTERVAL_SECONDS - last_word_at
     return Waited(answered.shown_at - last_word_at, answered.edit_seconds, max(floor, 0.0))
 

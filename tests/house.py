@@ -12,11 +12,12 @@ from tests.waiting import eventually, eventually_async
 from tgbot.access import Access
 from tgbot.intake.batch import Received, Rules, receive
 from tgbot.model import Address, Arrival, BotId, Owner, Raw, Turn
-from tgbot.store import turns
+from tgbot.store import recovery
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.writer import Database
 from tgbot.telegram import updates
-from tgbot.turns.answer import Stage
+from tgbot.turns.agent_loop import Agents
+from tgbot.turns.answer import LiveAnswers
 from tgbot.turns.dispatcher import Dispatcher
 from tgbot.turns.runner import AnswerOptions, TurnRunner
 
@@ -47,15 +48,14 @@ class House:
         self._limits = limits
 
     async def __aenter__(self) -> Self:
-        instance = await self.db.write(turns.begin_instance, os.getpid())
-        self.stage = Stage(lambda _: None)
-        self.runner = TurnRunner(self.agent.run, Access(None), self.stage, AnswerOptions(timeout_seconds=60))
-        self.dispatcher = Dispatcher(
-            self.db,
-            Owner(BOT, instance, self._limits.get("max_turns", 64), self._limits.get("attempts_max", 3)),
-            self.runner.run,
-            watcher=self,
+        instance = await self.db.write(recovery.begin_instance, os.getpid())
+        self.live_answers = LiveAnswers(lambda _: None)
+        self.agents = await Agents(self.agent.run, threads_max=8).__aenter__()
+        self.runner = TurnRunner(
+            self.agents, Access(None), self.live_answers, AnswerOptions(timeout_seconds=60)
         )
+        limits = self._limits.get("max_turns", 64), self._limits.get("crashes_max", 3)
+        self.dispatcher = Dispatcher(self.db, Owner(BOT, instance, *limits), self.runner, observer=self)
         self.serving = asyncio.create_task(self.dispatcher.serve())
         return self
 
@@ -63,11 +63,12 @@ class House:
         await self.dispatcher.drain(0)
         self.serving.cancel()
         await asyncio.gather(self.serving, return_exceptions=True)
+        await self.agents.__aexit__()
 
-    def begun(self, turn: Turn) -> None:
+    def turn_began(self, turn: Turn) -> None:
         """Hear of it, as delivery does."""
 
-    def ended(self, address: Address, how: str) -> None:
+    def turn_ended(self, address: Address, state: str) -> None:
         """Hear of it, as delivery does."""
 
     async def say(self, *texts: str, chat: int = 7, **more: str) -> Received:
@@ -77,7 +78,7 @@ class House:
     async def accept(self, *raws: Raw) -> Received:
         received = await self.accept_without_spawning(*raws)
         self.dispatcher.spawn(received.claimed)
-        if received.controls:
+        if received.controls or received.timed:
             self.dispatcher.wake()
         return received
 

@@ -1,10 +1,27 @@
-"""An agent that starts and ends on the test's word."""
+"""An agent that starts and ends when the test says so."""
 
 import asyncio
 from collections.abc import AsyncGenerator
 
-from tests.waiting import eventually
-from tgbot.model import Turn
+from tests.waiting import STEP_SECONDS, eventually
+from tgbot.turns.agent import AgentTurn
+
+
+class Gate:
+    """What an agent waits for in its thread until the test opens it in another."""
+
+    def __init__(self) -> None:
+        self._open = False
+
+    def set(self) -> None:
+        self._open = True
+
+    def is_set(self) -> bool:
+        return self._open
+
+    async def wait(self) -> None:
+        while not self._open:  # noqa: ASYNC110 - another thread sets it
+            await asyncio.sleep(STEP_SECONDS)
 
 
 class ScriptedAgent:
@@ -16,20 +33,20 @@ class ScriptedAgent:
 
     def __init__(self) -> None:
         self.auto = False
-        self.begun: list[Turn] = []
+        self.begun: list[AgentTurn] = []
         self.ended: list[str] = []
         self.cancelled: list[str] = []
         self.alive: dict[str, int] = {}
         self.together = 0
-        self._let: dict[str, asyncio.Future[str | BaseException]] = {}
+        self._said: dict[str, str | BaseException] = {}
 
-    async def run(self, turn: Turn) -> AsyncGenerator[str, None]:
+    async def run(self, turn: AgentTurn) -> AsyncGenerator[str, None]:
         self._enter(turn)
         try:
             if self.auto:
                 yield f"re: {turn.text}"
             else:
-                said = await self._gate(turn.text)
+                said = await self._word_for(turn.text)
                 if isinstance(said, BaseException):
                     raise said
                 yield said
@@ -41,7 +58,8 @@ class ScriptedAgent:
             self.alive[turn.session_key] -= 1
 
     def let(self, text: str, answer: str | BaseException | None = None) -> None:
-        self._gate(text).set_result(f"re: {text}" if answer is None else answer)
+        """End the turn for a text, now or when it begins; agents run in another thread, and look often."""
+        self._said[text] = f"re: {text}" if answer is None else answer
 
     async def has_begun(self, text: str, attempt: int = 1) -> None:
         await eventually(
@@ -53,10 +71,12 @@ class ScriptedAgent:
     def texts(self) -> list[str]:
         return [turn.text for turn in self.begun]
 
-    def _gate(self, text: str) -> asyncio.Future[str | BaseException]:
-        return self._let.setdefault(text, asyncio.get_running_loop().create_future())
+    async def _word_for(self, text: str) -> str | BaseException:
+        while text not in self._said:  # noqa: ASYNC110 - the test's thread says it
+            await asyncio.sleep(STEP_SECONDS)
+        return self._said[text]
 
-    def _enter(self, turn: Turn) -> None:
+    def _enter(self, turn: AgentTurn) -> None:
         self.begun.append(turn)
         self.alive[turn.session_key] = self.alive.get(turn.session_key, 0) + 1
         self.together = max(self.together, self.alive[turn.session_key])

@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 from collections.abc import Awaitable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from tgbot.access import Access
 from tgbot.config import Settings
@@ -15,20 +14,21 @@ from tgbot.intake.acceptor import Acceptor
 from tgbot.intake.batch import Rules
 from tgbot.intake.poller import Poller
 from tgbot.model import Owner
-from tgbot.store import turns
+from tgbot.store import recovery
 from tgbot.store.engine.lock import ProcessLock
 from tgbot.store.engine.migrate import upgrade
 from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.rate_limit import RateLimiter
 from tgbot.turns.agent import Agent
+from tgbot.turns.agent_loop import Agents
 from tgbot.turns.dispatcher import Dispatcher
 from tgbot.turns.runner import AnswerOptions, TurnRunner
 
 log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 5.0  # for what is on its way to Telegram when the turns have ended
-SPARE_THREADS = 8  # beside one for each turn: names of hosts are resolved in the same ones
+SPARE_THREADS = 8  # beside one for each turn: agents resolve names of hosts in the same ones
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -36,44 +36,43 @@ async def run(settings: Settings, agent: Agent) -> None:
     """Run the bot until SIGTERM or Ctrl-C.
 
     Raises DatabaseLockedError, TokenRefusedError (in an ExceptionGroup), and whatever made a
-    service die: the process shall exit then, and the next life recovers.
+    service die: the process has to end then, and the next one recovers.
     """
     token = settings.token.get_secret_value()
-    # Python's own number of threads (six on two cores) would be the limit of agents that block in one.
-    threads = ThreadPoolExecutor(settings.max_turns + SPARE_THREADS)
-    asyncio.get_running_loop().set_default_executor(threads)
     with ProcessLock(settings.database_path):
         upgrade(settings.database_path)
-        async with Database(settings.database_path) as db, BotApi(token, settings.api_url) as api:
-            instance_id = await db.write(turns.begin_instance, os.getpid())
+        async with (
+            Database(settings.database_path) as db,
+            BotApi(token, settings.api_url) as api,
+            # As many agents as there are turns may block in one of its threads.
+            Agents(agent, settings.max_turns + SPARE_THREADS) as agents,
+        ):
+            instance_id = await db.write(recovery.begin_instance, os.getpid())
             log.info("app.started instance=%s pid=%s", instance_id, os.getpid())
-            await _serve(
-                settings,
-                agent,
-                db,
-                api,
-                Owner(settings.bot_id, instance_id, settings.max_turns, settings.attempts_max),
-            )
+            owner = Owner(settings.bot_id, instance_id, settings.max_turns, settings.attempts_max)
+            await _serve(settings, agents, db, api, owner)
     log.info("app.stopped instance=%s", instance_id)
 
 
-async def _serve(settings: Settings, agent: Agent, db: Database, api: BotApi, owner: Owner) -> None:
+async def _serve(settings: Settings, agents: Agents, db: Database, api: BotApi, owner: Owner) -> None:
     access = Access(settings.allowed_users)
     delivery = _delivery(settings, db, api)
-    runner = TurnRunner(agent, access, delivery.stage, _manner(settings))
-    dispatcher = Dispatcher(db, owner, runner.run, watcher=delivery)
+    runner = TurnRunner(agents, access, delivery.answers, _answer_options(settings))
+    dispatcher = Dispatcher(db, owner, runner, observer=delivery)
     acceptor = Acceptor(db, Rules(access, settings.queue_max), dispatcher, delivery)
     poller = Poller(api, acceptor, delivery)
-    with _signals() as told_to_stop:
+    with _signals() as asked_to_stop:
         async with asyncio.TaskGroup() as services:
-            running = [services.create_task(s.serve(), name=type(s).__name__) for s in (delivery, dispatcher)]
-            receiving = services.create_task(poller.serve(), name="Poller")
-            await told_to_stop
+            kept = [
+                services.create_task(s.serve(), name=type(s).__name__) for s in (agents, delivery, dispatcher)
+            ]
+            polling = services.create_task(poller.serve(), name="Poller")
+            await asked_to_stop
             log.info("app.stopping running_turns=%s", dispatcher.running)
-            await _ended(receiving)
+            await _ended(polling)
             await dispatcher.drain(settings.grace_seconds)
             await delivery.flush(FLUSH_SECONDS)
-            for task in running:
+            for task in kept:
                 await _ended(task)
 
 
@@ -82,7 +81,7 @@ def _delivery(settings: Settings, db: Database, api: BotApi) -> Delivery:
         db,
         api,
         settings.bot_id,
-        pace=RateLimiter(
+        rate_limiter=RateLimiter(
             settings.rate_overall_per_second, settings.rate_chat_per_second, settings.rate_group_per_minute
         ),
         stream=settings.stream,
@@ -91,7 +90,7 @@ def _delivery(settings: Settings, db: Database, api: BotApi) -> Delivery:
     )
 
 
-def _manner(settings: Settings) -> AnswerOptions:
+def _answer_options(settings: Settings) -> AnswerOptions:
     return AnswerOptions(
         settings.turn_timeout_seconds,
         rich=settings.format == "rich",
@@ -108,18 +107,18 @@ async def _ended(task: asyncio.Task[None]) -> None:
 def _signals() -> Iterator[Awaitable[None]]:
     """Give a future that the first signal sets; a second one exits at once: the rows are on disk."""
     loop = asyncio.get_running_loop()
-    told_to_stop: asyncio.Future[None] = loop.create_future()
+    asked_to_stop: asyncio.Future[None] = loop.create_future()
 
     def stop(number: signal.Signals) -> None:
-        if told_to_stop.done():
+        if asked_to_stop.done():
             log.warning("app.killed signal=%s", number.name)
             os._exit(128 + number)
-        told_to_stop.set_result(None)
+        asked_to_stop.set_result(None)
 
     for number in SIGNALS:
         loop.add_signal_handler(number, stop, number)
     try:
-        yield told_to_stop
+        yield asked_to_stop
     finally:
         for number in SIGNALS:
             loop.remove_signal_handler(number)

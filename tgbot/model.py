@@ -53,12 +53,12 @@ class Update(NamedTuple):
 class Message:
     """Something to run a turn for.
 
-    `album`: equal in all that were sent together, by one person, in reply to one message.
+    `join_key` is equal in all that were sent together (an album), by one person, in reply to one message.
     """
 
     update: Update
     address: Address
-    album: str | None = None
+    join_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +90,21 @@ Arrival = Message | Control | Unreadable
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """One life of the process, as the store sees it: who claims, how many turns at once, how often a row."""
+    """One process on one database, as the store sees it: who claims, and within which limits.
+
+    `max_turns` run at once, over all sessions; `crashes_max` is how often a row may be running when the
+    process dies.
+    """
 
     bot_id: BotId
     instance_id: InstanceId
     max_turns: int
-    attempts_max: int
+    crashes_max: int
 
     @property
-    def suspicious_attempts(self) -> int:
-        """After so many attempts a row's next one is its last: it may be what kills the process."""
-        return max(1, self.attempts_max - 1)
+    def suspect_crashes(self) -> int:
+        """From so many crashes on a row is a suspect: one more, and it is given up."""
+        return max(1, self.crashes_max - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +118,15 @@ class Ownership:
 
 @dataclass(frozen=True, slots=True)
 class Turn(Ownership):
-    """One claimed row: what the agent gets.
+    """One claimed row, with the rows that joined it.
 
-    `attempt` is 1 at first and more when an earlier turn for the same row was interrupted.
+    `attempt` is 1 at first and more when an earlier turn for the same row was interrupted; `raws` are
+    the updates that the turn is for, as JSON, in order: one, or those of an album.
     """
 
     address: Address
     attempt: int
-    raw: str
+    raws: tuple[str, ...]
 
     @property
     def chat_id(self) -> ChatId:
@@ -134,15 +139,9 @@ class Turn(Ownership):
         return self.address.user_id
 
     @property
-    def raws(self) -> tuple[str, ...]:
-        """The updates that the turn is for, as JSON, in order."""
-        return (self.raw,)
-
-    @property
     def message(self) -> Raw:
         """The raw Bot API Message, as Telegram sent it; of an album the first."""
-        message: Raw = json.loads(self.raw)["message"]
-        return message
+        return self.messages[0]
 
     @property
     def messages(self) -> list[Raw]:
@@ -155,27 +154,16 @@ class Turn(Ownership):
         return next(filter(None, map(message_text, self.messages)), "")
 
 
-@dataclass(frozen=True, slots=True)
-class AlbumTurn(Turn):
-    """A claimed album; `rest` are the updates behind the first one, known once the album is closed.
-
-    A class of its own, so that all other turns stay as small as they are.
-    """
-
-    rest: tuple[str, ...] = ()
-
-    @property
-    def raws(self) -> tuple[str, ...]:
-        """The updates of the whole album, as JSON, in order."""
-        return (self.raw, *self.rest)
-
-
 def message_text(message: Raw) -> str:
-    """Find the text or caption of a raw Message, "" when it has neither.
+    """Find the text or caption of a raw Message, "" when it has neither."""
+    return whole(message.get("text") or message.get("caption") or "")
 
-    A lone surrogate, which a JSON escape can carry and UTF-8 can not, becomes "\ufffd".
+
+def whole(text: str) -> str:
+    """Join the halves of characters that came apart (an emoji in two pieces); what stays half is "\ufffd".
+
+    A JSON escape can carry such a lone surrogate; neither UTF-8 nor the database nor Telegram can.
     """
-    text: str = message.get("text") or message.get("caption") or ""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

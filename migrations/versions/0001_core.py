@@ -14,6 +14,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("pid", sa.Integer(), nullable=False),
         sa.Column("started_at", sa.Float(), nullable=False),
+        sa.Column("stopping_at", sa.Float(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_instance")),
         sqlite_autoincrement=True,
     )
@@ -30,10 +31,11 @@ def upgrade() -> None:
         sa.Column("user_id", sa.BigInteger(), nullable=True),
         sa.Column("message_id", sa.BigInteger(), nullable=True),
         sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("crashes", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("not_before", sa.Float(), nullable=True),
         sa.Column("held_by", sa.Integer(), nullable=True),
-        sa.Column("album", sa.Text(), nullable=True),
-        sa.Column("album_closed_at", sa.Float(), nullable=True),
-        sa.Column("part_of", sa.Integer(), nullable=True),
+        sa.Column("join_key", sa.Text(), nullable=True),
+        sa.Column("lead_id", sa.Integer(), nullable=True),
         sa.Column("error_id", sa.Text(), nullable=True),
         sa.Column("received_at", sa.Float(), nullable=False),
         sa.Column("ended_at", sa.Float(), nullable=True),
@@ -42,10 +44,7 @@ def upgrade() -> None:
             "(state = 'held') = (held_by IS NOT NULL)", name=op.f("ck_pending_held_by_a_stop")
         ),
         sa.CheckConstraint(
-            "(state = 'joined') = (part_of IS NOT NULL)", name=op.f("ck_pending_joined_to_an_album")
-        ),
-        sa.CheckConstraint(
-            "album_closed_at IS NULL OR album IS NOT NULL", name=op.f("ck_pending_only_albums_close")
+            "(state = 'joined') = (lead_id IS NOT NULL)", name=op.f("ck_pending_joined_to_a_lead")
         ),
         sa.CheckConstraint(
             "(state IN ('queued', 'claimed', 'held')) = (ended_at IS NULL)", name=op.f("ck_pending_ended")
@@ -60,12 +59,11 @@ def upgrade() -> None:
         sa.CheckConstraint("kind IN ('message', 'control', 'unreadable')", name=op.f("ck_pending_kind")),
         sa.CheckConstraint("state != 'claimed' OR attempt > 0", name=op.f("ck_pending_claim_counts")),
         sa.CheckConstraint(
-            "state IN ('queued', 'claimed', 'held', 'joined', 'done', 'failed', 'stopped', 'dead',"
-            " 'dropped')",
+            "state IN ('queued', 'claimed', 'held', 'joined', 'done', 'failed', 'stopped', 'dead', 'dropped')",
             name=op.f("ck_pending_state"),
         ),
         sa.ForeignKeyConstraint(["held_by"], ["pending.id"], name=op.f("fk_pending_held_by")),
-        sa.ForeignKeyConstraint(["part_of"], ["pending.id"], name=op.f("fk_pending_part_of")),
+        sa.ForeignKeyConstraint(["lead_id"], ["pending.id"], name=op.f("fk_pending_lead_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pending")),
         sa.UniqueConstraint("bot_id", "update_id", name=op.f("uq_pending_bot_id_update_id")),
         sqlite_autoincrement=True,
@@ -86,18 +84,18 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'held'"),
         )
         batch_op.create_index(
-            "ix_pending_open_album",
-            ["session_key", "album"],
+            "ix_pending_joinable",
+            ["session_key", "join_key"],
             unique=False,
-            sqlite_where=sa.text("album IS NOT NULL AND album_closed_at IS NULL"),
-            postgresql_where=sa.text("album IS NOT NULL AND album_closed_at IS NULL"),
+            sqlite_where=sa.text("join_key IS NOT NULL AND state IN ('queued', 'held')"),
+            postgresql_where=sa.text("join_key IS NOT NULL AND state IN ('queued', 'held')"),
         )
         batch_op.create_index(
-            "ix_pending_part_of",
-            ["part_of"],
+            "ix_pending_joined",
+            ["lead_id"],
             unique=False,
-            sqlite_where=sa.text("part_of IS NOT NULL"),
-            postgresql_where=sa.text("part_of IS NOT NULL"),
+            sqlite_where=sa.text("lead_id IS NOT NULL"),
+            postgresql_where=sa.text("lead_id IS NOT NULL"),
         )
         batch_op.create_index(
             "ix_pending_queued",
@@ -105,6 +103,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("state = 'queued'"),
             postgresql_where=sa.text("state = 'queued'"),
+        )
+        batch_op.create_index(
+            "ix_pending_timed",
+            ["not_before"],
+            unique=False,
+            sqlite_where=sa.text("state = 'queued' AND not_before IS NOT NULL"),
+            postgresql_where=sa.text("state = 'queued' AND not_before IS NOT NULL"),
         )
 
     op.create_table(
@@ -135,7 +140,7 @@ def upgrade() -> None:
         sa.Column("album", sa.Integer(), nullable=True),
         sa.Column("ready_at", sa.Float(), nullable=True),
         sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("doubted_until", sa.Float(), nullable=True),
+        sa.Column("uncertain_until", sa.Float(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.CheckConstraint(
             "(state = 'parked') = (error IS NOT NULL)", name=op.f("ck_outbox_parked_for_a_reason")
@@ -164,18 +169,18 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.create_index(
-            "ix_outbox_doubted",
-            ["doubted_until"],
-            unique=False,
-            sqlite_where=sa.text("doubted_until IS NOT NULL"),
-            postgresql_where=sa.text("doubted_until IS NOT NULL"),
-        )
-        batch_op.create_index(
             "ix_outbox_parked",
             ["id"],
             unique=False,
             sqlite_where=sa.text("state = 'parked'"),
             postgresql_where=sa.text("state = 'parked'"),
+        )
+        batch_op.create_index(
+            "ix_outbox_uncertain",
+            ["uncertain_until"],
+            unique=False,
+            sqlite_where=sa.text("uncertain_until IS NOT NULL"),
+            postgresql_where=sa.text("uncertain_until IS NOT NULL"),
         )
         batch_op.create_index(
             "ix_outbox_unsent",

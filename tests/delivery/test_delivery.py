@@ -21,11 +21,11 @@ from tgbot.intake.batch import Rules, receive
 from tgbot.model import ChatId, File, MessageId, Owner
 from tgbot.playground.server import PlaygroundServer
 from tgbot.playground.world import World
-from tgbot.store import turns
+from tgbot.store import recovery, turns
 from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.rate_limit import Priority, RateLimiter
-from tgbot.turns.answer import Reaction, Stage
+from tgbot.turns.answer import LiveAnswers, Reaction
 
 CHAT = ChatId(7)
 
@@ -34,7 +34,7 @@ CHAT = ChatId(7)
 async def delivery(db: Database, wire: PlaygroundServer) -> AsyncIterator[Delivery]:
     """No scan comes to the rescue of what a wake should have done."""
     async with BotApi(TOKEN, wire.url) as api:
-        made = Delivery(db, api, BOT, pace=RateLimiter(0, 0, 0), send_within_seconds=60)
+        made = Delivery(db, api, BOT, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=60)
         yield made
         await made.flush(0)
 
@@ -45,7 +45,7 @@ async def test_a_wake_in_the_moment_that_a_lane_ends_is_not_lost(
     """The lane's last look and the write that it can not see any more are of one commit."""
     ann = Person(wire)
     ann.says("/help")
-    owner = Owner(BOT, await db.write(turns.begin_instance, os.getpid()), max_turns=1, attempts_max=3)
+    owner = Owner(BOT, await db.write(recovery.begin_instance, os.getpid()), max_turns=1, crashes_max=3)
     with busy_writer(db):
         delivery.wake(CHAT)
         await asyncio.sleep(0)  # the lane hands in its look, which finds nothing
@@ -57,11 +57,11 @@ async def test_a_wake_in_the_moment_that_a_lane_ends_is_not_lost(
 
 async def test_previews_sleep_through_a_penalty(db: Database, wire: PlaygroundServer) -> None:
     """Ten times a second they would format an answer that can not be shown."""
-    pace, stage = RateLimiter(0, 1, 0), Stage(lambda _: None)
+    limiter, answers = RateLimiter(0, 1, 0), LiveAnswers(lambda _: None)
     async with BotApi(TOKEN, wire.url) as api:
-        previews = Previews(CHAT, db, api, pace, stage, "edit", db.write)
-        stage.enter(turn()).take("Once upon a time")
-        pace.penalize(CHAT, 600)
+        previews = Previews(CHAT, db, api, limiter, answers, "edit", db.write)
+        answers.open(turn()).take("Once upon a time")
+        limiter.pause(CHAT, 600)
         wait_seconds = await previews.step()
     assert wait_seconds is not None
     assert wait_seconds > 500
@@ -72,12 +72,12 @@ async def test_previews_that_had_to_slow_down_find_their_pace_again(
     db: Database, wire: PlaygroundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tgbot.delivery.preview.PRIVATE_SECONDS", 0.01)
-    stage = Stage(lambda _: None)
+    answers = LiveAnswers(lambda _: None)
     wire.world.post_message(CHAT, 7, "look")
     wire.world.add_faults([{"method": "sendMessageDraft", "kind": "cut_before", "times": 3}])
     async with BotApi(TOKEN, wire.url) as api:
-        previews = Previews(CHAT, db, api, RateLimiter(0, 0, 0), stage, "draft", db.write)
-        live = stage.enter(turn())
+        previews = Previews(CHAT, db, api, RateLimiter(0, 0, 0), answers, "draft", db.write)
+        live = answers.open(turn())
 
         async def slowed_to(seconds: float) -> bool:
             live.take("word ")
@@ -93,11 +93,11 @@ async def test_what_changes_nothing_on_screen_is_no_preview(
 ) -> None:
     """Telegram would say "not modified", and count it: in a group it would be one of 20 a minute."""
     monkeypatch.setattr("tgbot.delivery.preview.PRIVATE_SECONDS", 0)
-    stage = Stage(lambda _: None)
+    answers = LiveAnswers(lambda _: None)
     wire.world.post_message(CHAT, 7, "look")
     async with BotApi(TOKEN, wire.url) as api:
-        previews = Previews(CHAT, db, api, RateLimiter(0, 0, 0), stage, "draft", db.write)
-        live = stage.enter(turn())
+        previews = Previews(CHAT, db, api, RateLimiter(0, 0, 0), answers, "draft", db.write)
+        live = answers.open(turn())
         live.take("Look:")
         await previews.step()
         live.take(File("a", b"a"))
@@ -113,18 +113,18 @@ async def test_a_draft_leaves_room_for_the_two_requests_that_replace_it(
 ) -> None:
     """Its words are gone when the placeholder comes: the final text must not have to wait for a second."""
     monkeypatch.setattr("tgbot.delivery.preview.PRIVATE_SECONDS", 0)
-    pace, stage = RateLimiter(0, 1 / 600, 0), Stage(lambda _: None)
+    limiter, answers = RateLimiter(0, 1 / 600, 0), LiveAnswers(lambda _: None)
     wire.world.post_message(CHAT, 7, "look")
     async with BotApi(TOKEN, wire.url) as api:
-        previews = Previews(CHAT, db, api, pace, stage, "draft", db.write)
-        live = stage.enter(turn())
+        previews = Previews(CHAT, db, api, limiter, answers, "draft", db.write)
+        live = answers.open(turn())
         for word in ("Once ", "upon ", "a time"):
             live.take(word)
             await previews.step()
     assert [call["params"]["text"] for call in wire.world.journal] == ["Once"]
     async with asyncio.timeout(30):
         for _ in range(2):
-            await pace.wait(CHAT, Priority.FINAL)
+            await limiter.acquire(CHAT, Priority.FINAL)
 
 
 async def test_words_that_come_go_before_the_mark_that_a_turn_works(
@@ -134,17 +134,19 @@ async def test_words_that_come_go_before_the_mark_that_a_turn_works(
     monkeypatch.setattr("tgbot.delivery.preview.PRIVATE_SECONDS", 600)
     first, second = (wire.world.post_message(CHAT, 7, text)["message_id"] for text in ("one", "two"))
     async with BotApi(TOKEN, wire.url) as api:
-        made = Delivery(db, api, BOT, pace=RateLimiter(0, 0, 0), stream="draft", send_within_seconds=60)
-        live = made.stage.enter(turn())
+        made = Delivery(
+            db, api, BOT, rate_limiter=RateLimiter(0, 0, 0), stream="draft", send_within_seconds=60
+        )
+        live = made.answers.open(turn())
         live.take("Once ")
-        made.stage.changed(live)
+        made.answers.changed(live)
         await eventually(lambda: len(wire.world.journal) == 1, "a draft")
         live.take("upon ")
         made.receipt(live.turn.address, Reaction.WORKING)
         made.receipt(live.turn.address._replace(message_id=MessageId(second)), Reaction.RECEIVED)
         await eventually(lambda: len(wire.world.journal) > 1, "the other mark")
         assert [call["params"]["message_id"] for call in list(wire.world.journal)[1:]] == [second]
-        made.stage.leave(live)
+        made.answers.close(live)
         made.wake(CHAT)
         await eventually(lambda: len(wire.world.journal) > 2, "this one")
         assert list(wire.world.journal)[2]["params"]["message_id"] == first
@@ -158,14 +160,16 @@ async def test_what_came_while_a_preview_went_goes_before_a_mark(
     ann = Person(wire)
     ann.says("/help")
     draft = Held(monkeypatch, "sendMessageDraft")
-    owner = Owner(BOT, await db.write(turns.begin_instance, os.getpid()), max_turns=1, attempts_max=3)
+    owner = Owner(BOT, await db.write(recovery.begin_instance, os.getpid()), max_turns=1, crashes_max=3)
     async with BotApi(TOKEN, wire.url) as api:
-        made = Delivery(db, api, BOT, pace=RateLimiter(0, 0, 0), stream="draft", send_within_seconds=60)
-        live = made.stage.enter(turn())
+        made = Delivery(
+            db, api, BOT, rate_limiter=RateLimiter(0, 0, 0), stream="draft", send_within_seconds=60
+        )
+        live = made.answers.open(turn())
         live.take("Once")
-        made.stage.changed(live)
+        made.answers.changed(live)
         await draft.comes()
-        made.stage.leave(live)
+        made.answers.close(live)
         await db.write(receive, owner, Rules(Access(None), 9), [arrival(raw_message(1, "/help"))])
         made.wake(CHAT)
         made.receipt(live.turn.address, Reaction.DONE)
@@ -184,12 +188,12 @@ async def test_a_flush_in_a_full_house_leaves_no_lane_and_the_service_can_end(
 ) -> None:
     """A lane that ends makes the service look for more chats: while it flushes, or as it is told to end."""
     monkeypatch.setattr("tgbot.delivery.delivery.LANES_MAX", 4)
-    owner = Owner(BOT, await db.write(turns.begin_instance, os.getpid()), max_turns=1, attempts_max=3)
+    owner = Owner(BOT, await db.write(recovery.begin_instance, os.getpid()), max_turns=1, crashes_max=3)
     helps = [arrival(raw_message(chat, "/help", chat)) for chat in range(1, 9)]
     await db.write(receive, owner, Rules(Access(None), 9), helps)
     with socket.create_server(("127.0.0.1", 0)) as deaf:  # takes every request and answers none
         async with BotApi(TOKEN, f"http://127.0.0.1:{deaf.getsockname()[1]}") as api:
-            delivery = Delivery(db, api, BOT, pace=RateLimiter(0, 0, 0), send_within_seconds=60)
+            delivery = Delivery(db, api, BOT, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=60)
             serving = asyncio.create_task(delivery.serve())
             await eventually(
                 lambda: bool(len(delivery._lanes) == 4 and delivery._rescan._waiters), "it rests"
@@ -221,12 +225,12 @@ async def test_what_could_not_leave_while_the_network_was_gone_was_no_try(
     """A voice message that no server has seen is neither given up nor marked as possibly a duplicate."""
     caplog.set_level(logging.INFO)
     port = taken.getsockname()[1]
-    owner = Owner(BOT, await db.write(turns.begin_instance, os.getpid()), max_turns=1, attempts_max=3)
+    owner = Owner(BOT, await db.write(recovery.begin_instance, os.getpid()), max_turns=1, crashes_max=3)
     received = await db.write(receive, owner, Rules(Access(None), 9), [arrival(raw_message(1, "speak"))])
     hello = File("hello.ogg", b"OggS", "voice", "Hello")
-    await db.write(turns.finish, owner, received.claimed[0], [hello])
+    await db.write(turns.end, owner, received.claimed[0], turns.Ending("done", [hello]))
     async with BotApi(TOKEN, f"http://127.0.0.1:{port}") as api:
-        delivery = Delivery(db, api, BOT, pace=RateLimiter(0, 0, 0), send_within_seconds=60)
+        delivery = Delivery(db, api, BOT, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=60)
         delivery.wake(CHAT)
         await eventually(lambda: caplog.text.count("delivery.retry") > 2, "it is tried again and again")
         world = World()

@@ -30,7 +30,7 @@ class WireIn:
 
     def __init__(self, house: House, odd: OddWire, api: BotApi) -> None:
         self.house, self.odd = house, odd
-        delivery = Delivery(house.db, api, BOT, pace=RateLimiter(30, 1, 20), send_within_seconds=60)
+        delivery = Delivery(house.db, api, BOT, rate_limiter=RateLimiter(30, 1, 20), send_within_seconds=60)
         self.delivery = delivery
         self.acceptor = Acceptor(house.db, Rules(Access(None), 100), house.dispatcher, delivery)
         self.poller = Poller(api, self.acceptor, delivery)

@@ -10,16 +10,16 @@ from sqlalchemy import Engine, text
 from tests.house import BOT, raw_message
 from tgbot.access import Access
 from tgbot.intake.batch import Received, Rules, receive
-from tgbot.model import AlbumTurn, BotId, ChatId, Owner, Raw, SessionKey, Turn, UserId, session_key
+from tgbot.model import BotId, ChatId, Owner, Raw, SessionKey, Turn, UserId, session_key
 from tgbot.render import Text
-from tgbot.store import albums, turns
+from tgbot.store import recovery, turns
 from tgbot.store.engine.connection import Connection
+from tgbot.store.turns import Ending, Outcome
 from tgbot.telegram import updates
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-GIVEN_UP = Text("given up", ())
 _update_ids = itertools.count(1000)  # over all lives, as Telegram counts them
 
 
@@ -31,14 +31,14 @@ class Life:
         engine: Engine,
         *,
         max_turns: int = 64,
-        attempts_max: int = 3,
+        crashes_max: int = 3,
         queue_max: int = 100,
         bot_id: BotId = BOT,
         allowed_users: frozenset[UserId] | None = None,
     ) -> None:
         self.engine = engine
         self.rules = Rules(Access(allowed_users), queue_max)
-        self.owner = Owner(bot_id, self.do(turns.begin_instance, os.getpid()), max_turns, attempts_max)
+        self.owner = Owner(bot_id, self.do(recovery.begin_instance, os.getpid()), max_turns, crashes_max)
 
     def do(self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         with self.engine.begin() as conn:
@@ -60,26 +60,28 @@ class Life:
     def press(self, data: str, message_id: int = 1, chat: int = 7) -> Received:
         return self.receive(pressed(next(_update_ids), data, message_id, chat))
 
-    def close(self, turn: Turn | None) -> AlbumTurn:
-        """Close the album of a turn, as if it were quiet."""
-        assert isinstance(turn, AlbumTurn)
-        closed = self.do(albums.close, turn, 0)
-        assert isinstance(closed, AlbumTurn)
-        return closed
+    def due(self) -> list[Turn]:
+        """Let the time come of every row that waits for it, and claim."""
+        self.rows("UPDATE pending SET not_before = 0 WHERE not_before IS NOT NULL RETURNING id")
+        return self.claim_waiting()
+
+    def end(self, turn: Turn, outcome: Outcome, *said: str, error_id: str | None = None) -> Turn | None:
+        ending = Ending(outcome, [Text(words, ()) for words in said], error_id=error_id)
+        return self.do(turns.end, self.owner, turn, ending).following
 
     def finish(self, turn: Turn, answer: str | None = None) -> Turn | None:
-        return self.do(turns.finish, self.owner, turn, [Text(answer or f"re: {turn.text}", ())])
+        return self.end(turn, "done", answer or f"re: {turn.text}")
 
     def fail(self, turn: Turn) -> Turn | None:
-        return self.do(turns.fail, self.owner, turn, [Text("sorry", ())], "e1d")
+        return self.end(turn, "failed", "sorry", error_id="e1d")
 
     def release(self, turn: Turn) -> Turn | None:
-        return self.do(turns.release, self.owner, turn)
+        return self.end(turn, "interrupted")
 
     def recover(self) -> list[str]:
-        """Take every guard of another life; returns what became of their rows."""
-        held = [hold for hold in self.do(turns.guards) if hold.instance_id != self.owner.instance_id]
-        return [self.do(turns.recover, self.owner, hold, GIVEN_UP) for hold in held]
+        """Take every guard of another process; returns what became of their rows."""
+        held = [hold for hold in self.do(recovery.guards) if hold.instance_id != self.owner.instance_id]
+        return [self.do(recovery.recover, self.owner, hold) for hold in held]
 
     def claim_waiting(self) -> list[Turn]:
         return self.do(turns.claim_waiting, self.owner)
@@ -117,7 +119,7 @@ class StartLife(Protocol):
         self,
         *,
         max_turns: int = 64,
-        attempts_max: int = 3,
+        crashes_max: int = 3,
         queue_max: int = 100,
         bot_id: BotId = BOT,
         allowed_users: frozenset[UserId] | None = None,

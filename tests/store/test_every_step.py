@@ -21,10 +21,11 @@ from sqlalchemy import Engine, event
 from tests.house import BOT
 from tests.store.life import Life
 from tests.store.telegram import Telegram
-from tgbot.model import AlbumTurn, ChatId, MessageId, Token, Turn
+from tgbot.model import ChatId, MessageId, Token, Turn
 from tgbot.render import Text
-from tgbot.store import sending, turns
+from tgbot.store import recovery, sending, turns
 from tgbot.store.engine.connection import writing_engine
+from tgbot.store.turns import Ending
 
 Step = Callable[[], None]
 Line = Callable[["Bot"], None]
@@ -38,7 +39,7 @@ class Bot:
 
     def __init__(self, engine: Engine, telegram: Telegram, step: Step) -> None:
         self.telegram = telegram
-        self.life = Life(engine, attempts_max=99)
+        self.life = Life(engine, crashes_max=99)
         self._step = step
         self._running: dict[Token, Turn] = {}
         self._offset = 0
@@ -57,26 +58,26 @@ class Bot:
 
     def reconcile(self) -> None:
         """Do what the dispatcher does at a wake: release the stopped, recover the orphans, claim."""
-        for hold in self.life.do(turns.guards):
+        for hold in self.life.do(recovery.guards):
             if hold.token in self._running and hold.state == "stopped":
                 self._hand_over(self.life.release, self._running[hold.token])
         self.life.recover()
         self._spawn(self.life.claim_waiting())
 
-    def close(self, said: str) -> None:
-        """Begin an album's turn in earnest: it has been quiet for long enough."""
-        [turn] = [turn for turn in self._running.values() if turn.text == said]
-        self._running[turn.token] = self.life.close(turn)
-
     def end(self, said: str) -> None:
         self._end(said, self._answer)
 
     def _answer(self, turn: Turn) -> Turn | None:
-        heard = self.life.close(turn) if isinstance(turn, AlbumTurn) else turn
-        return self.life.finish(turn, "re: " + " + ".join(message["text"] for message in heard.messages))
+        return self.life.finish(turn, "re: " + " + ".join(message["text"] for message in turn.messages))
+
+    def time_passes(self) -> None:
+        """Let the time come of an album that waited for more."""
+        self._spawn(self.life.due())
 
     def end_at_length(self, said: str) -> None:
-        self._end(said, lambda turn: self.life.do(turns.finish, self.life.owner, turn, LONG))
+        self._end(
+            said, lambda turn: self.life.do(turns.end, self.life.owner, turn, Ending("done", LONG)).following
+        )
 
     def fail(self, said: str) -> None:
         self._end(said, self.life.fail)
@@ -121,10 +122,6 @@ def sends(part: str) -> Line:
     return lambda bot: bot.telegram.hear(part, 9, media_group_id="album")
 
 
-def closes(album: str) -> Line:
-    return lambda bot: bot.close(album)
-
-
 def presses(label: str) -> Line:
     return lambda bot: bot.telegram.press(label)
 
@@ -137,7 +134,7 @@ SCRIPT: list[Line] = [
     *(says("a"), Bot.poll, Bot.deliver),
     *(says("b"), says("c"), says("x", 8), sends("g"), Bot.poll, Bot.deliver, sends("h"), Bot.poll),
     *(ends("a"), Bot.deliver, ends("x"), lambda bot: bot.end_at_length("b"), Bot.deliver),
-    *(closes("g"), sends("k"), Bot.poll, ends("g"), ends("k"), Bot.deliver),
+    *(Bot.time_passes, sends("k"), Bot.poll, ends("g"), Bot.time_passes, ends("k"), Bot.deliver),
     *(says("d"), says("e"), Bot.poll, says("/stop"), says("f"), says("y", 8), Bot.poll, Bot.deliver),
     *(ends("f"), says("/status"), Bot.poll, Bot.deliver),
     *(presses("resume"), Bot.poll, Bot.deliver, lambda bot: bot.fail("d"), ends("e"), ends("y")),
@@ -199,7 +196,7 @@ def mortal_engine(path: Path, step: Step) -> Iterator[Engine]:
 
 
 def carry_on(path: Path, telegram: Telegram, line: int, on_step: Callable[[int], None]) -> None:
-    """LiveAnswer from a line of the script to its end, then look at what a user sees and the tables hold."""
+    """Run from a line of the script to its end, then look at what a user sees and the tables hold."""
 
     def step() -> None:
         on_step(line)

@@ -23,15 +23,16 @@ from hypothesis.stateful import (
 )
 
 from tests.house import raw_message
-from tests.store.life import GIVEN_UP, Life, key, pressed
-from tgbot.model import AlbumTurn, Raw, Turn
+from tests.store.life import Life, key, pressed
+from tgbot.model import Raw, Turn
 from tgbot.store import turns
-from tgbot.store.albums import PARTS_MAX
 from tgbot.store.engine.connection import writing_engine
 from tgbot.store.inbox import DROPPED
+from tgbot.store.joins import TOGETHER_MAX
+from tgbot.store.outbox import GIVEN_UP
 
 CHATS = (1, 2, 3)
-ATTEMPTS_MAX = 2
+CRASHES_MAX = 2
 QUEUE_MAX = 4
 STATES = "SELECT json_extract(raw, '$.message.text'), state FROM pending WHERE kind = 'message'"
 SHOWN = (
@@ -48,7 +49,7 @@ class Session:
     held: dict[int, int] = field(default_factory=dict)  # message -> row id of the /stop
     running: Turn | None = None
     orphan: bool = False  # the running turn is of an earlier life
-    album: int | None = None  # the first message of the last one that was begun and not closed
+    album: int | None = None  # the first message of the last one that others can still join
 
     def take_back(self, message: int) -> None:
         """Queue again: a message keeps its place in the order of arrival."""
@@ -68,6 +69,8 @@ class Histories(RuleBasedStateMachine):
         self.ends: dict[int, str] = {}
         self.shown: dict[int, str | None] = {}
         self.attempts: dict[int, int] = {}
+        self.crashes: dict[int, int] = {}
+        self.waiting: set[int] = set()  # first messages of albums, whose time has not come
         self.albums: dict[int, list[int]] = {}  # first message -> all that belong to it
         self.sent: list[Raw] = []
         self.stale: list[tuple[Life, Turn]] = []
@@ -84,7 +87,7 @@ class Histories(RuleBasedStateMachine):
         self.life = Life(
             writing_engine(self.path),
             max_turns=self.max_turns,
-            attempts_max=ATTEMPTS_MAX,
+            crashes_max=CRASHES_MAX,
             queue_max=QUEUE_MAX,
         )
         self.lives.append(self.life)
@@ -102,16 +105,20 @@ class Histories(RuleBasedStateMachine):
             session.queued.append(number)
             if more:
                 session.album, self.albums[number] = number, [number]
+                self.waiting.add(number)
         self.receive(raw_message(number, str(number), chat, **more))
 
     @rule(chat=st.sampled_from(CHATS))
     def send_a_part_of_an_album(self, chat: int) -> None:
         album = self.sessions[chat].album
-        if album is None or album in self.ends or len(self.albums[album]) == PARTS_MAX:
+        if album is None or album in self.ends or len(self.albums[album]) == TOGETHER_MAX:
             self.say(chat, media_group_id="g")
             return
         number = next(self.numbers)
         self.albums[album].append(number)
+        self.waiting.add(album)
+        if len(self.albums[album]) == TOGETHER_MAX:
+            self.waiting.discard(album)
         self.end(number, "joined", None)
         self.receive(raw_message(number, str(number), chat, media_group_id="g"))
 
@@ -153,16 +160,6 @@ class Histories(RuleBasedStateMachine):
 
     # What agents do
 
-    @precondition(lambda self: any(isinstance(s.running, AlbumTurn) for s in self.live()))
-    @rule(data=st.data())
-    def album_is_quiet(self, data: st.DataObject) -> None:
-        """Also when it was closed before, by an earlier attempt: it is the same ever after."""
-        albums = [s for s in self.live() if isinstance(s.running, AlbumTurn)]
-        session = data.draw(st.sampled_from(albums))
-        closed, number = self.life.close(session.running), self.message(session.running)
-        assert [int(message["text"]) for message in closed.messages] == self.albums[number]
-        session.album = None if session.album == number else session.album
-
     @precondition(lambda self: self.live())
     @rule(data=st.data(), fails=st.booleans())
     def turn_ends(self, data: st.DataObject, *, fails: bool) -> None:
@@ -170,6 +167,8 @@ class Histories(RuleBasedStateMachine):
         turn, number = session.running, self.message(session.running)
         if number not in self.ends:
             self.end(number, *(("failed", "sorry") if fails else ("done", f"re: {number}")))
+        else:  # a /stop was first: what was said stays
+            self.shown[number] = "sorry" if fails else f"re: {number}"
         self.hand_over(session, self.life.fail(turn) if fails else self.life.finish(turn))
 
     @precondition(lambda self: any(self.was_stopped(s) for s in self.live()))
@@ -178,7 +177,12 @@ class Histories(RuleBasedStateMachine):
         session = data.draw(st.sampled_from([s for s in self.live() if self.was_stopped(s)]))
         self.hand_over(session, self.life.release(session.running))
 
-    # What happens to processes
+    # What happens to processes, and to time
+
+    @rule()
+    def time_passes(self) -> None:
+        self.waiting.clear()
+        self.begin_turns(self.life.due())
 
     @rule()
     def die(self) -> None:
@@ -188,6 +192,8 @@ class Histories(RuleBasedStateMachine):
             session.orphan = True
         self.recovered = False
         self.start_a_life()
+        waiting = [n for s in self.sessions.values() for n in (*s.queued, *s.held)]
+        self.waiting |= {n for n in waiting if n in self.albums and n not in self.attempts}
 
     @rule()
     def recover(self) -> None:
@@ -196,7 +202,8 @@ class Histories(RuleBasedStateMachine):
             number, session.running, session.orphan = self.message(session.running), None, False
             if number in self.ends:
                 continue
-            if self.attempts[number] < ATTEMPTS_MAX:
+            self.crashes[number] = self.crashes.get(number, 0) + 1
+            if self.crashes[number] < CRASHES_MAX:
                 session.take_back(number)
             else:
                 self.end(number, "dead", GIVEN_UP.text)
@@ -231,14 +238,15 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def nothing_is_stranded(self) -> None:
         waiting = [s.queued[0] for s in self.sessions.values() if s.queued and not s.running]
-        if self.on_their_last_attempt():
-            waiting = [number for number in waiting if self.attempts.get(number, 0) < ATTEMPTS_MAX - 1]
+        waiting = [number for number in waiting if number not in self.waiting]
+        if self.suspects():
+            waiting = [number for number in waiting if number not in self.crashes]
         busy = sum(s.running is not None for s in self.sessions.values())
         assert not waiting or busy == self.max_turns or not self.recovered
 
     @invariant()
     def a_death_takes_one_message_at_most_for_good(self) -> None:
-        assert len(self.on_their_last_attempt()) <= 1
+        assert len(self.suspects()) <= 1
 
     @invariant()
     def only_what_has_ended_has_a_text(self) -> None:
@@ -257,6 +265,7 @@ class Histories(RuleBasedStateMachine):
             self.recover()
             for chat in CHATS:
                 self.resume(chat)
+            self.time_passes()
             while live := self.live():
                 number = self.message(live[0].running)
                 if number not in self.ends:
@@ -269,9 +278,10 @@ class Histories(RuleBasedStateMachine):
 
     # The model
 
-    def on_their_last_attempt(self) -> list[Turn]:
+    def suspects(self) -> list[Turn]:
+        """List the running turns whose next crash would be their last."""
         running = [s.running for s in self.sessions.values() if s.running]
-        return [turn for turn in running if turn.attempt == ATTEMPTS_MAX]
+        return [turn for turn in running if self.message(turn) in self.crashes]
 
     def receive(self, raw: Raw) -> None:
         self.sent.append(raw)
@@ -283,6 +293,9 @@ class Histories(RuleBasedStateMachine):
             assert session.running is None, "two live turns in one session"
             assert session.queued.pop(0) == number, "not the oldest"
             session.running = turn
+            assert number not in self.waiting, "before its time"
+            assert [int(message["text"]) for message in turn.messages] == self.albums.get(number, [number])
+            session.album = None if session.album == number else session.album
             self.attempts[number] = self.attempts.get(number, 0) + 1
             assert turn.attempt == self.attempts[number]
             self.shown.setdefault(number, None)
@@ -290,7 +303,7 @@ class Histories(RuleBasedStateMachine):
     def hand_over(self, session: Session, following: Turn | None) -> None:
         ended, session.running = session.running, None
         self.begin_turns([following] if following else [])
-        if ended and ended.attempt == ATTEMPTS_MAX:  # the dispatcher looks who had to wait for it
+        if ended and ended.attempt > 1:  # the dispatcher looks who had to wait for it
             self.begin_turns(self.life.claim_waiting())
 
     def end(self, number: int, state: str, shown: str | None) -> None:

@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 
 from tests.house import BOT
-from tests.store.life import GIVEN_UP, Life, StartLife
+from tests.store.life import Life, StartLife
 from tgbot.model import Album, BotId, ChatId, File, MessageId, Part
 from tgbot.render import Text
 from tgbot.store import outbox, sending, turns
+from tgbot.store.turns import Ending
 
 _message_ids = itertools.count(500)
 
@@ -107,7 +108,7 @@ def test_a_crash_after_the_answer_was_sent_and_before_that_was_noted_shows_it_on
 
 def test_a_long_answer_goes_out_part_by_part_before_what_follows(life: Life) -> None:
     turn = life.start("a", "b")
-    life.do(turns.finish, life.owner, turn, [Text(said, ()) for said in ("one", "two", "three")])
+    life.do(turns.end, life.owner, turn, Ending("done", [Text(said, ()) for said in ("one", "two", "three")]))
     shown = []
     for _ in range(3):
         place(life, the_next(life))
@@ -137,18 +138,18 @@ def _send(life: Life, part: Part) -> None:
 
 
 def _wait_till_previews_have_arrived(life: Life) -> None:
-    sql = "UPDATE outbox SET doubted_until = doubted_until - :late RETURNING id"
+    sql = "UPDATE outbox SET uncertain_until = uncertain_until - :late RETURNING id"
     life.rows(sql, late=outbox.LATE_SECONDS)
-    life.do(sending.show_doubted, BOT)
+    life.do(sending.show_uncertain, BOT)
 
 
 def test_an_answer_that_a_late_preview_may_have_overwritten_is_shown_once_more(life: Life) -> None:
     turn = life.start("a")
     place(life, the_next(life))
-    life.do(sending.doubt, turn.row_id)
+    life.do(sending.mark_uncertain, turn.row_id)
     life.finish(turn)
     life.do(sending.sent, the_next(life))
-    life.do(sending.show_doubted, BOT)
+    life.do(sending.show_uncertain, BOT)
     assert following(life) is None, "it may still be on its way"
     _wait_till_previews_have_arrived(life)
     part = the_next(life)
@@ -181,7 +182,7 @@ def test_what_an_earlier_life_was_showing_as_the_answer_came_is_doubted(life: Li
     assert the_next(second).text == "re: a"
 
 
-@pytest.mark.parametrize(("said", "text"), [("b", GIVEN_UP.text), ("/stop", turns.STOPPED.text)])
+@pytest.mark.parametrize(("said", "text"), [("b", outbox.GIVEN_UP.text), ("/stop", outbox.STOPPED.text)])
 def test_what_an_earlier_life_was_showing_as_its_turn_was_interrupted_is_doubted(
     life: Life, live: StartLife, said: str, text: str
 ) -> None:
@@ -189,7 +190,7 @@ def test_what_an_earlier_life_was_showing_as_its_turn_was_interrupted_is_doubted
     life.start("a")
     place(life, the_next(life))
     life.say(said)
-    second = live(attempts_max=1)
+    second = live(crashes_max=1)
     second.recover()
     while part := following(second):
         second.do(sending.sent, replace(part, message_id=part.message_id or MessageId(1)))
@@ -200,7 +201,7 @@ def test_what_an_earlier_life_was_showing_as_its_turn_was_interrupted_is_doubted
 def test_doubts_of_what_still_runs_are_forgotten(life: Life) -> None:
     turn = life.start("a")
     place(life, the_next(life))
-    life.do(sending.doubt, turn.row_id)
+    life.do(sending.mark_uncertain, turn.row_id)
     _wait_till_previews_have_arrived(life)
     assert states(life) == ["placed"]
     assert following(life) is None
@@ -217,8 +218,8 @@ PICTURES = Album([File("a.png", b"x", "photo"), File("b.png", b"y", "photo")])
 def test_a_doubt_sends_nothing_again_that_no_edit_can_make(life: Life, content: outbox.Content) -> None:
     turn = life.start("a")
     place(life, the_next(life))
-    life.do(sending.doubt, turn.row_id)
-    life.do(turns.finish, life.owner, turn, [content])
+    life.do(sending.mark_uncertain, turn.row_id)
+    life.do(turns.end, life.owner, turn, Ending("done", [content]))
     while part := following(life):
         life.do(sending.sent, replace(part, message_id=MessageId(next(_message_ids))))
     _wait_till_previews_have_arrived(life)
@@ -230,7 +231,7 @@ def test_the_plainer_form_of_a_part_stands_before_what_follows_it(life: Life, sa
     """What follows makes room: two parts that move by one, and two that move by more than two."""
     turn = life.start("a", "b")
     answer: list[outbox.Content] = [outbox.Rich("# long"), File("f.txt", b"x"), Text("end", ())]
-    life.do(turns.finish, life.owner, turn, answer)
+    life.do(turns.end, life.owner, turn, Ending("done", answer))
     place(life, the_next(life))
     life.do(outbox.fall_back, BOT, the_next(life), [Text(text, ()) for text in said])
     shown = []
@@ -298,7 +299,7 @@ def _grow_old(life: Life) -> int:
 def _say_one_two(life: Life) -> None:
     turn = life.start("a")
     place(life, the_next(life))
-    life.do(turns.finish, life.owner, turn, [Text("one", ()), Text("two", ())])
+    life.do(turns.end, life.owner, turn, Ending("done", [Text("one", ()), Text("two", ())]))
 
 
 def test_an_old_answer_that_is_on_screen_in_part_is_completed(life: Life) -> None:

@@ -24,7 +24,7 @@ def test_a_session_is_told_what_runs_waits_and_is_on_hold(life: Life) -> None:
 def test_everything_is_counted_over_all_sessions(live: StartLife) -> None:
     life = live()
     life.start("poison")
-    life = live(attempts_max=1)
+    life = live(crashes_max=1)
     life.recover()
     life.start("a", "b", chat=8)
     life.say("/stop", "c", chat=8)

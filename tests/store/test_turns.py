@@ -5,11 +5,12 @@ import dataclasses
 import pytest
 
 from tests.house import raw_message
-from tests.store.life import GIVEN_UP, Life, StartLife, key
+from tests.store.life import Life, StartLife, key
 from tgbot.model import BotId, Turn
 from tgbot.render import Text
-from tgbot.store import sending, turns
-from tgbot.store.turns import LostGuardError
+from tgbot.store import recovery, sending, turns
+from tgbot.store.outbox import GIVEN_UP
+from tgbot.store.turns import Ended, Ending, LostGuardError, Outcome
 
 
 def texts(claimed: list[Turn]) -> list[str]:
@@ -104,7 +105,8 @@ def test_a_failed_turn_frees_the_session_and_the_next_row_runs(life: Life) -> No
 
 def test_a_refused_turn_tells_its_sender_and_hands_over(life: Life) -> None:
     turn = life.start("a", "b")
-    following = life.do(turns.refuse, life.owner, turn, Text("not you", ()))
+    ending = Ending("dropped", closing=[Text("not you", ())])
+    following = life.do(turns.end, life.owner, turn, ending).following
     assert following
     assert life.states() == {"a": "dropped", "b": "claimed"}
     assert life.answers() == ["not you"]
@@ -114,7 +116,7 @@ def test_a_released_row_stands_where_it_stood_and_runs_as_attempt_2(live: StartL
     life = live()
     turn = life.start("a", "b")
     draining = dataclasses.replace(life.owner, max_turns=0)
-    assert life.do(turns.release, draining, turn) is None
+    assert life.do(turns.end, draining, turn, Ending("interrupted")) == Ended("queued", None)
     assert life.states() == {"a": "queued", "b": "queued"}
     [again] = live().claim_waiting()
     assert (again.text, again.attempt) == ("a", 2)
@@ -123,7 +125,7 @@ def test_a_released_row_stands_where_it_stood_and_runs_as_attempt_2(live: StartL
 def test_a_draining_owner_claims_nothing_more(life: Life) -> None:
     turn = life.start("a", "b")
     draining = dataclasses.replace(life.owner, max_turns=0)
-    assert life.do(turns.finish, draining, turn, [Text("re: a", ())]) is None
+    assert life.do(turns.end, draining, turn, Ending("done", [Text("re: a", ())])) == Ended("done", None)
     assert life.do(turns.claim_waiting, draining) == []
     assert life.states() == {"a": "done", "b": "queued"}
     assert life.guards() == {}
@@ -139,13 +141,23 @@ def test_a_turn_ends_once(life: Life) -> None:
     assert life.answers() == ["re: a"]
 
 
-def test_what_an_agent_says_after_its_stop_goes_nowhere(life: Life) -> None:
+@pytest.mark.parametrize("outcome", ["done", "failed", "interrupted"])
+def test_a_stop_that_wins_by_a_hair_keeps_what_was_said(life: Life, outcome: Outcome) -> None:
+    """It is on screen already; only what would have stood behind it, an apology or a ping, does not come."""
     turn = life.start("a")
     life.say("/stop")
-    life.finish(turn, "too late")
+    ending = Ending(outcome, [Text("half a word", ())], [Text("sorry", ())])
+    assert life.do(turns.end, life.owner, turn, ending).state == "stopped"
     assert life.states() == {"a": "stopped"}
-    assert life.answers() == ["⏹ Stopped.", "Stopped."]
+    assert life.answers() == ["half a word\n\n⏹ Stopped.", "Stopped."]
     assert life.guards() == {}
+
+
+def test_a_stop_before_the_first_word_says_only_that_it_stopped(life: Life) -> None:
+    turn = life.start("a")
+    life.say("/stop")
+    life.release(turn)
+    assert life.answers() == ["⏹ Stopped.", "Stopped."]
 
 
 # Hand-over
@@ -197,9 +209,9 @@ def test_stop_during_a_hand_over_stops_the_new_turn_too(life: Life) -> None:
     life.say("/stop")
     assert following
     assert life.states() == {"a": "done", "b": "stopped", "c": "held"}
-    life.finish(following, "too late")
+    life.finish(following)
     assert life.guards() == {}
-    assert "too late" not in life.answers()
+    assert life.states() == {"a": "done", "b": "stopped", "c": "held"}
 
 
 # Fairness
@@ -295,10 +307,10 @@ def test_a_stale_owner_can_write_nothing(live: StartLife) -> None:
 def test_a_stale_owner_does_not_recover_what_was_taken_over(live: StartLife) -> None:
     live().start("a")
     middle, new = live(), live()
-    [seen] = middle.do(turns.guards)
+    [seen] = middle.do(recovery.guards)
     new.recover()
     [turn] = new.claim_waiting()
-    middle.do(turns.recover, middle.owner, seen, Text("given up", ()))
+    middle.do(recovery.recover, middle.owner, seen)
     assert new.guards() == {"42:7": turn.token}
     assert new.states() == {"a": "claimed"}
 
@@ -372,15 +384,15 @@ def test_a_stop_stored_but_not_acted_on_before_a_crash_counts_after_it(live: Sta
     assert life.states() == {"a": "stopped", "b": "held", "after": "claimed"}
 
 
-@pytest.mark.parametrize("attempts_max", [1, 2])
+@pytest.mark.parametrize("crashes_max", [1, 2])
 def test_a_stop_that_comes_while_recovery_is_under_way_is_not_overruled(
-    live: StartLife, attempts_max: int
+    live: StartLife, crashes_max: int
 ) -> None:
     live().start("a")
-    life = live(attempts_max=attempts_max)
-    [seen] = life.do(turns.guards)
+    life = live(crashes_max=crashes_max)
+    [seen] = life.do(recovery.guards)
     life.say("/stop")
-    assert life.do(turns.recover, life.owner, seen, Text("given up", ())) == "stopped"
+    assert life.do(recovery.recover, life.owner, seen) == "stopped"
     assert life.states() == {"a": "stopped"}
     assert life.answers() == ["⏹ Stopped.", "Stopped."]
 
@@ -402,9 +414,9 @@ def test_a_row_that_kills_the_process_takes_no_other_along(live: StartLife, inno
 
 def test_at_most_one_notice_per_chat_per_boot(live: StartLife) -> None:
     """However many wait in it."""
-    live(attempts_max=1).start("poison", *"abcdef")
+    live(crashes_max=1).start("poison", *"abcdef")
     for boot in (1, 2, 3):
-        life = live(attempts_max=1)
+        life = live(crashes_max=1)
         life.recover()
         assert life.answers().count(GIVEN_UP.text) == boot
         assert len(life.claim_waiting()) == 1
@@ -441,7 +453,7 @@ def test_a_row_that_kills_the_process_is_parked_after_k_attempts_and_the_rest_go
     assert fates == ["queued", "queued", "dead"]
     assert attempts == [1, 2, 3, 1]
     assert (turn.text, life.states()) == ("b", {"poison": "dead", "b": "claimed"})
-    assert life.answers() == ["given up"], "told once"
+    assert life.answers() == [GIVEN_UP.text], "said once"
 
 
 def test_a_guard_of_a_dead_instance_never_blocks(live: StartLife) -> None:

@@ -57,15 +57,15 @@ def elapsed() -> float:
     return asyncio.get_running_loop().time() - START
 
 
-async def ask(pace: RateLimiter, chat_id: ChatId, times: int, grants: list[Grant]) -> None:
+async def ask(limiter: RateLimiter, chat_id: ChatId, times: int, grants: list[Grant]) -> None:
     for _ in range(times):
-        await pace.wait(chat_id, Priority.FINAL)
+        await limiter.acquire(chat_id, Priority.FINAL)
         grants.append((elapsed(), chat_id))
 
 
-async def crowd(pace: RateLimiter, chat_ids: Iterable[ChatId], times: int) -> list[Grant]:
+async def crowd(limiter: RateLimiter, chat_ids: Iterable[ChatId], times: int) -> list[Grant]:
     grants: list[Grant] = []
-    await asyncio.gather(*(ask(pace, chat_id, times, grants) for chat_id in chat_ids))
+    await asyncio.gather(*(ask(limiter, chat_id, times, grants) for chat_id in chat_ids))
     return grants
 
 
@@ -78,14 +78,14 @@ def chats(number: int) -> list[ChatId]:
     return [ChatId(1 + index) for index in range(number)]
 
 
-def kept(pace: RateLimiter) -> int:
-    return sum(len(limit._whole_at) for limit in (pace._overall, pace._chat, pace._group))
+def kept(limiter: RateLimiter) -> int:
+    return sum(len(limit._whole_at) for limit in (limiter._overall, limiter._chat, limiter._group))
 
 
-def drain(pace: RateLimiter) -> None:
+def drain(limiter: RateLimiter) -> None:
     """Use up the overall burst, by chats that nobody else uses."""
     for index in range(OVERALL_BURST):
-        assert pace.take(ChatId(9000 + index))
+        assert limiter.try_acquire(ChatId(9000 + index))
 
 
 @pytest.mark.parametrize(
@@ -141,9 +141,9 @@ def test_a_rate_of_zero_switches_its_limit_off(rates: tuple[float, float, float]
 
 def test_nobody_waits_for_more_than_one_request_of_each_other_chat() -> None:
     async def main() -> None:
-        pace = RateLimiter(5, 0, 0)
-        drain(pace)
-        grants = await crowd(pace, chats(40), 10)
+        limiter = RateLimiter(5, 0, 0)
+        drain(limiter)
+        grants = await crowd(limiter, chats(40), 10)
         last: dict[ChatId, int] = {}
         for index, (_, chat_id) in enumerate(grants):
             between = Counter(other for _, other in grants[last.get(chat_id, -1) + 1 : index])
@@ -155,12 +155,12 @@ def test_nobody_waits_for_more_than_one_request_of_each_other_chat() -> None:
 
 def test_the_overall_rate_is_given_by_priority_then_by_arrival() -> None:
     async def main() -> None:
-        pace = RateLimiter(1, 0, 0)
-        drain(pace)
+        limiter = RateLimiter(1, 0, 0)
+        drain(limiter)
         order: list[tuple[Priority, int]] = []
 
         async def one(priority: Priority, arrival: int) -> None:
-            await pace.wait(ChatId(100 * priority + arrival + 1), priority)
+            await limiter.acquire(ChatId(100 * priority + arrival + 1), priority)
             order.append((priority, arrival))
 
         arrivals = [(priority, arrival) for arrival in range(3) for priority in reversed(Priority)]
@@ -172,9 +172,9 @@ def test_the_overall_rate_is_given_by_priority_then_by_arrival() -> None:
 
 def test_a_better_priority_that_comes_between_a_wake_up_and_its_turn_goes_first() -> None:
     async def main() -> None:
-        pace = RateLimiter(1, 0, 0)
-        final = await woken(pace, ANN)
-        await pace.wait(BOB, Priority.CONTROL)
+        limiter = RateLimiter(1, 0, 0)
+        final = await woken(limiter, ANN)
+        await limiter.acquire(BOB, Priority.CONTROL)
         assert elapsed() == 1
         await final
         assert elapsed() == pytest.approx(2)
@@ -182,37 +182,39 @@ def test_a_better_priority_that_comes_between_a_wake_up_and_its_turn_goes_first(
     run(main)
 
 
-async def woken(pace: RateLimiter, chat_id: ChatId) -> asyncio.Task[None]:
+async def woken(limiter: RateLimiter, chat_id: ChatId) -> asyncio.Task[None]:
     """Bring a waiter to where its turn has come, on the first second, and it has not run yet."""
-    drain(pace)
-    task = asyncio.create_task(pace.wait(chat_id, Priority.FINAL))
+    drain(limiter)
+    task = asyncio.create_task(limiter.acquire(chat_id, Priority.FINAL))
     await settle()
     cast("VirtualLoop", asyncio.get_running_loop()).now += 1
     await asyncio.sleep(0)  # the timer is due
     await asyncio.sleep(0)  # it ran
-    assert [waiter.turn.is_set() for waiter in pace._waiters] == [True]
+    assert [waiter.turn.is_set() for waiter in limiter._waiters] == [True]
     return task
 
 
 def test_who_is_cancelled_after_its_wake_up_leaves_its_turn_to_the_next() -> None:
     async def main() -> None:
-        pace = RateLimiter(1, 1, 20)
-        cancelled = await woken(pace, ANN)
-        following = asyncio.create_task(pace.wait(BOB, Priority.PLACEHOLDER))
+        limiter = RateLimiter(1, 1, 20)
+        cancelled = await woken(limiter, ANN)
+        following = asyncio.create_task(limiter.acquire(BOB, Priority.PLACEHOLDER))
         cancelled.cancel()
         await following
         assert cancelled.cancelled()
         assert elapsed() == 1
-        assert ANN not in pace._chat._whole_at
+        assert ANN not in limiter._chat._whole_at
 
     run(main)
 
 
 def test_who_is_cancelled_in_the_queue_gives_its_place_back() -> None:
     async def main() -> None:
-        pace = RateLimiter(1, 0, 0)
-        drain(pace)
-        queue = [asyncio.create_task(pace.wait(chat_id, Priority.FINAL)) for chat_id in (ANN, BOB, CARL)]
+        limiter = RateLimiter(1, 0, 0)
+        drain(limiter)
+        queue = [
+            asyncio.create_task(limiter.acquire(chat_id, Priority.FINAL)) for chat_id in (ANN, BOB, CARL)
+        ]
         await settle()
         queue[0].cancel()
         queue[1].cancel()
@@ -224,15 +226,15 @@ def test_who_is_cancelled_in_the_queue_gives_its_place_back() -> None:
 
 def test_a_penalty_holds_its_chat_and_delays_no_other() -> None:
     async def main() -> None:
-        pace = RateLimiter(30, 1, 20)
-        pace.penalize(ANN, 100)
-        held = asyncio.create_task(crowd(pace, [ANN], 3))
+        limiter = RateLimiter(30, 1, 20)
+        limiter.pause(ANN, 100)
+        held = asyncio.create_task(crowd(limiter, [ANN], 3))
         await settle()
-        assert pace.take(BOB)
-        others = await crowd(pace, [CARL, GROUP], CHAT_BURST)
+        assert limiter.try_acquire(BOB)
+        others = await crowd(limiter, [CARL, GROUP], CHAT_BURST)
         assert others[-1][0] == 0
-        assert not pace.take(ANN)
-        assert pace.wait_seconds(ANN) == pytest.approx(101), (
+        assert not limiter.try_acquire(ANN)
+        assert limiter.wait_seconds(ANN) == pytest.approx(101), (
             "the first after a penalty is for what must go out"
         )
         assert [at for at, _ in await held] == pytest.approx([100, 101, 102])
@@ -242,10 +244,10 @@ def test_a_penalty_holds_its_chat_and_delays_no_other() -> None:
 
 def test_a_shorter_penalty_does_not_end_a_longer_one() -> None:
     async def main() -> None:
-        pace = RateLimiter(30, 1, 20)
-        pace.penalize(GROUP, 100)
-        pace.penalize(GROUP, 1)
-        grants = await crowd(pace, [GROUP], 3)
+        limiter = RateLimiter(30, 1, 20)
+        limiter.pause(GROUP, 100)
+        limiter.pause(GROUP, 1)
+        grants = await crowd(limiter, [GROUP], 3)
         assert [at for at, _ in grants] == pytest.approx([100, 103, 106])
 
     run(main)
@@ -253,18 +255,18 @@ def test_a_shorter_penalty_does_not_end_a_longer_one() -> None:
 
 def test_a_penalty_holds_with_all_limits_off() -> None:
     async def main() -> None:
-        pace = RateLimiter(0, 0, 0)
-        pace.penalize(ANN, 5)
-        assert [at for at, _ in await crowd(pace, [ANN, BOB], 2)] == pytest.approx([0, 0, 5, 5])
+        limiter = RateLimiter(0, 0, 0)
+        limiter.pause(ANN, 5)
+        assert [at for at, _ in await crowd(limiter, [ANN, BOB], 2)] == pytest.approx([0, 0, 5, 5])
 
     run(main)
 
 
 def test_a_penalty_that_comes_between_a_wake_up_and_its_turn_holds() -> None:
     async def main() -> None:
-        pace = RateLimiter(1, 1, 20)
-        task = await woken(pace, ANN)
-        pace.penalize(ANN, 50)
+        limiter = RateLimiter(1, 1, 20)
+        task = await woken(limiter, ANN)
+        limiter.pause(ANN, 50)
         await task
         assert elapsed() == pytest.approx(51)
 
@@ -273,10 +275,10 @@ def test_a_penalty_that_comes_between_a_wake_up_and_its_turn_holds() -> None:
 
 def test_what_may_be_dropped_goes_only_when_it_is_nobodys_turn() -> None:
     async def main() -> None:
-        pace = RateLimiter(1, 1, 20)
-        task = await woken(pace, ANN)
-        assert not pace.take(BOB)
-        assert pace.wait_seconds(BOB) == pytest.approx(1)
+        limiter = RateLimiter(1, 1, 20)
+        task = await woken(limiter, ANN)
+        assert not limiter.try_acquire(BOB)
+        assert limiter.wait_seconds(BOB) == pytest.approx(1)
         await task
         assert elapsed() == 1
 
@@ -285,10 +287,10 @@ def test_what_may_be_dropped_goes_only_when_it_is_nobodys_turn() -> None:
 
 def test_what_may_be_dropped_does_not_take_its_own_chats_turn() -> None:
     async def main() -> None:
-        pace = RateLimiter(0, 1, 20)
-        pace.penalize(ANN, 1)
-        task = await woken(pace, ANN)
-        assert not pace.take(ANN)
+        limiter = RateLimiter(0, 1, 20)
+        limiter.pause(ANN, 1)
+        task = await woken(limiter, ANN)
+        assert not limiter.try_acquire(ANN)
         await task
         assert elapsed() == 1
 
@@ -297,11 +299,11 @@ def test_what_may_be_dropped_does_not_take_its_own_chats_turn() -> None:
 
 def test_who_may_be_dropped_sleeps_until_all_before_it_are_served() -> None:
     async def main() -> None:
-        pace = RateLimiter(1, 0, 0)
-        drain(pace)
-        queue = asyncio.create_task(crowd(pace, chats(20), 1))
+        limiter = RateLimiter(1, 0, 0)
+        drain(limiter)
+        queue = asyncio.create_task(crowd(limiter, chats(20), 1))
         await settle()
-        delay = pace.wait_seconds(ChatId(99))
+        delay = limiter.wait_seconds(ChatId(99))
         await queue
         assert delay == pytest.approx(elapsed() + 1)
 
@@ -311,14 +313,14 @@ def test_who_may_be_dropped_sleeps_until_all_before_it_are_served() -> None:
 @given(st.sampled_from([ANN, GROUP]), st.lists(st.floats(0, 10), max_size=20))
 def test_a_preview_costs_the_final_part_one_interval_at_most(chat_id: ChatId, gaps: list[float]) -> None:
     async def main() -> None:
-        pace = RateLimiter(30, 1, 20)
+        limiter = RateLimiter(30, 1, 20)
         for gap in gaps:
-            pace.take(chat_id)
+            limiter.try_acquire(chat_id)
             await asyncio.sleep(gap)
-        await asyncio.sleep(pace.wait_seconds(chat_id))
-        assert pace.take(chat_id)
+        await asyncio.sleep(limiter.wait_seconds(chat_id))
+        assert limiter.try_acquire(chat_id)
         before = elapsed()
-        await pace.wait(chat_id, Priority.FINAL)
+        await limiter.acquire(chat_id, Priority.FINAL)
         assert elapsed() - before <= (3 if chat_id < 0 else 1) + EPSILON
 
     run(main)
@@ -326,40 +328,40 @@ def test_a_preview_costs_the_final_part_one_interval_at_most(chat_id: ChatId, ga
 
 def test_a_preview_that_is_refused_spends_nothing() -> None:
     async def main() -> None:
-        pace = RateLimiter(30, 1, 20)
-        while pace.take(GROUP):
+        limiter = RateLimiter(30, 1, 20)
+        while limiter.try_acquire(GROUP):
             pass
-        delay = pace.wait_seconds(GROUP)
-        assert not any(pace.take(GROUP) for _ in range(100))
-        assert pace.wait_seconds(GROUP) == delay
-        assert pace.wait_seconds(ANN) == 0
+        delay = limiter.wait_seconds(GROUP)
+        assert not any(limiter.try_acquire(GROUP) for _ in range(100))
+        assert limiter.wait_seconds(GROUP) == delay
+        assert limiter.wait_seconds(ANN) == 0
 
     run(main)
 
 
 def test_nothing_is_left_of_chats_that_fell_quiet() -> None:
     async def main() -> None:
-        pace = RateLimiter(0, 1, 20)
-        await crowd(pace, [*chats(1000), *(ChatId(-index) for index in range(1, 1000))], 2)
-        assert kept(pace) > 2000
-        assert (pace._waiters, pace._timer) == ([], None)
+        limiter = RateLimiter(0, 1, 20)
+        await crowd(limiter, [*chats(1000), *(ChatId(-index) for index in range(1, 1000))], 2)
+        assert kept(limiter) > 2000
+        assert (limiter._waiters, limiter._timer) == ([], None)
         assert asyncio.all_tasks() == {asyncio.current_task()}
         await asyncio.sleep(3600)
-        pace.take(GROUP)
+        limiter.try_acquire(GROUP)
         await asyncio.sleep(3600)
-        pace.take(GROUP)
-        assert kept(pace) == 3  # this one, in each limit
+        limiter.try_acquire(GROUP)
+        assert kept(limiter) == 3  # this one, in each limit
 
     run(main)
 
 
 def test_no_timer_is_left_of_those_who_gave_up() -> None:
     async def main() -> None:
-        pace = RateLimiter(30, 1, 20)
+        limiter = RateLimiter(30, 1, 20)
         for chat_id in (ANN, BOB, CARL):
-            pace.penalize(chat_id, 1000)
+            limiter.pause(chat_id, 1000)
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(pace.wait(chat_id, Priority.FINAL), 1)
+                await asyncio.wait_for(limiter.acquire(chat_id, Priority.FINAL), 1)
         loop = cast("Any", asyncio.get_running_loop())
         assert [timer for timer in loop._scheduled if not timer.cancelled()] == []
 
@@ -368,11 +370,11 @@ def test_no_timer_is_left_of_those_who_gave_up() -> None:
 
 def test_what_is_kept_of_a_stream_of_new_chats_is_bounded() -> None:
     async def main() -> None:
-        pace = RateLimiter(30, 1, 20)
+        limiter = RateLimiter(30, 1, 20)
         most = 0
         for index in range(10_000):
-            await pace.wait(ChatId(index + 1), Priority.FINAL)
-            most = max(most, kept(pace))
+            await limiter.acquire(ChatId(index + 1), Priority.FINAL)
+            most = max(most, kept(limiter))
         assert most < 30 * 70
 
     run(main)
@@ -380,12 +382,12 @@ def test_what_is_kept_of_a_stream_of_new_chats_is_bounded() -> None:
 
 def test_a_sweep_forgets_no_penalty() -> None:
     async def main() -> None:
-        pace = RateLimiter(30, 1, 20)
-        pace.penalize(ANN, 1000)
+        limiter = RateLimiter(30, 1, 20)
+        limiter.pause(ANN, 1000)
         for _ in range(5):
             await asyncio.sleep(100)
-            await pace.wait(BOB, Priority.FINAL)
-        await pace.wait(ANN, Priority.FINAL)
+            await limiter.acquire(BOB, Priority.FINAL)
+        await limiter.acquire(ANN, Priority.FINAL)
         assert elapsed() == pytest.approx(1000)
 
     run(main)
@@ -427,7 +429,7 @@ def within(times: list[float], burst: int, rate: float) -> bool:
 
 @given(calls)
 def test_whatever_happens_no_limit_is_passed_and_all_who_wait_are_served(history: list[Call]) -> None:
-    pace = RateLimiter(3, 1, 20)
+    limiter = RateLimiter(3, 1, 20)
     grants: list[Grant] = []
     blocked_until: defaultdict[ChatId, float] = defaultdict(float)
 
@@ -437,16 +439,16 @@ def test_whatever_happens_no_limit_is_passed_and_all_who_wait_are_served(history
 
     async def play(call: Call) -> None:
         if call.what == "take":
-            delay = pace.wait_seconds(call.chat_id)
-            if pace.take(call.chat_id):
+            delay = limiter.wait_seconds(call.chat_id)
+            if limiter.try_acquire(call.chat_id):
                 assert delay == 0
                 granted(call.chat_id)
         elif call.what == "penalize":
             blocked_until[call.chat_id] = max(blocked_until[call.chat_id], elapsed() + call.seconds)
-            pace.penalize(call.chat_id, call.seconds)
+            limiter.pause(call.chat_id, call.seconds)
         else:
             async with asyncio.timeout(call.seconds if call.what == "give up" else None):
-                await pace.wait(call.chat_id, call.priority)
+                await limiter.acquire(call.chat_id, call.priority)
                 granted(call.chat_id)
 
     async def main() -> None:
@@ -457,7 +459,7 @@ def test_whatever_happens_no_limit_is_passed_and_all_who_wait_are_served(history
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         for call, outcome in zip(history, outcomes, strict=True):
             assert outcome is None or (call.what == "give up" and isinstance(outcome, TimeoutError))
-        assert (pace._waiters, pace._timer) == ([], None)
+        assert (limiter._waiters, limiter._timer) == ([], None)
 
     run(main)
     assert within([at for at, _ in grants], OVERALL_BURST, 3)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.held import Held
+from tests.scripted import Gate
 from tests.waiting import eventually
 from tests.whole_bot.process import TOKEN, Person
 from tgbot import app, config
@@ -18,14 +19,14 @@ from tgbot.model import Address, ChatId, FileKind, MessageId, RowId, SessionKey,
 from tgbot.playground.server import PlaygroundServer
 from tgbot.store.outbox import LATE_SECONDS
 from tgbot.turns import answer
-from tgbot.turns.agent import Agent, Album, Event, File, Progress, Replacement
-from tgbot.turns.answer import LiveAnswer, Stage
+from tgbot.turns.agent import Agent, AgentTurn, Album, Event, File, Progress, Replacement
+from tgbot.turns.answer import LiveAnswer, LiveAnswers
 
 
 def turn(row_id: int = 1, chat_id: int = 7) -> Turn:
     key = SessionKey(f"1:{chat_id}:{row_id}")
     address = Address(key, ChatId(chat_id), UserId(7), MessageId(1))
-    return Turn(Token(row_id), RowId(row_id), key, address, 1, "{}")
+    return Turn(Token(row_id), RowId(row_id), key, address, 1, ("{}",))
 
 
 def taken(*events: Event) -> LiveAnswer:
@@ -67,7 +68,7 @@ def test_nothing_counts_after_the_cancellation() -> None:
 
 
 def test_what_no_agent_may_yield_is_named() -> None:
-    with pytest.raises(TypeError, match="can not yield a int"):
+    with pytest.raises(TypeError, match="cannot yield a int"):
         LiveAnswer(turn()).take(5)  # type: ignore[arg-type]
 
 
@@ -82,15 +83,15 @@ def test_files_without_end_are_cut_too() -> None:
     assert taken(*[File("a", b"a")] * answer.FILES_MAX).full
 
 
-def test_the_stage_forgets_who_has_spoken() -> None:
+def test_the_answers_forgets_who_has_spoken() -> None:
     told: list[ChatId] = []
-    stage = Stage(told.append)
-    first, second = stage.enter(turn(1)), stage.enter(turn(2))
-    assert stage.speaking(ChatId(7)) == [first, second]
-    stage.changed(second)
-    stage.leave(first)
-    stage.leave(second)
-    assert (stage.speaking(ChatId(7)), told) == ([], [7])
+    answers = LiveAnswers(told.append)
+    first, second = answers.open(turn(1)), answers.open(turn(2))
+    assert answers.in_chat(ChatId(7)) == [first, second]
+    answers.changed(second)
+    answers.close(first)
+    answers.close(second)
+    assert (answers.in_chat(ChatId(7)), told) == ([], [7])
 
 
 def of(kind: FileKind, *names: str) -> list[File]:
@@ -110,7 +111,7 @@ def test_what_is_said_of_an_albums_files_stands_before_it() -> None:
     photos = of("photo", "a", "b")
     said = list(taken(Album([*photos, File("empty", b"", "photo")])).segments())
     assert said[1] == Album(photos)
-    assert "empty can not be sent" in str(said[0])
+    assert "empty cannot be sent" in str(said[0])
 
 
 def test_an_album_counts_as_its_files() -> None:
@@ -160,15 +161,15 @@ def texts(wire: PlaygroundServer) -> list[str]:
 def let_time_pass(database_path: Path) -> None:
     """Make it so late that what has not arrived never will."""
     with contextlib.closing(sqlite3.connect(database_path)) as raw, raw:
-        raw.execute("UPDATE outbox SET doubted_until = doubted_until - ?", (LATE_SECONDS,))
+        raw.execute("UPDATE outbox SET uncertain_until = uncertain_until - ?", (LATE_SECONDS,))
 
 
 async def test_a_preview_that_arrives_after_the_final_text_does_not_stay(
     wire: PlaygroundServer, database_path: Path, held: Held
 ) -> None:
-    gate = asyncio.Event()
+    gate = Gate()
 
-    async def agent(_: Turn) -> AsyncGenerator[str, None]:
+    async def agent(_: AgentTurn) -> AsyncGenerator[str, None]:
         yield "Once upon "
         await gate.wait()
         yield "a time."
@@ -189,9 +190,9 @@ async def test_a_preview_that_arrives_after_the_final_text_does_not_stay(
 async def test_a_late_preview_of_a_turn_that_goes_on_is_overwritten_by_its_next_words(
     wire: PlaygroundServer, database_path: Path, held: Held
 ) -> None:
-    gate = asyncio.Event()
+    gate = Gate()
 
-    async def agent(_: Turn) -> AsyncGenerator[str, None]:
+    async def agent(_: AgentTurn) -> AsyncGenerator[str, None]:
         yield "Once "
         await held.comes()
         while not gate.is_set():

@@ -10,15 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.house import House, raw_message
-from tests.scripted import ScriptedAgent
+from tests.scripted import Gate, ScriptedAgent
 from tests.waiting import eventually, eventually_async
 from tgbot.model import Turn
 from tgbot.render import Text
-from tgbot.store import turns
+from tgbot.store import recovery, turns
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
+from tgbot.store.turns import Ending
 from tgbot.turns import dispatcher, runner
-from tgbot.turns.runner import LONG_CHARACTERS, AnswerOptions, Ending, Interrupt
+from tgbot.turns.agent import AgentTurn
+from tgbot.turns.formatting import LONG_CHARACTERS
+from tgbot.turns.runner import AnswerOptions, Interrupt
 
 
 async def test_a_normal_single_message_releases_guard_and_owner_at_its_end(house: House) -> None:
@@ -80,7 +83,7 @@ async def test_the_stack_depth_is_constant_over_10000_chained_follow_ups(db: Dat
     depths = set()
 
     class Deep(ScriptedAgent):
-        async def run(self, turn: Turn) -> AsyncGenerator[str, None]:
+        async def run(self, turn: AgentTurn) -> AsyncGenerator[str, None]:
             self.begun.append(turn)
             depths.add(_depth())
             yield ""
@@ -137,7 +140,7 @@ async def test_a_handler_exception_frees_the_session_and_the_next_row_runs(
 
 
 async def test_what_was_said_before_an_agent_failed_stays(db: Database) -> None:
-    async def agent(turn: Turn) -> AsyncGenerator[str, None]:
+    async def agent(turn: AgentTurn) -> AsyncGenerator[str, None]:
         yield f"half of **{turn.text}"
         await asyncio.sleep(1e6 if turn.text == "too slow" else 0)
         raise RuntimeError
@@ -147,7 +150,7 @@ async def test_what_was_said_before_an_agent_failed_stays(db: Database) -> None:
     async with House(db, scripted) as house:
         await house.say("bad")
         await house.idle()
-        house.runner._manner = AnswerOptions(timeout_seconds=0.1)
+        house.runner._options = AnswerOptions(timeout_seconds=0.1)
         await house.say("too slow")
         await house.idle()
         half, apology, other_half, other_apology = await house.answers()
@@ -167,7 +170,7 @@ async def test_an_empty_answer_still_hands_over(house: House) -> None:
 
 async def test_a_turn_that_times_out_keeps_its_follow_ups(db: Database, agent: ScriptedAgent) -> None:
     async with House(db, agent) as house:
-        house.runner._manner = AnswerOptions(timeout_seconds=0.05)
+        house.runner._options = AnswerOptions(timeout_seconds=0.05)
         agent.let("next")  # before it begins: its time is as short
         await house.say("slow", "next")
         await house.idle()
@@ -243,7 +246,7 @@ async def test_a_message_right_after_stop_is_answered(house: House) -> None:
 
 async def test_late_output_of_a_stopped_turn_is_suppressed(db: Database) -> None:
     class Stubborn(ScriptedAgent):
-        async def run(self, turn: Turn) -> AsyncGenerator[str, None]:
+        async def run(self, turn: AgentTurn) -> AsyncGenerator[str, None]:
             self.begun.append(turn)
             try:
                 await asyncio.sleep(60)
@@ -265,7 +268,7 @@ async def test_what_an_agent_raises_at_its_cancellation_is_logged_with_its_turn(
     db: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Sore(ScriptedAgent):
-        async def run(self, turn: Turn) -> AsyncGenerator[str, None]:
+        async def run(self, turn: AgentTurn) -> AsyncGenerator[str, None]:
             self.begun.append(turn)
             try:
                 yield "x"
@@ -289,10 +292,10 @@ async def test_stop_of_a_wedged_turn_frees_the_session(
     """An agent that ignores its cancellation loses its guard after CANCEL_SECONDS; the next one runs."""
     assert runner.CANCEL_SECONDS <= 5
     monkeypatch.setattr(runner, "CANCEL_SECONDS", 0.05)
-    wake_up = asyncio.Event()
+    wake_up = Gate()
 
     class Wedged(ScriptedAgent):
-        async def run(self, turn: Turn) -> AsyncGenerator[str, None]:
+        async def run(self, turn: AgentTurn) -> AsyncGenerator[str, None]:
             self.begun.append(turn)
             while turn.text == "wedged" and not wake_up.is_set():
                 try:
@@ -311,7 +314,7 @@ async def test_stop_of_a_wedged_turn_frees_the_session(
             await house.idle()
         finally:
             wake_up.set()  # also when that failed: the loop's end would wait for it for ever
-        await eventually(lambda: not house.runner._wedged, "the wedged agent ends at last")
+        await eventually(lambda: not house.agents._working, "the wedged agent ends at last")
         assert await house.states() == ["stopped", "done"]
         assert "re: wedged" not in await house.answers()
     assert "turn.wedged" in caplog.text
@@ -321,7 +324,7 @@ async def test_an_agent_that_swallows_its_cancellation_and_goes_on_talking_is_en
     enough = False
 
     class Talker(ScriptedAgent):
-        async def run(self, turn: Turn) -> AsyncGenerator[str, None]:
+        async def run(self, turn: AgentTurn) -> AsyncGenerator[str, None]:
             self._enter(turn)
             try:
                 while not enough:
@@ -338,7 +341,7 @@ async def test_an_agent_that_swallows_its_cancellation_and_goes_on_talking_is_en
         await asyncio.sleep(0.02)  # it sleeps now, or is about to
         await house.say("/stop")
         await house.idle()
-        wedged, enough = len(house.runner._wedged), True  # else the loop's end would wait for it for ever
+        wedged, enough = len(house.agents._working), True  # else the loop's end would wait for it for ever
         assert (agent.ended, wedged) == (["x"], 0)
 
 
@@ -348,7 +351,7 @@ async def test_agents_that_sit_in_every_thread_keep_no_long_answer_and_no_stop_w
     may_go = threading.Event()
 
     class Sitting(ScriptedAgent):
-        async def run(self, turn: Turn) -> AsyncGenerator[str, None]:
+        async def run(self, turn: AgentTurn) -> AsyncGenerator[str, None]:
             self.begun.append(turn)
             yield "word " * LONG_CHARACTERS
             if turn.text == "sit":
@@ -381,7 +384,7 @@ async def test_a_turn_whose_task_is_cancelled_at_any_await_never_orphans_its_gua
     for n in range(12):
         agent = ScriptedAgent()
         agent.auto = True
-        async with House(db, agent, attempts_max=99) as house:
+        async with House(db, agent, crashes_max=99) as house:
             await house.say("hit", "next", chat=100 + n)
             [task] = house.dispatcher._tasks
             for _ in range(n):
@@ -398,10 +401,10 @@ async def test_a_failed_task_spawn_rolls_the_claim_back(
 ) -> None:
     monkeypatch.setattr(dispatcher, "POLL_SECONDS", 0.01)
     house.agent.auto = True
-    real = dispatcher.Dispatcher._live
-    monkeypatch.setattr(dispatcher.Dispatcher, "_live", _no_task)
+    real = dispatcher.Dispatcher._run
+    monkeypatch.setattr(dispatcher.Dispatcher, "_run", _no_task)
     await house.say("x")
-    monkeypatch.setattr(dispatcher.Dispatcher, "_live", real)
+    monkeypatch.setattr(dispatcher.Dispatcher, "_run", real)
     await house.idle()
     assert [t.attempt for t in house.agent.begun] == [2]
     assert await house.answers() == ["re: x"]
@@ -431,7 +434,7 @@ async def test_a_stale_owner_can_write_nothing(house: House) -> None:
     assert await house.answers() == []
     assert await house.states() == ["claimed"]
     with pytest.raises(turns.LostGuardError):
-        await house.db.write(turns.release, house.dispatcher.owner, stale)
+        await house.db.write(turns.end, house.dispatcher.owner, stale, turns.Ending("interrupted"))
 
 
 async def test_an_ending_outlasts_a_database_that_refuses(
@@ -443,7 +446,7 @@ async def test_an_ending_outlasts_a_database_that_refuses(
     real, refusals = house.db.write, iter(range(3))
 
     def refuse(operation: object, *args: object) -> object:
-        if getattr(operation, "func", None) is turns.finish and next(refusals, None) is not None:
+        if operation is turns.end and next(refusals, None) is not None:
             failed = asyncio.get_running_loop().create_future()
             failed.set_exception(StorageError("disk full"))
             return failed
@@ -497,24 +500,24 @@ async def test_nothing_is_kept_in_memory_for_idle_chats(house: House) -> None:
     house.agent.auto = True
     for chat in range(1, 101):
         await house.say("hello", chat=chat)
-    await house.say("album", chat=101, media_group_id="g")
     await house.idle()
     assert house.dispatcher._tasks == {}
     assert house.dispatcher._interrupts == {}
-    assert house.dispatcher._orphans == set()
-    assert house.dispatcher._gathering == set()
+    assert house.dispatcher._without_task == set()
+    assert house.agents._working == set()
+    assert house.live_answers.chats == 0
 
 
 async def test_a_drain_gives_nothing_up(db: Database, agent: ScriptedAgent) -> None:
     """A batch that the stop cut off was claimed for no task: that is no crash, however long others take."""
-    async with House(db, agent, attempts_max=1) as house:
+    async with House(db, agent, crashes_max=1) as house:
         await house.say("long", chat=8)
         await agent.has_begun("long")
         await house.accept_without_spawning(raw_message(1, "cut off"))
         draining = asyncio.create_task(house.dispatcher.drain(30))
         await asyncio.sleep(0)
         for _ in range(3):
-            guards = await house.db.write(turns.guards)
+            guards = await house.db.write(recovery.guards)
             await house.dispatcher._recover(guards)
         agent.let("long")
         await draining
@@ -539,20 +542,20 @@ async def test_a_task_that_ends_at_the_last_moment_of_a_drain_breaks_nothing(
     """It was given up already, and ends while a batch that was cut off is given back."""
     real, let_end = house.db.write, asyncio.Event()
 
-    async def obey_nobody(turn: Turn, _: Interrupt) -> Ending:
+    async def obey_nobody(_turn: Turn, _interrupt: Interrupt) -> Ending:
         await let_end.wait()
-        return Ending(turns.finish, done=turn, answer=[Text("late")])
+        return Ending("done", [Text("late")])
 
     async def write(operation: object, *args: object) -> object:
-        if operation is turns.release and house.dispatcher.running:
+        if operation is turns.end and args[1] != late and house.dispatcher.running:
             let_end.set()
             await eventually(lambda: house.dispatcher.running == 0, "the late task ends")
         return await real(operation, *args)  # type: ignore[arg-type]  # as it came
 
     monkeypatch.setattr(dispatcher, "WIND_UP_SECONDS", 0.01)
-    monkeypatch.setattr(house.dispatcher, "_run_turn", obey_nobody)
+    monkeypatch.setattr(house.runner, "run", obey_nobody)
     await house.accept_without_spawning(raw_message(1, "cut off"))
-    await house.say("late", chat=8)
+    [late] = (await house.say("late", chat=8)).claimed
     monkeypatch.setattr(house.db, "write", write)
     await house.dispatcher.drain(0)
     assert (await house.states(7), await house.states(8)) == (["queued"], ["done"])
@@ -568,8 +571,9 @@ async def test_the_next_row_on_its_last_attempt_starts_when_the_one_before_it_en
         for chat, said in ((7, "a"), (8, "b")):
             await house.say(said, chat=chat)
             await agent.has_begun(said)
+        await house.rows("UPDATE pending SET crashes = 1")
     agent = ScriptedAgent()
-    async with House(db, agent, attempts_max=2) as house:
+    async with House(db, agent, crashes_max=2) as house:
         await agent.has_begun("a", attempt=2)
         assert house.dispatcher.running == 1
         agent.let("a")

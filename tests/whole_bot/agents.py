@@ -7,11 +7,10 @@ import random
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
-from tgbot.model import Turn
-from tgbot.turns.agent import Album, Event, File, Progress, Replacement
+from tgbot.turns.agent import AgentTurn, Album, Event, File, Progress, Replacement
 
 
-async def moody(turn: Turn) -> AsyncGenerator[str, None]:
+async def moody(turn: AgentTurn) -> AsyncGenerator[str, None]:
     """Does as it is told: `die`, `raise`, `wait for FILE`; answers anything else with its attempt."""
     if turn.text == "die":
         os.kill(os.getpid(), 9)
@@ -27,18 +26,18 @@ async def _exists(gate: Path) -> None:
         await asyncio.sleep(0.01)
 
 
-async def quick(turn: Turn) -> AsyncGenerator[str, None]:
+async def quick(turn: AgentTurn) -> AsyncGenerator[str, None]:
     """Answers `re: <text>` after a very short while."""
     await asyncio.sleep(0.02)
     yield f"re: {turn.text}"
 
 
-async def talkative(_: Turn) -> AsyncGenerator[str, None]:
+async def talkative(_: AgentTurn) -> AsyncGenerator[str, None]:
     """Says 2,000 words."""
     yield " ".join(f"word{n}" for n in range(2000))
 
 
-async def stubborn(turn: Turn) -> AsyncGenerator[str, None]:
+async def stubborn(turn: AgentTurn) -> AsyncGenerator[str, None]:
     """Does not obey its cancellation."""
     while True:
         try:
@@ -48,7 +47,7 @@ async def stubborn(turn: Turn) -> AsyncGenerator[str, None]:
     yield turn.text
 
 
-async def obedient(turn: Turn) -> AsyncGenerator[Event, None]:
+async def obedient(turn: AgentTurn) -> AsyncGenerator[Event, None]:
     """Yields what a Dictation says, as it says it; the message is its path."""
     path = Path(f"{turn.text}.{turn.attempt}")
     await _exists(path)
@@ -130,7 +129,7 @@ class Dictation:
         return self
 
 
-async def patient(turn: Turn) -> AsyncGenerator[str, None]:
+async def patient(turn: AgentTurn) -> AsyncGenerator[str, None]:
     """Answers at its own pace in a few words or a few messages; the same text at every attempt."""
     dice = random.Random(turn.text)
     for piece in answer_to(turn.text).split(" "):

@@ -6,13 +6,12 @@ import threading
 import time
 from collections.abc import AsyncGenerator
 
-from tgbot.model import Turn
-from tgbot.turns.agent import Event, File, Progress
+from tgbot.turns.agent import AgentTurn, Event, File, Progress
 
 MEETING = threading.Barrier(34)  # more than Python's own number of threads is on any machine
 
 
-async def bad(turn: Turn) -> AsyncGenerator[Event, None]:
+async def bad(turn: AgentTurn) -> AsyncGenerator[Event, None]:
     """Does as it is told, and answers anything else."""
     if turn.text == "never wait":
         while True:

@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncGenerator
 
-from tgbot.model import Turn
-from tgbot.turns import album
+from tgbot.store import joins
+from tgbot.turns.agent import AgentTurn
 
-album.QUIET_SECONDS = 3.0
+joins.QUIET_SECONDS = 3.0
 
 
-async def collector(turn: Turn) -> AsyncGenerator[str, None]:
+async def collector(turn: AgentTurn) -> AsyncGenerator[str, None]:
     """Names the captions of all messages it got."""
     captions = " ".join(message.get("caption", "-") for message in turn.messages)
     yield f"{turn.text or 'no text'}: {captions} (attempt {turn.attempt})"

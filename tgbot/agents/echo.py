@@ -4,13 +4,13 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator
 
-from tgbot.model import Turn
+from tgbot.turns.agent import AgentTurn
 
 WORD_SECONDS = 0.03
 _SLEEP = re.compile(r"sleep (\d{1,6}(?:\.\d+)?)\b\s*", re.IGNORECASE)
 
 
-async def agent(turn: Turn) -> AsyncGenerator[str, None]:
+async def agent(turn: AgentTurn) -> AsyncGenerator[str, None]:
     """Stream the text back, so that queueing, /stop and kill can be tried without a model."""
     text = turn.text
     sleep = _SLEEP.match(text)

@@ -31,7 +31,7 @@ from tgbot.telegram.errors import (
     UnreachableError,
 )
 from tgbot.telegram.rate_limit import Priority, RateLimiter
-from tgbot.turns.answer import Reaction, Stage
+from tgbot.turns.answer import LiveAnswers, Reaction
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +48,8 @@ class Tools:
 
     db: Database
     api: BotApi
-    pace: RateLimiter
-    stage: Stage
+    rate_limiter: RateLimiter
+    answers: LiveAnswers
     bot_id: BotId
     stream: str
 
@@ -61,7 +61,7 @@ class ChatSender:
         self._chat_id = chat_id
         self._tools = tools
         self._previews = Previews(
-            chat_id, tools.db, tools.api, tools.pace, tools.stage, tools.stream, self._note
+            chat_id, tools.db, tools.api, tools.rate_limiter, tools.answers, tools.stream, self._note
         )
         self._hint = asyncio.Event()  # there may be something in the outbox
         self._following: Part | None = None  # what the last write saw to be next
@@ -159,7 +159,7 @@ class ChatSender:
 
     async def _in_its_time(self, part: Part) -> None:
         asked_at = _now()
-        await self._tools.pace.wait(self._chat_id, _priority(part))
+        await self._tools.rate_limiter.acquire(self._chat_id, _priority(part))
         if _now() - asked_at < STALE_SECONDS:
             await self._attempt(part)
             return
@@ -176,7 +176,7 @@ class ChatSender:
             log.warning(
                 "delivery.flooded chat=%s retry_after_seconds=%s", self._chat_id, error.retry_after_seconds
             )
-            self._tools.pace.penalize(self._chat_id, error.retry_after_seconds)
+            self._tools.rate_limiter.pause(self._chat_id, error.retry_after_seconds)
         except MessageGoneError:
             await self._place_anew(part)
         except RefusedError as error:
@@ -304,9 +304,8 @@ class ChatSender:
 
     async def _show_receipt(self, message_id: MessageId) -> float:
         """Put one mark on a message, if there is room; returns in how many seconds to come again."""
-        pace = self._tools.pace
-        if not pace.take(self._chat_id):
-            return max(0.1, pace.wait_seconds(self._chat_id))
+        if not self._tools.rate_limiter.try_acquire(self._chat_id):
+            return max(0.1, self._tools.rate_limiter.wait_seconds(self._chat_id))
         mark = self._receipts.pop(message_id)
         try:
             await self._tools.api.call(
@@ -316,7 +315,7 @@ class ChatSender:
                 reaction=[{"type": "emoji", "emoji": mark.value}],
             )
         except FloodedError as error:
-            pace.penalize(self._chat_id, error.retry_after_seconds)
+            self._tools.rate_limiter.pause(self._chat_id, error.retry_after_seconds)
         except BotApiError as error:
             log.info("delivery.receipt_lost chat=%s reason=%s", self._chat_id, error)
         return 0.0

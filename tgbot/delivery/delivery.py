@@ -13,7 +13,7 @@ from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.errors import BotApiError
 from tgbot.telegram.rate_limit import RateLimiter
-from tgbot.turns.answer import Reaction, Stage
+from tgbot.turns.answer import LiveAnswers, Reaction
 
 log = logging.getLogger(__name__)
 
@@ -21,14 +21,14 @@ POLL_SECONDS = 5.0  # what a lost wake costs at most
 LANES_MAX = 256  # chats served at once
 BEFORE_ALL = ChatId(-(2**63))
 COURTESIES_MAX = 64  # on their way at once; more are dropped
-# A released turn was stopped, or waits for the next life: its question is received, and not worked on.
+# By the state of the row. What is queued again, or stopped, is received and not worked on.
 MARKS = {
-    "finish": Reaction.DONE,
-    "fail": Reaction.FAILED,
-    "refuse": Reaction.FAILED,
-    "release": Reaction.RECEIVED,
-    "stopped": Reaction.RECEIVED,
+    "done": Reaction.DONE,
+    "failed": Reaction.FAILED,
+    "dropped": Reaction.FAILED,
     "dead": Reaction.FAILED,
+    "queued": Reaction.RECEIVED,
+    "stopped": Reaction.RECEIVED,
 }
 
 
@@ -41,15 +41,15 @@ class Delivery:
         api: BotApi,
         bot_id: BotId,
         *,
-        pace: RateLimiter,
+        rate_limiter: RateLimiter,
         stream: str = "edit",
         receipts: bool = True,
         send_within_seconds: float,
     ) -> None:
-        self.stage = Stage(self._words)
+        self.answers = LiveAnswers(self._words)
         self._db = db
         self._api = api
-        self._tools = Tools(db, api, pace, self.stage, bot_id, stream)
+        self._tools = Tools(db, api, rate_limiter, self.answers, bot_id, stream)
         self._receipts = receipts
         self._send_within_seconds = send_within_seconds
         self._rescan = asyncio.Event()
@@ -64,16 +64,16 @@ class Delivery:
         if lane:
             lane.wake()
 
-    def begun(self, turn: Turn) -> None:
+    def turn_began(self, turn: Turn) -> None:
         """Show that a turn works: its placeholder, a mark on the question, and its words as they come."""
         self.wake(turn.chat_id)
         self.receipt(turn.address, Reaction.WORKING)
 
-    def ended(self, address: Address, how: str) -> None:
-        """Show what it came to."""
+    def turn_ended(self, address: Address, state: str) -> None:
+        """Show what it came to, by the state of its row."""
         self.wake(address.chat_id)
-        if how in MARKS:
-            self.receipt(address, MARKS[how])
+        if state in MARKS:
+            self.receipt(address, MARKS[state])
 
     def receipt(self, address: Address, mark: Reaction) -> None:
         """Put a mark on the user's message when there is room; nothing depends on it."""
@@ -117,7 +117,7 @@ class Delivery:
         expired = await self._db.write(sending.expire, self._send_within_seconds)
         if expired:
             log.warning("delivery.expired parts=%s", expired)
-        await self._db.write(sending.show_doubted, self._tools.bot_id)
+        await self._db.write(sending.show_uncertain, self._tools.bot_id)
         chats = await self._db.read(sending.chats, self._tools.bot_id, self._scanned, LANES_MAX)
         # Round and round: with more chats than lanes, each has its turn.
         self._scanned = chats[-1] if len(chats) == LANES_MAX else BEFORE_ALL
@@ -133,7 +133,7 @@ class Delivery:
         """Find or start the chat's lane; None at the end, and in a full house: a lane's end starts a scan."""
         if chat_id not in self._lanes:
             # A lane whose turn still speaks may have nothing to send for long: it takes nobody's place.
-            if self._flushing or len(self._lanes) >= LANES_MAX + self.stage.chats:
+            if self._flushing or len(self._lanes) >= LANES_MAX + self.answers.chats:
                 return None
             lane = ChatSender(chat_id, self._tools)
             task = asyncio.create_task(self._run(chat_id, lane), name=f"lane-{chat_id}")

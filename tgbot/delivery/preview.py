@@ -12,7 +12,7 @@ from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.errors import BotApiError, FloodedError, RefusedError, TokenRefusedError, UnreachableError
 from tgbot.telegram.rate_limit import RateLimiter
-from tgbot.turns.answer import LiveAnswer, Stage
+from tgbot.turns.answer import LiveAnswer, LiveAnswers
 
 PRIVATE_SECONDS = 1.0  # between two previews: an edit counts for Telegram's one message a second in a chat
 GROUP_SECONDS = 3.0  # and for its 20 a minute in a group
@@ -65,8 +65,8 @@ class Previews:
         chat_id: ChatId,
         db: Database,
         api: BotApi,
-        pace: RateLimiter,
-        stage: Stage,
+        rate_limiter: RateLimiter,
+        answers: LiveAnswers,
         mode: str,
         note: Callable[..., Awaitable[None]],
     ) -> None:
@@ -74,16 +74,16 @@ class Previews:
         self._chat_id = chat_id
         self._db = db
         self._api = api
-        self._pace = pace
-        self._stage = stage
+        self._rate_limiter = rate_limiter
+        self._answers = answers
         self._note = note
         self._shown: dict[RowId, Shown] = {}
 
     async def step(self) -> float | None:
         """Make at most one request; returns in how many seconds to come again, None when nobody speaks."""
-        speaking = list(self._stage.speaking(self._chat_id))
+        speaking = list(self._answers.in_chat(self._chat_id))
         self._shown = {live.turn.row_id: self._of(live) for live in speaking}
-        closed_seconds = self._pace.wait_seconds(self._chat_id, self._leaving)
+        closed_seconds = self._rate_limiter.wait_seconds(self._chat_id, self._leaving)
         if speaking and closed_seconds > 0:
             return max(AGAIN_SECONDS, closed_seconds)
         for live in speaking:
@@ -99,7 +99,7 @@ class Previews:
     @property
     def streaming(self) -> bool:
         """Whether words are on screen, and more of them wait for their time."""
-        lives = self._stage.speaking(self._chat_id) if self.mode != "off" else []
+        lives = self._answers.in_chat(self._chat_id) if self.mode != "off" else []
         shown = ((live, self._shown.get(live.turn.row_id)) for live in lives)
         return any(one is not None and one.visible and one.version != live.version for live, one in shown)
 
@@ -123,7 +123,11 @@ class Previews:
         news = self.mode != "off" and (live.version != shown.version or faded)
         if news and now >= shown.next_at and await self._show_words(live, shown):
             return True
-        if shown.visible or now < shown.typing_at or not self._pace.take(self._chat_id, self._leaving):
+        if (
+            shown.visible
+            or now < shown.typing_at
+            or not self._rate_limiter.try_acquire(self._chat_id, self._leaving)
+        ):
             return False
         shown.typing_at = now + TYPING_SECONDS
         await self._request(
@@ -146,7 +150,7 @@ class Previews:
             shown.message_id = shown.message_id or await self._db.read(sending.message_of, live.turn.row_id)
             if shown.message_id is None:
                 return False
-        if not self._pace.take(self._chat_id, self._leaving):
+        if not self._rate_limiter.try_acquire(self._chat_id, self._leaving):
             return False
         if await (self._draft if self.mode == "draft" else self._edit)(live, text):
             shown.version, shown.text = version, text
@@ -184,13 +188,13 @@ class Previews:
         try:
             await self._api.call(method, REQUEST_SECONDS, **params)
         except FloodedError as error:
-            self._pace.penalize(self._chat_id, error.retry_after_seconds)
+            self._rate_limiter.pause(self._chat_id, error.retry_after_seconds)
             shown.slow_down()
             return False
         except UnreachableError:
             shown.slow_down()
             if method == "editMessageText":
-                await self._note(sending.doubt, live.turn.row_id)
+                await self._note(sending.mark_uncertain, live.turn.row_id)
             return False
         except (RefusedError, TokenRefusedError):  # the second: a server that does not know the method
             if method == "sendMessageDraft":

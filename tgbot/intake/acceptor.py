@@ -63,6 +63,8 @@ class Acceptor:
 
     def _pass_on(self, received: Received) -> None:
         self._dispatcher.spawn(received.claimed)
+        if received.timed:
+            self._dispatcher.wake()
         for chat_id in received.replied:
             self._delivery.wake(chat_id)
         for address in received.waiting:

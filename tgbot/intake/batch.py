@@ -8,7 +8,7 @@ from tgbot.access import Access
 from tgbot.intake import commands
 from tgbot.model import Address, Arrival, ChatId, Control, Message, Owner, RowId, SessionKey, Turn, Unreadable
 from tgbot.render import Text
-from tgbot.store import albums, inbox, outbox, turns
+from tgbot.store import inbox, joins, outbox, turns
 from tgbot.store.engine.connection import Connection
 
 UNREADABLE = Text("Sorry, I could not read this message.", ())
@@ -30,6 +30,7 @@ class Received:
     waiting: list[Address] = field(default_factory=list)
     replied: set[ChatId] = field(default_factory=set)
     controls: list[tuple[Control, str | None]] = field(default_factory=list)
+    timed: bool = False  # a row waits for its time
     turned_away: list[str] = field(default_factory=list)  # callback ids of buttons that strangers pressed
 
 
@@ -58,7 +59,7 @@ class _Batch:
     def is_simple_message(self, arrival: Arrival) -> bool:
         return (
             isinstance(arrival, Message)
-            and arrival.album is None
+            and arrival.join_key is None
             and self._rules.access.may_talk(arrival.address.user_id)
         )
 
@@ -85,7 +86,8 @@ class _Batch:
         elif isinstance(arrival, Control):
             self._act(arrival)
         else:
-            self._claim_for(albums.receive(self._conn, arrival, self._rules.queue_max))
+            self._claim_for(joins.receive(self._conn, arrival, self._rules.queue_max))
+            self.received.timed = True
 
     def tell_full(self) -> None:
         """Say it once a session, however many there were: a flood shall not keep answers waiting."""
@@ -111,8 +113,8 @@ class _Batch:
         """End the turn that this very batch claimed: it has no task yet, so its agent shall never start."""
         for turn in [turn for turn in self.received.claimed if turn.row_id == stopped]:
             self.received.claimed.remove(turn)
-            following = turns.release(self._conn, self._owner, turn)
-            self.received.claimed += [following] if following else []
+            ended = turns.end(self._conn, self._owner, turn, turns.Ending("interrupted"))
+            self.received.claimed += [ended.following] if ended.following else []
             self.received.replied.add(turn.chat_id)
 
     def _park(self, unreadable: Unreadable) -> None:

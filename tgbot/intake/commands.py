@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from tgbot.model import Button, Control, Owner, RowId, Turn, message_text
 from tgbot.render import Text
-from tgbot.store import inbox, outbox, report, turns
+from tgbot.store import inbox, outbox, recovery, report, turns
 from tgbot.store.engine.connection import Connection
 from tgbot.telegram.updates import COMMANDS
 
@@ -123,6 +123,21 @@ def _drop(conn: Connection, _: Owner, control: Control, _row_id: RowId) -> Reply
     return Reply(f"Dropped {_messages(count)}." if count else "Nothing is on hold.", instead=True)
 
 
+def _retry(conn: Connection, owner: Owner, control: Control, _: RowId) -> Reply:
+    """Run once more what was given up."""
+    session_key, chat_id = control.address.session_key, control.address.chat_id
+    if control.target is None or not recovery.retry(conn, owner, session_key, chat_id, control.target):
+        return _unknown()
+    return Reply(None, toast="Trying it again.", claimed=turns.claim(conn, session_key, owner))
+
+
+def _forget(conn: Connection, _: Owner, control: Control, _row_id: RowId) -> Reply:
+    session_key = control.address.session_key
+    if control.target is None or not recovery.forget(conn, session_key, control.target):
+        return _unknown()
+    return Reply("Forgotten.", instead=True)
+
+
 def _unknown(*_: object) -> Reply:
     return Reply(None, toast="This button does nothing any more.")
 
@@ -134,6 +149,8 @@ _ACTS: dict[str, Callable[[Connection, Owner, Control, RowId], Reply]] = {
     "status": _status,
     "resume": _resume,
     "drop": _drop,
+    "retry": _retry,
+    "forget": _forget,
 }
 
 

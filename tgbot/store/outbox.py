@@ -15,9 +15,12 @@ from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
 from tgbot.store.schema import outbox
 
+STOPPED = Text("⏹ Stopped.")
+GIVEN_UP = Text("I was interrupted each time I worked on this, so I gave it up.")
 LATE_SECONDS = 60.0  # an edit whose outcome is unknown has arrived by then, or never will
 
 _READY = literal("'ready'")
+_other = outbox.alias()
 _PART = outbox.c.id == bindparam("part_id")
 _FIRST_PART = (outbox.c.pending_id == bindparam("row_id"), outbox.c.part == literal("0"))
 _CONTENT = ("kind", "text", "entities", "buttons", "file_name", "file", "album", "ready_at")
@@ -35,7 +38,7 @@ _OPEN = Statement(
     )
     # There already: what the earlier attempt was about to show may still arrive.
     .on_conflict_do_update(
-        index_elements=["pending_id", "part"], set_={"doubted_until": bindparam("doubted_until")}
+        index_elements=["pending_id", "part"], set_={"uncertain_until": bindparam("uncertain_until")}
     )
 )
 _INSERT = Statement(
@@ -72,6 +75,16 @@ _MAKE_ROOM = Statement(
 )
 
 
+_SET_ASIDE = Statement(
+    _MAKE_READY.where(*_FIRST_PART, outbox.c.chat_id == bindparam("chat_id")).values(
+        first_id=outbox.c.id,
+        part=select(func.min(_other.c.part) - literal("1"))
+        .where(_other.c.pending_id == bindparam("row_id"))
+        .scalar_subquery(),
+    )
+)
+
+
 class Home(NamedTuple):
     """Whose outbox, and where in Telegram a message goes."""
 
@@ -94,7 +107,15 @@ class Ping:
     text: str
 
 
-OnePart = Text | File | Rich | Ping
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A message with buttons below it."""
+
+    text: Text
+    buttons: tuple[Button, ...]
+
+
+OnePart = Text | File | Rich | Ping | Offer
 Content = OnePart | Album
 
 
@@ -110,12 +131,12 @@ def open_answer(conn: Connection, bot_id: BotId, row_id: RowId, address: Address
         chat_id=address.chat_id,
         topic_id=address.topic_id,
         reply_to=address.message_id if quote else None,
-        doubted_until=time.time() + LATE_SECONDS,
+        uncertain_until=time.time() + LATE_SECONDS,
     )
 
 
 def answer(conn: Connection, row_id: RowId, contents: Sequence[Content]) -> None:
-    """Open or placed -> ready: what a row's turn came to, in order. The first ending has the word."""
+    """Open or placed -> ready: what a row's turn came to, in order. The first ending counts."""
     first, *rest = _numbered(contents)
     if not _ANSWER(conn, row_id=row_id, **first).rowcount or not rest:
         return
@@ -140,6 +161,23 @@ def rewrite(conn: Connection, row_id: RowId, chat_id: ChatId, text: Text) -> Non
     Nothing happens if that row has no message with buttons in this chat: a button's data can be forged.
     """
     _REWRITE(conn, row_id=row_id, chat_id=chat_id, **(_content(text) | {"kind": "reply"}))
+
+
+def set_aside(conn: Connection, row_id: RowId, chat_id: ChatId, text: Text) -> None:
+    """Sent -> ready: a row runs once more, so its answer is a new message, and the old one says `text`."""
+    _SET_ASIDE(conn, row_id=row_id, chat_id=chat_id, **(_content(text) | {"kind": "reply"}))
+
+
+def stopped(said: Sequence[Content]) -> list[Content]:
+    """Mark what was said where it ends: what somebody has read stays."""
+    if said and isinstance(said[-1], Text) and (marked := said[-1].with_line(STOPPED.text)):
+        return [*said[:-1], marked]
+    return [*said, STOPPED]
+
+
+def given_up(row_id: RowId) -> Offer:
+    """Make what the sender of a message reads that was running each time the process died."""
+    return Offer(GIVEN_UP, (Button("Try again", f"retry:{row_id}"), Button("Forget", f"forget:{row_id}")))
 
 
 def fall_back(conn: Connection, bot_id: BotId, part: Part, plainer: Sequence[OnePart]) -> None:
@@ -190,6 +228,8 @@ def _content(content: OnePart, buttons: Sequence[Button] = ()) -> dict[str, obje
                 "entities": json.dumps(content.entities) if content.entities else None,
                 "buttons": json.dumps({"inline_keyboard": [row]}) if row else None,
             }
+        case Offer():
+            return _content(content.text, content.buttons)
         case File():
             return columns | {
                 "kind": content.kind,

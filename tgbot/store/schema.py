@@ -35,6 +35,8 @@ instance = Table(
     Column("id", Integer, primary_key=True),
     Column("pid", Integer, nullable=False),
     Column("started_at", Float, nullable=False),
+    # Set when it was asked to stop: a turn that its end cuts off, however rough, did not crash.
+    Column("stopping_at", Float),
     sqlite_autoincrement=True,
 )
 
@@ -51,14 +53,17 @@ pending = Table(
     Column("topic_id", BigInteger),
     Column("user_id", BigInteger),
     Column("message_id", BigInteger),
+    # Every claim is an attempt; only one that the process did not survive is a crash.
     Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("crashes", Integer, nullable=False, server_default="0"),
+    # From when on the row may be claimed; NULL: at once.
+    Column("not_before", Float),
     # The /stop that holds this row: a button acts on the rows of the /stop it was drawn for.
     Column("held_by", Integer, ForeignKey("pending.id")),
-    # What the parts of one album have in common, in its first one; nothing joins it once it is closed.
-    Column("album", Text),
-    Column("album_closed_at", Float),
-    # The first part of the album that this one joined: that one's state is the state of all.
-    Column("part_of", Integer, ForeignKey("pending.id")),
+    # What later rows must have in common with this one to join it while it waits (the parts of an album).
+    Column("join_key", Text),
+    # The lead row that a joined one runs with: its state is the state of all.
+    Column("lead_id", Integer, ForeignKey("pending.id")),
     Column("error_id", Text),
     Column("received_at", Float, nullable=False),
     Column("ended_at", Float),
@@ -73,8 +78,7 @@ pending = Table(
     CheckConstraint("kind = 'message' OR state IN ('done', 'dead', 'dropped')", "only_messages_wait"),
     CheckConstraint("kind != 'message' OR session_key IS NOT NULL", "message_has_session"),
     CheckConstraint("(state = 'held') = (held_by IS NOT NULL)", "held_by_a_stop"),
-    CheckConstraint("(state = 'joined') = (part_of IS NOT NULL)", "joined_to_an_album"),
-    CheckConstraint("album_closed_at IS NULL OR album IS NOT NULL", "only_albums_close"),
+    CheckConstraint("(state = 'joined') = (lead_id IS NOT NULL)", "joined_to_a_lead"),
     CheckConstraint("state != 'claimed' OR attempt > 0", "claim_counts"),
     CheckConstraint("(state IN ('queued', 'claimed', 'held')) = (ended_at IS NULL)", "ended"),
     sqlite_autoincrement=True,
@@ -83,21 +87,23 @@ pending = Table(
 _QUEUED: TextClause = text("state = 'queued'")
 _HELD: TextClause = text("state = 'held'")
 _DEAD: TextClause = text("state = 'dead'")
-_OPEN_ALBUM: TextClause = text("album IS NOT NULL AND album_closed_at IS NULL")
-_PART_OF: TextClause = text("part_of IS NOT NULL")
+_JOINABLE: TextClause = text("join_key IS NOT NULL AND state IN ('queued', 'held')")
+_JOINED: TextClause = text("lead_id IS NOT NULL")
+_TIMED: TextClause = text("state = 'queued' AND not_before IS NOT NULL")
 Index(
     "ix_pending_queued", pending.c.session_key, pending.c.id, sqlite_where=_QUEUED, postgresql_where=_QUEUED
 )
 Index("ix_pending_held", pending.c.session_key, pending.c.id, sqlite_where=_HELD, postgresql_where=_HELD)
 Index("ix_pending_dead", pending.c.id, sqlite_where=_DEAD, postgresql_where=_DEAD)
 Index(
-    "ix_pending_open_album",
+    "ix_pending_joinable",
     pending.c.session_key,
-    pending.c.album,
-    sqlite_where=_OPEN_ALBUM,
-    postgresql_where=_OPEN_ALBUM,
+    pending.c.join_key,
+    sqlite_where=_JOINABLE,
+    postgresql_where=_JOINABLE,
 )
-Index("ix_pending_part_of", pending.c.part_of, sqlite_where=_PART_OF, postgresql_where=_PART_OF)
+Index("ix_pending_joined", pending.c.lead_id, sqlite_where=_JOINED, postgresql_where=_JOINED)
+Index("ix_pending_timed", pending.c.not_before, sqlite_where=_TIMED, postgresql_where=_TIMED)
 
 # One row for each claim. Its id is the guard's fencing token, its instance the owner's life.
 turn = Table(
@@ -146,7 +152,7 @@ outbox = Table(
     # How often a part that can not be made by an edit was on its way without a known outcome.
     Column("tries", Integer, nullable=False, server_default="0"),
     # When every preview whose outcome is unknown has arrived, perhaps over the final text.
-    Column("doubted_until", Float),
+    Column("uncertain_until", Float),
     Column("error", Text),
     # By row, not by turn: a second attempt writes into the message that the first one placed.
     UniqueConstraint("pending_id", "part"),
@@ -165,9 +171,9 @@ outbox = Table(
 
 _UNSENT: TextClause = text("state IN ('open', 'ready')")
 _PARKED: TextClause = text("state = 'parked'")
-_DOUBTED: TextClause = text("doubted_until IS NOT NULL")
+_UNCERTAIN: TextClause = text("uncertain_until IS NOT NULL")
 Index("ix_outbox_unsent", outbox.c.chat_id, outbox.c.id, sqlite_where=_UNSENT, postgresql_where=_UNSENT)
-Index("ix_outbox_doubted", outbox.c.doubted_until, sqlite_where=_DOUBTED, postgresql_where=_DOUBTED)
+Index("ix_outbox_uncertain", outbox.c.uncertain_until, sqlite_where=_UNCERTAIN, postgresql_where=_UNCERTAIN)
 Index("ix_outbox_parked", outbox.c.id, sqlite_where=_PARKED, postgresql_where=_PARKED)
 
 # Who was told once that this bot is not for everyone.

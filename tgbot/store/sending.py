@@ -79,15 +79,17 @@ _SENT = Statement(
     .where(_PART, outbox.c.state == _READY, outbox.c.ready_at == bindparam("ready_at"))
     .values(state=literal("'sent'"), message_id=bindparam("message_id"))
 )
-_DOUBT = Statement(update(outbox).where(*_FIRST_PART).values(doubted_until=bindparam("doubted_until")))
+_MARK_UNCERTAIN = Statement(
+    update(outbox).where(*_FIRST_PART).values(uncertain_until=bindparam("uncertain_until"))
+)
 _WAS_SENT = and_(
     outbox.c.state == literal("'sent'"), outbox.c.kind != literal("'voice'"), outbox.c.album.is_(None)
 )
-_SHOW_DOUBTED = Statement(
+_SHOW_UNCERTAIN = Statement(
     update(outbox)
-    .where(outbox.c.doubted_until <= bindparam("now"), outbox.c.bot_id == bindparam("bot_id"))
+    .where(outbox.c.uncertain_until <= bindparam("now"), outbox.c.bot_id == bindparam("bot_id"))
     .values(
-        doubted_until=null(),
+        uncertain_until=null(),
         state=case((_WAS_SENT, _READY), else_=outbox.c.state),
         ready_at=case((_WAS_SENT, bindparam("now")), else_=outbox.c.ready_at),
     )
@@ -99,10 +101,10 @@ _PARK = Statement(
     .where(or_(_PART, and_(*_ALBUM)))
     .values(state=literal("'parked'"), error=bindparam("error"))
 )
-_DOUBT_READY = Statement(
+_MARK_UNSENT = Statement(
     update(outbox)
     .where(_UNSENT, outbox.c.state == _READY, outbox.c.message_id.is_not(None))
-    .values(doubted_until=bindparam("doubted_until"))
+    .values(uncertain_until=bindparam("uncertain_until"))
 )
 _other = outbox.alias()
 _TOO_OLD = (
@@ -172,19 +174,19 @@ def all_sent(conn: Connection, parts: Sequence[Part]) -> None:
         sent(conn, part)
 
 
-def doubt(conn: Connection, row_id: RowId) -> None:
+def mark_uncertain(conn: Connection, row_id: RowId) -> None:
     """Note that a preview of this answer may still arrive, LATE_SECONDS from now at most."""
-    _DOUBT(conn, row_id=row_id, doubted_until=time.time() + LATE_SECONDS)
+    _MARK_UNCERTAIN(conn, row_id=row_id, uncertain_until=time.time() + LATE_SECONDS)
 
 
-def doubt_unsent(conn: Connection) -> None:
+def mark_unsent_uncertain(conn: Connection) -> None:
     """Note the same of every answer that waits: an earlier life may have left a preview on its way."""
-    _DOUBT_READY(conn, doubted_until=time.time() + LATE_SECONDS)
+    _MARK_UNSENT(conn, uncertain_until=time.time() + LATE_SECONDS)
 
 
-def show_doubted(conn: Connection, bot_id: BotId) -> None:
+def show_uncertain(conn: Connection, bot_id: BotId) -> None:
     """Sent -> ready for what a late preview may have overwritten; what is not sent yet needs it no more."""
-    _SHOW_DOUBTED(conn, bot_id=bot_id, now=time.time())
+    _SHOW_UNCERTAIN(conn, bot_id=bot_id, now=time.time())
 
 
 def trying(conn: Connection, part_id: PartId, tries: int) -> None:

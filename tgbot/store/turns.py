@@ -8,38 +8,49 @@ import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
-from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, func, insert, or_, select, update
 
-from tgbot.model import Address, AlbumTurn, InstanceId, Owner, Ownership, SessionKey, Token, Turn
-from tgbot.render import Text
-from tgbot.store import outbox, sending
+from tgbot.model import Address, Owner, Ownership, SessionKey, Token, Turn
+from tgbot.store import joins, outbox
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, listed, literal
 from tgbot.store.outbox import Content
-from tgbot.store.schema import guard, instance, pending, turn
+from tgbot.store.schema import guard, pending, turn
 
 _QUEUED = literal("'queued'")
 _CLAIMED = literal("'claimed'")
 _ONE = literal("1")
-_other = pending.alias()
 _OF_TOKEN = guard.c.turn_id == bindparam("token")
 _ROW = and_(pending.c.id == bindparam("row_id"), pending.c.state == _CLAIMED)
 
-# Of the rows on their last attempt one runs at a time: if the process dies again, it takes no other along.
-_running, _older = pending.alias("running"), pending.alias("older")
-_SUSPECT = (
-    exists()
+# A row that was running at several crashes may be what kills the process. Of such suspects one runs at a
+# time, so that the next crash costs no other suspect its last try. They hold back nobody else.
+_running, _older, _other = pending.alias("running"), pending.alias("older"), pending.alias("other")
+_SUSPECT_RUNS = (
+    select(guard.c.turn_id)
     .where(
-        turn.c.id == guard.c.turn_id,
-        _running.c.id == turn.c.pending_id,
-        _running.c.attempt > bindparam("suspicious_attempts"),
+        exists()
+        .where(
+            turn.c.id == guard.c.turn_id,
+            _running.c.id == turn.c.pending_id,
+            _running.c.crashes >= bindparam("suspect_crashes"),
+        )
+        .correlate(guard)
     )
-    .correlate(guard)
+    .exists()
 )
-_NO_SUSPECT_RUNS = ~select(guard.c.turn_id).where(_SUSPECT).exists()
 
-_BORN = Statement(insert(instance).values(pid=bindparam("pid"), started_at=bindparam("now")))
+
+def _must_wait(row: Any) -> ColumnElement[bool]:  # noqa: ANN401 - pending, under any alias
+    """Say in SQL whether a row may not run yet: it is not due, or it is a suspect and another one runs."""
+    return or_(
+        joins.not_due(row),
+        and_(row.c.crashes >= bindparam("suspect_crashes"), _SUSPECT_RUNS),
+    )
+
+
 _GUARDS = Statement(select(func.count()).select_from(guard))
 _sessions = listed("session_keys")
 _IDLE = Statement(select(_sessions.c.value).where(~exists().where(guard.c.session_key == _sessions.c.value)))
@@ -51,47 +62,55 @@ _WAITING_SESSION = Statement(
         pending.c.session_key > bindparam("after"),
         pending.c.session_key < bindparam("before"),
         ~exists().where(guard.c.session_key == pending.c.session_key),
-        or_(
-            ~exists().where(
-                _older.c.session_key == pending.c.session_key,
-                _older.c.state == _QUEUED,
-                _older.c.id <= pending.c.id,
-                _older.c.attempt >= bindparam("suspicious_attempts"),
-            ),
-            _NO_SUSPECT_RUNS,  # behind the cheaper question, which mostly has the answer
+        # A session's oldest row goes first: what came behind it waits with it.
+        ~exists().where(
+            _older.c.session_key == pending.c.session_key,
+            _older.c.state == _QUEUED,
+            _older.c.id <= pending.c.id,
+            _must_wait(_older),
         ),
     )
     .order_by(pending.c.session_key, pending.c.id)
     .limit(_ONE)
 )
-_TAKE = Statement(
-    update(pending)
-    .where(
-        pending.c.id
-        == select(pending.c.id)
-        .where(pending.c.session_key == bindparam("session_key"), pending.c.state == _QUEUED)
-        .order_by(pending.c.id)
-        .limit(_ONE)
-        .scalar_subquery(),
-        or_(pending.c.attempt < bindparam("suspicious_attempts"), _NO_SUSPECT_RUNS),
+
+
+def _take_oldest(session_key: Any) -> Statement:  # noqa: ANN401 - a parameter or a subquery
+    """Make the claim of a session's oldest queued row, if it may run now."""
+    return Statement(
+        update(pending)
+        .where(
+            pending.c.id
+            == select(pending.c.id)
+            .where(pending.c.session_key == session_key, pending.c.state == _QUEUED)
+            .order_by(pending.c.id)
+            .limit(_ONE)
+            .scalar_subquery(),
+            ~_must_wait(pending),
+        )
+        .values(state=_CLAIMED, attempt=pending.c.attempt + _ONE)
+        .returning(
+            pending.c.id,
+            pending.c.session_key,
+            pending.c.chat_id,
+            pending.c.topic_id,
+            pending.c.user_id,
+            pending.c.message_id,
+            pending.c.attempt,
+            pending.c.join_key,
+            pending.c.raw,
+            # Whether other messages lie between this one and its answer: it waited, or others wait behind it.
+            or_(
+                pending.c.received_at < bindparam("just_now"),
+                exists().where(_other.c.session_key == pending.c.session_key, _other.c.state == _QUEUED),
+            ).label("others"),
+        )
     )
-    .values(state=_CLAIMED, attempt=pending.c.attempt + _ONE)
-    .returning(
-        pending.c.id,
-        pending.c.chat_id,
-        pending.c.topic_id,
-        pending.c.user_id,
-        pending.c.message_id,
-        pending.c.attempt,
-        pending.c.album,
-        pending.c.raw,
-        # Whether other messages lie between this one and its answer: it waited, or others wait behind it.
-        or_(
-            pending.c.received_at < bindparam("just_now"),
-            exists().where(_other.c.session_key == bindparam("session_key"), _other.c.state == _QUEUED),
-        ).label("others"),
-    )
-)
+
+
+_TAKE = _take_oldest(bindparam("session_key"))
+# By the guard, whose session is the one that counts: a chat can move while its turn runs.
+_TAKE_NEXT = _take_oldest(select(guard.c.session_key).where(_OF_TOKEN).scalar_subquery())
 _BEGIN_TURN = Statement(
     insert(turn).values(
         pending_id=bindparam("row_id"), instance_id=bindparam("instance_id"), started_at=bindparam("now")
@@ -110,29 +129,16 @@ _END = Statement(
     .values(state=bindparam("state"), ended_at=bindparam("now"), error_id=bindparam("error_id"))
 )
 _REQUEUE = Statement(update(pending).where(_ROW).values(state=_QUEUED))
-_GUARDED = Statement(
-    select(
-        guard.c.turn_id.label("token"),
-        pending.c.id.label("row_id"),
-        turn.c.instance_id,
-        pending.c.state,
-        pending.c.attempt,
-        *(
-            guard.c.session_key,
-            pending.c.chat_id,
-            pending.c.user_id,
-            pending.c.message_id,
-            pending.c.topic_id,
-        ),
+
+_NEXT_DUE = Statement(
+    select(func.min(pending.c.not_before)).where(
+        pending.c.state == _QUEUED, pending.c.not_before.is_not(None), pending.c.not_before > bindparam("now")
     )
-    .join(turn, turn.c.id == guard.c.turn_id)
-    .join(pending, pending.c.id == turn.c.pending_id)
-    .order_by(pending.c.id)
 )
 
-
 AT_ONCE_SECONDS = 1.0  # a row claimed so soon after it came is the newest thing on the screen
-STOPPED = Text("⏹ Stopped.")
+
+Outcome = Literal["done", "failed", "dropped", "interrupted"]
 
 
 class LostGuardError(Exception):
@@ -140,19 +146,26 @@ class LostGuardError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Guard(Ownership):
-    """A guard as it stands: whose it is, and what became of its row meanwhile."""
+class Ending:
+    """What a turn came to.
 
-    address: Address
-    instance_id: InstanceId
+    `said` is what the agent said, in order, and `closing` what stands behind it: an apology, a notice.
+    Of an `interrupted` turn only its row knows whether that was a /stop or a shutdown. `error_id` leads
+    from an apology to the log.
+    """
+
+    outcome: Outcome
+    said: Sequence[Content] = ()
+    closing: Sequence[Content] = ()
+    error_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a committed ending came to: the state of its row, and the turn that follows, if one does."""
+
     state: str
-    attempt: int
-
-
-def begin_instance(conn: Connection, pid: int) -> InstanceId:
-    """Record a new life of the process; its id is never reused."""
-    sending.doubt_unsent(conn)
-    return InstanceId(_BORN(conn, pid=pid, now=time.time()).lastrowid)
+    following: Turn | None
 
 
 def claim(conn: Connection, session_key: SessionKey, owner: Owner) -> Turn | None:
@@ -179,83 +192,39 @@ def claim_waiting(conn: Connection, owner: Owner) -> list[Turn]:
             break
         last = session_key
         claimed = _seize(conn, session_key, owner)
-        assert claimed, "a waiting session has a queued row"
+        assert claimed, "a waiting session has a queued row that may run"
         turns.append(claimed)
     return turns
 
 
-def finish(conn: Connection, owner: Owner, done: Ownership, answer: Sequence[Content]) -> Turn | None:
-    """Claimed -> done with its answer, and hand over. Returns the next turn, if one follows."""
-    return _end(conn, owner, done, answer, state="done")
+def next_due(conn: Connection) -> float | None:
+    """Find when the next row that waits for its time may run (seconds since 1970); None if none waits."""
+    due_at: float | None = _NEXT_DUE(conn, now=time.time()).scalar()
+    return due_at
 
 
-def fail(
-    conn: Connection, owner: Owner, failed: Ownership, said: Sequence[Content], error_id: str
-) -> Turn | None:
-    """Claimed -> failed with what it had said and an apology, and hand over."""
-    return _end(conn, owner, failed, said, state="failed", error_id=error_id)
+def end(conn: Connection, owner: Owner, ended: Ownership, ending: Ending) -> Ended:
+    """Claimed -> done, failed, dropped, or queued again (a shutdown), and hand over.
 
-
-def refuse(conn: Connection, owner: Owner, refused: Ownership, notice: Text) -> Turn | None:
-    """Claimed -> dropped: the sender may not talk to the bot any more."""
-    return _end(conn, owner, refused, [notice], state="dropped")
-
-
-def release(
-    conn: Connection, owner: Owner, interrupted: Ownership, said: Sequence[Content] = (STOPPED,)
-) -> Turn | None:
-    """Claimed -> queued (a shutdown) or stays stopped (the row says which), and hand over.
-
-    A stopped turn's answer is what it had `said`; a released one will say it all again.
+    A row that a /stop was first to end stays stopped; its answer is what was said until then. Raises
+    LostGuardError.
     """
-    if not _REQUEUE(conn, row_id=interrupted.row_id).rowcount:
-        outbox.answer(conn, interrupted.row_id, said)
-    return _hand_over(conn, owner, interrupted)
+    state = _end_row(conn, ended, ending)
+    if state == "stopped":
+        outbox.answer(conn, ended.row_id, outbox.stopped(ending.said))
+    elif state != "queued":  # else it will say it all again
+        outbox.answer(conn, ended.row_id, [*ending.said, *ending.closing])
+    return Ended(state, _hand_over(conn, owner, ended))
 
 
-def guards(conn: Connection) -> list[Guard]:
-    """List every guard. One of another instance, or without a task here, is an interrupted turn."""
-    return [
-        Guard(token, row_id, address[0], Address(*address), instance_id, state, attempt)
-        for token, row_id, instance_id, state, attempt, *address in _GUARDED(conn)
-    ]
-
-
-def recover(conn: Connection, owner: Owner, interrupted: Guard, notice: Text) -> str:
-    """Claimed -> queued, or dead after its last attempt, and the guard goes. Returns the row's state.
-
-    A row that is stopped stays so: a /stop counts, also when the process died before it acted, and
-    when it came after `interrupted` was read.
-    """
-    if not _LEAVE(conn, token=interrupted.token).rowcount:
-        return "ended"  # by its own task, after all
-    sending.doubt(conn, interrupted.row_id)  # it may have left a preview on its way
-    if interrupted.attempt < owner.attempts_max:
-        state, changed, said = "queued", _REQUEUE(conn, row_id=interrupted.row_id).rowcount, None
-    else:
-        now = time.time()
-        changed = _END(conn, row_id=interrupted.row_id, state="dead", now=now, error_id=None).rowcount
-        state, said = "dead", notice
-    if not changed:
-        state, said = "stopped", STOPPED
-    if said:
-        outbox.answer(conn, interrupted.row_id, [said])
-    return state
-
-
-def _end(  # noqa: PLR0913 - who ends what, with which words, in which state
-    conn: Connection,
-    owner: Owner,
-    ended: Ownership,
-    answer: Sequence[Content],
-    *,
-    state: str,
-    error_id: str | None = None,
-) -> Turn | None:
-    changed = _END(conn, row_id=ended.row_id, state=state, now=time.time(), error_id=error_id).rowcount
-    # Not changed: a /stop was first, and what the agent said too late goes nowhere.
-    outbox.answer(conn, ended.row_id, answer if changed else [STOPPED])
-    return _hand_over(conn, owner, ended)
+def _end_row(conn: Connection, ended: Ownership, ending: Ending) -> str:
+    """Write the row's new state and return it; "stopped" where a /stop was first."""
+    if ending.outcome == "interrupted":
+        return "queued" if _REQUEUE(conn, row_id=ended.row_id).rowcount else "stopped"
+    changed = _END(
+        conn, row_id=ended.row_id, state=ending.outcome, now=time.time(), error_id=ending.error_id
+    ).rowcount
+    return ending.outcome if changed else "stopped"
 
 
 def _hand_over(conn: Connection, owner: Owner, ended: Ownership) -> Turn | None:
@@ -272,12 +241,11 @@ def _hand_over(conn: Connection, owner: Owner, ended: Ownership) -> Turn | None:
     if elsewhere:
         _leave(conn, ended)
         return _seize(conn, elsewhere, owner)
-    following = _take(conn, ended.session_key, owner)
+    following = _take(conn, _TAKE_NEXT, owner, token=ended.token)
     if following is None:
         _leave(conn, ended)
         return None
-    passed = _PASS(conn, token=ended.token, next_token=following.token).rowcount
-    _check_ownership(ended, passed)
+    _check_ownership(ended, _PASS(conn, token=ended.token, next_token=following.token).rowcount)
     return following
 
 
@@ -309,8 +277,9 @@ def _next_in_line(conn: Connection, owner: Owner) -> SessionKey | None:
 
 
 def _waiting_between(conn: Connection, owner: Owner, after: str, before: str) -> SessionKey | None:
-    found = _WAITING_SESSION(conn, after=after, before=before, suspicious_attempts=owner.suspicious_attempts)
-    key: SessionKey | None = found.scalar()
+    key: SessionKey | None = _WAITING_SESSION(
+        conn, after=after, before=before, now=time.time(), suspect_crashes=owner.suspect_crashes
+    ).scalar()
     return key
 
 
@@ -323,25 +292,22 @@ def _last_key(owner: Owner) -> str:
 
 
 def _seize(conn: Connection, session_key: SessionKey, owner: Owner) -> Turn | None:
-    taken = _take(conn, session_key, owner)
+    taken = _take(conn, _TAKE, owner, session_key=session_key)
     if taken:
         _SEIZE(conn, session_key=session_key, token=taken.token, now=time.time())
     return taken
 
 
-def _take(conn: Connection, session_key: SessionKey, owner: Owner) -> Turn | None:
+def _take(conn: Connection, oldest: Statement, owner: Owner, **session: object) -> Turn | None:
     """Make a turn for the session's oldest queued row, if it may run; the caller sees to the guard."""
     now = time.time()
-    row = _TAKE(
-        conn,
-        session_key=session_key,
-        just_now=now - AT_ONCE_SECONDS,
-        suspicious_attempts=owner.suspicious_attempts,
+    row = oldest(
+        conn, **session, now=now, just_now=now - AT_ONCE_SECONDS, suspect_crashes=owner.suspect_crashes
     ).first()
     if row is None:
         return None
-    token = _BEGIN_TURN(conn, row_id=row.id, instance_id=owner.instance_id, now=now).lastrowid
-    address = Address(session_key, row.chat_id, row.user_id, row.message_id, row.topic_id)
+    token = Token(_BEGIN_TURN(conn, row_id=row.id, instance_id=owner.instance_id, now=now).lastrowid)
+    address = Address(row.session_key, row.chat_id, row.user_id, row.message_id, row.topic_id)
     outbox.open_answer(conn, owner.bot_id, row.id, address, quote=bool(row.others))
-    kind = Turn if row.album is None else AlbumTurn
-    return kind(Token(token), row.id, session_key, address, row.attempt, row.raw)
+    joined = joins.joined_to(conn, row.id) if row.join_key else []
+    return Turn(token, row.id, row.session_key, address, row.attempt, (row.raw, *joined))

@@ -20,7 +20,7 @@ _EVERYONE = ChatId(0)  # the key of the overall limit; no chat has this id
 
 
 class Priority(IntEnum):
-    """Who goes first when several chats wait; lower goes first. What may be dropped does not wait: `take`."""
+    """Who goes first when several chats wait; lower goes first. What may be dropped uses `try_acquire`."""
 
     CONTROL = 0
     FINAL = 1
@@ -76,7 +76,7 @@ class RateLimiter:
         self._arrivals = count()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def wait(self, chat_id: ChatId, priority: Priority) -> None:
+    async def acquire(self, chat_id: ChatId, priority: Priority) -> None:
         """Return when one request to this chat may go out, and spend it; cancelled before, nothing is spent.
 
         Those whose chats are ready share the overall rate by priority, then by arrival.
@@ -95,7 +95,7 @@ class RateLimiter:
             self._waiters.remove(waiter)
             self._wake_next()
 
-    def take(self, chat_id: ChatId, leaving: int = 1) -> bool:
+    def try_acquire(self, chat_id: ChatId, leaving: int = 1) -> bool:
         """Spend one request that may as well be dropped, if it could go out now and nobody's turn it is.
 
         It leaves so much of the chat's burst: a final text right behind it does not wait for the chat.
@@ -107,7 +107,7 @@ class RateLimiter:
         return True
 
     def wait_seconds(self, chat_id: ChatId, leaving: int = 1) -> float:
-        """Say how long `take` can not succeed if nobody else comes, 0 when it may now.
+        """Say how long `try_acquire` can not succeed if nobody else comes, 0 when it may now.
 
         It counts those who go before, so that many who sleep by it do not wake for nothing. Sleep for 0 too
         (which lets others run): a waiter may have its turn and only not have run yet.
@@ -121,7 +121,7 @@ class RateLimiter:
         )
         return max(free_then, after_them, now) - now
 
-    def penalize(self, chat_id: ChatId, seconds: float) -> None:
+    def pause(self, chat_id: ChatId, seconds: float) -> None:
         """Let nothing go to this chat for so long (Telegram's retry_after), then one request an interval."""
         for limit in self._limits_of(chat_id):
             limit.block(chat_id, _now() + seconds)

@@ -100,14 +100,14 @@ def _message(update: Update, username: str | None, message: Raw) -> Message | Co
     address = _address(update.bot_id, message, message["from"])
     command = _COMMAND.match(message.get("text", ""))
     if command is None:
-        return Message(update, address, _album(message, address.user_id))
+        return Message(update, address, _join_key(message, address.user_id))
     name, addressee = command[1].lower(), command[2]
     if addressee and username and addressee.lower() != username.lower():
         return None
     return Control(update, address, name) if name in COMMANDS else Message(update, address)
 
 
-def _album(message: Raw, user_id: UserId) -> str | None:
+def _join_key(message: Raw, user_id: UserId) -> str | None:
     """Name what may become one turn: nothing of another sender, nothing in reply to something else."""
     if "media_group_id" not in message:
         return None

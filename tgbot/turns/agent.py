@@ -9,9 +9,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tgbot.model import Album, File, Turn
+from tgbot.model import Album, ChatId, File, Raw, SessionKey, Turn, UserId
 
-__all__ = ["Agent", "AgentError", "Album", "Event", "File", "Progress", "Replacement", "load_agent"]
+__all__ = [
+    "Agent",
+    "AgentError",
+    "AgentTurn",
+    "Album",
+    "Event",
+    "File",
+    "Progress",
+    "Replacement",
+    "load_agent",
+]
 
 EMBEDDED = {"echo": "tgbot.agents.echo:agent"}
 
@@ -25,17 +35,58 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """All that was said so far shall read `text` instead."""
+    """`text` takes the place of all that was said so far."""
 
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class AgentTurn:
+    """What the agent gets: one message, or an album, and where it stands."""
+
+    _turn: Turn
+
+    @property
+    def text(self) -> str:
+        """The text or caption, in an album the first one there is; "" when there is none."""
+        return self._turn.text
+
+    @property
+    def message(self) -> Raw:
+        """The raw Bot API Message; of an album the first."""
+        return self._turn.message
+
+    @property
+    def messages(self) -> list[Raw]:
+        """All raw Messages of the turn, in order: one, or those of an album (10 at most)."""
+        return self._turn.messages
+
+    @property
+    def session_key(self) -> SessionKey:
+        """The conversation: one for each chat, or chat and topic."""
+        return self._turn.session_key
+
+    @property
+    def chat_id(self) -> ChatId:
+        """Telegram's id of the chat."""
+        return self._turn.chat_id
+
+    @property
+    def user_id(self) -> UserId:
+        """Telegram's id of the sender."""
+        return self._turn.user_id
+
+    @property
+    def attempt(self) -> int:
+        """1 at first, more when an earlier turn for the same message was interrupted."""
+        return self._turn.attempt
+
+
 Event = str | Progress | Replacement | File | Album
 
-# `async def agent(turn)` that yields pieces of Markdown, and other events if it likes. `turn` has text,
-# session_key, chat_id, user_id, attempt, message (the raw dict) and messages (all of an album).
-# CancelledError in it: stop now.
-Agent = Callable[[Turn], AsyncGenerator[Event, None]]
+# `async def agent(turn)` that yields pieces of Markdown, and other events if it likes. CancelledError in it:
+# stop now.
+Agent = Callable[[AgentTurn], AsyncGenerator[Event, None]]
 
 
 class AgentError(Exception):

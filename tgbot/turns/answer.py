@@ -1,11 +1,12 @@
-"""What running turns have said so far: turns write it, delivery shows it. Only hints: nothing is kept."""
+"""What running turns have said so far: agents write it, delivery shows it. Nothing of it is on disk."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from enum import Enum
 from itertools import groupby
 
-from tgbot.model import Album, ChatId, File, Turn
+from tgbot.model import Album, ChatId, File, Turn, whole
 from tgbot.turns.agent import Event, Progress, Replacement
 
 ANSWER_MAX_CHARACTERS = 200_000  # about 50 messages; an agent that never ends must not fill the memory
@@ -28,10 +29,22 @@ class Reaction(Enum):
 class LiveAnswer:
     """One turn's answer while it grows: Markdown and files in the order they came.
 
-    `version` grows with each change that can be seen.
+    The agent's thread writes it while the bot's own loop reads it. `version` grows with each change that
+    can be seen; `noticed` says that somebody was told of the latest ones and has not looked yet.
     """
 
-    __slots__ = ("_files", "_pieces", "closed", "full", "length", "progress", "turn", "version")
+    __slots__ = (
+        "_files",
+        "_lock",
+        "_pieces",
+        "closed",
+        "full",
+        "length",
+        "noticed",
+        "progress",
+        "turn",
+        "version",
+    )
 
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
@@ -39,14 +52,19 @@ class LiveAnswer:
         self.version = 0
         self.full = False
         self.closed = False  # from its cancellation on, nothing that is said counts
-        self._pieces: list[str | File | Album] = []
+        self.noticed = False
         self.length = 0
         self._files = 0
+        self._pieces: list[str | File | Album] = []
+        self._lock = threading.Lock()
 
     def take(self, event: Event) -> None:
         """Add what the agent yielded. Raises TypeError for what no agent may yield."""
-        if self.closed:
-            return
+        with self._lock:
+            if not self.closed:
+                self._take(event)
+
+    def _take(self, event: Event) -> None:
         self.version += 1
         match event:
             case str():
@@ -63,26 +81,25 @@ class LiveAnswer:
             case Album():
                 self._attach(event.files)
             case _:
-                raise TypeError(f"an agent can not yield a {type(event).__name__}")
+                raise TypeError(f"an agent cannot yield a {type(event).__name__}")
 
     @property
     def text(self) -> str:
         """All the Markdown so far, without the files between."""
-        return "".join(piece if isinstance(piece, str) else "\n\n" for piece in self._pieces)
+        pieces = self._snapshot()
+        return whole("".join(piece if isinstance(piece, str) else "\n\n" for piece in pieces))
 
     def segments(self) -> Iterator[str | File | Album]:
         """Give the Markdown between files, and the files, in order."""
-        words: list[str] = []
-        for piece in self._pieces:
-            if isinstance(piece, str):
-                words.append(piece)
-                continue
-            if words:
-                yield "".join(words)
-            words = []
-            yield piece
-        if words:
-            yield "".join(words)
+        for is_text, group in groupby(self._snapshot(), key=lambda piece: isinstance(piece, str)):
+            if is_text:
+                yield whole("".join(map(str, group)))
+            else:
+                yield from group
+
+    def _snapshot(self) -> list[str | File | Album]:
+        with self._lock:
+            return list(self._pieces)
 
     def _say(self, words: str) -> None:
         room = ANSWER_MAX_CHARACTERS - self.length
@@ -94,20 +111,20 @@ class LiveAnswer:
             self.full = True
 
     def _attach(self, files: Sequence[File]) -> None:
-        """Add files; what is said of them stands before them all."""
+        """Add files; what is said about them stands before them all."""
         sendable = [fit for file in files[: FILES_MAX - self._files] if (fit := self._fitting(file))]
         self._files += len(sendable)
         self.full = self.full or self._files >= FILES_MAX
         self._pieces += _grouped(sendable)
 
     def _fitting(self, file: File) -> File | None:
-        """Say what can not go with the file; None if it can not go at all."""
-        file = replace(file, name=_encodable(file.name), caption=_encodable(file.caption))
+        """Say what cannot go with the file; None if it cannot go at all."""
+        file = replace(file, name=whole(file.name), caption=whole(file.caption))
         if len(file.caption) > CAPTION_MAX_CHARACTERS:
             self._say(f"\n\n{file.caption}\n\n")
             file = replace(file, caption="")
         if len(file.content) > FILE_MAX_BYTES or not file.content:
-            self._say(f"\n\n(The file {file.name} can not be sent: it is empty or larger than 50 MB.)\n\n")
+            self._say(f"\n\n(The file {file.name} cannot be sent: it is empty or larger than 50 MB.)\n\n")
             return None
         return file
 
@@ -122,40 +139,35 @@ def _grouped(files: Sequence[File]) -> Iterator[File | Album]:
             yield Album(group) if len(group) > 1 else group[0]
 
 
-def _encodable(text: str) -> str:
-    """Replace lone surrogates: neither the database nor Telegram takes them."""
-    return text.encode("utf-8", "replace").decode()
-
-
-class Stage:
-    """The turns that are speaking now; `on_change` is told the chat whenever there is something new."""
+class LiveAnswers:
+    """The answers that grow now; `on_change` gets the chat whenever there is something new."""
 
     def __init__(self, on_change: Callable[[ChatId], None]) -> None:
         self._on_change = on_change
-        self._speaking: dict[ChatId, list[LiveAnswer]] = {}
+        self._growing: dict[ChatId, list[LiveAnswer]] = {}
 
-    def enter(self, turn: Turn) -> LiveAnswer:
-        """Give a turn the stage; it has to leave."""
-        live = LiveAnswer(turn)
-        self._speaking.setdefault(turn.chat_id, []).append(live)
-        return live
+    def open(self, turn: Turn) -> LiveAnswer:
+        """Begin a turn's answer; it has to be closed."""
+        answer = LiveAnswer(turn)
+        self._growing.setdefault(turn.chat_id, []).append(answer)
+        return answer
 
-    def leave(self, live: LiveAnswer) -> None:
-        """Take a turn off the stage."""
-        lives = self._speaking[live.turn.chat_id]
-        lives.remove(live)
-        if not lives:
-            del self._speaking[live.turn.chat_id]
+    def close(self, answer: LiveAnswer) -> None:
+        """End it: what becomes of it is in the outbox."""
+        answers = self._growing[answer.turn.chat_id]
+        answers.remove(answer)
+        if not answers:
+            del self._growing[answer.turn.chat_id]
 
     @property
     def chats(self) -> int:
-        """Count the chats in which turns speak now."""
-        return len(self._speaking)
+        """Count the chats in which answers grow now."""
+        return len(self._growing)
 
-    def changed(self, live: LiveAnswer) -> None:
+    def changed(self, answer: LiveAnswer) -> None:
         """Hint that there is something new to show."""
-        self._on_change(live.turn.chat_id)
+        self._on_change(answer.turn.chat_id)
 
-    def speaking(self, chat_id: ChatId) -> list[LiveAnswer]:
-        """List the turns that speak in a chat now: one, or one for each topic."""
-        return self._speaking.get(chat_id, [])
+    def in_chat(self, chat_id: ChatId) -> list[LiveAnswer]:
+        """List the answers that grow in a chat now: one, or one for each topic."""
+        return self._growing.get(chat_id, [])

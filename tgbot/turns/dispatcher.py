@@ -8,15 +8,15 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+import time
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from tgbot.model import Address, AlbumTurn, Owner, Token, Turn
-from tgbot.store import turns
+from tgbot.model import Address, Owner, Token, Turn
+from tgbot.store import recovery, turns
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
-from tgbot.turns.album import gather
-from tgbot.turns.runner import GIVEN_UP, Ending, Interrupt, failed
+from tgbot.turns.runner import Interrupt, TurnRunner, failed
 
 log = logging.getLogger(__name__)
 
@@ -24,39 +24,31 @@ POLL_SECONDS = 5.0  # what a lost wake costs at most
 RETRY_SECONDS = (0.1, 0.5, 2.0, 10.0)  # between tries to write an ending; the last one repeats
 WIND_UP_SECONDS = 10.0  # from the interrupt of a draining turn to giving its task up
 
-RunTurn = Callable[[Turn, Interrupt], Awaitable[Ending]]
 
+class TurnObserver(Protocol):
+    """What the dispatcher reports turns to: delivery. Each call is a hint that may be lost."""
 
-class Watcher(Protocol):
-    """Who wants to know what turns do; each call is a hint that may be lost."""
+    def turn_began(self, turn: Turn) -> None:
+        """Note that a turn was claimed: its answer is open in the outbox."""
 
-    def begun(self, turn: Turn) -> None:
-        """Hear that a turn was claimed: its answer is open in the outbox."""
-
-    def ended(self, address: Address, how: str) -> None:
-        """Hear that a turn's ending is committed: by which store function, or what recovery came to."""
+    def turn_ended(self, address: Address, state: str) -> None:
+        """Note that a turn's ending is committed, and which state its row is in now."""
 
 
 class Dispatcher:
     """`serve` claims what may run, `spawn` starts what was claimed elsewhere, `drain` ends it all."""
 
-    def __init__(
-        self,
-        db: Database,
-        owner: Owner,
-        run_turn: RunTurn,
-        *,
-        watcher: Watcher,
-    ) -> None:
+    def __init__(self, db: Database, owner: Owner, runner: TurnRunner, observer: TurnObserver) -> None:
         self._db = db
         self._owner = owner
-        self._run_turn = run_turn
-        self._watcher = watcher
+        self._runner = runner
+        self._observer = observer
         self._woken = asyncio.Event()
         self._tasks: dict[asyncio.Task[Turn | None], Turn] = {}
         self._interrupts: dict[Token, Interrupt] = {}
-        self._orphans: set[Token] = set()
-        self._gathering: set[Interrupt] = set()
+        self._without_task: set[Token] = set()
+        self._interrupting = False
+        self._due_at: float | None = None
 
     @property
     def owner(self) -> Owner:
@@ -73,41 +65,44 @@ class Dispatcher:
         self._woken.set()
 
     async def serve(self) -> None:
-        """Make the tasks agree with the store, at every wake and every POLL_SECONDS."""
+        """Make the tasks agree with the store, at every wake, when a row is due, and every POLL_SECONDS."""
         while True:
             self._woken.clear()
-            try:
+            with _storage_errors_logged():
                 await self._reconcile()
-            except StorageError as error:
-                log.warning("dispatcher.storage_error reason=%s", error)
             # Not wait_for: Python 3.11's swallows a cancellation that comes right behind the wake.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS):
+                async with asyncio.timeout(self._idle_seconds()):
                     await self._woken.wait()
 
+    def _idle_seconds(self) -> float:
+        due_in = POLL_SECONDS if self._due_at is None else self._due_at - time.time()
+        return min(max(due_in, 0.0), POLL_SECONDS)
+
     async def _reconcile(self) -> None:
-        guards = await self._db.write(turns.guards)
+        guards = await self._db.write(recovery.guards)
         for guard in guards:
-            if guard.state == "stopped" and guard.token in self._interrupts:
-                self._interrupts[guard.token].stop()
+            if guard.state == "stopped":
+                self._interrupt(guard.token)
         await self._recover(guards)
         self.spawn(await self._db.write(turns.claim_waiting, self._owner))
+        self._due_at = await self._db.write(turns.next_due)
 
-    async def _recover(self, guards: list[turns.Guard]) -> None:
-        """Take the guards whose owner is gone: of an earlier life, or twice in a row without a task.
+    async def _recover(self, guards: list[recovery.Guard]) -> None:
+        """Take the guards whose owner is gone: of an earlier process, or twice in a row without a task.
 
         Of our own none while draining: what the stop cut off did not crash, and is given back at the end.
         """
         without_task = {guard.token for guard in guards if guard.token not in self._interrupts}
+        lost = without_task & self._without_task if self._owner.max_turns else set()
+        # Before the first await: a turn that crashes meanwhile adds itself, and is found at the next wake.
+        self._without_task = without_task
         for guard in guards:
-            lost = guard.token in without_task & self._orphans and self._owner.max_turns > 0
-            if guard.instance_id != self._owner.instance_id or lost:
-                state = await self._db.write(turns.recover, self._owner, guard, GIVEN_UP)
-                log.warning(
-                    "turn.recovered session=%s row=%s state=%s", guard.session_key, guard.row_id, state
-                )
-                self._watcher.ended(guard.address, state)
-        self._orphans = without_task
+            if guard.instance_id != self._owner.instance_id or guard.token in lost:
+                state = await self._db.write(recovery.recover, self._owner, guard)
+                ids = (guard.session_key, guard.row_id, state)
+                log.warning("turn.recovered session=%s row=%s state=%s", *ids)
+                self._observer.turn_ended(guard.address, state)
 
     def spawn(self, claimed: Iterable[Turn]) -> None:
         """Start a fresh task for each claimed turn, so a chain of follow-ups has constant depth."""
@@ -123,28 +118,21 @@ class Dispatcher:
             "turn.claimed session=%s row=%s turn=%s attempt=%s",
             *(turn.session_key, turn.row_id, turn.token, turn.attempt),
         )
-        interrupt = Interrupt()
-        task = asyncio.create_task(self._live(turn, interrupt), name=f"turn-{turn.token}")
+        interrupt: Interrupt = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(self._run(turn, interrupt), name=f"turn-{turn.token}")
         self._tasks[task] = turn
         self._interrupts[turn.token] = interrupt
         task.add_done_callback(self._gone)
-        self._watcher.begun(turn)
+        if self._interrupting:
+            self._interrupt(turn.token)
+        self._observer.turn_began(turn)
 
-    async def _live(self, turn: Turn, interrupt: Interrupt) -> Turn | None:
+    async def _run(self, turn: Turn, interrupt: Interrupt) -> Turn | None:
         try:
-            if isinstance(turn, AlbumTurn):
-                turn = await self._gathered(turn, interrupt)
-            return await self._write(turn, await self._run_turn(turn, interrupt))
+            return await self._write(turn, await self._runner.run(turn, interrupt))
         except turns.LostGuardError:
             log.warning("turn.lost_guard session=%s turn=%s", turn.session_key, turn.token)
             return None
-
-    async def _gathered(self, turn: AlbumTurn, interrupt: Interrupt) -> Turn:
-        self._gathering.add(interrupt)
-        try:
-            return await gather(self._db, turn, interrupt)
-        finally:
-            self._gathering.remove(interrupt)
 
     def _gone(self, task: asyncio.Task[Turn | None]) -> None:
         """Follow up on a turn's task.
@@ -162,10 +150,15 @@ class Dispatcher:
 
     def _abandon(self, turn: Turn) -> None:
         """Leave the guard to the next reconcile, which treats it as any interrupted turn."""
-        self._orphans.add(turn.token)
+        self._without_task.add(turn.token)
         self.wake()
 
-    async def _write(self, turn: Turn, ending: Ending) -> Turn | None:
+    def _interrupt(self, token: Token) -> None:
+        interrupt = self._interrupts.get(token)
+        if interrupt is not None and not interrupt.done():
+            interrupt.set_result(None)
+
+    async def _write(self, turn: Turn, ending: turns.Ending) -> Turn | None:
         """Commit the ending; while the database refuses, the guard and the answer are kept.
 
         Raises LostGuardError.
@@ -173,50 +166,65 @@ class Dispatcher:
         tries = 0
         while True:
             try:
-                following = await self._db.write(ending, self._owner)
+                ended = await self._db.write(turns.end, self._owner, turn, ending)
             except StorageError as error:
                 log.warning("turn.storage_error turn=%s reason=%s", turn.token, error)
                 await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
                 tries += 1
             except Exception as error:
-                if ending.func is turns.fail or isinstance(error, turns.LostGuardError):
+                if ending.outcome == "failed" or isinstance(error, turns.LostGuardError):
                     raise
-                ending = failed(turn, "its ending can not be stored", error)
+                ending = failed(turn, "its ending cannot be stored", error)
             else:
-                how = ending.func.__name__
-                log.info("turn.ended session=%s turn=%s how=%s", turn.session_key, turn.token, how)
-                self._watcher.ended(turn.address, how)
-                if turn.attempt > self._owner.suspicious_attempts:
-                    self.wake()  # another one that had to wait for this may run now
-                return following
+                return self._ended(turn, ended)
+
+    def _ended(self, turn: Turn, ended: turns.Ended) -> Turn | None:
+        log.info("turn.ended session=%s turn=%s state=%s", turn.session_key, turn.token, ended.state)
+        self._observer.turn_ended(turn.address, ended.state)
+        if turn.attempt > 1:
+            self.wake()  # it may have been the one suspect that ran, and another one waits
+        return ended.following
 
     async def drain(self, grace_seconds: float) -> None:
         """Claim nothing more, let turns end for `grace_seconds`, then interrupt what still runs.
 
-        What does not even obey its interrupt keeps its guard, and is recovered by the next life; an
-        album that is not whole yet has nothing to wait for in this one.
+        What does not even obey its interrupt keeps its guard, and is recovered by the next process.
         """
         self._owner = dataclasses.replace(self._owner, max_turns=0)
-        for interrupt in self._gathering:
-            interrupt.stop()
-        await self._ended(grace_seconds)
-        for interrupt in self._interrupts.values():
-            interrupt.stop()
-        await self._ended(WIND_UP_SECONDS)
-        await self._release_the_unborn()
+        with _storage_errors_logged():
+            await self._db.write(recovery.note_stopping, self._owner.instance_id)
+        await self._all_ended(grace_seconds)
+        self._interrupting = True
+        for token in list(self._interrupts):
+            self._interrupt(token)
+        await self._all_ended(WIND_UP_SECONDS)
+        with _storage_errors_logged():
+            await self._give_back()
 
-    async def _release_the_unborn(self) -> None:
-        """Give back what was claimed for a task that never came to be: its batch was cut off by the stop."""
+    async def _all_ended(self, seconds: float) -> None:
+        """Wait for every turn, also for those that a hand-over or a batch on its way still starts."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while self._tasks and loop.time() < deadline:
+            log.info("dispatcher.draining turns=%s", len(self._tasks))
+            await asyncio.wait(self._tasks, timeout=deadline - loop.time())
+
+    async def _give_back(self) -> None:
+        """Release what was claimed for a task that never came to be: its batch was cut off by the stop."""
         ours = self._owner.instance_id
-        unborn = [
+        # Before the next await: a task that ends meanwhile has given its guard back itself.
+        taskless = [
             guard
-            for guard in await self._db.write(turns.guards)
+            for guard in await self._db.write(recovery.guards)
             if guard.instance_id == ours and guard.token not in self._interrupts
         ]
-        for guard in unborn:
-            await self._db.write(turns.release, self._owner, guard)
+        for guard in taskless:
+            await self._db.write(turns.end, self._owner, guard, turns.Ending("interrupted"))
 
-    async def _ended(self, seconds: float) -> None:
-        if self._tasks:
-            log.info("dispatcher.draining turns=%s seconds=%s", len(self._tasks), seconds)
-            await asyncio.wait(self._tasks, timeout=seconds)
+
+@contextlib.contextmanager
+def _storage_errors_logged() -> Iterator[None]:
+    try:
+        yield
+    except StorageError as error:
+        log.warning("dispatcher.storage_error reason=%s", error)

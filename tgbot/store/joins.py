@@ -1,0 +1,106 @@
+"""Rows that run as one turn: a lead row waits a moment for others, which join it and never run themselves.
+
+Telegram sends each part of an album as an update of its own, maybe seconds apart. The first one is a row
+like any other that may not run before `not_before`; each further part joins it and pushes that time. Once
+the lead row was claimed nothing joins it any more.
+"""
+
+import time
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
+
+from tgbot.model import Message, RowId
+from tgbot.store import inbox
+from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.schema import pending
+
+QUIET_SECONDS = 1.0  # without a further row; Telegram delivers an album within less, as a rule
+TOGETHER_MAX = 10  # parts of one album (Bot API, sendMediaGroup)
+
+_ROW = pending.c.id == bindparam("row_id")
+_WAITS = (pending.c.join_key.is_not(None), pending.c.state.in_([literal("'queued'"), literal("'held'")]))
+_joined = pending.alias("joined")
+
+_LEAD = Statement(
+    select(
+        pending.c.id,
+        select(func.count()).where(_joined.c.lead_id == pending.c.id).scalar_subquery().label("joined"),
+    )
+    .where(
+        pending.c.session_key == bindparam("session_key"),
+        pending.c.join_key == bindparam("join_key"),
+        *_WAITS,
+        # An attempt after a crash has exactly the rows of the one before it.
+        pending.c.attempt == literal("0"),
+    )
+    .order_by(pending.c.id.desc())
+    .limit(literal("1"))
+)
+_BECOME_LEAD = Statement(
+    update(pending).where(_ROW).values(join_key=bindparam("join_key"), not_before=bindparam("not_before"))
+)
+_JOIN = Statement(
+    update(pending)
+    .where(_ROW)
+    .values(state=literal("'joined'"), lead_id=bindparam("lead_id"), ended_at=bindparam("now"))
+)
+_PUSH = Statement(update(pending).where(_ROW).values(not_before=bindparam("not_before")))
+_PUSH_ALL = Statement(
+    update(pending)
+    .where(*_WAITS, pending.c.attempt == literal("0"))
+    .values(not_before=bindparam("not_before"))
+)
+_JOINED_TO = Statement(
+    select(pending.c.raw).where(pending.c.lead_id == bindparam("row_id")).order_by(pending.c.id)
+)
+
+
+def not_due(row: Any) -> ColumnElement[bool]:  # noqa: ANN401 - pending, under any alias
+    """Say in SQL whether a row may not run yet, at the parameter `now`.
+
+    No lead row waits for a minute: a time further off was written before the clock was set back.
+    """
+    now: ColumnElement[float] = bindparam("now")
+    # Never NULL, whose opposite is NULL again: a row without a time is due.
+    due_at = func.coalesce(row.c.not_before, literal("0"))
+    return and_(due_at > now, or_(row.c.join_key.is_(None), due_at < now + literal("60")))
+
+
+def receive(conn: Connection, part: Message, queue_max: int) -> list[inbox.Stored]:
+    """(nothing) -> joined, where its lead row still waits; else as any message, and a lead row itself.
+
+    Returns what `inbox.receive` does: nothing for a part that joined.
+    """
+    lead = _LEAD(conn, session_key=part.address.session_key, join_key=part.join_key).first()
+    if lead is not None and lead.joined + 1 < TOGETHER_MAX:
+        _join(conn, part, lead.id, is_last=lead.joined + 2 == TOGETHER_MAX)
+        return []
+    stored = inbox.receive(conn, [part], queue_max)
+    for entry in stored:
+        if not entry.refused:
+            _BECOME_LEAD(conn, row_id=entry.row_id, join_key=part.join_key, not_before=_quiet_at())
+    return stored
+
+
+def wait_for_more(conn: Connection) -> None:
+    """Let every lead row wait anew: what was sent while no process ran is on its way."""
+    _PUSH_ALL(conn, not_before=_quiet_at())
+
+
+def joined_to(conn: Connection, row_id: RowId) -> list[str]:
+    """List the updates of the rows that joined a lead row, as JSON, in order."""
+    return _JOINED_TO(conn, row_id=row_id).scalars()
+
+
+def _join(conn: Connection, part: Message, lead_id: RowId, *, is_last: bool) -> None:
+    row_id = inbox.store(conn, part, "queued")
+    if row_id is None:  # known already
+        return
+    _JOIN(conn, row_id=row_id, lead_id=lead_id, now=time.time())
+    _PUSH(conn, row_id=lead_id, not_before=None if is_last else _quiet_at())
+
+
+def _quiet_at() -> float:
+    return time.time() + QUIET_SECONDS

@@ -1,0 +1,135 @@
+"""What a process finds of those before it: guards without a turn, rows that were running when it died."""
+
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import and_, bindparam, delete, insert, null, select, update
+
+from tgbot.model import Address, ChatId, InstanceId, Owner, Ownership, RowId, SessionKey
+from tgbot.render import Text
+from tgbot.store import joins, outbox, sending
+from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.schema import guard, instance, pending, turn
+
+_QUEUED = literal("'queued'")
+_DEAD = literal("'dead'")
+_ROW = and_(pending.c.id == bindparam("row_id"), pending.c.state == literal("'claimed'"))
+_DEAD_ROW = and_(
+    pending.c.id == bindparam("row_id"),
+    pending.c.session_key == bindparam("session_key"),
+    pending.c.state == _DEAD,
+)
+
+_BEGIN = Statement(insert(instance).values(pid=bindparam("pid"), started_at=bindparam("now")))
+_STOPPING = Statement(
+    update(instance).where(instance.c.id == bindparam("instance_id")).values(stopping_at=bindparam("now"))
+)
+_GUARDED = Statement(
+    select(
+        guard.c.turn_id.label("token"),
+        pending.c.id.label("row_id"),
+        turn.c.instance_id,
+        pending.c.state,
+        pending.c.crashes,
+        instance.c.stopping_at,
+        guard.c.session_key,
+        pending.c.chat_id,
+        pending.c.user_id,
+        pending.c.message_id,
+        pending.c.topic_id,
+    )
+    .join(turn, turn.c.id == guard.c.turn_id)
+    .join(pending, pending.c.id == turn.c.pending_id)
+    .join(instance, instance.c.id == turn.c.instance_id)
+    .order_by(pending.c.id)
+)
+_LEAVE = Statement(delete(guard).where(guard.c.turn_id == bindparam("token")))
+_REQUEUE = Statement(update(pending).where(_ROW).values(state=_QUEUED, crashes=bindparam("crashes")))
+_GIVE_UP = Statement(
+    update(pending).where(_ROW).values(state=_DEAD, crashes=bindparam("crashes"), ended_at=bindparam("now"))
+)
+_RETRY = Statement(
+    update(pending)
+    .where(_DEAD_ROW)
+    .values(state=_QUEUED, crashes=bindparam("suspect_crashes"), ended_at=null())
+)
+_FORGET = Statement(update(pending).where(_DEAD_ROW).values(state=literal("'dropped'")))
+TRYING_AGAIN = Text("Trying it again.")
+
+
+@dataclass(frozen=True, slots=True)
+class Guard(Ownership):
+    """A guard as it stands: whose it is, and what became of its row meanwhile.
+
+    `stopping`: its process had been asked to stop, so what its end cut off did not crash.
+    """
+
+    address: Address
+    instance_id: InstanceId
+    state: str
+    crashes: int
+    stopping: bool
+
+
+def begin_instance(conn: Connection, pid: int) -> InstanceId:
+    """Record a new process on this database; its id is never reused."""
+    sending.mark_unsent_uncertain(conn)
+    joins.wait_for_more(conn)
+    return InstanceId(_BEGIN(conn, pid=pid, now=time.time()).lastrowid)
+
+
+def note_stopping(conn: Connection, instance_id: InstanceId) -> None:
+    """Record that this process was asked to stop: what its end cuts off, however rough, is no crash."""
+    _STOPPING(conn, instance_id=instance_id, now=time.time())
+
+
+def guards(conn: Connection) -> list[Guard]:
+    """List every guard. One of another instance, or without a task here, is an interrupted turn."""
+    return [
+        Guard(
+            *(token, row_id, address[0], Address(*address), instance_id, state, crashes),
+            stopping=stopping_at is not None,
+        )
+        for token, row_id, instance_id, state, crashes, stopping_at, *address in _GUARDED(conn)
+    ]
+
+
+def recover(conn: Connection, owner: Owner, interrupted: Guard) -> str:
+    """Claimed -> queued, or dead after its last crash, and the guard goes. Returns the row's state.
+
+    A row that is stopped stays so: a /stop counts, also when the process died before it acted, and
+    when it came after `interrupted` was read. "ended" if the turn's own task was first.
+    """
+    if not _LEAVE(conn, token=interrupted.token).rowcount:
+        return "ended"
+    sending.mark_uncertain(conn, interrupted.row_id)  # it may have left a preview on its way
+    state = _requeue_or_give_up(conn, owner, interrupted)
+    if state == "stopped":
+        outbox.answer(conn, interrupted.row_id, outbox.stopped([]))
+    elif state == "dead":
+        outbox.answer(conn, interrupted.row_id, [outbox.given_up(interrupted.row_id)])
+    return state
+
+
+def _requeue_or_give_up(conn: Connection, owner: Owner, interrupted: Guard) -> str:
+    crashes = interrupted.crashes + (not interrupted.stopping)
+    if crashes < owner.crashes_max:
+        changed = _REQUEUE(conn, row_id=interrupted.row_id, crashes=crashes).rowcount
+        return "queued" if changed else "stopped"
+    changed = _GIVE_UP(conn, row_id=interrupted.row_id, crashes=crashes, now=time.time()).rowcount
+    return "dead" if changed else "stopped"
+
+
+def retry(conn: Connection, owner: Owner, session_key: SessionKey, chat_id: ChatId, row_id: RowId) -> bool:
+    """Dead -> queued, for one more try as a suspect. False if the row is not dead, or not of this session."""
+    crashes = owner.suspect_crashes
+    if not _RETRY(conn, row_id=row_id, session_key=session_key, suspect_crashes=crashes).rowcount:
+        return False
+    outbox.set_aside(conn, row_id, chat_id, TRYING_AGAIN)
+    return True
+
+
+def forget(conn: Connection, session_key: SessionKey, row_id: RowId) -> bool:
+    """Dead -> dropped. False if the row is not dead, or not of this session."""
+    return _FORGET(conn, row_id=row_id, session_key=session_key).rowcount == 1
