@@ -5,14 +5,14 @@ import os
 import sys
 from pathlib import Path
 
-from tgbot.store import turns
+from tgbot.store import recovery
 from tgbot.store.engine.writer import Database
 
 
 async def main(path: Path, number: int) -> None:
     async with Database(path) as db:
         for _ in range(number):
-            await db.write(turns.begin_instance, os.getpid())
+            await db.write(recovery.begin_instance, os.getpid())
 
 
 if __name__ == "__main__":

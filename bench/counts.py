@@ -18,6 +18,7 @@ from tgbot.playground.server import PlaygroundServer
 from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.rate_limit import RateLimiter
+from tgbot.turns.agent_loop import Agents
 
 MESSAGES = 50
 Ts = TypeVarTuple("Ts")
@@ -112,8 +113,11 @@ async def _bot() -> AsyncIterator[tuple[scene.Line, Delivery]]:
     async with PlaygroundServer() as server, BotApi(TOKEN, server.url) as api:
         server.world.make_chat(CHAT_ID, "Ada")
         with scene.folder() as folder:
-            async with Database(scene.migrated(folder / "counts.db")) as db:
-                line = scene.Line(db, api, await scene.begin_life(db))
+            async with (
+                Database(scene.migrated(folder / "counts.db")) as db,
+                Agents(scene.say_nothing, scene.AGENT_THREADS) as agents,
+            ):
+                line = scene.Line(db, api, await scene.begin_instance(db), agents)
                 yield (
                     line,
                     Delivery(

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from bench import scene
 from bench.figures import Figure, at_most
 from tgbot.model import Address, ChatId, MessageId, RowId, SessionKey, Token, Turn, UserId
-from tgbot.turns.agent import Agent, Event
+from tgbot.turns.agent import AgentTurn, Event
 
 WARM_UP_CHATS, IDLE_CHATS = 500, 5_000
 WARM_UP_TURNS, ACTIVE_TURNS = 100, 1_000
@@ -21,7 +21,38 @@ FIRST_CHAT = 10_000  # so that every id is an object of its own
 def figures() -> Iterator[Figure]:
     yield at_most("memory per idle chat", asyncio.run(_idle_bytes()), 8, "bytes")
     over_bare = asyncio.run(_turn_bytes()) - asyncio.run(_bare_bytes())
-    yield at_most("memory per active turn, over its agent alone in a task", over_bare, 4000, "bytes")
+    yield at_most("memory per active turn, over its agent alone in a task", over_bare, 6000, "bytes")
+
+
+class Waiting:
+    """Agents that say so many words, then wait until all may end, whichever loop they run in."""
+
+    def __init__(self, words: int = 0) -> None:
+        self._words = words
+        self._began = 0
+        self._expected = 0
+        self._may_end = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def agent(self, _: AgentTurn) -> AsyncGenerator[str, None]:
+        """Speak and wait."""
+        self._loop = asyncio.get_running_loop()
+        for _word in range(self._words):
+            yield "word "
+        self._began += 1
+        await self._may_end.wait()
+
+    async def more(self, number: int) -> None:
+        """Return when so many more of them wait."""
+        self._expected += number
+        async with asyncio.timeout(scene.DEADLINE_SECONDS):
+            while self._began < self._expected:  # noqa: ASYNC110 - they may run in another thread
+                await asyncio.sleep(0.01)
+
+    def end(self) -> None:
+        """Let them end."""
+        assert self._loop is not None, "one of them runs"
+        self._loop.call_soon_threadsafe(self._may_end.set)
 
 
 async def _idle_bytes() -> float:
@@ -37,24 +68,23 @@ async def _idle_bytes() -> float:
 
 async def _turn_bytes() -> float:
     """Start turns in as many chats, and look while their agents wait."""
-    end = asyncio.Event()
+    waiting = Waiting()
     with scene.folder() as folder:
-        async with scene.line(folder / "active.db", _waits_for(end), WARM_UP_TURNS + ACTIVE_TURNS) as line:
+        async with scene.line(folder / "active.db", waiting.agent, WARM_UP_TURNS + ACTIVE_TURNS) as line:
 
             async def start(chat_id: int, number: int) -> None:
                 await line.begin([scene.update(chat_id + n) for n in range(number)])
-                await _run_into_their_waits()
+                await waiting.more(number)
 
             grown = await growth(start, WARM_UP_TURNS, ACTIVE_TURNS)
-            end.set()
+            waiting.end()
             await line.dispatcher.drain(scene.DEADLINE_SECONDS)
             return grown
 
 
 async def _bare_bytes() -> float:
     """Run the same agent without a bot: a task that takes what it yields."""
-    end = asyncio.Event()
-    agent = _waits_for(end)
+    waiting = Waiting()
     tasks = []
     turn = Turn(
         Token(1),
@@ -62,35 +92,22 @@ async def _bare_bytes() -> float:
         SessionKey("1:1"),
         Address(SessionKey("1:1"), ChatId(1), UserId(1), MessageId(1)),
         1,
-        "",
+        ("",),
     )
 
     async def start(_: int, number: int) -> None:
-        tasks.extend([asyncio.create_task(_consume(agent(turn))) for _ in range(number)])
-        await _run_into_their_waits()
+        tasks.extend([asyncio.create_task(_consume(waiting.agent(AgentTurn(turn)))) for _ in range(number)])
+        await waiting.more(number)
 
     grown = await growth(start, WARM_UP_TURNS, ACTIVE_TURNS)
-    end.set()
+    waiting.end()
     await asyncio.gather(*tasks)
     return grown
-
-
-def _waits_for(end: asyncio.Event) -> Agent:
-    async def agent(_: Turn) -> AsyncGenerator[str, None]:
-        await end.wait()
-        yield "ok"
-
-    return agent
 
 
 async def _consume(pieces: AsyncIterator[Event]) -> None:
     async for _ in pieces:
         pass
-
-
-async def _run_into_their_waits() -> None:
-    for _ in range(5):  # a task starts a task, which starts its agent
-        await asyncio.sleep(0)
 
 
 async def growth(start: Callable[[int, int], Awaitable[None]], warm_up: int, number: int) -> float:

@@ -10,9 +10,9 @@ from unittest.mock import patch
 from bench import history, scene
 from bench.figures import Figure
 from tgbot.intake.batch import receive
-from tgbot.model import AlbumTurn, ChatId, MessageId, Owner, RowId, session_key
+from tgbot.model import ChatId, MessageId, Owner, RowId, session_key
 from tgbot.render import Text
-from tgbot.store import albums, inbox, outbox, report, sending, turns
+from tgbot.store import inbox, joins, outbox, recovery, report, sending, turns
 from tgbot.store.engine.connection import Connection, writing_engine
 from tgbot.store.engine.statement import Statement
 
@@ -20,16 +20,18 @@ OLD_ROWS = 1_000
 CHAT_ID = ChatId(1)
 SESSION = session_key(scene.BOT_ID, CHAT_ID)
 
-# What a condition says, and the index that was made for it.
+# What a condition says, and the index that was made for it; the first that is said counts.
 INDEXES = {
+    "pending.not_before IS NOT NULL": "ix_pending_timed",
+    "pending.join_key IS NOT NULL": "ix_pending_joinable",
     "pending.state = 'queued'": "ix_pending_queued",
     "pending.state = 'held'": "ix_pending_held",
     "pending.state = 'dead'": "ix_pending_dead",
-    "pending.album_closed_at IS NULL": "ix_pending_open_album",
-    "part_of = ": "ix_pending_part_of",
+    "lead_id = ": "ix_pending_joined",
     "outbox.state IN ('open', 'ready')": "ix_outbox_unsent",
     "outbox.state = 'parked'": "ix_outbox_parked",
 }
+BY_ID = "pending.id = :row_id"  # whoever names the row needs no other index
 
 # Guards are as few as there are slots, a listed table is a parameter: walking through all of them is no harm.
 _WALK = re.compile(r"SCAN (?!guard\b|CONSTANT|\w+ VIRTUAL TABLE)(?!.*\bix_)")
@@ -45,13 +47,17 @@ def figures() -> Iterator[Figure]:
         engine.dispose()
         with scene.raw_connection(path) as raw:
             plans = {sql: _plan(raw, sql, names) for sql, names in statements.items()}
-    meant = {
-        sql: index for sql in plans for condition, index in INDEXES.items() if condition in _conditions(sql)
-    }
+    meant = {sql: index for sql in plans if (index := _index_for(_conditions(sql)))}
     without = [sql for sql, index in meant.items() if index not in plans[sql]]
     walking = [sql for sql, plan in plans.items() if _WALK.search(plan)]
     yield _none_of("statements without the partial index made for them", without, len(meant))
     yield _none_of("statements that walk through a table", walking, len(plans))
+
+
+def _index_for(conditions: str) -> str | None:
+    if BY_ID in conditions:
+        return None
+    return next((index for condition, index in INDEXES.items() if condition in conditions), None)
 
 
 def _none_of(name: str, offenders: list[str], checked: int) -> Figure:
@@ -62,24 +68,28 @@ def _none_of(name: str, offenders: list[str], checked: int) -> Figure:
 
 def _use_everything(conn: Connection) -> None:
     """Take one message through each arrow of its life, and ask all that is asked while the bot runs."""
-    owner = Owner(scene.BOT_ID, turns.begin_instance(conn, 1), max_turns=1, crashes_max=1)
+    owner = Owner(scene.BOT_ID, recovery.begin_instance(conn, 1), max_turns=1, crashes_max=1)
     arrivals = scene.messages([scene.update(CHAT_ID) for _ in range(3)] + [scene.update(CHAT_ID + 1)])
     first = receive(conn, owner, scene.RULES, arrivals).claimed[0]
-    second = turns.finish(conn, owner, first, [Text("a", ()), Text("b", ())])
+    second = turns.end(conn, owner, first, turns.Ending("done", [Text("a"), Text("b")])).following
     assert second
     stop = inbox.store(conn, arrivals[0], "done") or RowId(1)
     inbox.stop(conn, SESSION, stop)
-    turns.release(conn, owner, second)
+    turns.end(conn, owner, second, turns.Ending("interrupted"))
     inbox.resume(conn, SESSION, stop)
     inbox.drop(conn, SESSION, None)
     turns.claim_waiting(conn, owner)
-    for held in turns.guards(conn):
-        turns.recover(conn, owner, held, Text("given up", ()))
+    for held in recovery.guards(conn):
+        recovery.recover(conn, owner, held)
+        recovery.retry(conn, owner, SESSION, CHAT_ID, held.row_id)
+        recovery.forget(conn, SESSION, held.row_id)
     parts = scene.messages([scene.update(CHAT_ID + 2) for _ in range(2)])
-    album = [dataclasses.replace(part, album="a") for part in parts]
-    gathering = receive(conn, owner, scene.RULES, album).claimed[0]
-    assert isinstance(gathering, AlbumTurn)
-    albums.close(conn, gathering, 0)
+    assert receive(
+        conn, owner, scene.RULES, [dataclasses.replace(part, join_key="a") for part in parts]
+    ).timed
+    joins.joined_to(conn, stop)
+    turns.next_due(conn)
+    recovery.note_stopping(conn, owner.instance_id)
     part = sending.next_part(conn, owner.bot_id, CHAT_ID)
     assert part
     sending.placed(conn, part.part_id, MessageId(1))

@@ -14,22 +14,24 @@ from tgbot.delivery.delivery import Delivery
 from tgbot.intake.acceptor import Acceptor
 from tgbot.intake.batch import Rules
 from tgbot.intake.poller import BATCH_MAX
-from tgbot.model import Address, BotId, ChatId, Message, Owner, Raw, Turn
-from tgbot.store import turns
+from tgbot.model import Address, BotId, ChatId, Message, Owner, Raw
+from tgbot.store import recovery
 from tgbot.store.engine import migrate
 from tgbot.store.engine.connection import PRAGMAS
 from tgbot.store.engine.writer import Database
 from tgbot.telegram import updates
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.rate_limit import RateLimiter
-from tgbot.turns.agent import Agent
+from tgbot.turns.agent import Agent, AgentTurn
+from tgbot.turns.agent_loop import Agents
 from tgbot.turns.answer import LiveAnswers, Reaction
 from tgbot.turns.dispatcher import Dispatcher
 from tgbot.turns.runner import AnswerOptions, TurnRunner
 
 BOT_ID = BotId(1)
 RULES = Rules(Access(None), queue_max=100)
-MAX_TURNS, ATTEMPTS_MAX = 64, 3  # the default settings
+MAX_TURNS, CRASHES_MAX = 64, 3  # the default settings
+AGENT_THREADS = 8  # none of our agents needs one
 DEADLINE_SECONDS = 120  # after which a line that lost a message stops the bench
 
 _numbers = itertools.count(1)
@@ -77,11 +79,12 @@ def raw_connection(path: Path) -> Iterator[sqlite3.Connection]:
         yield raw
 
 
-async def begin_life(db: Database, max_turns: int = MAX_TURNS) -> Owner:
-    return Owner(BOT_ID, await db.write(turns.begin_instance, os.getpid()), max_turns, ATTEMPTS_MAX)
+async def begin_instance(db: Database, max_turns: int = MAX_TURNS) -> Owner:
+    """Begin as a new process does."""
+    return Owner(BOT_ID, await db.write(recovery.begin_instance, os.getpid()), max_turns, CRASHES_MAX)
 
 
-async def say_ok(_: Turn) -> AsyncGenerator[str, None]:
+async def say_nothing(_: AgentTurn) -> AsyncGenerator[str, None]:
     """Do nothing, as an agent."""
     return
     yield
@@ -101,7 +104,7 @@ class Mute(Delivery):
     def receipt(self, _address: Address, _mark: Reaction) -> None:
         """Show no receipt."""
 
-    def ended(self, _address: Address, _how: str) -> None:
+    def turn_ended(self, _address: Address, _state: str) -> None:
         """Hear of a committed ending."""
         self._on_end()
 
@@ -109,10 +112,10 @@ class Mute(Delivery):
 class Line:
     """Parse, receive, claim, run, finish: all that stands between getUpdates and the outbox."""
 
-    def __init__(self, db: Database, api: BotApi, owner: Owner, agent: Agent = say_ok) -> None:
+    def __init__(self, db: Database, api: BotApi, owner: Owner, agents: Agents) -> None:
         self.delivery = Mute(db, api, self._on_end)
-        self.runner = TurnRunner(agent, RULES.access, self.delivery.answers, AnswerOptions(DEADLINE_SECONDS))
-        self.dispatcher = Dispatcher(db, owner, self.runner.run, watcher=self.delivery)
+        self.runner = TurnRunner(agents, RULES.access, self.delivery.answers, AnswerOptions(DEADLINE_SECONDS))
+        self.dispatcher = Dispatcher(db, owner, self.runner, observer=self.delivery)
         self.acceptor = Acceptor(db, RULES, self.dispatcher, self.delivery)
         self._turns_left = 0
         self._idle = asyncio.Event()
@@ -137,7 +140,11 @@ class Line:
 
 
 @contextlib.asynccontextmanager
-async def line(path: Path, agent: Agent = say_ok, max_turns: int = MAX_TURNS) -> AsyncIterator[Line]:
+async def line(path: Path, agent: Agent = say_nothing, max_turns: int = MAX_TURNS) -> AsyncIterator[Line]:
     """Open a line on a fresh database file at `path`."""
-    async with Database(migrated(path)) as db, BotApi("1:bench", "http://127.0.0.1:9") as api:
-        yield Line(db, api, await begin_life(db, max_turns), agent)
+    async with (
+        Database(migrated(path)) as db,
+        BotApi("1:bench", "http://127.0.0.1:9") as api,
+        Agents(agent, AGENT_THREADS) as agents,
+    ):
+        yield Line(db, api, await begin_instance(db, max_turns), agents)

@@ -8,15 +8,16 @@ from typing import NamedTuple
 
 from bench import scene
 from bench.figures import Figure, at_most
-from bench.memory import growth
+from bench.memory import Waiting, growth
 from tgbot.delivery.delivery import Delivery
 from tgbot.intake.batch import receive
-from tgbot.model import ChatId, Raw, Turn
+from tgbot.model import ChatId, Raw
 from tgbot.playground.server import PlaygroundServer
 from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.rate_limit import CHAT_BURST, RateLimiter
-from tgbot.turns.agent import Agent, Event, Replacement
+from tgbot.turns.agent import Agent, AgentTurn, Event, Replacement
+from tgbot.turns.agent_loop import Agents
 from tgbot.turns.dispatcher import Dispatcher
 from tgbot.turns.runner import AnswerOptions, TurnRunner
 
@@ -50,7 +51,7 @@ def figures() -> Iterator[Figure]:
 class Bot:
     """All but the poll: what people say goes in by `hear`, and out through the real delivery."""
 
-    def __init__(self, db: Database, api: BotApi, agent: Agent, limiter: RateLimiter) -> None:
+    def __init__(self, db: Database, api: BotApi, agents: Agents, limiter: RateLimiter) -> None:
         self.delivery = Delivery(
             db,
             api,
@@ -61,13 +62,13 @@ class Bot:
         )
         self._db = db
         self._runner = TurnRunner(
-            agent, scene.RULES.access, self.delivery.answers, AnswerOptions(scene.DEADLINE_SECONDS)
+            agents, scene.RULES.access, self.delivery.answers, AnswerOptions(scene.DEADLINE_SECONDS)
         )
 
     async def begin(self) -> None:
-        """Begin a life."""
-        owner = await scene.begin_life(self._db, max_turns=WARM_UP_TURNS + STREAMING_TURNS)
-        self.dispatcher = Dispatcher(self._db, owner, self._runner.run, watcher=self.delivery)
+        """Begin as a new process does."""
+        owner = await scene.begin_instance(self._db, max_turns=WARM_UP_TURNS + STREAMING_TURNS)
+        self.dispatcher = Dispatcher(self._db, owner, self._runner, observer=self.delivery)
 
     async def hear(self, raws: list[Raw]) -> None:
         """Store messages, and start their turns."""
@@ -83,8 +84,11 @@ class Bot:
 @contextlib.asynccontextmanager
 async def _bot(agent: Agent, limiter: RateLimiter, api: BotApi) -> AsyncIterator[Bot]:
     with scene.folder() as folder:
-        async with Database(scene.migrated(folder / "sending.db")) as db:
-            bot = Bot(db, api, agent, limiter)
+        async with (
+            Database(scene.migrated(folder / "sending.db")) as db,
+            Agents(agent, scene.AGENT_THREADS) as agents,
+        ):
+            bot = Bot(db, api, agents, limiter)
             await bot.begin()
             yield bot
 
@@ -136,7 +140,7 @@ def _is_needed(call: Raw) -> bool:
 
 
 async def _requests(characters: int) -> int:
-    async def agent(_: Turn) -> AsyncGenerator[str, None]:
+    async def agent(_: AgentTurn) -> AsyncGenerator[str, None]:
         yield _text(characters)
 
     return (await _answer(agent, RateLimiter(0, 0, 0))).requests
@@ -158,7 +162,7 @@ async def _wait(characters: int, requests: int) -> Waited:
     loop, limiter = asyncio.get_running_loop(), RateLimiter(30, 1 / INTERVAL_SECONDS, 20)
     last_word_at = whole_at = 0.0
 
-    async def agent(_: Turn) -> AsyncGenerator[Event, None]:
+    async def agent(_: AgentTurn) -> AsyncGenerator[Event, None]:
         nonlocal last_word_at, whole_at
         end_at = loop.time() + STREAM_SECONDS
         while loop.time() < end_at:
@@ -189,14 +193,9 @@ class Agreeing(BotApi):
 
 async def _streaming_bytes() -> float:
     """Let answers stream, and look when each has a preview on screen."""
-    end = asyncio.Event()
+    speaking = Waiting(SAID_CHARACTERS // len("word "))
 
-    async def agent(_: Turn) -> AsyncGenerator[str, None]:
-        for _word in range(SAID_CHARACTERS // len("word ")):
-            yield "word "
-        await end.wait()
-
-    async with Agreeing() as api, _bot(agent, RateLimiter(0, 0, 0), api) as bot:
+    async with Agreeing() as api, _bot(speaking.agent, RateLimiter(0, 0, 0), api) as bot:
 
         async def start(chat_id: int, number: int) -> None:
             shown = api.edits + number
@@ -206,7 +205,7 @@ async def _streaming_bytes() -> float:
                     await asyncio.sleep(0.01)
 
         found = await growth(start, WARM_UP_TURNS, STREAMING_TURNS)
-        end.set()
+        speaking.end()
         await bot.end()
     return found
 

@@ -10,9 +10,10 @@ from sqlalchemy import Engine
 
 from bench import history, scene
 from bench.figures import Figure, at_most, speed_ratio
-from tgbot.model import ChatId, Owner, Turn, session_key
-from tgbot.store import report, turns
+from tgbot.model import ChatId, Owner, session_key
+from tgbot.store import recovery, report, turns
 from tgbot.store.engine.connection import read_once, writing_engine
+from tgbot.turns.agent import AgentTurn
 
 CLAIMS = 50  # a sample
 CLAIM_PAIRS = 21
@@ -54,7 +55,7 @@ async def _claims(large: Path, small: Path) -> float:
 
 def _claim(engine: Engine) -> None:
     with engine.connect() as conn:
-        owner = Owner(scene.BOT_ID, turns.begin_instance(conn, 1), scene.MAX_TURNS, scene.ATTEMPTS_MAX)
+        owner = Owner(scene.BOT_ID, recovery.begin_instance(conn, 1), scene.MAX_TURNS, scene.CRASHES_MAX)
         for chat_id in range(1, CLAIMS + 1):
             assert turns.claim(conn, session_key(scene.BOT_ID, ChatId(chat_id)), owner)
         conn.rollback()
@@ -78,18 +79,19 @@ def _first_turn_seconds(path: Path) -> float:
 
 async def _start(path: Path) -> float:
     loop = asyncio.get_running_loop()
-    first_turn: asyncio.Future[float] = loop.create_future()
+    began: list[float] = []
+    first_turn = asyncio.Event()
 
-    async def agent(_: Turn) -> AsyncGenerator[str, None]:
-        if not first_turn.done():
-            first_turn.set_result(time.perf_counter())
+    async def agent(_: AgentTurn) -> AsyncGenerator[str, None]:
+        began.append(time.perf_counter())
+        loop.call_soon_threadsafe(first_turn.set)
         await asyncio.sleep(scene.DEADLINE_SECONDS)
         yield "too late"
 
     async with scene.line(path, agent) as line:
         opened = time.perf_counter()
         serving = asyncio.create_task(line.dispatcher.serve())
-        seconds = await asyncio.wait_for(first_turn, scene.DEADLINE_SECONDS) - opened
+        await asyncio.wait_for(first_turn.wait(), scene.DEADLINE_SECONDS)
         serving.cancel()
         await line.dispatcher.drain(grace_seconds=0)
-    return seconds
+    return began[0] - opened

@@ -22,6 +22,7 @@ ROWS = 100  # a batch
 BATCH_PAIRS = 101
 COMMIT_DELAY_SECONDS = 0.001  # an fsync of a common SSD
 LIFE_PAIRS = 9
+ENDING = turns.Ending("done", [Text("ok")])
 
 _INSERT = """
     INSERT INTO pending
@@ -54,7 +55,7 @@ def figures() -> Iterator[Figure]:
 async def _batch_ratio(*, parse: bool) -> float:
     """Compare storing alone: while every slot is taken, receiving claims nothing."""
     async with _files() as (db, raw):
-        owner = await scene.begin_life(db, max_turns=0)
+        owner = await scene.begin_instance(db, max_turns=0)
 
         async def ours(sample: Sample) -> None:
             arrivals = scene.messages(sample.raws) if parse else sample.messages
@@ -74,7 +75,7 @@ async def _batch_ratio(*, parse: bool) -> float:
 async def _life_ratio(chats: int, rounds: int) -> float:
     """Compare the life of a message, in `chats` chats at once, each of which sends `rounds` in a row."""
     async with _files() as (db, raw):
-        owner = await scene.begin_life(db, max_turns=chats)
+        owner = await scene.begin_instance(db, max_turns=chats)
 
         async def ours(sample: Sample) -> None:
             await asyncio.gather(*(_live(db, owner, sample.messages[chat::chats]) for chat in range(chats)))
@@ -91,7 +92,7 @@ async def _life_ratio(chats: int, rounds: int) -> float:
 async def _live(db: Database, owner: Owner, messages: Sequence[Message]) -> None:
     for message in messages:
         received = await db.write(receive, owner, scene.RULES, [message])
-        await db.write(turns.finish, owner, received.claimed[0], [Text("ok", ())])
+        await db.write(turns.end, owner, received.claimed[0], ENDING)
 
 
 def _commit_three(raw: sqlite3.Connection, row: tuple[object, ...]) -> None:
