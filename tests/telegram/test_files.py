@@ -15,6 +15,7 @@ from tgbot.telegram import files
 from tgbot.telegram.client import CONNECTIONS_MAX, BotApi
 from tgbot.telegram.errors import BotApiError, FileTooLargeError, RefusedError, UnreachableError
 from tgbot.telegram.files import DOWNLOAD_BYTES_MAX
+from tgbot.turns.reading import context_of
 
 PLAYGROUND_TOKEN = "1:playground"
 TOKEN = "42:secret"
@@ -63,6 +64,17 @@ async def test_what_a_person_sends_can_be_downloaded(wire: PlaygroundServer) -> 
     [message] = wire.world.post_files(7, 7, [Upload("a.pdf", "application/pdf", content)])
     async with BotApi(PLAYGROUND_TOKEN, wire.url) as api:
         assert await api.download(message["document"]["file_id"]) == content
+
+
+async def test_a_file_that_is_only_replied_to_can_be_downloaded_too(wire: PlaygroundServer) -> None:
+    upload = Upload("a.pdf", "application/pdf", b"content")
+    [message] = wire.world.post_files(7, 7, [upload], caption="The plan")
+    question = wire.world.post_message(7, 7, "what is this?", reply_to_message_id=message["message_id"])
+    reply = context_of([question]).reply
+    assert reply
+    assert (reply.text, reply.files[0].name) == ("The plan", "a.pdf")
+    async with BotApi(PLAYGROUND_TOKEN, wire.url) as api:
+        assert await api.download(reply.files[0].file_id) == b"content"
 
 
 async def test_a_path_with_odd_characters_is_asked_for_as_it_is(odd: OddWire, api: BotApi) -> None:
