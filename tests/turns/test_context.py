@@ -246,7 +246,7 @@ def test_a_lone_surrogate_becomes_the_replacement_character_wherever_it_stands()
 
 
 @pytest.mark.parametrize("odd", [True, "5", float("nan"), float("inf"), 10**400, -181, None, [], {}])
-def test_a_number_that_can_not_be_one_is_left_out_and_the_rest_is_there(odd: object) -> None:
+def test_a_number_that_cannot_be_one_is_left_out_and_the_rest_is_there(odd: object) -> None:
     context = read(document={**FILE, "file_size": odd}, location={"latitude": odd, "longitude": 1.0})
     assert context.files == (Attachment("document", "A", "a"),)
     assert context.location is None
