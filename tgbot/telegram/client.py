@@ -5,6 +5,7 @@ Raw, because an answer that PTB can not parse would look like a call that failed
 
 import json
 import warnings
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Self
@@ -35,6 +36,7 @@ from tgbot.telegram.errors import (
     TokenRefusedError,
     UnreachableError,
 )
+from tgbot.telegram.files import DOWNLOAD_BYTES_MAX, Files
 
 CONNECTIONS_MAX = 64
 REQUEST_SECONDS = 20.0
@@ -70,11 +72,13 @@ class BotApi:
     """`await api.call("sendMessage", chat_id=1, text="x")` gives the raw result."""
 
     def __init__(self, token: str, url: str) -> None:
+        request = _request(CONNECTIONS_MAX)
+        self._files = Files(self.call, request.stream, f"{url}/file/bot{token}")
         self._bot = Bot(
             token,
             base_url=f"{url}/bot",
             base_file_url=f"{url}/file/bot",
-            request=_request(CONNECTIONS_MAX),
+            request=request,
             get_updates_request=_request(1),
         )
 
@@ -100,6 +104,15 @@ class BotApi:
         except Exception as error:  # noqa: BLE001 - an odd answer makes PTB raise anything
             raise UnreachableError(f"{method}: an answer of no use ({type(error).__name__})") from None
 
+    async def download(self, file_id: str, max_bytes: int = DOWNLOAD_BYTES_MAX) -> bytes:
+        """Fetch a file that somebody sent; of a larger one no more than `max_bytes` are ever read.
+
+        Raises FileTooLargeError, also beyond Telegram's own limit of 20 MB; RefusedError when Telegram does
+        not know the file any more, or the Bot API server runs with --local; UnreachableError when it did
+        not arrive: try again.
+        """
+        return await self._files.download(file_id, max_bytes)
+
     async def _ask(self, method: str, given: dict[str, object], patience: dict[str, float]) -> Any:  # noqa: ANN401
         try:
             return await self._bot.do_api_request(method, api_kwargs=given, **patience)  # type: ignore[arg-type]  # timeouts
@@ -116,6 +129,10 @@ class _Request(HTTPXRequest):
         for_good = HTTPStatus.BAD_REQUEST <= code < HTTPStatus.INTERNAL_SERVER_ERROR
         return (HTTPStatus.BAD_REQUEST if for_good and code not in NOT_FOR_GOOD else code), payload
 
+    def stream(self, url: str) -> AbstractAsyncContextManager[httpx.Response]:
+        """Open a URL, to read what it has as it is stored."""
+        return self._client.stream("GET", url, headers={"Accept-Encoding": "identity"})
+
     @staticmethod
     def parse_json_payload(payload: bytes) -> dict[str, Any]:
         """Raise TelegramError for all that is no JSON object; PTB would log it, with what people wrote."""
@@ -128,7 +145,7 @@ class _Request(HTTPXRequest):
         return answer
 
 
-def _request(connections: int) -> HTTPXRequest:
+def _request(connections: int) -> _Request:
     return _Request(
         connection_pool_size=connections,
         connect_timeout=REQUEST_SECONDS,

@@ -39,3 +39,13 @@ class ConflictError(BotApiError):
 
 class TokenRefusedError(BotApiError):
     """The server does not know this token."""
+
+
+class FileTooLargeError(BotApiError):
+    """A file has more bytes than may be downloaded; `size_bytes` is None where Telegram does not say."""
+
+    def __init__(self, max_bytes: int, size_bytes: int | None = None) -> None:
+        found = "the file is larger" if size_bytes is None else f"the file has {size_bytes} bytes, more"
+        super().__init__(f"{found} than the {max_bytes} bytes that may be downloaded")
+        self.max_bytes = max_bytes
+        self.size_bytes = size_bytes
