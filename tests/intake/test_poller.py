@@ -25,6 +25,11 @@ from tgbot.telegram.errors import TokenRefusedError
 from tgbot.telegram.rate_limit import RateLimiter
 
 
+def refusal(code: int, **more: object) -> Response:
+    """Answer as Telegram refuses."""
+    return JSONResponse({"ok": False, "error_code": code, "description": "no", **more}, code)
+
+
 class WireIn:
     """An Intake of the house's own, that polls an odd server."""
 
@@ -57,10 +62,6 @@ async def polling(house: House, odd: OddWire) -> AsyncIterator[WireIn]:
         await built.delivery.flush(0)
 
 
-# PTB announces another type for it, which does not reach us.
-pytestmark = pytest.mark.filterwarnings("ignore:.*retry_after")
-
-
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(poller, "RETRY_SECONDS", (0.001,))
@@ -87,17 +88,30 @@ async def test_one_404_after_the_first_good_answer_does_not_end_the_bot(
     line: WireIn, caplog: pytest.LogCaptureFixture
 ) -> None:
     await eventually(lambda: bool(line.odd.offsets), "it polls")
-    line.odd.answers["getUpdates"] = [Response(b"{}", 404), result([raw_message(5, "hello")])]
+    line.odd.answers["getUpdates"] = [refusal(404), result([raw_message(5, "hello")])]
     await line.stores(5)
     assert "intake.token_refused" in caplog.text
 
 
 async def test_a_token_that_never_was_good_ends_the_bot(house: House) -> None:
     async with OddWire() as odd:
-        odd.answers["getMe"] = [Response(b"{}", 401)]
+        odd.answers["getMe"] = [refusal(401)]
         async with polling(house, odd) as line:
             await eventually(line.serving.done, "the poll ends")
             assert isinstance(line.serving.exception(), TokenRefusedError)
+
+
+async def test_a_page_from_in_between_ends_no_bot_and_the_log_names_the_host(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with OddWire() as odd:
+        page = b"<html>please log in</html>"
+        odd.answers["getMe"] = [Response(page, status) for status in (401, 404, 407)]
+        odd.answers["getUpdates"] = [Response(page, 401), result([raw_message(5, "hello")])]
+        async with polling(house, odd) as line:
+            await line.stores(5)
+        host = odd.url.removeprefix("http://")
+    assert f"intake.retry failures=1 reason={host}: not a Bot API answer: 401 text/html" in caplog.text
 
 
 def _with_id(raw_id: str) -> Response:
@@ -145,7 +159,7 @@ async def test_storage_errors_are_waited_out_longer_each_time(
 
 async def test_that_it_receives_again_is_said_once(line: WireIn, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    line.odd.answers["getUpdates"] = [JSONResponse({"ok": False}, 409), Response(b"", 502)]
+    line.odd.answers["getUpdates"] = [refusal(409), Response(b"", 502)]
     await eventually(lambda: "intake.recovered" in caplog.text, "it says so")
     seen = len(line.odd.offsets)
     await eventually(lambda: len(line.odd.offsets) > seen + 2, "it polls on")
@@ -165,8 +179,8 @@ async def test_too_many_requests_is_logged_and_waited_out_a_bounded_time(
     line: WireIn, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(poller, "FLOOD_SECONDS_MAX", 0.01)
-    told = {"ok": False, "parameters": {"retry_after": 86_400}}
-    line.odd.answers["getUpdates"] = [JSONResponse(told, 429), result([raw_message(5, "hello")])]
+    flooded = refusal(429, parameters={"retry_after": 86_400})
+    line.odd.answers["getUpdates"] = [flooded, result([raw_message(5, "hello")])]
     await line.stores(5)
     assert "intake.flooded retry_after_seconds=86400" in caplog.text
 
