@@ -16,7 +16,7 @@ from telegram.request import HTTPXRequest
 from telegram.warnings import PTBUserWarning
 
 from tgbot.model import FileKind
-from tgbot.telegram import answers
+from tgbot.telegram import answers, get_updates
 from tgbot.telegram.errors import BotApiError, NotSentError, UnreachableError
 
 CONNECTIONS_MAX = 64
@@ -48,8 +48,8 @@ class BotApi:
             token,
             base_url=f"{url}/bot",
             base_file_url=f"{url}/file/bot",
-            request=_request(CONNECTIONS_MAX),
-            get_updates_request=_request(1),
+            request=_request(_Request, CONNECTIONS_MAX),
+            get_updates_request=_request(_UpdatesRequest, 1),
         )
 
     async def __aenter__(self) -> Self:
@@ -100,6 +100,8 @@ class _FailureError(TelegramError):
 class _Request(HTTPXRequest):
     """Judges an answer before PTB does."""
 
+    parse = staticmethod(answers.parse)
+
     async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:  # noqa: ANN401 - as PTB has them
         """Raise for every status that is no success."""
         status, payload = await super().do_request(*args, **kwargs)
@@ -107,17 +109,23 @@ class _Request(HTTPXRequest):
             raise _FailureError(answers.failure(status, payload))
         return status, payload
 
-    @staticmethod
-    def parse_json_payload(payload: bytes) -> dict[str, Any]:
+    @classmethod
+    def parse_json_payload(cls, payload: bytes) -> dict[str, Any]:
         """Raise for a page that only looks like success; PTB would log it, with what people wrote."""
-        answer = answers.parse(payload)
+        answer = cls.parse(payload)
         if not answers.is_success(answer):
             raise _FailureError(answers.failure(HTTPStatus.OK, payload))
         return cast("dict[str, Any]", answer)
 
 
-def _request(connections: int) -> HTTPXRequest:
-    return _Request(
+class _UpdatesRequest(_Request):
+    """Reads updates one by one where it must: one that cannot be read harms itself only."""
+
+    parse = staticmethod(get_updates.read)
+
+
+def _request(kind: type[_Request], connections: int) -> HTTPXRequest:
+    return kind(
         connection_pool_size=connections,
         connect_timeout=REQUEST_SECONDS,
         read_timeout=REQUEST_SECONDS,
