@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tests.gateway import Gateway
 from tests.waiting import eventually
 from tests.whole_bot.process import BotProcess, Person
 from tgbot.playground.server import PlaygroundServer
@@ -155,6 +156,40 @@ async def test_one_update_that_can_not_be_parsed_does_not_stop_the_others(
     await ann.sees_among("after (attempt 1)")
     await ann.sees_among("could not read")
     assert (await bot.status())["dead"] == 5
+
+
+async def test_updates_that_no_json_parser_takes_are_parked_once_and_the_others_are_answered(
+    bot: BotProcess, ann: Person, wire: PlaygroundServer
+) -> None:
+    bot.gets_sane_updates = False
+    deep, long = "[" * 5_000 + "]" * 5_000, "9" * 5_000
+    async with Gateway(wire) as gateway:
+        bot.setting(api_url=gateway.url)
+        await bot.start()
+        ann.says("before")
+        await ann.sees_among("before (attempt 1)")
+        gateway.inject(f'{{"update_id":ID,"message":{{"chat":{{"id":7}},"odd":{deep}}}}}')
+        gateway.inject(f'{{"update_id":ID,"message":{{"date":{long}}}}}')
+        gateway.inject('{"update_id":12345678901234567890}')
+        gateway.inject("5")
+        ann.says("after")
+        await ann.sees_among("after (attempt 1)")
+        gateway.inject(deep)
+        await bot.logs("intake.unreadable", times=5)
+        ann.says("last")
+        await ann.sees_among("last (attempt 1)")
+        await ann.sees_among("could not read")
+        await bot.kill()
+        await bot.start()
+        ann.says("once more")
+        await ann.sees_among("once more (attempt 1)")
+        report = await bot.status()
+        assert [(row["kind"], row["chat_id"]) for row in report["dead_rows"]] == [
+            ("unreadable", 7),
+            *[("unreadable", None)] * 4,
+        ]
+        assert sum("could not read" in said for said in ann.sees) == 1
+        await bot.kill()
 
 
 async def test_raw_exception_text_never_reaches_a_chat_and_the_log_has_it_under_the_id(

@@ -17,6 +17,7 @@ from tgbot.store.engine.statement import Statement, listed, literal
 from tgbot.store.schema import guard, pending, stranger, turn
 
 REDELIVERED_SECONDS = 3 * 86400.0  # Telegram keeps an update for 24 hours (Bot API, "Getting updates")
+REDELIVERED_ROWS = 1_000  # what comes again is of the last batches, of 100 at most
 DROPPED = Text("Dropped.")  # where an interrupted turn has left its placeholder
 
 _QUEUED = literal("'queued'")
@@ -96,12 +97,14 @@ _KNOWN = Statement(
         pending.c.update_id.between(bindparam("low"), bindparam("high")),
     )
 )
+_newest = pending.alias("newest")
 _FORGET_IDS = Statement(
     update(pending)
     .where(
         pending.c.bot_id == bindparam("bot_id"),
         pending.c.update_id.in_(select(listed("update_ids").c.value)),
         pending.c.received_at < bindparam("before"),
+        pending.c.id <= select(func.max(_newest.c.id)).scalar_subquery() - REDELIVERED_ROWS,
     )
     .values(update_id=-pending.c.id)
 )
@@ -145,9 +148,10 @@ def receive(conn: Connection, messages: Sequence[Message], queue_max: int) -> li
 
 
 def forget_old_ids(conn: Connection, bot_id: BotId, arrivals: Iterable[Arrival]) -> None:
-    """Give back the ids of updates so old that Telegram can not send them again.
+    """Give back the ids of updates so old that Telegram cannot send them again.
 
-    After a quiet week it goes on at a random number: what has that number by now is another update.
+    After a quiet week it goes on at a random number: what has that number by now is another update. Old is
+    what is so by the clock and by the rows since: a clock may jump, and an update must not run twice.
     """
     update_ids = json.dumps([arrival.update.update_id for arrival in arrivals])
     before = time.time() - REDELIVERED_SECONDS

@@ -1,5 +1,7 @@
 """What can become of a call to the Bot API, other than its result."""
 
+from tgbot.model import ChatId
+
 
 class BotApiError(Exception):
     """A call failed; the text has no token in it."""
@@ -23,6 +25,14 @@ class NotModifiedError(RefusedError):
 
 class MessageGoneError(RefusedError):
     """The message to edit is not there any more."""
+
+
+class ChatMigratedError(RefusedError):
+    """The group became a supergroup: what was there is at `new_chat_id` now."""
+
+    def __init__(self, reason: str, new_chat_id: ChatId) -> None:
+        super().__init__(reason)
+        self.new_chat_id = new_chat_id
 
 
 class FloodedError(BotApiError):

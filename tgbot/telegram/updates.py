@@ -23,6 +23,9 @@ from tgbot.model import (
 # Named at every poll: without it Telegram keeps whatever an earlier program had asked for.
 ALLOWED_UPDATES = ("message", "callback_query", "stopped_message_generation")
 
+# Telegram counts in 32 bits. A greater number is not one of its own, and would confirm all that is to come.
+UPDATE_ID_MAX = 2**31 - 1
+
 COMMANDS = {
     "stop": "end the running turn and hold what waits",
     "status": "what runs, and how many wait",
@@ -75,16 +78,24 @@ def parse(bot_id: BotId, username: str | None, raw: Raw) -> Arrival | None:
         if "stopped_message_generation" in raw:
             return _stopped_draft(update, raw["stopped_message_generation"])
     except (KeyError, TypeError, ValueError, AttributeError):
-        return Unreadable(update, *_where(raw))
+        return Unreadable(update, *where(raw))
     return None
 
 
 def update_id(raw: object) -> int | None:
     """Find the id of a raw update; None if it has none that can be stored and confirmed."""
-    try:
-        return _integer(raw["update_id"]) if isinstance(raw, dict) else None
-    except (KeyError, TypeError):
-        return None
+    found = raw.get("update_id") if isinstance(raw, dict) else None
+    return found if type(found) is int and 0 < found <= UPDATE_ID_MAX else None
+
+
+def where(raw: Raw) -> tuple[ChatId | None, int | None]:
+    """Find at least the chat and topic of something malformed, so that its sender can be notified."""
+    chat_id = topic_id = None
+    with contextlib.suppress(KeyError, TypeError, AttributeError):
+        message = raw.get("message") or raw["callback_query"]["message"]
+        chat_id = ChatId(_integer(message["chat"]["id"]))
+        topic_id = _topic_id(message)
+    return chat_id, topic_id
 
 
 def _message(update: Update, username: str | None, message: Raw) -> Message | Control | None:
@@ -154,13 +165,3 @@ def _integer(value: object) -> int:
 
 def _topic_id(message: Raw) -> int | None:
     return _integer(message["message_thread_id"]) if message.get("is_topic_message") else None
-
-
-def _where(raw: Raw) -> tuple[ChatId | None, int | None]:
-    """Find at least the chat and topic of something malformed, so that its sender can be told."""
-    chat_id = topic_id = None
-    with contextlib.suppress(KeyError, TypeError, AttributeError):
-        message = raw.get("message") or raw["callback_query"]["message"]
-        chat_id = ChatId(_integer(message["chat"]["id"]))
-        topic_id = _topic_id(message)
-    return chat_id, topic_id
