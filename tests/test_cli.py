@@ -37,6 +37,10 @@ def tgbot(folder: Path, *words: str, **settings: str) -> subprocess.CompletedPro
         ({"TGBOT_TOKEN": "1:x", "TGBOT_API_URL": "ftp://x"}, "TGBOT_API_URL is wrong"),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_API_URL": "http://x:65536"}, "TGBOT_API_URL is wrong (Port out of"),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_DATABASE_URL": "postgres://x"}, "TGBOT_DATABASE_URL is wrong"),
+        (
+            {"TGBOT_TOKEN": "1:x", "TGBOT_DATABASE_URL": "sqlite+aiosqlite:///tgbot.db"},
+            "(only a SQLite file is supported): set it in the environment or in .env to sqlite:///FILE",
+        ),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_ALLOWED_USERS": "1,bob"}, "TGBOT_ALLOWED_USERS is wrong"),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_MAX_TURNS": "0"}, "TGBOT_MAX_TURNS is wrong"),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_GRACE_SECONDS": "-1"}, "TGBOT_GRACE_SECONDS is wrong"),
@@ -45,7 +49,7 @@ def tgbot(folder: Path, *words: str, **settings: str) -> subprocess.CompletedPro
             "TGBOT_AGENT is wrong (can not import agent 'nope:x': ModuleNotFoundError",
         ),
         (
-            {"TGBOT_TOKEN": "1:x", "TGBOT_DATABASE_URL": "sqlite+aiosqlite:////tmp"},
+            {"TGBOT_TOKEN": "1:x", "TGBOT_DATABASE_URL": "sqlite:////tmp"},
             "TGBOT_DATABASE_URL is wrong (this is a folder)",
         ),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "json:dumps"}, "not an async generator function"),
@@ -182,6 +186,6 @@ def test_status_says_why_a_row_is_dead(tmp_path: Path) -> None:
 
 
 def test_a_database_in_a_folder_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
-    ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_DATABASE_URL="sqlite+aiosqlite:///no/where.db")
+    ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_DATABASE_URL="sqlite:///no/where.db")
     assert ended.stderr.count("\n") == 1
     assert "its folder does not exist" in ended.stderr

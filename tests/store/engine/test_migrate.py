@@ -13,6 +13,7 @@ import pytest
 from tgbot.store.engine import migrate
 from tgbot.store.engine.errors import StorageError
 
+ROOT = Path(__file__).parents[3]
 TGBOT = ("-m", "tgbot")
 # No file may grow beyond a page: as on a full disk, writing fails. -B: no half compiled files either.
 FULL_DISK = (
@@ -154,7 +155,7 @@ def test_a_file_that_is_no_database_is_told_in_one_line(tmp_path: Path, command:
 
 
 def tgbot(path: Path, *command: str, program: tuple[str, ...] = TGBOT) -> subprocess.CompletedProcess[str]:
-    settings = {"TGBOT_DATABASE_URL": f"sqlite+aiosqlite:///{path}", "TGBOT_TOKEN": "1:x"}
+    settings = {"TGBOT_DATABASE_URL": f"sqlite:///{path}", "TGBOT_TOKEN": "1:x", "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [sys.executable, *program, *command],
         capture_output=True,

@@ -337,6 +337,54 @@ def test_a_read_of_a_file_that_another_process_writes_can_not_write(database_pat
         read_once(database_path, add)
 
 
+async def test_a_read_whose_caller_was_cancelled_leaves_no_transaction_open(
+    db: Database, database_path: Path
+) -> None:
+    """An open one would keep the write-ahead log from being reused: it would grow for ever."""
+    at_work, may_end = threading.Event(), threading.Event()
+
+    def read_long(conn: Connection) -> None:
+        pids(conn)
+        at_work.set()
+        may_end.wait(30)
+        pids(conn)
+
+    reading = asyncio.create_task(db.read(read_long))
+    await asyncio.to_thread(at_work.wait, 30)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    may_end.set()
+    assert await db.read(pids) == [], "the next one comes after it"
+    await db.write(add, 1)
+    with closing(sqlite3.connect(database_path, timeout=0)) as other:
+        assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
+
+
+async def test_one_read_sees_the_same_database_from_its_first_statement_to_its_last(db: Database) -> None:
+    written, looked = threading.Event(), threading.Event()
+
+    def look_twice(conn: Connection) -> tuple[list[int], list[int]]:
+        first = pids(conn)
+        looked.set()
+        written.wait(30)
+        return first, pids(conn)
+
+    reading = asyncio.create_task(db.read(look_twice))
+    await asyncio.to_thread(looked.wait, 30)
+    await db.write(add, 1)
+    written.set()
+    assert await reading == ([], [])
+    assert await db.read(pids) == [1]
+
+
+async def test_a_read_after_the_end_is_refused(database_path: Path) -> None:
+    async with Database(database_path) as closed:
+        pass
+    with pytest.raises(StorageError, match="closed"):
+        await closed.read(pids)
+
+
 async def test_a_read_goes_beside_a_write_that_takes_long(db: Database) -> None:
     await db.write(add, 1)
     with busy_writer(db):

@@ -1,4 +1,4 @@
-"""`write` and `read`: one writer thread with group commit."""
+"""`write` and `read`: one writer thread with group commit, one that reads beside it."""
 
 import asyncio
 import contextlib
@@ -6,6 +6,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar
@@ -55,6 +56,7 @@ class Database:
         self._conn = self._writer.connect()
         self._inode = self._path.stat().st_ino
         self._reader = reading_engine(self._path)
+        self._reading = ThreadPoolExecutor(1, "reader")
         self._thread.start()
         return self
 
@@ -63,7 +65,8 @@ class Database:
         self._queue.put(None)
         await self._ended.wait()  # not for a join in one of the loop's threads: agents may sit in them all
         self._thread.join()
-        await self._reader.dispose()
+        await self._loop.run_in_executor(self._reading, self._reader.dispose)
+        self._reading.shutdown()
         self._conn.close()
         self._writer.dispose()
 
@@ -94,11 +97,18 @@ class Database:
     ) -> T:
         """Run a reading operation beside the writer, on a connection that can only read.
 
-        Raises StorageError.
+        It sees one state of the database. Raises StorageError, and whatever the operation raised.
         """
-        with storage_errors():
-            async with self._reader.connect() as conn:
-                return await conn.run_sync(operation, *args, **kwargs)
+        if self._closed:
+            raise StorageError("the database is closed")
+
+        def run() -> T:
+            # To its end, whether or not the caller is still there: a transaction that stays open
+            # would keep the write-ahead log from being reused.
+            with storage_errors(), self._reader.connect() as conn:
+                return operation(conn, *args, **kwargs)
+
+        return await self._loop.run_in_executor(self._reading, run)
 
     def _work(self) -> None:
         try:
