@@ -1,17 +1,12 @@
 """The writer: one thread, group commit, and what a failure may and may not take along."""
 
 import asyncio
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO
 
 import pytest
 from sqlalchemy import event
@@ -21,7 +16,6 @@ from tgbot.store.engine import connection
 from tgbot.store.engine import writer as database_module
 from tgbot.store.engine.connection import Connection, read_once
 from tgbot.store.engine.errors import StorageError
-from tgbot.store.engine.lock import DatabaseLockedError, ProcessLock
 from tgbot.store.engine.writer import Database
 
 Write = asyncio.Future[int] | asyncio.Future[None]
@@ -400,73 +394,7 @@ async def test_the_writer_makes_a_commit_survive_a_power_cut(db: Database) -> No
     assert "PRAGMA synchronous=FULL" in connection.PRAGMAS
 
 
-# One process
-
-
-HOLD = """
-import os
-import sys
-from pathlib import Path
-from tgbot.store.engine.lock import ProcessLock
-with ProcessLock(Path(sys.argv[1])):
-    if "fork" not in sys.argv or not os.fork():
-        print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-@contextmanager
-def holder(path: Path, *how: str) -> Iterator[subprocess.Popen[str]]:
-    """Run another process that holds the lock until its stdin ends; "fork": and a child of its own."""
-    command = [sys.executable, "-c", HOLD, str(path), *how]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        assert _pipe(process.stdout).readline() == "held\n"
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        _pipe(process.stdin).close()
-        _pipe(process.stdout).close()
-
-
-def _pipe(stream: IO[str] | None) -> IO[str]:
-    assert stream
-    return stream
-
-
-def test_only_one_process_owns_the_database_and_a_second_is_told_which(database_path: Path) -> None:
-    with (
-        holder(database_path) as process,
-        pytest.raises(DatabaseLockedError, match=f"process {process.pid} "),
-        ProcessLock(database_path),
-    ):
-        pytest.fail("two owners")
-
-
-def test_a_symlink_to_the_database_has_the_same_lock(database_path: Path) -> None:
-    link = database_path.with_name("link.db")
-    link.symlink_to(database_path)
-    with holder(database_path), pytest.raises(DatabaseLockedError), ProcessLock(link):
-        pytest.fail("two owners")
-
-
-@pytest.mark.parametrize("how", [[], ["fork"]], ids=["alone", "its child lives on"])
-def test_sigkill_of_the_holder_frees_the_database(database_path: Path, how: list[str]) -> None:
-    with holder(database_path, *how) as process:
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        with ProcessLock(database_path):
-            pass
-
-
-def test_the_lock_ends_with_its_block_and_names_its_newest_holder(database_path: Path) -> None:
-    with holder(database_path):
-        pass
-    with ProcessLock(database_path), pytest.raises(DatabaseLockedError, match=f"process {os.getpid()} "):
-        ProcessLock(database_path).__enter__()
-    with ProcessLock(database_path):
-        pass
+# The end
 
 
 async def test_a_write_after_the_end_is_refused(database_path: Path) -> None:
