@@ -35,8 +35,9 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 async def run(settings: Settings, agent: Agent) -> None:
     """Run the bot until SIGTERM or Ctrl-C.
 
-    Raises DatabaseLockedError, TokenRefusedError (in an ExceptionGroup), and whatever made a
-    service die: the process shall exit then, and the next life recovers.
+    Raises DatabaseLockedError, StorageError; in an ExceptionGroup TokenRefusedError,
+    DatabaseDamagedError and whatever made a service die: the process must exit then, and the next
+    one recovers.
     """
     token = settings.token.get_secret_value()
     # Python's own number of threads (six on two cores) would be the limit of agents that block in one.
@@ -67,6 +68,7 @@ async def _serve(settings: Settings, agent: Agent, db: Database, api: BotApi, ow
     with _signals() as told_to_stop:
         async with asyncio.TaskGroup() as services:
             running = [services.create_task(s.serve(), name=type(s).__name__) for s in (delivery, dispatcher)]
+            running.append(services.create_task(db.watch(), name="Database"))
             receiving = services.create_task(poller.serve(), name="Poller")
             await told_to_stop
             log.info("app.stopping running_turns=%s", dispatcher.running)

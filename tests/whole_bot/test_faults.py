@@ -145,3 +145,16 @@ async def test_a_token_that_the_server_refuses_ends_with_a_clear_line(bot: BotPr
     assert await bot.wait() == 2
     assert "check TGBOT_TOKEN" in bot.log
     assert "Traceback" not in bot.log
+
+
+async def test_a_table_that_vanishes_ends_the_bot_loudly_instead_of_being_waited_for(
+    bot: BotProcess, ann: Person
+) -> None:
+    await bot.start()
+    ann.says("hello")
+    await ann.sees_at_last("hello (attempt 1)")
+    with closing(sqlite3.connect(bot.database)) as raw:
+        raw.execute("DROP TABLE outbox")
+    assert await bot.wait() == 1
+    assert "no such table: outbox" in bot.log
+    assert "app.crashed" in bot.log

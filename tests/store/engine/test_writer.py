@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import event
-from sqlalchemy.exc import IntegrityError, ProgrammingError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
+from tests.store.engine.files import damage
 from tgbot.store.engine import connection
 from tgbot.store.engine import writer as database_module
 from tgbot.store.engine.connection import Connection, read_once
-from tgbot.store.engine.errors import StorageError
+from tgbot.store.engine.errors import DatabaseDamagedError, StorageError
 from tgbot.store.engine.writer import Database
 
 Write = asyncio.Future[int] | asyncio.Future[None]
@@ -133,6 +134,35 @@ async def test_a_refused_row_is_our_mistake_and_no_storage_error(db: Database) -
     with pytest.raises(IntegrityError):
         await db.write(refused)
     assert await db.write(add, 3) == 3
+
+
+async def test_a_missing_table_or_column_is_our_mistake_and_no_storage_error(db: Database) -> None:
+    """Tried again, it would fail for ever."""
+
+    def ask(conn: Connection, sql: str) -> None:
+        conn.exec_driver_sql(sql)
+
+    for run in (db.write, db.read):
+        for sql, words in (
+            ("SELECT 1 FROM nowhere", "no such table"),
+            ("SELECT pod FROM instance", "no such col"),
+        ):
+            with pytest.raises(OperationalError, match=words):
+                await run(ask, sql)
+    assert await db.write(add, 3) == 3
+
+
+@pytest.mark.parametrize("side", ["write", "read"])
+async def test_a_damaged_file_is_no_storage_error_and_ends_who_watches_for_it(
+    database_path: Path, side: str
+) -> None:
+    damage(database_path, "instance")
+    async with Database(database_path) as db:
+        watching = asyncio.create_task(db.watch())
+        with pytest.raises(DatabaseDamagedError, match=r"malformed.* restore a backup"):
+            await getattr(db, side)(pids)
+        with pytest.raises(DatabaseDamagedError):
+            await asyncio.wait_for(watching, 30)
 
 
 async def test_a_cancelled_callers_operation_still_runs(db: Database) -> None:

@@ -40,7 +40,7 @@ def read_once(path: Path, operation: Callable[[Connection], T]) -> T:
     """Run one reading operation on a file that another process may be writing. Raises StorageError."""
     engine = reading_engine(path)
     try:
-        with storage_errors(), engine.connect() as conn:
+        with storage_errors(f"{path} cannot be read: "), engine.connect() as conn:
             return operation(conn)
     finally:
         engine.dispose()

@@ -14,7 +14,13 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar
 from sqlalchemy.exc import DBAPIError
 
 from tgbot.store.engine.connection import Connection, driver_of, reading_engine, writing_engine
-from tgbot.store.engine.errors import StorageError, as_storage_error, reason, storage_errors
+from tgbot.store.engine.errors import (
+    DatabaseDamagedError,
+    StorageError,
+    as_storage_error,
+    reason,
+    storage_errors,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,6 +58,7 @@ class Database:
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
+        self._damage: asyncio.Future[DatabaseDamagedError] = self._loop.create_future()
         self._writer = writing_engine(self._path)
         self._conn = self._writer.connect()
         self._inode = self._path.stat().st_ino
@@ -108,12 +115,23 @@ class Database:
             with storage_errors(), self._reader.connect() as conn:
                 return operation(conn, *args, **kwargs)
 
-        return await self._loop.run_in_executor(self._reading, run)
+        try:
+            return await self._loop.run_in_executor(self._reading, run)
+        except DatabaseDamagedError as error:
+            self._report(error)
+            raise
+
+    async def watch(self) -> None:
+        """Wait, as a service, until anybody's operation finds the file damaged.
+
+        Raises DatabaseDamagedError then: not all who meet it end the process.
+        """
+        raise await self._damage
 
     def _work(self) -> None:
         try:
             while batch := self._take():
-                self._call_soon(_settle, self._commit(batch))
+                self._call_soon(self._settle, self._commit(batch))
         finally:
             self._call_soon(self._ended.set)
 
@@ -201,17 +219,22 @@ class Database:
             log.warning("db.rollback_failed reason=%s", reason(error))
             self._conn.invalidate()
 
+    def _settle(self, outcomes: Iterable[_Outcome]) -> None:
+        """Wake the callers, in the order of their operations."""
+        for future, value, error in outcomes:
+            if isinstance(error, DatabaseDamagedError):
+                self._report(error)
+            if future.done():  # the caller was cancelled; its operation is committed all the same
+                continue
+            if error:
+                future.set_exception(error)
+            else:
+                future.set_result(value)
+
+    def _report(self, error: DatabaseDamagedError) -> None:
+        if not self._damage.done():
+            self._damage.set_result(error)
+
     def _call_soon(self, callback: Callable[..., object], *args: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
             self._loop.call_soon_threadsafe(callback, *args)
-
-
-def _settle(outcomes: Iterable[_Outcome]) -> None:
-    """Wake the callers, in the order of their operations."""
-    for future, value, error in outcomes:
-        if future.done():  # the caller was cancelled; its operation is committed all the same
-            continue
-        if error:
-            future.set_exception(error)
-        else:
-            future.set_result(value)
