@@ -60,7 +60,7 @@ async def _bot(url: str, path: Path) -> AsyncIterator[asyncio.subprocess.Process
     settings = {
         "TGBOT_TOKEN": "1:playground",
         "TGBOT_API_URL": url,
-        "TGBOT_DATABASE_URL": f"sqlite+aiosqlite:///{path}",
+        "TGBOT_DATABASE_URL": f"sqlite:///{path}",
     }
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", AS_INSTALLED),

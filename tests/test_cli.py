@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.store.engine.files import damage
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -37,6 +39,10 @@ def tgbot(folder: Path, *words: str, **settings: str) -> subprocess.CompletedPro
         ({"TGBOT_TOKEN": "1:x", "TGBOT_API_URL": "ftp://x"}, "TGBOT_API_URL is wrong"),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_API_URL": "http://x:65536"}, "TGBOT_API_URL is wrong (Port out of"),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_DATABASE_URL": "postgres://x"}, "TGBOT_DATABASE_URL is wrong"),
+        (
+            {"TGBOT_TOKEN": "1:x", "TGBOT_DATABASE_URL": "sqlite+aiosqlite:///tgbot.db"},
+            "(only a SQLite file is supported): set it in the environment or in .env to sqlite:///FILE",
+        ),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_ALLOWED_USERS": "1,bob"}, "TGBOT_ALLOWED_USERS is wrong"),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_MAX_TURNS": "0"}, "TGBOT_MAX_TURNS is wrong"),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_GRACE_SECONDS": "-1"}, "TGBOT_GRACE_SECONDS is wrong"),
@@ -45,7 +51,7 @@ def tgbot(folder: Path, *words: str, **settings: str) -> subprocess.CompletedPro
             "TGBOT_AGENT is wrong (can not import agent 'nope:x': ModuleNotFoundError",
         ),
         (
-            {"TGBOT_TOKEN": "1:x", "TGBOT_DATABASE_URL": "sqlite+aiosqlite:////tmp"},
+            {"TGBOT_TOKEN": "1:x", "TGBOT_DATABASE_URL": "sqlite:////tmp"},
             "TGBOT_DATABASE_URL is wrong (this is a folder)",
         ),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "json:dumps"}, "not an async generator function"),
@@ -118,12 +124,37 @@ def test_ctrl_c_while_the_agent_is_imported_is_one_line(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stderr) == (130, "tgbot: interrupted\n")
 
 
-def test_a_database_that_fails_at_the_start_is_named(tmp_path: Path) -> None:
+def test_a_database_that_is_not_as_it_should_be_is_a_bug_with_a_traceback(tmp_path: Path) -> None:
     tgbot(tmp_path, "db", "upgrade")
     with closing(sqlite3.connect(tmp_path / "tgbot.db")) as raw:
         raw.execute("DROP TABLE instance")
     ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x")
-    assert (ended.returncode, ended.stderr) == (1, "tgbot: tgbot.db: no such table: instance\n")
+    assert ended.returncode == 1
+    assert "app.crashed" in ended.stderr
+    assert "OperationalError: no such table: instance" in ended.stderr
+
+
+@pytest.mark.parametrize("table", ["alembic_version", "instance", "guard"])
+def test_a_damaged_database_ends_the_bot_with_one_line_that_says_what_to_do(
+    tmp_path: Path, table: str
+) -> None:
+    """The last one shows only when the bot runs."""
+    tgbot(tmp_path, "db", "upgrade")
+    damage(tmp_path / "tgbot.db", table)
+    ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_API_URL="http://127.0.0.1:9")
+    *_, line = ended.stderr.splitlines()
+    assert ended.returncode == 1
+    assert line.startswith("tgbot: tgbot.db")
+    assert "the file is damaged (database disk image is malformed): restore a backup" in line
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_database_that_fails_at_the_start_is_named(tmp_path: Path) -> None:
+    tgbot(tmp_path, "db", "upgrade")
+    with closing(sqlite3.connect(tmp_path / "tgbot.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x")
+    assert (ended.returncode, ended.stderr) == (1, "tgbot: tgbot.db: database is locked\n")
 
 
 def test_an_agent_of_the_current_folder_is_found_from_the_console_script_too(tmp_path: Path) -> None:
@@ -182,6 +213,6 @@ def test_status_says_why_a_row_is_dead(tmp_path: Path) -> None:
 
 
 def test_a_database_in_a_folder_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
-    ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_DATABASE_URL="sqlite+aiosqlite:///no/where.db")
+    ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_DATABASE_URL="sqlite:///no/where.db")
     assert ended.stderr.count("\n") == 1
     assert "its folder does not exist" in ended.stderr

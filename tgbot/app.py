@@ -35,8 +35,9 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 async def run(settings: Settings, agent: Agent) -> None:
     """Run the bot until SIGTERM or Ctrl-C.
 
-    Raises DatabaseLockedError, TokenRefusedError (in an ExceptionGroup), and whatever made a
-    service die: the process has to end then, and the next one recovers.
+    Raises DatabaseLockedError, StorageError; in an ExceptionGroup TokenRefusedError,
+    DatabaseDamagedError and whatever made a service die: the process has to end then, and the next
+    one recovers.
     """
     token = settings.token.get_secret_value()
     with ProcessLock(settings.database_path):
@@ -64,7 +65,8 @@ async def _serve(settings: Settings, agents: Agents, db: Database, api: BotApi, 
     with _signals() as asked_to_stop:
         async with asyncio.TaskGroup() as services:
             kept = [
-                services.create_task(s.serve(), name=type(s).__name__) for s in (agents, delivery, dispatcher)
+                services.create_task(s.serve(), name=type(s).__name__)
+                for s in (agents, delivery, dispatcher, db)
             ]
             polling = services.create_task(poller.serve(), name="Poller")
             await asked_to_stop

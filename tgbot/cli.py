@@ -15,7 +15,7 @@ from tgbot import app, config, logs
 from tgbot.store import report
 from tgbot.store.engine import migrate
 from tgbot.store.engine.connection import read_once
-from tgbot.store.engine.errors import StorageError
+from tgbot.store.engine.errors import DatabaseDamagedError, StorageError
 from tgbot.store.engine.lock import DatabaseLockedError, ProcessLock
 from tgbot.telegram.errors import TokenRefusedError
 from tgbot.turns import agent
@@ -27,7 +27,7 @@ INTERRUPTED = 128 + signal.SIGINT  # as a shell tells it
 
 # What a person can mend: their texts are told in one line. Everything else is a bug, with a traceback.
 MISUSED = (config.ConfigError, migrate.SchemaError, TokenRefusedError)
-FAILED = (DatabaseLockedError, StorageError)
+FAILED = (DatabaseLockedError, DatabaseDamagedError, StorageError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

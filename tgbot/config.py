@@ -30,7 +30,7 @@ class Settings(BaseSettings):
 
     token: SecretStr = Field(description="the bot's token, from @BotFather")
     api_url: str = Field("https://api.telegram.org", description="a Bot API server, http:// or https://")
-    database_url: str = Field("sqlite+aiosqlite:///tgbot.db", description="sqlite+aiosqlite:///FILE")
+    database_url: str = Field("sqlite:///tgbot.db", description="sqlite:///FILE")
     agent: str = Field("echo", description="echo, or package.module:name")
     allowed_users: Annotated[frozenset[UserId] | None, NoDecode] = Field(
         frozenset(), description="user ids with commas between, or * for everyone"
@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _database_is_a_file(cls, url: str) -> str:
-        if not re.fullmatch(r"sqlite\+aiosqlite:///[^?:]+", url):
+        if not re.fullmatch(r"sqlite:///[^?:]+", url):
             raise ValueError("only a SQLite file is supported")
         path = Path(url.partition(":///")[2])
         if not path.parent.is_dir():

@@ -17,8 +17,8 @@ def deploy(life: Life) -> None:
     life.do(recovery.note_stopping, life.owner.instance_id)
 
 
-def restarted(live: StartLife, **limits: int) -> tuple[Life, list[Turn]]:
-    life = live(**limits)
+def restarted(live: StartLife) -> tuple[Life, list[Turn]]:
+    life = live()
     life.recover()
     return life, life.claim_waiting()
 

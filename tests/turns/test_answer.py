@@ -135,7 +135,7 @@ async def running(wire: PlaygroundServer, database_path: Path, agent: Agent) -> 
     settings = config.load(
         token=TOKEN,
         api_url=wire.url,
-        database_url=f"sqlite+aiosqlite:///{database_path}",
+        database_url=f"sqlite:///{database_path}",
         allowed_users=frozenset({7}),
         receipts=False,
         rate_overall_per_second=0,

@@ -591,7 +591,7 @@ async def test_a_turn_that_is_handed_over_as_the_drain_begins_has_its_grace_too(
     real, draining = house.db.write, list[asyncio.Task[None]]()
 
     def write(operation: object, *args: object) -> object:
-        written = real(operation, *args)  # type: ignore[arg-type]  # as it came
+        written: object = real(operation, *args)  # type: ignore[arg-type]  # as it came
         if operation is turns.end and not draining:
             draining.append(asyncio.create_task(house.dispatcher.drain(30)))
         return written

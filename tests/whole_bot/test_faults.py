@@ -166,3 +166,16 @@ async def test_the_pages_of_a_gateway_end_no_bot_and_park_no_answer(
         assert (await bot.status())["parked"] == 0
         assert not any(gateway.pages.values()), "each was met"
         await bot.kill()
+
+
+async def test_a_table_that_vanishes_ends_the_bot_loudly_instead_of_being_waited_for(
+    bot: BotProcess, ann: Person
+) -> None:
+    await bot.start()
+    ann.says("hello")
+    await ann.sees_at_last("hello (attempt 1)")
+    with closing(sqlite3.connect(bot.database)) as raw:
+        raw.execute("DROP TABLE outbox")
+    assert await bot.wait() == 1
+    assert "no such table: outbox" in bot.log
+    assert "app.crashed" in bot.log

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tgbot.store.engine.connection import writing_engine
-from tgbot.store.engine.errors import StorageError, storage_errors
+from tgbot.store.engine.errors import storage_errors
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +25,10 @@ class SchemaError(Exception):
 
 
 def upgrade(path: Path) -> bool:
-    """Apply what is missing. Returns whether anything was. Raises SchemaError, StorageError.
+    """Apply what is missing. Returns whether anything was.
 
     The caller holds the process lock. Alembic is imported only when needed: it costs 20 MB.
+    Raises SchemaError, StorageError, DatabaseDamagedError.
     """
     revision = current_revision(path)
     if revision == REVISION:
@@ -36,7 +37,7 @@ def upgrade(path: Path) -> bool:
         raise SchemaError(
             f"{path} was written by a newer tgbot (schema {revision}): update tgbot, or use another file"
         )
-    with storage_errors(f"{path} can not be upgraded: "):
+    with storage_errors(f"{path} cannot be upgraded: "):
         if revision is not None:
             log.info("migrate.backup file=%s", _back_up(path, revision))
         _apply(path)
@@ -48,14 +49,14 @@ def current_revision(path: Path) -> str | None:
     """Read the file's revision, None for one that is new or not there. Raises SchemaError, StorageError."""
     if not path.exists():
         return None
-    try:
-        with closing(sqlite3.connect(path)) as raw:
+    with storage_errors(f"{path} cannot be read: "), closing(sqlite3.connect(path)) as raw:
+        try:
             known = raw.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
-            row = raw.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
-    except sqlite3.OperationalError as error:
-        raise StorageError(f"{path} can not be read: {error}") from error
-    except sqlite3.DatabaseError as error:
-        raise SchemaError(f"{path} can not be read ({error}): name a file of tgbot's own") from None
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+                raise
+            raise SchemaError(f"{path} cannot be read ({error}): name a file of tgbot's own") from None
+        row = raw.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
     return str(row[0]) if row else None
 
 

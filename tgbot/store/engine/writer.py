@@ -1,4 +1,4 @@
-"""`write` and `read`: one writer thread with group commit."""
+"""`write` and `read`: one writer thread with group commit, one that reads beside it."""
 
 import asyncio
 import contextlib
@@ -6,6 +6,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar
@@ -13,7 +14,13 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar
 from sqlalchemy.exc import DBAPIError
 
 from tgbot.store.engine.connection import Connection, driver_of, reading_engine, writing_engine
-from tgbot.store.engine.errors import StorageError, as_storage_error, reason, storage_errors
+from tgbot.store.engine.errors import (
+    DatabaseDamagedError,
+    StorageError,
+    as_storage_error,
+    reason,
+    storage_errors,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,10 +58,12 @@ class Database:
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
+        self._damage: asyncio.Future[DatabaseDamagedError] = self._loop.create_future()
         self._writer = writing_engine(self._path)
         self._conn = self._writer.connect()
         self._inode = self._path.stat().st_ino
         self._reader = reading_engine(self._path)
+        self._reading = ThreadPoolExecutor(1, "reader")
         self._thread.start()
         return self
 
@@ -63,7 +72,8 @@ class Database:
         self._queue.put(None)
         await self._ended.wait()  # not for a join in one of the loop's threads: agents may sit in them all
         self._thread.join()
-        await self._reader.dispose()
+        await self._loop.run_in_executor(self._reading, self._reader.dispose)
+        self._reading.shutdown()
         self._conn.close()
         self._writer.dispose()
 
@@ -94,16 +104,34 @@ class Database:
     ) -> T:
         """Run a reading operation beside the writer, on a connection that can only read.
 
-        Raises StorageError.
+        It sees one state of the database. Raises StorageError, and whatever the operation raised.
         """
-        with storage_errors():
-            async with self._reader.connect() as conn:
-                return await conn.run_sync(operation, *args, **kwargs)
+        if self._closed:
+            raise StorageError("the database is closed")
+
+        def run() -> T:
+            # To its end, whether or not the caller is still there: a transaction that stays open
+            # would keep the write-ahead log from being reused.
+            with storage_errors(), self._reader.connect() as conn:
+                return operation(conn, *args, **kwargs)
+
+        try:
+            return await self._loop.run_in_executor(self._reading, run)
+        except DatabaseDamagedError as error:
+            self._report(error)
+            raise
+
+    async def serve(self) -> None:
+        """Wait, as a service, until anybody's operation finds the file damaged.
+
+        Raises DatabaseDamagedError then: not all who meet it end the process.
+        """
+        raise await self._damage
 
     def _work(self) -> None:
         try:
             while batch := self._take():
-                self._call_soon(_settle, self._commit(batch))
+                self._call_soon(self._settle, self._commit(batch))
         finally:
             self._call_soon(self._ended.set)
 
@@ -191,17 +219,22 @@ class Database:
             log.warning("db.rollback_failed reason=%s", reason(error))
             self._conn.invalidate()
 
+    def _settle(self, outcomes: Iterable[_Outcome]) -> None:
+        """Wake the callers, in the order of their operations."""
+        for future, value, error in outcomes:
+            if isinstance(error, DatabaseDamagedError):
+                self._report(error)
+            if future.done():  # the caller was cancelled; its operation is committed all the same
+                continue
+            if error:
+                future.set_exception(error)
+            else:
+                future.set_result(value)
+
+    def _report(self, error: DatabaseDamagedError) -> None:
+        if not self._damage.done():
+            self._damage.set_result(error)
+
     def _call_soon(self, callback: Callable[..., object], *args: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
             self._loop.call_soon_threadsafe(callback, *args)
-
-
-def _settle(outcomes: Iterable[_Outcome]) -> None:
-    """Wake the callers, in the order of their operations."""
-    for future, value, error in outcomes:
-        if future.done():  # the caller was cancelled; its operation is committed all the same
-            continue
-        if error:
-            future.set_exception(error)
-        else:
-            future.set_result(value)
