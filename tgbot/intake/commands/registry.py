@@ -45,6 +45,7 @@ class Reply:
     instead: bool = False  # of the message whose button was pressed
 
 
+NOTHING = Reply(None, toast="This button does nothing any more.")
 Act = Callable[[Connection, Owner, Control, RowId], Reply]
 
 
@@ -89,7 +90,7 @@ def button(name: str, *, args: int) -> Callable[[Act], Act]:
     """Register a function as what buttons with the data `name:number...` do, with so many numbers.
 
     The first number is a row of the chat. What is pressed may be forged: anything else never gets here,
-    but that row may be any of the chat's.
+    but that row may be any of the chat's, and NOTHING is the reply where it is none that the button is for.
     """
 
     def register(act: Act) -> Act:
@@ -148,4 +149,4 @@ def show(conn: Connection, owner: Owner, control: Control, row_id: RowId, reply:
 
 
 def _nothing(*_: object) -> Reply:
-    return Reply(None, toast="This button does nothing any more.")
+    return NOTHING
