@@ -20,7 +20,7 @@ from tgbot.store.engine.writer import Database
 
 async def run():
     async with Database(Path(sys.argv[1])) as db:
-        await db.write(turns.begin_instance, 1)
+        await db.write(recovery.begin_instance, 1)
         await db.read(report.everything)
 
 asyncio.run(run())

@@ -22,6 +22,8 @@ async def test_help_says_what_the_bot_is_and_the_menu_shows_the_commands(
     await ann.sees_among("/stop - ")
     await eventually(lambda: len(ann.sees) == 2 and "…" not in ann.sees, "both are answered")
     await eventually(lambda: bool(wire.world.commands()), "the commands menu is set")
+    listed = [line[1:].split(" - ") for line in ann.sees[0].split("\n") if line.startswith("/")]
+    assert [[one["command"], one["description"]] for one in wire.world.commands()] == listed
 
 
 async def test_an_unknown_command_goes_to_the_agent_as_text(bot: BotProcess, ann: Person) -> None:
@@ -79,6 +81,70 @@ async def test_stop_when_idle_says_so(bot: BotProcess, ann: Person) -> None:
     await bot.start()
     ann.says("/stop")
     await ann.sees_at_last("Nothing is running.")
+
+
+async def test_words_behind_a_stop_are_answered_once_it_has_stopped_what_ran(
+    bot: BotProcess, ann: Person
+) -> None:
+    await bot.start()
+    ann.says("wait for /never")
+    await bot.logs("turn.claimed")
+    ann.says("held", "/stop the music please", "after")
+    await ann.sees_among("after (attempt 1)")
+    assert "⏹ Stopped." in ann.sees
+    assert "the music please (attempt 1)" in ann.sees
+    assert "held (attempt 1)" not in ann.sees
+    assert sum("On hold" in said for said in ann.sees) == 1
+
+
+async def test_the_word_stop_alone_stops_what_runs_and_is_a_message_when_nothing_does(
+    bot: BotProcess, ann: Person
+) -> None:
+    await bot.start()
+    ann.says("wait for /never")
+    await bot.logs("turn.claimed")
+    ann.says("Stop!")
+    await ann.sees_at_last("⏹ Stopped.", "Stopped.")
+    ann.says("Stop!")
+    await ann.sees_among("Stop! (attempt 1)")
+
+
+async def test_the_word_stop_is_a_message_in_a_group(bot: BotProcess, wire: PlaygroundServer) -> None:
+    ann = Person(wire, chat_id=-100)
+    await bot.start()
+    ann.says("wait for /never")
+    await bot.logs("turn.claimed")
+    ann.says("stop", "/status")
+    await ann.sees_among("on: “wait for /never”\nWaiting: 1.")
+
+
+async def test_what_a_deep_link_carries_reaches_the_agent(bot: BotProcess, ann: Person) -> None:
+    await bot.start()
+    ann.says("/start spring_sale-24")
+    await ann.sees_at_last("/start spring_sale-24 (attempt 1)")
+
+
+FORGED = ("stop:1", "resume:1:1", "drop:99", f"stop:{10**17}", "stop:١", "help:1", "x", ":")  # noqa: RUF001 - an Arabic digit
+
+
+async def test_a_forged_button_only_says_that_it_does_nothing(
+    bot: BotProcess, ann: Person, wire: PlaygroundServer
+) -> None:
+    """The row with the id 1 is another person's, who is in the middle of a turn."""
+    ben = Person(wire, user_id=8)
+    await bot.start()
+    ben.says("wait for /never")
+    await bot.logs("turn.claimed")
+    ann.says("hello")
+    await ann.sees_at_last("hello (attempt 1)")
+    bubble = next(message["message_id"] for message in ann.screen if message["from"]["is_bot"])
+    presses = [wire.world.press(ann.chat_id, bubble, ann.user_id, data) for data in FORGED]
+    await eventually(lambda: all(wire.world.callback(one) for one in presses), "each press is answered")
+    toasts = [answer.get("text") for one in presses if (answer := wire.world.callback(one))]
+    assert toasts == ["This button does nothing any more."] * len(FORGED)
+    ben.says("/status")
+    await ben.sees_among("Working for")
+    assert ann.sees == ["hello (attempt 1)"]
 
 
 async def test_a_button_acts_on_the_stop_it_was_drawn_for_also_after_a_restart(

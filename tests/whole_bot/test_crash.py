@@ -143,6 +143,24 @@ async def test_a_stop_right_before_a_kill_counts_after_it(bot: BotProcess, ann: 
     assert bot.log.count("turn.claimed") == 1
 
 
+async def test_words_behind_a_stop_right_before_a_kill_are_answered_once_after_it(
+    bot: BotProcess, ann: Person
+) -> None:
+    """The agent does not obey, so the process dies before the words had their turn."""
+    bot.setting(agent="tests.whole_bot.deaf:stubborn")
+    await bot.start()
+    ann.says("x")
+    await bot.logs("turn.claimed")
+    ann.says("/stop the music please")
+    await bot.logs("control.acted")
+    await bot.kill()
+    bot.setting(agent="tests.whole_bot.agents:moody")
+    await bot.start()
+    await ann.sees_among("the music please (attempt 1)")
+    assert sorted(ann.sees) == sorted(["⏹ Stopped.", "Stopped.", "the music please (attempt 1)"])
+    assert bot.log.count("control.acted") == 1
+
+
 async def test_a_finished_answer_that_was_not_sent_is_sent_after_a_restart(
     bot: BotProcess, ann: Person, wire: PlaygroundServer
 ) -> None:

@@ -108,6 +108,9 @@ _FORGET_IDS = Statement(
     )
     .values(update_id=-pending.c.id)
 )
+_PASS_ID_ON = Statement(
+    update(pending).where(pending.c.id == bindparam("row_id")).values(update_id=-pending.c.id)
+)
 _TELL_STRANGER = Statement(
     insert(stranger)
     .values(bot_id=bindparam("bot_id"), user_id=bindparam("user_id"), told_at=bindparam("now"))
@@ -158,6 +161,14 @@ def forget_old_ids(conn: Connection, bot_id: BotId, arrivals: Iterable[Arrival])
     _FORGET_IDS(conn, bot_id=bot_id, update_ids=update_ids, before=before)
 
 
+def pass_id_on(conn: Connection, row_id: RowId) -> None:
+    """Leave the id of a command's update to the message that the words behind it make.
+
+    It is unique, and whichever row has it knows the update when it comes again.
+    """
+    _PASS_ID_ON(conn, row_id=row_id)
+
+
 def _known(conn: Connection, messages: Sequence[Message]) -> dict[int, RowId]:
     """Find the rows of those that are stored, by update id."""
     ids = [m.update.update_id for m in messages]
@@ -172,7 +183,7 @@ def _over_limit(conn: Connection, messages: Iterable[Message], queue_max: int) -
         key = message.address.session_key
         count[key] += 1
         # In an idle session the first one does not wait: it runs.
-        if count[key] > queue_max and count[key] > queue_max + (not _BUSY(conn, session_key=key).scalar()):
+        if count[key] > queue_max and count[key] > queue_max + (not busy(conn, key)):
             refused.add(message.update.update_id)
     return refused
 
@@ -204,6 +215,11 @@ def _row(arrival: Arrival, state: str, now: float) -> dict[str, object]:
 def _waiting(conn: Connection, session_keys: Iterable[SessionKey]) -> dict[SessionKey, int]:
     """Count the queued rows of each session."""
     return dict(_WAITING(conn, session_keys=json.dumps(list(session_keys))))
+
+
+def busy(conn: Connection, session_key: SessionKey) -> bool:
+    """Find out whether a turn holds the session, be it one that was stopped and winds down."""
+    return bool(_BUSY(conn, session_key=session_key).scalar())
 
 
 def running(conn: Connection, session_key: SessionKey) -> RowId | None:
