@@ -15,7 +15,7 @@ RUN = """
 import asyncio, sys
 from pathlib import Path
 from tgbot import cli
-from tgbot.store import report, turns
+from tgbot.store import recovery, report
 from tgbot.store.engine.writer import Database
 
 async def run():

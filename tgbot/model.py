@@ -107,7 +107,17 @@ class Unreadable:
     topic_id: int | None = None
 
 
-Arrival = Message | Control | Unreadable
+@dataclass(frozen=True, slots=True)
+class ChatMoved:
+    """A group became a supergroup: `chat_id` is its id from now on."""
+
+    update: Update
+    old_id: ChatId
+    chat_id: ChatId
+    topic_id: None = None
+
+
+Arrival = Message | Control | Unreadable | ChatMoved
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,14 @@ from dataclasses import dataclass, replace
 from tgbot.delivery import shapes
 from tgbot.delivery.preview import Previews, stop_button
 from tgbot.model import BotId, ChatId, MessageId, Part, PartId
-from tgbot.store import outbox, sending
+from tgbot.store import chats, outbox, sending
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.errors import (
     BotApiError,
+    ChatMigratedError,
     FloodedError,
     MessageGoneError,
     NotModifiedError,
@@ -52,6 +53,7 @@ class Tools:
     answers: LiveAnswers
     bot_id: BotId
     stream: str
+    wake: Callable[[ChatId], None]  # another chat's sender
 
 
 class ChatSender:
@@ -177,6 +179,9 @@ class ChatSender:
                 "delivery.flooded chat=%s retry_after_seconds=%s", self._chat_id, error.retry_after_seconds
             )
             self._tools.rate_limiter.pause(self._chat_id, error.retry_after_seconds)
+        except ChatMigratedError as error:
+            await self._write(chats.move, self._tools.bot_id, self._chat_id, error.new_chat_id)
+            self._tools.wake(error.new_chat_id)
         except MessageGoneError:
             await self._place_anew(part)
         except RefusedError as error:

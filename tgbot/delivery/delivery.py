@@ -49,7 +49,7 @@ class Delivery:
         self.answers = LiveAnswers(self._words)
         self._db = db
         self._api = api
-        self._tools = Tools(db, api, rate_limiter, self.answers, bot_id, stream)
+        self._tools = Tools(db, api, rate_limiter, self.answers, bot_id, stream, self.wake)
         self._receipts = receipts
         self._send_within_seconds = send_within_seconds
         self._rescan = asyncio.Event()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from tgbot.delivery.delivery import Delivery
 from tgbot.intake.batch import Received, Rules, receive
-from tgbot.model import Arrival, BotId, Raw, Unreadable
+from tgbot.model import Arrival, BotId, ChatMoved, Raw, Unreadable
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
 from tgbot.telegram import get_updates, updates
@@ -53,7 +53,7 @@ class Acceptor:
             raise
         except Exception:
             log.exception("intake.parked update=%s", arrival.update.update_id)
-            where = arrival if isinstance(arrival, Unreadable) else arrival.address
+            where = arrival if isinstance(arrival, Unreadable | ChatMoved) else arrival.address
             parked = Unreadable(arrival.update, where.chat_id, where.topic_id)
             self._pass_on(await self._receive([parked]))
 

@@ -10,6 +10,7 @@ from tgbot.model import (
     Address,
     Arrival,
     ChatId,
+    ChatMoved,
     CommandWords,
     Control,
     Message,
@@ -20,7 +21,7 @@ from tgbot.model import (
     Unreadable,
 )
 from tgbot.render import Text
-from tgbot.store import inbox, joins, outbox, turns
+from tgbot.store import chats, inbox, joins, outbox, turns
 from tgbot.store.engine.connection import Connection
 
 UNREADABLE = Text("Sorry, I could not read this message.", ())
@@ -94,6 +95,8 @@ class _Batch:
     def take_one(self, arrival: Arrival) -> None:
         if isinstance(arrival, Unreadable):
             self._park(arrival)
+        elif isinstance(arrival, ChatMoved):
+            self._move(arrival)
         elif not self._rules.access.may_talk(arrival.address.user_id):
             self._turn_away(arrival)
         elif isinstance(arrival, Control):
@@ -149,6 +152,12 @@ class _Batch:
         row_id = inbox.store(self._conn, unreadable, "dead")
         if row_id is not None and unreadable.chat_id is not None:
             self._notify(row_id, unreadable.chat_id, UNREADABLE, unreadable.topic_id)
+
+    def _move(self, moved: ChatMoved) -> None:
+        """Let all of a chat follow it; to do it again changes nothing, so no row is kept of it."""
+        chats.move(self._conn, self._owner.bot_id, moved.old_id, moved.chat_id)
+        self.received.replied.add(moved.chat_id)
+        self.received.timed = True  # a turn may have lost its guard, or a session become free
 
     def _turn_away(self, arrival: Message | Control) -> None:
         """Tell a stranger his id, once; in a group he would only be one of many voices."""

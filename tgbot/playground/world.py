@@ -75,7 +75,9 @@ class World:
         """Return a chat that exists, for a bot."""
         if chat_id not in self._chats:
             raise bad_request("chat not found")
-        return self._chats[chat_id]
+        chat = self._chats[chat_id]
+        chat.check_not_upgraded()
+        return chat
 
     def chat_to_send(self, chat_id: int) -> Chat:
         """Return a chat that the bot may write to."""

@@ -188,13 +188,13 @@ def _over_limit(conn: Connection, messages: Iterable[Message], queue_max: int) -
     return refused
 
 
-def store(conn: Connection, arrival: Arrival, state: str) -> RowId | None:
+def store(conn: Connection, arrival: Message | Control | Unreadable, state: str) -> RowId | None:
     """(nothing) -> `state`, for what takes no place in a queue. None if the update is known."""
     result = _INSERT(conn, **_row(arrival, state, time.time()))
     return RowId(result.lastrowid) if result.rowcount else None
 
 
-def _row(arrival: Arrival, state: str, now: float) -> dict[str, object]:
+def _row(arrival: Message | Control | Unreadable, state: str, now: float) -> dict[str, object]:
     address = None if isinstance(arrival, Unreadable) else arrival.address
     return {
         "bot_id": arrival.update.bot_id,

@@ -10,6 +10,7 @@ from tgbot.model import (
     Arrival,
     BotId,
     ChatId,
+    ChatMoved,
     CommandWords,
     Control,
     Message,
@@ -92,10 +93,12 @@ def where(raw: Raw) -> tuple[ChatId | None, int | None]:
     return chat_id, topic_id
 
 
-def _message(update: Update, username: str | None, raw: Raw) -> Message | None:
+def _message(update: Update, username: str | None, raw: Raw) -> Message | ChatMoved | None:
     message = raw["message"]
     if not isinstance(message, dict):
         raise TypeError("not an object")
+    if "migrate_to_chat_id" in message or "migrate_from_chat_id" in message:
+        return _chat_moved(update, message)
     # On behalf of a chat (a channel, an anonymous admin): the sender is made up, nobody to let in.
     if "from" not in message or "sender_chat" in message or message["from"].get("is_bot"):
         return None
@@ -107,6 +110,14 @@ def _message(update: Update, username: str | None, raw: Raw) -> Message | None:
     if _is_for_another_bot(username, message.get("text", "")):
         return None
     return Message(update, address, _join_key(message, address.user_id), _command(update, address, raw))
+
+
+def _chat_moved(update: Update, message: Raw) -> ChatMoved:
+    """Read what stands in the old chat, or in the new one; whichever comes first counts."""
+    here = ChatId(_integer(message["chat"]["id"]))
+    if "migrate_to_chat_id" in message:
+        return ChatMoved(update, here, ChatId(_integer(message["migrate_to_chat_id"])))
+    return ChatMoved(update, ChatId(_integer(message["migrate_from_chat_id"])), here)
 
 
 def _is_for_another_bot(username: str | None, text: str) -> bool:
