@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -19,8 +20,9 @@ from tgbot.store.engine.lock import ProcessLock
 from tgbot.store.engine.migrate import upgrade
 from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
+from tgbot.telegram.errors import BotApiError, FileTooLargeError
 from tgbot.telegram.rate_limit import RateLimiter
-from tgbot.turns.agent import Agent
+from tgbot.turns.agent import Agent, Attachment, DownloadError
 from tgbot.turns.agent_loop import Agents
 from tgbot.turns.dispatcher import Dispatcher
 from tgbot.turns.runner import AnswerOptions, TurnRunner
@@ -46,13 +48,24 @@ async def run(settings: Settings, agent: Agent) -> None:
             Database(settings.database_path) as db,
             BotApi(token, settings.api_url) as api,
             # As many agents as there are turns may block in one of its threads.
-            Agents(agent, settings.max_turns + SPARE_THREADS) as agents,
+            Agents(agent, functools.partial(_download, api), settings.max_turns + SPARE_THREADS) as agents,
         ):
             instance_id = await db.write(recovery.begin_instance, os.getpid())
             log.info("app.started instance=%s pid=%s", instance_id, os.getpid())
             owner = Owner(settings.bot_id, instance_id, settings.max_turns, settings.attempts_max)
             await _serve(settings, agents, db, api, owner)
     log.info("app.stopped instance=%s", instance_id)
+
+
+async def _download(api: BotApi, file: Attachment) -> bytes:
+    """Fetch a file for an agent. Raises DownloadError, in words for the user; the log has the reason."""
+    try:
+        return await api.download(file.file_id)
+    except FileTooLargeError as error:
+        raise DownloadError.too_large(file, error.max_bytes, error.size_bytes) from None
+    except BotApiError as error:
+        log.warning("agents.download_failed file=%s reason=%s", file.unique_id, error)
+        raise DownloadError(f"{file.label} could not be downloaded.") from None
 
 
 async def _serve(settings: Settings, agents: Agents, db: Database, api: BotApi, owner: Owner) -> None:
