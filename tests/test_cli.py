@@ -169,6 +169,23 @@ def test_an_unknown_setting_is_a_warning_with_the_nearest_known_one(tmp_path: Pa
     assert "unknown setting TGBOT_MAX_TURN, did you mean TGBOT_MAX_TURNS?" in ended.stderr
 
 
+def test_files_with_secrets_that_others_can_read_are_warned_of(tmp_path: Path) -> None:
+    tgbot(tmp_path, "db", "upgrade")
+    (tmp_path / ".env").write_text("TGBOT_TOKEN=1:x\n")
+    for name, mode in ((".env", 0o640), ("tgbot.db", 0o604)):
+        (tmp_path / name).chmod(mode)
+    ended = tgbot(tmp_path, "run", TGBOT_AGENT="nope:x")
+    assert "config.warning .env is open to other users (its mode is 640): chmod 600 .env" in ended.stderr
+    assert "tgbot.db is open to other users (its mode is 604): chmod 600 tgbot.db" in ended.stderr
+
+
+def test_private_files_and_files_that_are_not_there_are_not_warned_of(tmp_path: Path) -> None:
+    assert "config.warning" not in tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_AGENT="nope:x").stderr
+    tgbot(tmp_path, "db", "upgrade")
+    (tmp_path / ".env").touch(0o600)
+    assert "config.warning" not in tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_AGENT="nope:x").stderr
+
+
 def test_status_without_a_database_says_what_to_do(tmp_path: Path) -> None:
     ended = tgbot(tmp_path, "status")
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)

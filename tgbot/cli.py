@@ -73,7 +73,7 @@ def _play(words: Sequence[str]) -> int:
 def _run(_: argparse.Namespace) -> int:
     settings = config.load()
     logs.configure(settings.token.get_secret_value())
-    for line in config.unknown_names():
+    for line in [*config.unknown_names(), *config.exposed_files(settings.database_path)]:
         log.warning("config.warning %s", line)
     chosen = _agent(settings.agent)
     status = 0

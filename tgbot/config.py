@@ -137,6 +137,16 @@ def unknown_names() -> list[str]:
     return [f"unknown setting {name}{_nearest(name.upper(), known)}" for name in sorted(strange)]
 
 
+def exposed_files(database: Path) -> list[str]:
+    """One line for each file with secrets or messages that is not its owner's alone."""
+    modes = {path: path.stat().st_mode & 0o777 for path in (Path(ENV_FILE), database) if path.is_file()}
+    return [
+        f"{path} is open to other users (its mode is {mode:o}): chmod 600 {path}"
+        for path, mode in modes.items()
+        if mode & 0o077
+    ]
+
+
 def _nearest(name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     return f", did you mean {close[0]}?" if close else ""

@@ -1,4 +1,4 @@
-"""What happens to database files."""
+"""What happens to files of a database, and how they are."""
 
 import sqlite3
 from contextlib import closing
@@ -13,3 +13,8 @@ def damage(path: Path, table: str) -> None:
     with path.open("r+b") as file:
         file.seek((page - 1) * size)
         file.write(b"\xff" * size)
+
+
+def mode(path: Path) -> int:
+    """Give who may do what with it, 0o600 say."""
+    return path.stat().st_mode & 0o777

@@ -8,6 +8,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from tgbot.store.engine.errors import storage_errors
+from tgbot.store.engine.private import create_private
 
 __all__ = ["Connection", "driver_of", "read_once", "reading_engine", "writing_engine"]
 
@@ -26,7 +27,11 @@ READING_PRAGMAS = ("PRAGMA query_only=ON", f"PRAGMA busy_timeout={BUSY_TIMEOUT_M
 
 
 def writing_engine(path: Path) -> Engine:
-    """Make the engine of the one writing connection: every transaction is BEGIN IMMEDIATE."""
+    """Make the engine of the one writing connection: every transaction is BEGIN IMMEDIATE.
+
+    A file that is not there is made, and is private. Raises StorageError.
+    """
+    create_private(path)
     # A deferred transaction that reads, then writes, fails at once when another one wrote.
     return _engine(path, PRAGMAS, "BEGIN IMMEDIATE")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from tgbot.store.engine.errors import StorageError
+from tgbot.store.engine.private import create_private
 
 # How long a start tries: one who looks shares the lock for an instant, an owner writes its number at once.
 TRIES = 50
@@ -57,9 +58,10 @@ class ProcessLock:
 
     def _acquired(self) -> int:
         """Give the lock file, open and locked."""
+        create_private(self._path)
         with contextlib.ExitStack() as failing:
             try:
-                fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
                 failing.callback(os.close, fd)
                 self._acquire(fd)
             except OSError as error:
