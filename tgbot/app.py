@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from tgbot.access import Access
-from tgbot.config import Settings
+from tgbot.config import Settings, nobody_allowed
 from tgbot.delivery.delivery import Delivery
 from tgbot.intake.acceptor import Acceptor
 from tgbot.intake.batch import Rules
@@ -38,21 +38,22 @@ async def run(settings: Settings, agent: Agent) -> None:
     Raises DatabaseLockedError, TokenRefusedError (in an ExceptionGroup), and whatever made a
     service die: the process shall exit then, and the next life recovers.
     """
-    token = settings.token.get_secret_value()
     # Python's own number of threads (six on two cores) would be the limit of agents that block in one.
     threads = ThreadPoolExecutor(settings.max_turns + SPARE_THREADS)
     asyncio.get_running_loop().set_default_executor(threads)
     with ProcessLock(settings.database_path):
         upgrade(settings.database_path)
-        async with Database(settings.database_path) as db, BotApi(token, settings.api_url) as api:
+        async with Database(settings.database_path) as db, BotApi(settings.token, settings.api_url) as api:
             instance_id = await db.write(turns.begin_instance, os.getpid())
             log.info("app.started instance=%s pid=%s", instance_id, os.getpid())
+            if line := nobody_allowed(settings):
+                log.warning("app.nobody_allowed %s", line)
             await _serve(
                 settings,
                 agent,
                 db,
                 api,
-                Owner(settings.bot_id, instance_id, settings.max_turns, settings.attempts_max),
+                Owner(settings.bot_id, instance_id, settings.max_turns, settings.crashes_max),
             )
     log.info("app.stopped instance=%s", instance_id)
 

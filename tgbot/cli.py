@@ -72,7 +72,7 @@ def _play(words: Sequence[str]) -> int:
 
 def _run(_: argparse.Namespace) -> int:
     settings = config.load()
-    logs.configure(settings.token.get_secret_value())
+    logs.configure(settings.token)
     for line in config.unknown_names():
         log.warning("config.warning %s", line)
     chosen = _agent(settings.agent)
@@ -153,5 +153,6 @@ def _table(found: report.Report, *, alive: bool) -> str:
 
 
 def _fail(reason: object, status: int) -> int:
-    print(f"tgbot: {reason}", file=sys.stderr)
+    for line in str(reason).splitlines():
+        print(f"tgbot: {line}", file=sys.stderr)
     return status

@@ -59,7 +59,7 @@ async def test_recovery_and_new_messages_do_not_race(bot: BotProcess, ann: Perso
 
 
 async def test_three_kills_in_a_row_never_leave_the_bot_deaf(bot: BotProcess, ann: Person) -> None:
-    bot.setting(attempts_max=9)  # each kill may hit the same turn
+    bot.setting(crashes_max=9)  # each kill may hit the same turn
     for life in range(1, 4):
         await bot.start()
         ann.says(f"in life {life}")
@@ -204,7 +204,7 @@ async def _storm(bot: BotProcess, wire: PlaygroundServer, kills: int, seed: int)
     dice = random.Random(seed)
     people = [Person(wire, user_id) for user_id in (11, 12, 13)]
     said: dict[int, list[str]] = {person.user_id: [] for person in people}
-    bot.setting(agent="tests.whole_bot.agents:quick", attempts_max=1000)
+    bot.setting(agent="tests.whole_bot.agents:quick", crashes_max=1000)
     for kill in range(kills):
         lives = bot.log.count("app.started")
         await bot.start()

@@ -83,7 +83,7 @@ class Storm:
 
 
 async def _storm(bot: BotProcess, storm: Storm, turns: int, kills: int) -> None:
-    bot.setting(agent="tests.whole_bot.agents:patient", attempts_max=1000, queue_max=1000)
+    bot.setting(agent="tests.whole_bot.agents:patient", crashes_max=1000, queue_max=1000)
     await bot.start()
     storm.rage()
     left = turns
