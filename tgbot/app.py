@@ -9,7 +9,7 @@ import signal
 from collections.abc import Awaitable, Iterator
 
 from tgbot.access import Access
-from tgbot.config import Settings
+from tgbot.config import Settings, nobody_allowed
 from tgbot.delivery.delivery import Delivery
 from tgbot.intake.acceptor import Acceptor
 from tgbot.intake.batch import Rules
@@ -41,18 +41,19 @@ async def run(settings: Settings, agent: Agent) -> None:
     DatabaseDamagedError and whatever made a service die: the process has to end then, and the next
     one recovers.
     """
-    token = settings.token.get_secret_value()
     with ProcessLock(settings.database_path):
         upgrade(settings.database_path)
         async with (
             Database(settings.database_path) as db,
-            BotApi(token, settings.api_url) as api,
+            BotApi(settings.token, settings.api_url) as api,
             # As many agents as there are turns may block in one of its threads.
             Agents(agent, functools.partial(_download, api), settings.max_turns + SPARE_THREADS) as agents,
         ):
             instance_id = await db.write(recovery.begin_instance, os.getpid())
             log.info("app.started instance=%s pid=%s", instance_id, os.getpid())
-            owner = Owner(settings.bot_id, instance_id, settings.max_turns, settings.attempts_max)
+            if line := nobody_allowed(settings):
+                log.warning("app.nobody_allowed %s", line)
+            owner = Owner(settings.bot_id, instance_id, settings.max_turns, settings.crashes_max)
             await _serve(settings, agents, db, api, owner)
     log.info("app.stopped instance=%s", instance_id)
 

@@ -132,11 +132,11 @@ async def held(monkeypatch: pytest.MonkeyPatch) -> Held:
 
 @contextlib.asynccontextmanager
 async def running(wire: PlaygroundServer, database_path: Path, agent: Agent) -> AsyncIterator[Person]:
-    settings = config.load(
+    settings = config.Settings(
         token=TOKEN,
         api_url=wire.url,
         database_url=f"sqlite:///{database_path}",
-        allowed_users=frozenset({7}),
+        allowed_users=frozenset({UserId(7)}),
         receipts=False,
         rate_overall_per_second=0,
         rate_chat_per_second=0,
