@@ -15,9 +15,9 @@ _COMMAND = re.compile(r"\\[A-Za-z]{2,}")
 _GROUPS_AND_COMMANDS = re.compile(r"\{[^{}]*\}|\\[A-Za-z]+")
 # x^2, a_1, f'_{max}, but no snake_case.
 _SCRIPT = re.compile(
-    r"(?:[A-Za-z0-9)\]}']\^|(?<![A-Za-z0-9_])[A-Za-z]_|[)\]}']_)(?:\{|[A-Za-z](?![A-Za-z])|\d|[-+*])"
+    r"(?:[A-Za-z0-9)\]}']\^|(?<![A-Za-z0-9_])[A-Za-z]_|[)\]}']_)(?:\{|[A-Za-z](?![A-Za-z_])|\d|[-+*])"
 )
-_WORD = re.compile(r"[A-Za-z]{3}")
+_PROSE = re.compile(r"\A\d[\d.,]*\s|[^\W\d_]{3}")  # "$5 for a_b and 6$"
 _NO_FORMULA = re.compile(r"`|(?<!\\)\$|\n[ \t>]*\n")
 _MORE_COMMANDS = {r"\begin", r"\binom", r"\cos", r"\frac", r"\hat", r"\left", r"\lim", r"\ln", r"\log"} | {
     *(r"\max", r"\min", r"\overline", r"\right", r"\sin", r"\sqrt", r"\tan", r"\text", r"\vec")
@@ -32,7 +32,7 @@ def is_formula(text: str) -> bool:
         return False
     if any(command in _commands() for command in _COMMAND.findall(text)):
         return True
-    return _SCRIPT.search(text) is not None and not _WORD.search(_GROUPS_AND_COMMANDS.sub("", text))
+    return _SCRIPT.search(text) is not None and not _PROSE.search(_GROUPS_AND_COMMANDS.sub("", text))
 
 
 @cache

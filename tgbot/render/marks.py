@@ -11,6 +11,7 @@ from tgbot.render.literal import HOLE
 MAX_MARK_CHARS = 3  # ***bold and italic***
 # Chinese, Japanese, Thai and others have no spaces around words: there a mark may stand between two letters.
 _LETTER = re.compile(r"[^\W_\u0e00-\u109f\u1780-\u17ff\u2e80-\U0010ffff]")
+_GLOB = re.compile(r"(?!etc)\w{3}\.\Z")  # *test.*, but *e.g.*
 _ENCLOSED = {"''", '""', "()", "[]", "{}", "<>", "“”", "\u2018\u2019", "«»", "||", HOLE + HOLE}
 
 
@@ -30,7 +31,7 @@ class _Strict(_Rules):
 
 
 _LIGHT = _Rules(
-    rf"/\.@#$%&=+)]}}{HOLE}", r",.;:!?)]}>/\|=%+^", r"/\([{", rf"/\([{{=@#$%&{HOLE}"
+    rf"/\.@#$%&=+)]}}{HOLE}", r",.;:!?)]}>/\|=%+^", r"/\([{]}", rf"/\([{{=@#$%&{HOLE}"
 )  # *i* and _i_
 _HEAVY = _Rules(")]}", ",;)]}", "([{", "")  # **b**, __b__ and ***both***
 _STRICT = _Strict("([{*_~>-:", ",;)]}=/.|", "([{", ".,;:!?)]}*_~-")  # ~~s~~ and ||s||
@@ -38,15 +39,21 @@ _STRICT = _Strict("([{*_~>-:", ",;)]}=/.|", "([{", ".,;:!?)]}*_~-")  # ~~s~~ and
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One or more of the same character; `before` and `ahead` are what stands beside it, or nothing."""
+    """One or more of the same character, with up to four of those before and two of those behind it."""
 
     char: str
     start: int
     end: int
-    before: str  # one character
-    ahead: str  # two
+    behind: str
+    ahead: str
     depth: int  # how many brackets are open
     chunk: int  # which of the text's pieces without spaces it belongs to
+
+    @property
+    def before(self) -> str:
+        """The character before it, or nothing; in my_* it stands behind the word."""
+        in_word = self.behind.endswith("_") and self.behind[-2:-1].isalnum()
+        return self.behind[-2:-1] if in_word else self.behind[-1:]
 
     @property
     def after(self) -> str:
@@ -95,7 +102,7 @@ class Mark:
             return together and closer.length > 1 and closer.before.isalnum() and closer.after.islower()
         if closer.before == "/":  # **src/** is a folder in bold, **/test/** a glob
             return together and "/" not in (self.after, closer.after)
-        return not (together and closer.char + closer.before == "*." and closer.length == 1)  # *test.*
+        return not (together and closer.char == "*" and closer.length == 1 and _GLOB.search(closer.behind))
 
     @property
     def _rules(self) -> _Rules:

@@ -14,14 +14,14 @@ from tgbot.render.marks import MAX_MARK_CHARS, Mark
 
 _TOKEN = re.compile(
     r"(?P<address>https?://[!-\[\]-~]*[A-Za-z0-9/#$%&+=@-])|(?P<entity>&(?=#?\w{1,32};))"
-    r"|(?P<backslash>\\[!-/:-@\[-`{-~]?)|(?P<word>\w+)|(?P<space>\s+)|(?P<bracket>[()\[\]{}])"
+    r"|(?P<glob>\\?\*\.\*)|(?P<backslash>\\[!-/:-@\[-`{-~]?)|(?P<word>\w+)|(?P<space>\s+)|(?P<bracket>[()\[\]{}])"
     r"|(?P<run>\*+|~+|\|\|+)"
 )
 _UNDERSCORE = re.compile("_")
 _CHUNK = re.compile(r"\S*")
 # In a regular expression or a path, as \d+ or C:\*, no backslash is Markdown's.
 _CODE = re.compile(r"\\[A-Za-z0-9.+?^|/()\[\]{}]|^\W*[A-Za-z]:\\")
-_ESCAPED_MARK = re.compile(r"\\(?:[*_`~#](?!\.\w)|\$(?=\d))")
+_ESCAPED = re.compile(r"\\(?:[*_`~#](?!\.\w)|\$(?=\d))|(?<=\S)\\(?=\n)")  # the last one is a line break
 _ESCAPED_MARKER = re.compile(r"(?:\d{1,9}\\[.)]|\\[-+>])(?!\S)")  # of a list or quote
 
 
@@ -61,6 +61,7 @@ class _Reader:
         readers = {
             "address": self._hide,
             "entity": self._hide,
+            "glob": self._hide,
             "backslash": self._backslash,
             "word": self._word,
             "space": self._space,
@@ -99,7 +100,7 @@ class _Reader:
         begins_line = self._chunk_start == 0 or self._text[self._chunk_start - 1] == "\n"
         if begins_line and _ESCAPED_MARKER.match(self._text, self._chunk_start):
             return True
-        return _ESCAPED_MARK.match(self._text, start) is not None and not self._in_code()
+        return _ESCAPED.match(self._text, start) is not None and not self._in_code()
 
     def _in_code(self) -> bool:
         """Whether what stands here without spaces around is a path or a regular expression."""
@@ -146,10 +147,8 @@ class _Reader:
 
     def _mark(self, start: int, end: int) -> Mark:
         text = self._text
-        before = text[start - 1 : start] if start else ""
-        if before == "_" and start > 1 and text[start - 2].isalnum():
-            before = text[start - 2]  # my_*
-        return Mark(text[start], start, end, before, text[end : end + 2], self._depth, self._chunk)
+        behind, ahead = text[max(0, start - 4) : start], text[end : end + 2]
+        return Mark(text[start], start, end, behind, ahead, self._depth, self._chunk)
 
     def _multiply(self, mark: Mark) -> None:
         """Let the first asterisk of *a*b* open nothing."""

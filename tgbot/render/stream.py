@@ -5,10 +5,10 @@ import re
 from tgbot.render.clean import without_surrogates
 from tgbot.render.fences import FENCE, opened_fence, outgrown
 from tgbot.render.literal import HOLE
-from tgbot.render.paragraph import closing
+from tgbot.render.paragraph import closing as closing_marks
 
 _HALF_LINE = re.compile(
-    r"(?:^|\n)[ >]*(?:[-=*+_#|:]|`{1,2}|~{1,2}|\d+[.)]?)[-=*_#|:`~ ]*(?:\[[ xX]?\]? ?)?\Z"
+    r"(?:^|(?<=\n))[ >]*(?:[-=*+_#|:]|`{1,2}|~{1,2}|\d+[.)]?)[-=*_#|:`~ ]*(?:\[[ xX]?\]? ?)?\Z"
 )
 _HALF_ADDRESS = r"\((?:[^()\s]|\([^()\s]*\))*(?:\([^()\s]*)?"
 _HALF_LINK = re.compile(rf"(?<!\w)!?\[([^\[\]\n]*)(?:\](?:{_HALF_ADDRESS})?)?\Z")
@@ -31,17 +31,21 @@ def settled(markdown: str) -> str:
     if FENCE.match(markdown, markdown.rstrip().rfind("\n") + 1):
         return markdown
     markdown = _HALF_LINK.sub(r"\1", _HALF_LINE.sub("", markdown))
-    markdown = _HALF_MARKER.sub("", markdown).rstrip()
-    markdown = _without_half_mark(markdown, _closing(markdown))
+    end = len(markdown.rstrip())
+    if markdown.count("\n", end) > 1:
+        return markdown[:end]  # the paragraph is over: what it has not closed by now is text
+    markdown = _without_half_mark(_HALF_MARKER.sub("", markdown).rstrip())
     return markdown + _closing(markdown)
 
 
-def _without_half_mark(markdown: str, closing: str) -> str:
+def _without_half_mark(markdown: str) -> str:
     """Drop what may be the first half of a closing mark, as in "**bold*"."""
-    mark = closing[:1]
-    missing = len(closing) - len(closing.lstrip(mark or None))
-    half = len(markdown) - len(markdown.rstrip(mark or None))
-    return markdown[: len(markdown) - half] if 0 < half < missing else markdown
+    closing = _closing(markdown)
+    if not closing:
+        return markdown
+    missing = len(closing) - len(closing.lstrip(closing[0]))
+    start = len(markdown.rstrip(closing[0]))
+    return markdown[:start] if 0 < len(markdown) - start < missing else markdown
 
 
 def whole_rows(markdown: str) -> str:
@@ -58,7 +62,7 @@ def _closing(markdown: str) -> str:
     """Return what closes the code and styles that the last block leaves open."""
     start = max((found.end() for found in _BLOCK.finditer(markdown)), default=0)
     block, backtick, _ = _CODE.sub(HOLE, markdown[start:]).partition("`")
-    return backtick + closing(block)
+    return backtick + closing_marks(block)
 
 
 def tail(markdown: str, step_chars: int) -> str:
