@@ -4,7 +4,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 PAIRS_WARM_UP = 2  # of every comparison: caches fill, statements are compiled
 
@@ -23,7 +23,7 @@ class Figure:
 
     def __str__(self) -> str:
         verdict = {True: "ok", False: "MISSED", None: "-"}[self.ok]
-        return f"{self.name:<66} {self.figure:>22}  {self.target:<11} {verdict}"
+        return f"{self.name:<72} {self.figure:>22}  {self.target:<11} {verdict}"
 
 
 def at_least(name: str, ratio: float, least: float) -> Figure:
@@ -34,7 +34,14 @@ def at_most(name: str, value: float, most: float, unit: str = "") -> Figure:
     return Figure(name, f"{value:.4g} {unit}".strip(), f"<= {most:g} {unit}".strip(), value <= most)
 
 
-async def speed_ratio(ours: Step[T], reference: Step[T], samples: Iterable[T]) -> float:
+class Times(NamedTuple):
+    """Seconds on the clock and of CPU time, over all threads; or a ratio of each."""
+
+    wall: float
+    cpu: float
+
+
+async def speed_ratio(ours: Step[T], reference: Step[T], samples: Iterable[T]) -> Times:
     """Say how much faster `ours` is than `reference`: the median over pairs run side by side.
 
     Both halves of a pair get the same sample, made outside of the clock. Whatever slows the machine
@@ -43,12 +50,12 @@ async def speed_ratio(ours: Step[T], reference: Step[T], samples: Iterable[T]) -
     ratios = []
     for number, sample in enumerate(samples):
         steps = (ours, reference) if number % 2 else (reference, ours)
-        seconds = {step: await _seconds(step, sample) for step in steps}
-        ratios.append(seconds[reference] / seconds[ours])
-    return statistics.median(ratios[PAIRS_WARM_UP:])
+        times = {step: await _times(step, sample) for step in steps}
+        ratios.append([whole / part for whole, part in zip(times[reference], times[ours], strict=True)])
+    return Times(*map(statistics.median, zip(*ratios[PAIRS_WARM_UP:], strict=True)))
 
 
-async def _seconds(step: Step[T], sample: T) -> float:
-    begun = time.perf_counter()
+async def _times(step: Step[T], sample: T) -> Times:
+    begun = Times(time.perf_counter(), time.process_time())
     await step(sample)
-    return time.perf_counter() - begun
+    return Times(time.perf_counter() - begun.wall, time.process_time() - begun.cpu)

@@ -114,10 +114,18 @@ class Mute(Delivery):
         self._on_end()
 
 
+async def idle() -> None:
+    """Wait until every turn has ended, and every chat was shown what there is for it."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while tasks := [t for t in asyncio.all_tasks() if t.get_name().startswith(("turn-", "lane-"))]:
+            await asyncio.wait(tasks)
+
+
 class Line:
     """Parse, receive, claim, run, finish: all that stands between getUpdates and the outbox."""
 
     def __init__(self, db: Database, api: BotApi, owner: Owner, agents: Agents) -> None:
+        self.agents = agents
         self.delivery = Mute(db, api, self._on_end)
         self.runner = TurnRunner(agents, RULES.access, self.delivery.answers, AnswerOptions(DEADLINE_SECONDS))
         self.dispatcher = Dispatcher(db, owner, self.runner, observer=self.delivery)

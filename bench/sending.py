@@ -1,21 +1,25 @@
-"""What an answer costs on its way out: requests, waiting, and memory while it streams."""
+"""What an answer costs on its way out: requests, the way of its last word, and memory while it streams."""
 
 import asyncio
 import contextlib
 import statistics
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from typing import NamedTuple
+from typing import Any
 
 from bench import scene
-from bench.figures import Figure, at_most
+from bench.figures import PAIRS_WARM_UP, Figure, at_most
 from bench.memory import Waiting, growth
+from tgbot.delivery.chat_sender import PLACEHOLDER
 from tgbot.delivery.delivery import Delivery
 from tgbot.intake.batch import receive
-from tgbot.model import ChatId, Raw
+from tgbot.model import Raw
+from tgbot.playground.journal import Journal
 from tgbot.playground.server import PlaygroundServer
+from tgbot.playground.world import World
 from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
-from tgbot.telegram.rate_limit import CHAT_BURST, RateLimiter
+from tgbot.telegram.rate_limit import RateLimiter
 from tgbot.turns.agent import Agent, AgentTurn, Event, Replacement
 from tgbot.turns.agent_loop import Agents
 from tgbot.turns.dispatcher import Dispatcher
@@ -23,10 +27,7 @@ from tgbot.turns.runner import AnswerOptions, TurnRunner
 
 TOKEN = f"{scene.BOT_ID}:playground"
 ONE, THREE, MANY = 100, 10_000, 60_000  # characters that make so many messages; MANY is eight and a file
-STREAM_SECONDS = 4.0
-INTERVAL_SECONDS = 1.0  # the default pace of a chat
-WAITS = 3
-EDITS = 20
+EDIT_PAIRS = 23
 WARM_UP_TURNS, STREAMING_TURNS = 20, 200
 SAID_CHARACTERS = 3_000
 CHAT_ID = 5
@@ -37,12 +38,12 @@ def figures() -> Iterator[Figure]:
     yield at_most("requests for an answer of one message", asyncio.run(_requests(ONE)), 2)
     yield at_most("requests for an answer of three messages", asyncio.run(_requests(THREE)), 6)
     yield at_most("requests for an answer of eight messages and a file", asyncio.run(_requests(MANY)), 18)
-    waits = [asyncio.run(_wait(ONE, requests=1)) for _ in range(WAITS)]
-    ratio = statistics.median(shown.waited / shown.edit for shown in waits)
-    yield at_most("from the last word to the final edit, one message / the edit alone", ratio, 5, "x")
-    shown = asyncio.run(_wait(THREE, requests=5))
+    yield at_most("requests after the last streamed word, one message", asyncio.run(_last_requests(ONE)), 1)
     yield at_most(
-        "the same, three messages / what the limiter asks for", shown.waited / shown.floor, 1.1, "x"
+        "requests after the last streamed word, three messages", asyncio.run(_last_requests(THREE)), 5
+    )
+    yield at_most(
+        "from the last word to the final edit / a commit and an edit", asyncio.run(_wait_ratio()), 3, "x"
     )
     streaming_bytes = asyncio.run(_streaming_bytes())
     yield at_most("memory per streaming answer of 3,000 characters", streaming_bytes, 24_000, "bytes")
@@ -60,20 +61,25 @@ class Bot:
             receipts=False,
             send_within_seconds=scene.DEADLINE_SECONDS,
         )
-        self._db = db
+        self.db = db
         self._runner = TurnRunner(
             agents, scene.RULES.access, self.delivery.answers, AnswerOptions(scene.DEADLINE_SECONDS)
         )
 
     async def begin(self) -> None:
         """Begin as a new process does."""
-        owner = await scene.begin_instance(self._db, max_turns=WARM_UP_TURNS + STREAMING_TURNS)
-        self.dispatcher = Dispatcher(self._db, owner, self._runner, observer=self.delivery)
+        owner = await scene.begin_instance(self.db, max_turns=WARM_UP_TURNS + STREAMING_TURNS)
+        self.dispatcher = Dispatcher(self.db, owner, self._runner, observer=self.delivery)
 
     async def hear(self, raws: list[Raw]) -> None:
         """Store messages, and start their turns."""
-        received = await self._db.write(receive, self.dispatcher.owner, scene.RULES, scene.messages(raws))
+        received = await self.db.write(receive, self.dispatcher.owner, scene.RULES, scene.messages(raws))
         self.dispatcher.spawn(received.claimed)
+
+    async def answer(self, raw: Raw) -> None:
+        """Have one message answered, and wait until all of the answer is on screen."""
+        await self.hear([raw])
+        await scene.idle()
 
     async def end(self) -> None:
         """Let the turns and their answers out."""
@@ -93,89 +99,109 @@ async def _bot(agent: Agent, limiter: RateLimiter, api: BotApi) -> AsyncIterator
             yield bot
 
 
-class Answered(NamedTuple):
-    """In how many requests an answer was shown, when it was whole, and how long an edit takes by itself.
+class Screen:
+    """What the playground's server was asked and shows, also to an agent in its own thread."""
 
-    Previews are not counted: a long answer may have one while it is being formatted.
-    """
+    def __init__(self) -> None:
+        self.changes = 0
+        self.changed_at = 0.0
+        self._journal = Journal()
 
-    requests: int
-    shown_at: float
-    edit_seconds: float
+    def watch(self, world: World) -> None:
+        """Look at this server from now on."""
+        self._journal = world.journal
+        world.listeners.append(self._look)
+
+    @property
+    def requests(self) -> int:
+        """Count all requests so far."""
+        return len(self._journal)
+
+    def needed(self, since: int = 0) -> int:
+        """Count those of them that an answer cannot do without: no previews, which have a stop button."""
+        calls = self._journal.after(since, "-sendChatAction")
+        return sum(
+            call["method"] != "editMessageText" or "reply_markup" not in call["params"] for call in calls
+        )
+
+    def _look(self, event: dict[str, Any]) -> None:
+        if event["kind"] == "message" and event["message"].get("text") != PLACEHOLDER:
+            self.changes += 1
+            self.changed_at = time.monotonic()
 
 
-async def _answer(agent: Agent, limiter: RateLimiter) -> Answered:
-    """Have one question answered by the playground's server."""
-    shown_at = 0.0
+class Streaming:
+    """Agents that say a word, wait until it is on screen, and then say the rest at once."""
 
-    def look(_: object) -> None:
-        nonlocal shown_at
-        shown_at = asyncio.get_running_loop().time()
+    def __init__(self, screen: Screen, characters: int) -> None:
+        self.last_word_at = 0.0
+        self.requests_before = 0
+        self._screen = screen
+        self._characters = characters
 
+    async def agent(self, _: AgentTurn) -> AsyncGenerator[Event, None]:
+        """Speak."""
+        before = self._screen.changes
+        yield "word"
+        while self._screen.changes == before:  # noqa: ASYNC110 - what changes it is another thread
+            await asyncio.sleep(0.001)
+        self.requests_before = self._screen.requests
+        self.last_word_at = time.monotonic()
+        yield Replacement(_text(self._characters))
+
+
+@contextlib.asynccontextmanager
+async def _conversation(agent: Agent, screen: Screen) -> AsyncIterator[tuple[Bot, BotApi]]:
+    """Talk to the bot on the playground's server, with no limit to its requests."""
     async with PlaygroundServer() as server, BotApi(TOKEN, server.url) as api:
         server.world.make_chat(CHAT_ID, "Ada")
-        server.world.listeners.append(look)
-        async with _bot(agent, limiter, api) as bot:
-            await bot.hear([scene.update(CHAT_ID)])
-            await bot.end()
-        requests, whole_at = sum(map(_is_needed, server.world.journal)), shown_at
-        return Answered(requests, whole_at, await _edit_seconds(api))
-
-
-async def _edit_seconds(api: BotApi) -> float:
-    """Edit a message as often as makes a fair median."""
-    loop, seconds = asyncio.get_running_loop(), []
-    message_id = (await api.call("sendMessage", chat_id=CHAT_ID, text="…"))["message_id"]
-    for n in range(EDITS):
-        began = loop.time()
-        await api.call("editMessageText", chat_id=CHAT_ID, message_id=message_id, text=f"{_text(ONE)} {n}")
-        seconds.append(loop.time() - began)
-    return statistics.median(seconds)
-
-
-def _is_needed(call: Raw) -> bool:
-    """Tell what an answer can not do without from previews, which have a stop button, and typing."""
-    preview = call["method"] == "editMessageText" and "reply_markup" in call["params"]
-    return not preview and call["method"] != "sendChatAction"
+        screen.watch(server.world)
+        async with _bot(agent, RateLimiter(0, 0, 0), api) as bot:
+            yield bot, api
 
 
 async def _requests(characters: int) -> int:
+    """Count them for an answer that is said at once."""
+
     async def agent(_: AgentTurn) -> AsyncGenerator[str, None]:
         yield _text(characters)
 
-    return (await _answer(agent, RateLimiter(0, 0, 0))).requests
+    screen = Screen()
+    async with _conversation(agent, screen) as (bot, _):
+        await bot.answer(scene.update(CHAT_ID))
+    return screen.needed()
 
 
-class Waited(NamedTuple):
-    """The seconds from the last word to the last edit, those of an edit alone, and the limiter's own."""
+async def _last_requests(characters: int) -> int:
+    """Count those that are left when the last word of a streaming answer is said."""
+    screen = Screen()
+    streaming = Streaming(screen, characters)
+    async with _conversation(streaming.agent, screen) as (bot, _):
+        await bot.answer(scene.update(CHAT_ID))
+    return screen.needed(streaming.requests_before)
 
-    waited: float
-    edit: float
-    floor: float
+
+async def _wait_ratio() -> float:
+    """Compare the time from the last word to the whole answer on screen with a commit and an edit alone."""
+    screen = Screen()
+    streaming = Streaming(screen, ONE)
+    async with _conversation(streaming.agent, screen) as (bot, api):
+        ratios = []
+        for number in range(EDIT_PAIRS):
+            await bot.answer(scene.update(CHAT_ID))
+            waited = screen.changed_at - streaming.last_word_at
+            ratios.append(waited / await _least_seconds(bot, api, screen, number))
+        return statistics.median(ratios[PAIRS_WARM_UP:])
 
 
-async def _wait(characters: int, requests: int) -> Waited:
-    """Stream for a while, then say all the rest.
-
-    The limiter's own is what so many `requests` in a row take, the burst as spent as it is at the last word.
-    """
-    loop, limiter = asyncio.get_running_loop(), RateLimiter(30, 1 / INTERVAL_SECONDS, 20)
-    last_word_at = whole_at = 0.0
-
-    async def agent(_: AgentTurn) -> AsyncGenerator[Event, None]:
-        nonlocal last_word_at, whole_at
-        end_at = loop.time() + STREAM_SECONDS
-        while loop.time() < end_at:
-            await asyncio.sleep(0.05)
-            yield "word "
-        last_word_at = loop.time()
-        # What the chat owes just now, which nothing but a bench asks for.
-        whole_at = limiter._chat._whole_at.get(ChatId(CHAT_ID), last_word_at)  # noqa: SLF001 - see above
-        yield Replacement(_text(characters))
-
-    answered = await _answer(agent, limiter)
-    floor = max(whole_at, last_word_at) + (requests - CHAT_BURST) * INTERVAL_SECONDS - last_word_at
-    return Waited(answered.shown_at - last_word_at, answered.edit_seconds, max(floor, 0.0))
+async def _least_seconds(bot: Bot, api: BotApi, screen: Screen, number: int) -> float:
+    """Commit something, edit a message, and say how long that takes until it is on screen."""
+    message = await api.call("sendMessage", chat_id=CHAT_ID, text=PLACEHOLDER)
+    began = time.monotonic()
+    await scene.begin_instance(bot.db)
+    text = f"{_text(ONE)} {number}"
+    await api.call("editMessageText", chat_id=CHAT_ID, message_id=message["message_id"], text=text)
+    return screen.changed_at - began
 
 
 class Agreeing(BotApi):

@@ -4,14 +4,15 @@ import asyncio
 import contextlib
 import itertools
 import sqlite3
+import statistics
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Engine, event
-
 from bench import scene
-from bench.figures import Figure, at_least, speed_ratio
+from bench.figures import Figure, at_least, at_most, speed_ratio
+from bench.replay import COMMIT, Call, recording, replay
 from tgbot.intake.batch import receive
 from tgbot.model import Message, Owner, Raw
 from tgbot.render import Text
@@ -20,8 +21,9 @@ from tgbot.store.engine.writer import Database
 
 ROWS = 100  # a batch
 BATCH_PAIRS = 101
-COMMIT_DELAY_SECONDS = 0.001  # an fsync of a common SSD
-LIFE_PAIRS = 9
+TURN_PAIRS = 21
+CHATS, ROUNDS = 100, 3  # at once; messages of each, one after the other
+ALONE_ROUNDS = 50
 ENDING = turns.Ending("done", [Text("ok")])
 
 _INSERT = """
@@ -30,9 +32,6 @@ _INSERT = """
          received_at, ended_at, raw)
     VALUES (?, ?, 'message', 'queued', ?, ?, ?, ?, ?, ?, NULL, ?)
 """
-_OF_UPDATE = "WHERE bot_id = ? AND update_id = ?"
-_CLAIM = f"UPDATE pending SET state = 'claimed', attempt = 1 {_OF_UPDATE}"
-_FINISH = f"UPDATE pending SET state = 'done', ended_at = 1 {_OF_UPDATE}"
 
 
 class Sample(NamedTuple):
@@ -43,13 +42,22 @@ class Sample(NamedTuple):
     rows: list[tuple[object, ...]]
 
 
+class Shared(NamedTuple):
+    """The limit's time as a share of ours, and in how many commits a sample went."""
+
+    share: float
+    commits: float
+
+
 def figures() -> Iterator[Figure]:
     for name, parse in (("parsed before", False), ("parsing included", True)):
         ratio = asyncio.run(_batch_ratio(parse=parse))
         yield at_least(f"batches of {ROWS}, {name} / sqlite3 executemany", ratio, 0.4)
-    for name, chats, rounds, least in (("100 chats", 100, 3, 10.0), ("1 chat", 1, 50, 0.9)):
-        ratio = asyncio.run(_life_ratio(chats, rounds))
-        yield at_least(f"receive, claim, finish in {name} / 3 commits of 1 ms each", ratio, least)
+    many, alone = asyncio.run(_turns(CHATS, ROUNDS)), asyncio.run(_turns(1, ALONE_ROUNDS))
+    name = "receive, claim, end in {} / the same statements and commits by hand"
+    yield at_least(name.format("100 chats"), many.share, 0.5)
+    yield at_least(name.format("1 chat"), alone.share, 0.5)
+    yield at_most("commits for 600 operations of 100 chats at once", many.commits, 30)
 
 
 async def _batch_ratio(*, parse: bool) -> float:
@@ -69,53 +77,49 @@ async def _batch_ratio(*, parse: bool) -> float:
 
         chats = itertools.count(1)
         samples = (_sample(itertools.islice(chats, ROWS)) for _ in range(BATCH_PAIRS))
-        return await speed_ratio(ours, reference, samples)
+        return (await speed_ratio(ours, reference, samples)).wall
 
 
-async def _life_ratio(chats: int, rounds: int) -> float:
-    """Compare the life of a message, in `chats` chats at once, each of which sends `rounds` in a row."""
-    async with _files() as (db, raw):
-        owner = await scene.begin_instance(db, max_turns=chats)
+async def _turns(chats: int, rounds: int) -> Shared:
+    """Take messages from arrival to ending in `chats` chats at once, each of which sends `rounds` in a row.
 
-        async def ours(sample: Sample) -> None:
-            await asyncio.gather(*(_live(db, owner, sample.messages[chat::chats]) for chat in range(chats)))
+    The limit is what the writer executed for it, call by call with the commits between, on a file of its
+    own: it gets the calls of the sample before, because those of this one are known only afterwards.
+    """
+    with recording() as calls:
+        async with _files() as (db, raw):
+            calls.clear()  # the migration's
+            owner = await scene.begin_instance(db, max_turns=chats)
+            done: deque[list[Call]] = deque()
+            commits = []
 
-        async def reference(sample: Sample) -> None:
-            for row in sample.rows:
-                _commit_three(raw, row)
+            async def ours(messages: list[Message]) -> None:
+                async with asyncio.TaskGroup() as all_chats:
+                    for chat in range(chats):
+                        all_chats.create_task(_turn_after_turn(db, owner, messages[chat::chats]))
+                done.append(_taken(calls))
+                commits.append(sum(call.sql == COMMIT for call in done[-1]))
 
-        samples = (_sample(list(range(1, chats + 1)) * rounds) for _ in range(LIFE_PAIRS))
-        with _commit_delay():
-            return await speed_ratio(ours, reference, samples)
+            async def limit(_: object) -> None:
+                replay(raw, done.popleft())
+
+            replay(raw, _taken(calls))
+            samples = (_messages(list(range(1, chats + 1)) * rounds) for _ in range(TURN_PAIRS + 1))
+            await ours(next(samples))
+            ratio = await speed_ratio(ours, limit, samples)
+            return Shared(ratio.wall, statistics.median(commits))
 
 
-async def _live(db: Database, owner: Owner, messages: Sequence[Message]) -> None:
+def _taken(calls: list[Call]) -> list[Call]:
+    taken = calls.copy()
+    calls.clear()
+    return taken
+
+
+async def _turn_after_turn(db: Database, owner: Owner, messages: Sequence[Message]) -> None:
     for message in messages:
         received = await db.write(receive, owner, scene.RULES, [message])
         await db.write(turns.end, owner, received.claimed[0], ENDING)
-
-
-def _commit_three(raw: sqlite3.Connection, row: tuple[object, ...]) -> None:
-    """Write the least that a durable queue can: one statement an arrow, each with its commit."""
-    for statement, values in ((_INSERT, row), (_CLAIM, row[:2]), (_FINISH, row[:2])):
-        raw.execute("BEGIN IMMEDIATE")
-        raw.execute(statement, values)
-        _delay()
-        raw.execute("COMMIT")
-
-
-@contextlib.contextmanager
-def _commit_delay() -> Iterator[None]:
-    """Let every commit of the writer wait, at the place where the reference waits too."""
-    event.listen(Engine, "commit", _delay)
-    try:
-        yield
-    finally:
-        event.remove(Engine, "commit", _delay)
-
-
-def _delay(*_: object) -> None:
-    time.sleep(COMMIT_DELAY_SECONDS)
 
 
 @contextlib.asynccontextmanager
@@ -124,6 +128,10 @@ async def _files() -> AsyncIterator[tuple[Database, sqlite3.Connection]]:
     with scene.folder() as folder, scene.raw_connection(scene.migrated(folder / "raw.db")) as raw:
         async with Database(scene.migrated(folder / "ours.db")) as db:
             yield db, raw
+
+
+def _messages(chats: Iterable[int]) -> list[Message]:
+    return scene.messages([scene.update(chat_id) for chat_id in chats])
 
 
 def _sample(chats: Iterable[int]) -> Sample:
