@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import signal
 from collections.abc import Awaitable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from tgbot.access import Access
 from tgbot.config import Settings
@@ -14,10 +16,11 @@ from tgbot.delivery.delivery import Delivery
 from tgbot.intake.acceptor import Acceptor
 from tgbot.intake.batch import Rules
 from tgbot.intake.poller import Poller
-from tgbot.model import Owner
+from tgbot.model import InstanceId, Owner
 from tgbot.store import turns
 from tgbot.store.engine.lock import ProcessLock
 from tgbot.store.engine.migrate import upgrade
+from tgbot.store.engine.retry import retry_within
 from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.rate_limit import RateLimiter
@@ -44,9 +47,10 @@ async def run(settings: Settings, agent: Agent) -> None:
     threads = ThreadPoolExecutor(settings.max_turns + SPARE_THREADS)
     asyncio.get_running_loop().set_default_executor(threads)
     with ProcessLock(settings.database_path):
-        upgrade(settings.database_path)
-        async with Database(settings.database_path) as db, BotApi(token, settings.api_url) as api:
-            instance_id = await db.write(turns.begin_instance, os.getpid())
+        async with contextlib.AsyncExitStack() as resources:
+            begin = functools.partial(_begin, settings.database_path, resources)
+            db, instance_id = await retry_within(settings.start_within_seconds, begin)
+            api = await resources.enter_async_context(BotApi(token, settings.api_url))
             log.info("app.started instance=%s pid=%s", instance_id, os.getpid())
             await _serve(
                 settings,
@@ -56,6 +60,16 @@ async def run(settings: Settings, agent: Agent) -> None:
                 Owner(settings.bot_id, instance_id, settings.max_turns, settings.attempts_max),
             )
     log.info("app.stopped instance=%s", instance_id)
+
+
+async def _begin(path: Path, resources: contextlib.AsyncExitStack) -> tuple[Database, InstanceId]:
+    """Open the database, brought up to date, for as long as the resources are kept. Raises StorageError."""
+    upgrade(path)
+    async with contextlib.AsyncExitStack() as failing:
+        db = await failing.enter_async_context(Database(path))
+        instance_id = await db.write(turns.begin_instance, os.getpid())
+        resources.push_async_exit(failing.pop_all())
+    return db, instance_id
 
 
 async def _serve(settings: Settings, agent: Agent, db: Database, api: BotApi, owner: Owner) -> None:

@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     rate_group_per_minute: float = Field(
         20, ge=0, allow_inf_nan=False, description="0 or more, 0 for no limit"
     )
+    start_within_seconds: float = Field(
+        300, ge=0, description="the seconds that a start waits for a database that refuses, 0 or more"
+    )
     send_within_seconds: float = Field(
         86400, gt=0, description="the seconds that an answer can wait unsent, above 0"
     )
