@@ -18,9 +18,11 @@ from tgbot.store.engine.errors import (
     DatabaseDamagedError,
     StorageError,
     as_storage_error,
+    is_full,
     reason,
     storage_errors,
 )
+from tgbot.store.engine.wal import LogSize, give_room
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,7 +62,9 @@ class Database:
         self._ended = asyncio.Event()
         self._damage: asyncio.Future[DatabaseDamagedError] = self._loop.create_future()
         self._writer = writing_engine(self._path)
-        self._conn = self._writer.connect()
+        with storage_errors():
+            self._conn = self._writer.connect()
+        self._log_size = LogSize(self._path)
         self._inode = self._path.stat().st_ino
         self._reader = reading_engine(self._path)
         self._reading = ThreadPoolExecutor(1, "reader")
@@ -155,7 +159,7 @@ class Database:
             with self._transaction():
                 outcomes = [self._run(operation) for operation in batch]
         except Exception as error:  # noqa: BLE001 - told to its caller, or to all of the batch
-            self._rollback()
+            self._rollback(error)
             failure = as_storage_error(error)
             if len(batch) > 1 and not isinstance(failure, StorageError):
                 return self._commit_apart(batch)
@@ -168,7 +172,7 @@ class Database:
             with self._transaction():
                 outcomes = [self._attempt(operation) for operation in batch]
         except Exception as error:  # noqa: BLE001 - told to every caller of the batch
-            self._rollback()
+            self._rollback(error)
             failure = as_storage_error(error)
             return [_Outcome(operation.future, None, failure) for operation in batch]
         return outcomes
@@ -179,6 +183,7 @@ class Database:
         yield
         self._check_file()
         self._conn.commit()
+        self._log_size.check()
 
     def _check_file(self) -> None:
         """Refuse to commit into a file that nobody will find again: SQLite in WAL mode would not notice."""
@@ -209,12 +214,15 @@ class Database:
         driver.execute("RELEASE operation")
         return outcome
 
-    def _rollback(self) -> None:
+    def _rollback(self, failure: Exception) -> None:
         try:
             self._conn.rollback()
+            if self._conn.invalidated:  # to ask one that is gone for its driver would open it again
+                return
             # After a COMMIT that failed SQLAlchemy counts the transaction as ended, SQLite does not.
-            if not self._conn.invalidated:  # to ask one that is gone for its driver would open it again
-                driver_of(self._conn).rollback()
+            driver_of(self._conn).rollback()
+            if is_full(failure):
+                give_room(driver_of(self._conn))
         except (DBAPIError, sqlite3.Error) as error:
             log.warning("db.rollback_failed reason=%s", reason(error))
             self._conn.invalidate()
