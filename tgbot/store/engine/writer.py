@@ -46,8 +46,8 @@ class _Outcome(NamedTuple):
 class Database:
     """The one way to the database: store functions go in, their results come out.
 
-    `async with Database(path) as db`, then `await db.write(store.finish, ...)` and
-    `await db.read(store.status, ...)`. The file must be migrated already.
+    `async with Database(path) as db`, then `await db.write(turns.end, ...)` and
+    `await db.read(report.everything)`. The file must be migrated already.
     """
 
     def __init__(self, path: Path) -> None:
@@ -89,9 +89,10 @@ class Database:
     ) -> asyncio.Future[T]:
         """Hand an operation to the writer; the future holds its result after the commit.
 
-        The operation runs even if the future is cancelled. Raises StorageError (through the
-        future) when the database refused, and whatever the operation raised; then nothing of it
-        was written.
+        The operation runs even if the future is cancelled. It may run twice: when another one of its
+        batch fails, the batch is taken back and run again; so it must have no effect but on the database.
+        Raises StorageError (through the future) when the database refused, and whatever the operation
+        raised; then nothing of it was written.
         """
         future: asyncio.Future[T] = self._loop.create_future()
         if self._closed:
