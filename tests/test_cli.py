@@ -84,7 +84,7 @@ def test_a_database_that_fails_at_the_start_is_named(tmp_path: Path) -> None:
     tgbot(tmp_path, "db", "upgrade")
     with closing(sqlite3.connect(tmp_path / "tgbot.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x")
+        ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_START_WITHIN_SECONDS="0")
     assert (ended.returncode, ended.stderr) == (1, "tgbot: tgbot.db: database is locked\n")
 
 

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Awaitable, Iterator
+from pathlib import Path
 
 from tgbot.access import Access
 from tgbot.config import Settings, nobody_allowed
@@ -14,10 +15,11 @@ from tgbot.delivery.delivery import Delivery
 from tgbot.intake.acceptor import Acceptor
 from tgbot.intake.batch import Rules
 from tgbot.intake.poller import Poller
-from tgbot.model import Owner
+from tgbot.model import InstanceId, Owner
 from tgbot.store import recovery
 from tgbot.store.engine.lock import ProcessLock
 from tgbot.store.engine.migrate import upgrade
+from tgbot.store.engine.retry import retry_within
 from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.errors import BotApiError, FileTooLargeError
@@ -42,20 +44,30 @@ async def run(settings: Settings, agent: Agent) -> None:
     one recovers.
     """
     with ProcessLock(settings.database_path):
-        upgrade(settings.database_path)
-        async with (
-            Database(settings.database_path) as db,
-            BotApi(settings.token, settings.api_url) as api,
+        async with contextlib.AsyncExitStack() as resources:
+            begin = functools.partial(_begin, settings.database_path, resources)
+            db, instance_id = await retry_within(settings.start_within_seconds, begin)
+            api = await resources.enter_async_context(BotApi(settings.token, settings.api_url))
             # As many agents as there are turns may block in one of its threads.
-            Agents(agent, functools.partial(_download, api), settings.max_turns + SPARE_THREADS) as agents,
-        ):
-            instance_id = await db.write(recovery.begin_instance, os.getpid())
+            agents = await resources.enter_async_context(
+                Agents(agent, functools.partial(_download, api), settings.max_turns + SPARE_THREADS)
+            )
             log.info("app.started instance=%s pid=%s", instance_id, os.getpid())
             if line := nobody_allowed(settings):
                 log.warning("app.nobody_allowed %s", line)
             owner = Owner(settings.bot_id, instance_id, settings.max_turns, settings.crashes_max)
             await _serve(settings, agents, db, api, owner)
     log.info("app.stopped instance=%s", instance_id)
+
+
+async def _begin(path: Path, resources: contextlib.AsyncExitStack) -> tuple[Database, InstanceId]:
+    """Open the database, brought up to date, for as long as the resources are kept. Raises StorageError."""
+    upgrade(path)
+    async with contextlib.AsyncExitStack() as failing:
+        db = await failing.enter_async_context(Database(path))
+        instance_id = await db.write(recovery.begin_instance, os.getpid())
+        resources.push_async_exit(failing.pop_all())
+    return db, instance_id
 
 
 async def _download(api: BotApi, file: Attachment) -> bytes:

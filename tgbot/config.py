@@ -135,6 +135,9 @@ class Settings:
     rate_chat_per_second: Annotated[float, _RATE] = 1
     rate_group_per_minute: Annotated[float, _RATE] = 20
     send_within_seconds: Annotated[float, _How(_positive, "a number of seconds above 0")] = 86400
+    start_within_seconds: Annotated[
+        float, _How(_amount, f"{_SECONDS}, that a start waits for the database")
+    ] = 300
 
     @property
     def bot_id(self) -> BotId:

@@ -178,13 +178,14 @@ async def test_an_update_without_a_usable_id_is_parked_once_under_one_that_no_up
 
 @pytest.mark.parametrize("raw_id", ["9223372036854775808", "1e999", '"5"', "null", "true", "[]"])
 async def test_an_update_without_a_usable_id_harms_nobody_and_its_sender_hears_of_it(
-    line: WireIn, raw_id: str
+    line: WireIn, raw_id: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     unusable = _said(-1).replace('"update_id": -1', f'"update_id": {raw_id}')
     line.odd.answers["getUpdates"] = [_batch(unusable), _batch(_said(5))]
     await line.stores(5)
     assert await line.house.states() == ["claimed"]
     assert await line.house.answers() == [UNREADABLE.text]
+    assert "Traceback" not in caplog.text, "it is no bug of ours"
 
 
 @pytest.mark.parametrize(

@@ -135,3 +135,13 @@ def test_the_buttons_of_another_chat_or_of_what_is_not_dead_do_nothing(live: Sta
     for data in (f"{name}:{dead}", f"{name}:{turn.row_id}", f"{name}:999"):
         assert life.press(data, chat=8).claimed == []
     assert (life.states(), life.states(8)) == ({"poison": "dead"}, {"fine": "claimed"})
+
+
+@pytest.mark.parametrize("name", ["resume", "drop", "stop"])
+def test_another_commands_button_takes_no_offer_away(live: StartLife, name: str) -> None:
+    """Its data is forged: the message has other buttons."""
+    life = given_up(live)
+    [(dead,)] = life.rows("SELECT id FROM pending WHERE state = 'dead'")
+    life.press(f"{name}:{dead}")
+    assert life.answers() == [GIVEN_UP.text]
+    assert list(buttons(life)) == ["Try again", "Forget"]

@@ -192,7 +192,7 @@ async def test_recovery_rechecks_who_may_talk(bot: BotProcess, ann: Person) -> N
     await bot.kill()
     bot.setting(allowed_users="1")
     await bot.start()
-    await bot.logs("how=refuse", times=2)
+    await bot.logs("state=dropped", times=2)
     await ann.sees_among("You may not talk to this bot any more")
     assert "waiting (attempt 1)" not in ann.sees
 

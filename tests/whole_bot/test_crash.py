@@ -168,7 +168,7 @@ async def test_a_finished_answer_that_was_not_sent_is_sent_after_a_restart(
     await bot.start()
     wire.world.add_faults([{"method": "editMessageText", "kind": "500", "times": None}])
     ann.says("hello")
-    await bot.logs("how=finish")
+    await bot.logs("state=done")
     await bot.logs("delivery.retry")
     await bot.kill()
     wire.world.clear_faults()
@@ -199,7 +199,7 @@ async def test_old_answers_are_parked_and_listed_not_sent_without_a_word(
     await bot.start()
     wire.world.add_faults([{"method": "editMessageText", "kind": "500", "times": None}])
     ann.says("hello")
-    await bot.logs("how=finish")
+    await bot.logs("state=done")
     await bot.logs("delivery.retry")  # so its placeholder is on disk
     await bot.kill()
     _age_answers(bot)

@@ -149,7 +149,7 @@ async def test_the_final_text_arrives_when_a_preview_edit_was_flood_limited(
     agent.words("Once upon ")
     await held.comes()
     agent.words("a time.").end()
-    await bot.logs("how=finish")
+    await bot.logs("state=done")
     held.let_go(ApiError(HTTPStatus.TOO_MANY_REQUESTS, "Too Many Requests: retry after 1", retry_after=1))
     await ann.sees_at_last("Once upon a time.")
     assert len(watch.calls("editMessageText")) == 2, "the flooded preview, then at once the final text"
@@ -365,7 +365,7 @@ async def test_the_native_stop_of_a_draft_ends_its_turn_and_keeps_what_was_writt
     await eventually(_draft_reads(wire, ann, "Once upon"), "a draft")
     wire.world.stop_draft(ann.chat_id)
     await ann.sees_at_last("Once upon\n\n⏹ Stopped.")
-    assert "how=release" in bot.log
+    assert "state=stopped" in bot.log
 
 
 def _draft_reads(wire: PlaygroundServer, person: Person, text: str) -> Callable[[], bool]:

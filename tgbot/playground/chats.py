@@ -35,11 +35,12 @@ class Chat:
         """Tell whether this is one person's chat with the bot."""
         return bool(self.info["type"] == "private")
 
-    def check_not_upgraded(self) -> None:
-        """Refuse in Telegram's words what is asked of a group that is a supergroup now."""
+    def not_upgraded(self) -> "Chat":
+        """Return this chat, or refuse in Telegram's words if it is a supergroup of another id by now."""
         if self.upgraded_to is not None:
             text = "Bad Request: group chat was upgraded to a supergroup chat"
             raise ApiError(400, text, migrate_to_chat_id=self.upgraded_to)
+        return self
 
     def add(self, message: Message) -> None:
         """Put a message on the screen."""

@@ -75,9 +75,7 @@ class World:
         """Return a chat that exists, for a bot."""
         if chat_id not in self._chats:
             raise bad_request("chat not found")
-        chat = self._chats[chat_id]
-        chat.check_not_upgraded()
-        return chat
+        return self._chats[chat_id].not_upgraded()
 
     def chat_to_send(self, chat_id: int) -> Chat:
         """Return a chat that the bot may write to."""

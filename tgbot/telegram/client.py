@@ -4,6 +4,7 @@ Raw, because an answer that PTB cannot parse would look like a call that failed 
 makes the requests; what an answer means is judged in `answers`, since PTB goes by the HTTP status alone.
 """
 
+import ssl
 import warnings
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -46,14 +47,15 @@ class BotApi:
 
     def __init__(self, token: str, url: str) -> None:
         self._host = httpx.URL(url).netloc.decode()  # without a password, which the URL may hold
-        request = _request(_Request, CONNECTIONS_MAX)
+        tls = httpx.create_ssl_context()  # one for both: each costs as much as a hundred messages
+        request = _request(_Request, CONNECTIONS_MAX, tls)
         self._files = Files(self.call, request.stream, f"{url}/file/bot{token}")
         self._bot = Bot(
             token,
             base_url=f"{url}/bot",
             base_file_url=f"{url}/file/bot",
             request=request,
-            get_updates_request=_request(_UpdatesRequest, 1),
+            get_updates_request=_request(_UpdatesRequest, 1, tls),
         )
 
     async def __aenter__(self) -> Self:
@@ -141,8 +143,9 @@ class _UpdatesRequest(_Request):
     parse = staticmethod(get_updates.read)
 
 
-def _request(kind: type[_Request], connections: int) -> _Request:
+def _request(kind: type[_Request], connections: int, tls: ssl.SSLContext) -> _Request:
     return kind(
+        httpx_kwargs={"verify": tls},
         connection_pool_size=connections,
         connect_timeout=REQUEST_SECONDS,
         read_timeout=REQUEST_SECONDS,

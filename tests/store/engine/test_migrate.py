@@ -269,7 +269,12 @@ def test_a_file_that_is_no_database_is_told_in_one_line(tmp_path: Path, command:
 
 
 def tgbot(path: Path, *command: str, program: tuple[str, ...] = TGBOT) -> subprocess.CompletedProcess[str]:
-    settings = {"TGBOT_DATABASE_URL": f"sqlite:///{path}", "TGBOT_TOKEN": "1:x", "PYTHONPATH": str(ROOT)}
+    settings = {
+        "TGBOT_DATABASE_URL": f"sqlite:///{path}",
+        "TGBOT_TOKEN": "1:x",
+        "TGBOT_START_WITHIN_SECONDS": "0",
+        "PYTHONPATH": str(ROOT),
+    }
     return subprocess.run(
         [sys.executable, *program, *command],
         capture_output=True,

@@ -13,7 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 from tests.store.engine.files import damage
-from tgbot.store.engine import connection
+from tgbot.store.engine import connection, wal
 from tgbot.store.engine import writer as database_module
 from tgbot.store.engine.connection import Connection, read_once
 from tgbot.store.engine.errors import DatabaseDamagedError, StorageError
@@ -234,6 +234,31 @@ async def test_a_commit_that_fails_fails_all_of_its_batch_and_the_next_one_works
     assert ["FOREIGN KEY" in str(error) for error in told] == [True, True]
     assert await db.write(add, 2) == 2
     assert await db.read(pids) == [2]
+
+
+def large(conn: Connection) -> None:
+    conn.exec_driver_sql("CREATE TABLE IF NOT EXISTS ballast (bytes BLOB)")
+    conn.exec_driver_sql("INSERT INTO ballast VALUES (zeroblob(100000))")
+
+
+async def test_a_log_that_grows_behind_a_reader_is_warned_of_once_each_time_it_doubled(
+    db: Database, database_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(wal, "LARGE_BYTES", 1_000_000)
+    with closing(sqlite3.connect(database_path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM instance").fetchall()
+        for _ in range(50):  # 5 MB
+            await db.write(large)
+        grown = [record.getMessage() for record in caplog.records]
+        assert [line.partition(" ")[0] for line in grown] == ["db.log_grows"] * 3, "at 1, 2 and 4 MB"
+        assert "bytes=4" in grown[-1]
+        assert "end what keeps the database open for reading" in grown[-1]
+        reader.execute("ROLLBACK")
+    await db.write(large)  # and the log begins anew
+    for _ in range(50):
+        await db.write(large)
+    assert len(caplog.records) == 3
 
 
 @contextmanager

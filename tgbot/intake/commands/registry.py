@@ -19,7 +19,7 @@ stored by `batch` as a queued row of its session: then it is claimed in order, b
 One that reads the words behind it would be a mark here too; they are in `Message.command`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tgbot.model import Button, Control, Message, Owner, RowId, Turn
@@ -103,10 +103,14 @@ def button(name: str, *, args: int) -> Callable[[Act], Act]:
 
 def draw(label: str, name: str, *args: int) -> Button:
     """Make a registered button."""
-    data = ":".join([name, *map(str, args)])
+    data = _data(name, args)
     assert len(args) == _buttons[name].args, f"{data} is no button {name}"
     assert len(data.encode()) <= DATA_BYTES_MAX, f"{data} is too long"
     return Button(label, data)
+
+
+def _data(name: str, args: Sequence[int]) -> str:
+    return ":".join([name, *map(str, args)])
 
 
 def menu() -> dict[str, str]:
@@ -142,7 +146,8 @@ def find_button(conn: Connection, pressed: Control) -> tuple[Control, Act]:
 def show(conn: Connection, owner: Owner, control: Control, row_id: RowId, reply: Reply) -> None:
     """Put what a control came to into the outbox."""
     if reply.text and reply.instead and control.target is not None:
-        outbox.rewrite(conn, control.target, control.address.chat_id, Text(reply.text))
+        pressed = _data(control.name, control.args)
+        outbox.rewrite(conn, control.target, control.address.chat_id, pressed, Text(reply.text))
     elif reply.text:
         home = outbox.Home(owner.bot_id, control.address.chat_id, control.address.topic_id)
         outbox.reply(conn, home, row_id, Text(reply.text), reply.buttons)

@@ -18,9 +18,11 @@ from tgbot.store.engine.errors import (
     DatabaseDamagedError,
     StorageError,
     as_storage_error,
+    is_full,
     reason,
     storage_errors,
 )
+from tgbot.store.engine.wal import LogSize, give_room
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,8 +46,8 @@ class _Outcome(NamedTuple):
 class Database:
     """The one way to the database: store functions go in, their results come out.
 
-    `async with Database(path) as db`, then `await db.write(store.finish, ...)` and
-    `await db.read(store.status, ...)`. The file must be migrated already.
+    `async with Database(path) as db`, then `await db.write(turns.end, ...)` and
+    `await db.read(report.everything)`. The file must be migrated already.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,7 +62,9 @@ class Database:
         self._ended = asyncio.Event()
         self._damage: asyncio.Future[DatabaseDamagedError] = self._loop.create_future()
         self._writer = writing_engine(self._path)
-        self._conn = self._writer.connect()
+        with storage_errors():
+            self._conn = self._writer.connect()
+        self._log_size = LogSize(self._path)
         self._inode = self._path.stat().st_ino
         self._reader = reading_engine(self._path)
         self._reading = ThreadPoolExecutor(1, "reader")
@@ -85,9 +89,10 @@ class Database:
     ) -> asyncio.Future[T]:
         """Hand an operation to the writer; the future holds its result after the commit.
 
-        The operation runs even if the future is cancelled. Raises StorageError (through the
-        future) when the database refused, and whatever the operation raised; then nothing of it
-        was written.
+        The operation runs even if the future is cancelled. It may run twice: when another one of its
+        batch fails, the batch is taken back and run again; so it must have no effect but on the database.
+        Raises StorageError (through the future) when the database refused, and whatever the operation
+        raised; then nothing of it was written.
         """
         future: asyncio.Future[T] = self._loop.create_future()
         if self._closed:
@@ -155,7 +160,7 @@ class Database:
             with self._transaction():
                 outcomes = [self._run(operation) for operation in batch]
         except Exception as error:  # noqa: BLE001 - told to its caller, or to all of the batch
-            self._rollback()
+            self._rollback(error)
             failure = as_storage_error(error)
             if len(batch) > 1 and not isinstance(failure, StorageError):
                 return self._commit_apart(batch)
@@ -168,7 +173,7 @@ class Database:
             with self._transaction():
                 outcomes = [self._attempt(operation) for operation in batch]
         except Exception as error:  # noqa: BLE001 - told to every caller of the batch
-            self._rollback()
+            self._rollback(error)
             failure = as_storage_error(error)
             return [_Outcome(operation.future, None, failure) for operation in batch]
         return outcomes
@@ -179,6 +184,7 @@ class Database:
         yield
         self._check_file()
         self._conn.commit()
+        self._log_size.check()
 
     def _check_file(self) -> None:
         """Refuse to commit into a file that nobody will find again: SQLite in WAL mode would not notice."""
@@ -209,12 +215,15 @@ class Database:
         driver.execute("RELEASE operation")
         return outcome
 
-    def _rollback(self) -> None:
+    def _rollback(self, failure: Exception) -> None:
         try:
             self._conn.rollback()
+            if self._conn.invalidated:  # to ask one that is gone for its driver would open it again
+                return
             # After a COMMIT that failed SQLAlchemy counts the transaction as ended, SQLite does not.
-            if not self._conn.invalidated:  # to ask one that is gone for its driver would open it again
-                driver_of(self._conn).rollback()
+            driver_of(self._conn).rollback()
+            if is_full(failure):
+                give_room(driver_of(self._conn))
         except (DBAPIError, sqlite3.Error) as error:
             log.warning("db.rollback_failed reason=%s", reason(error))
             self._conn.invalidate()
