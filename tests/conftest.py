@@ -1,4 +1,4 @@
-"""A migrated SQLite file for each test, the house around it, and the wire."""
+"""Fixtures: a migrated SQLite file for each test, the bot around it, a Bot API server on loopback."""
 
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -9,13 +9,13 @@ from hypothesis import HealthCheck, settings
 
 from tests.house import House
 from tests.scripted import ScriptedAgent
-from tests.store.life import Life, StartLife
+from tests.store.instance import Instance, StartInstance
 from tgbot.playground.server import PlaygroundServer
 from tgbot.store.engine import migrate
 from tgbot.store.engine.connection import PRAGMAS, writing_engine
 from tgbot.store.engine.writer import Database
 
-# The same examples at every run, and no clock: what fails here fails anywhere, a slow machine is no failure.
+# The same examples at every run, and no deadlines: what fails here fails anywhere, however slow it is.
 settings.register_profile(
     "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -62,19 +62,19 @@ async def wire() -> AsyncIterator[PlaygroundServer]:
 
 
 @pytest.fixture
-def live(database_path: Path) -> Iterator[StartLife]:
-    """Start one life after another; an older one stays, as stale as a test wants it."""
-    lives = []
+def start_instance(database_path: Path) -> Iterator[StartInstance]:
+    """Start one instance of the process after another; the older ones stay usable, as stale owners."""
+    instances = []
 
-    def start(**limits: object) -> Life:
-        lives.append(Life(writing_engine(database_path), **limits))  # type: ignore[arg-type]  # as StartLife has them
-        return lives[-1]
+    def start(**limits: object) -> Instance:
+        instances.append(Instance(writing_engine(database_path), **limits))  # type: ignore[arg-type]  # as StartInstance has them
+        return instances[-1]
 
     yield start
-    for life in lives:
-        life.engine.dispose()
+    for instance in instances:
+        instance.engine.dispose()
 
 
 @pytest.fixture
-def life(live: StartLife) -> Life:
-    return live()
+def instance(start_instance: StartInstance) -> Instance:
+    return start_instance()

@@ -27,7 +27,7 @@ class Gate:
 class ScriptedAgent:
     """Answers "re: <text>", at once for what `auto` says, else when `let` is called for the text.
 
-    `begun` and `ended` list texts in order; `alive` counts live turns per session, `together`
+    `begun` and `ended` list texts in order; `alive` counts running turns per session, `together`
     remembers the most there ever were in one session.
     """
 

@@ -32,7 +32,7 @@ def test_without_a_command_it_prints_the_help_and_was_asked_wrongly(tmp_path: Pa
         ("import sys; sys.nothing", "AttributeError: module 'sys' has no attribute 'nothing'"),
     ],
 )
-def test_an_agents_module_that_fails_is_told_in_one_line_with_its_error(
+def test_an_agents_module_that_fails_is_reported_in_one_line_with_its_error(
     tmp_path: Path, source: str, reason: str
 ) -> None:
     (tmp_path / "mine.py").write_text(source)
@@ -41,7 +41,7 @@ def test_an_agents_module_that_fails_is_told_in_one_line_with_its_error(
     assert f"can not import agent 'mine:agent': {reason}" in ended.stderr
 
 
-def test_an_agent_that_its_module_does_not_have_is_told_so(tmp_path: Path) -> None:
+def test_an_agent_that_its_module_does_not_have_is_reported(tmp_path: Path) -> None:
     ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_AGENT="json:agent")
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
     assert "TGBOT_AGENT is wrong (module 'json' has no 'agent')" in ended.stderr

@@ -48,7 +48,7 @@ class WireIn:
 
     async def stores(self, *update_ids: int) -> None:
         async def are_stored() -> bool:
-            assert not self.serving.done(), "the intake lives"
+            assert not self.serving.done(), "the poller still runs"
             return set(update_ids) <= set(await self.stored())
 
         await eventually_async(are_stored, f"{update_ids} are stored")
@@ -327,7 +327,7 @@ async def test_that_it_receives_again_is_said_once(line: WireIn, caplog: pytest.
     assert caplog.text.count("intake.recovered failures=2") == caplog.text.count("intake.recovered") == 1
 
 
-async def test_what_can_not_be_read_is_logged_by_its_id_alone(
+async def test_what_cannot_be_read_is_logged_by_its_id_alone(
     line: WireIn, caplog: pytest.LogCaptureFixture
 ) -> None:
     line.odd.answers["getUpdates"] = [result([raw_message(5, "private") | {"message": ["private"]}])]

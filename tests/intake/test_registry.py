@@ -3,7 +3,7 @@
 import pytest
 
 from tests.house import raw_message
-from tests.store.life import Life, pressed
+from tests.store.instance import Instance, pressed
 from tgbot.intake.commands import Reply, menu, registry
 from tgbot.model import Button, Control, Owner, RowId
 from tgbot.store.engine.connection import Connection
@@ -18,21 +18,21 @@ def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_buttons", dict(registry._buttons))
 
 
-def _toast(life: Life, data: str, chat: int = 7) -> str | None:
-    [(_, toast)] = life.press(data, chat=chat).controls
+def _toast(instance: Instance, data: str, chat: int = 7) -> str | None:
+    [(_, toast)] = instance.press(data, chat=chat).controls
     return toast
 
 
-def test_the_menu_and_help_list_each_command_once_by_its_name(life: Life) -> None:
+def test_the_menu_and_help_list_each_command_once_by_its_name(instance: Instance) -> None:
     assert list(menu()) == ["stop", "resume", "drop", "status", "help"]
-    life.say("/help")
-    assert [line.split(" - ")[0] for line in life.answers()[0].split("\n") if line.startswith("/")] == [
+    instance.say("/help")
+    assert [line.split(" - ")[0] for line in instance.answers()[0].split("\n") if line.startswith("/")] == [
         f"/{name}" for name in menu()
     ]
 
 
 @pytest.mark.usefixtures("_own_registry")
-def test_a_function_is_a_command_with_help_and_buttons(life: Life) -> None:
+def test_a_function_is_a_command_with_help_and_buttons(instance: Instance) -> None:
     @registry.command("dice", "throw them", aliases=("die",))
     def dice(_conn: Connection, _owner: Owner, control: Control, row_id: RowId) -> Reply:
         return Reply(f"{control.name}: 4", (registry.draw("Keep", "keep", row_id, 4),))
@@ -43,11 +43,11 @@ def test_a_function_is_a_command_with_help_and_buttons(life: Life) -> None:
 
     assert menu()["dice"] == "throw them"
     assert list(menu())[-1] == "help"
-    life.say("/die")
-    [(row_id,)] = life.rows("SELECT id FROM pending")
-    assert life.answers() == ["dice: 4"]
-    life.press(f"keep:{row_id}:4")
-    assert life.answers() == [f"Kept 4 of {row_id}."]
+    instance.say("/die")
+    [(row_id,)] = instance.rows("SELECT id FROM pending")
+    assert instance.answers() == ["dice: 4"]
+    instance.press(f"keep:{row_id}:4")
+    assert instance.answers() == [f"Kept 4 of {row_id}."]
 
 
 @pytest.mark.usefixtures("_own_registry")
@@ -85,43 +85,45 @@ def test_a_button_whose_data_telegram_would_not_take_cannot_be_drawn() -> None:
         *(":١", ":²", ":{stop}\n", ":{other}"),  # noqa: RUF001 - digits that are not ours
     ],
 )
-def test_a_forged_button_does_nothing_and_says_so(life: Life, name: str, args: str) -> None:
-    life.start("a", "b")
-    life.say("/stop", "c", "d")
-    life.start("e", "f", chat=8)
-    life.say("/stop", chat=8)
-    [stop, other] = [row[0] for row in life.rows("SELECT id FROM pending WHERE kind = 'control' ORDER BY id")]
-    before = life.states(7), life.states(8), life.outbox(7), life.outbox(8)
-    assert _toast(life, name + args.format(stop=stop, other=other)) == NO_BUTTON
-    assert (life.states(7), life.states(8), life.outbox(7), life.outbox(8)) == before
+def test_a_forged_button_does_nothing_and_says_so(instance: Instance, name: str, args: str) -> None:
+    instance.start("a", "b")
+    instance.say("/stop", "c", "d")
+    instance.start("e", "f", chat=8)
+    instance.say("/stop", chat=8)
+    [stop, other] = [
+        row[0] for row in instance.rows("SELECT id FROM pending WHERE kind = 'control' ORDER BY id")
+    ]
+    before = instance.states(7), instance.states(8), instance.outbox(7), instance.outbox(8)
+    assert _toast(instance, name + args.format(stop=stop, other=other)) == NO_BUTTON
+    assert (instance.states(7), instance.states(8), instance.outbox(7), instance.outbox(8)) == before
 
 
 @pytest.mark.parametrize(
     "data", ["help:{row}", "start:{row}", "status:{row}", "status", "STOP:{row}", "x:{row}"]
 )
-def test_a_button_of_a_command_that_has_none_does_nothing(life: Life, data: str) -> None:
-    life.start("a")
-    [(row_id,)] = life.rows("SELECT id FROM pending")
-    before = life.states(), life.outbox()
-    assert _toast(life, data.format(row=row_id)) == NO_BUTTON
-    assert (life.states(), life.outbox()) == before
+def test_a_button_of_a_command_that_has_none_does_nothing(instance: Instance, data: str) -> None:
+    instance.start("a")
+    [(row_id,)] = instance.rows("SELECT id FROM pending")
+    before = instance.states(), instance.outbox()
+    assert _toast(instance, data.format(row=row_id)) == NO_BUTTON
+    assert (instance.states(), instance.outbox()) == before
 
 
-def test_a_native_stop_of_a_row_that_is_not_there_does_nothing(life: Life) -> None:
-    life.start("a")
-    before = life.states(), life.outbox()
+def test_a_native_stop_of_a_row_that_is_not_there_does_nothing(instance: Instance) -> None:
+    instance.start("a")
+    before = instance.states(), instance.outbox()
     chat = {"id": 7, "type": "private"}
-    life.receive({"update_id": 90, "stopped_message_generation": {"chat": chat, "draft_id": 2**62}})
-    assert (life.states(), life.outbox()) == before
+    instance.receive({"update_id": 90, "stopped_message_generation": {"chat": chat, "draft_id": 2**62}})
+    assert (instance.states(), instance.outbox()) == before
 
 
-def test_a_pressed_stop_that_is_forged_as_a_message_is_words(life: Life) -> None:
-    life.start("a")
-    life.receive(raw_message(90, "stop:1"))
-    assert life.states() == {"a": "claimed", "stop:1": "queued"}
+def test_a_pressed_stop_that_is_forged_as_a_message_is_words(instance: Instance) -> None:
+    instance.start("a")
+    instance.receive(raw_message(90, "stop:1"))
+    assert instance.states() == {"a": "claimed", "stop:1": "queued"}
 
 
-def test_a_forged_button_that_comes_again_is_answered_once(life: Life) -> None:
+def test_a_forged_button_that_comes_again_is_answered_once(instance: Instance) -> None:
     press = pressed(90, "frobnicate:1")
-    assert len(life.receive(press).controls) == 1
-    assert life.receive(press).controls == []
+    assert len(instance.receive(press).controls) == 1
+    assert instance.receive(press).controls == []

@@ -36,7 +36,7 @@ async def test_a_page_hears_what_happens(tmp_path: Path) -> None:
         assert message["message"]["text"] == "hello"
 
 
-async def test_a_page_that_falls_behind_is_told_to_load_afresh(tmp_path: Path) -> None:
+async def test_a_page_that_falls_behind_is_asked_to_reload(tmp_path: Path) -> None:
     page = Page(World(), tmp_path / "bot.db")
     queue: asyncio.Queue[dict[str, Json]] = asyncio.Queue(pages.EVENTS_QUEUED_MAX + 1)
     page._queues.add(queue)

@@ -169,7 +169,9 @@ async def test_a_reaction_is_one_emoji_of_the_list(
     assert server.world.messages(7)[0]["reactions"] == []
 
 
-async def test_a_blocked_bot_is_told_so(server: PlaygroundServer, bot: Client, message: Json) -> None:
+async def test_a_blocked_bot_gets_an_error_that_says_so(
+    server: PlaygroundServer, bot: Client, message: Json
+) -> None:
     server.world.block(7, blocked=True)
     answer = await bot.raw("sendMessage", chat_id=7, text="x")
     assert (answer["error_code"], answer["description"]) == (403, "Forbidden: bot was blocked by the user")

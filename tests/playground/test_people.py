@@ -66,7 +66,9 @@ async def test_a_raw_update_is_injected_as_it_is(bot: Client) -> None:
         ("messages", [], "JSON object"),
     ],
 )
-async def test_a_wrong_request_is_told_what_is_wrong(bot: Client, path: str, body: Json, reason: str) -> None:
+async def test_a_wrong_request_is_answered_with_what_is_wrong(
+    bot: Client, path: str, body: Json, reason: str
+) -> None:
     answer = await bot.http.post(f"/playground/{path}", json=body)
     assert answer.status_code == 400
     assert reason in answer.json()["description"]

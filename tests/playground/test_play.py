@@ -100,7 +100,7 @@ def test_a_second_one_on_the_same_folder_is_refused(playground: Playground, tmp_
     assert second.status() == 1
 
 
-def test_a_port_in_use_is_told(playground: Playground, tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported(playground: Playground, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     second = Playground(other, port=int(playground.url.rpartition(":")[2]))

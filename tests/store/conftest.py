@@ -1,4 +1,4 @@
-"""Time stands still for what waits for more: a test says when it has passed."""
+"""Rows that wait for more do not become due by themselves: each test decides when time has passed."""
 
 import pytest
 

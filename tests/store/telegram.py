@@ -1,10 +1,10 @@
-"""Telegram's side of the line, as far as a death can tell: updates, and what stands on the screens."""
+"""Telegram as a bot that dies at any step sees it: the updates, and what is on the screens."""
 
 import json
 from dataclasses import dataclass, field
 
 from tests.house import raw_message
-from tests.store.life import pressed
+from tests.store.instance import pressed
 from tgbot.delivery.chat_sender import PLACEHOLDER
 from tgbot.model import ChatId, Part, Raw
 
@@ -19,7 +19,7 @@ class Bubble:
 
 
 class Telegram:
-    """Delivers an update until an offset behind it is asked for; shows what was sent, as it was edited."""
+    """Delivers an update until a greater offset is asked for; shows what was sent, as it was last edited."""
 
     def __init__(self) -> None:
         self._unconfirmed: list[Raw] = []
@@ -31,7 +31,7 @@ class Telegram:
         self._unconfirmed.append(raw_message(self._last_update_id, said, chat, **more))
 
     def press(self, label: str) -> None:
-        """Press the newest button whose data begins so."""
+        """Press the newest button whose data starts with `label`."""
         found = [
             (message_id, bubble.chat_id, data)
             for message_id, bubble in self._bubbles.items()
@@ -61,10 +61,10 @@ class Telegram:
         bubble.buttons = [button["callback_data"] for row in rows for button in row]
 
     def screen(self, chat: int) -> list[str]:
-        """Read a chat from top to bottom, without the placeholders that nothing came of."""
+        """Read a chat from top to bottom, without placeholders."""
         return [b.text for b in self._bubbles.values() if b.chat_id == chat and b.text != PLACEHOLDER]
 
     @property
     def strays(self) -> int:
-        """Count the placeholders that nothing has come of."""
+        """Count the placeholders that were never edited."""
         return sum(bubble.text == PLACEHOLDER for bubble in self._bubbles.values())

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import CheckConstraint, Table, insert
 from sqlalchemy.exc import IntegrityError
 
-from tests.store.life import Life
+from tests.store.instance import Instance
 from tgbot.store import schema
 
 Row = dict[str, object]
@@ -80,14 +80,14 @@ ACCEPTED: list[tuple[str, Row]] = [
 
 
 @pytest.fixture
-def first_row(life: Life) -> Life:
+def first_row(instance: Instance) -> Instance:
     """Id 1 exists, so that a foreign key has something to name."""
-    add(life, schema.pending, PENDING | {"update_id": 0})
-    return life
+    add(instance, schema.pending, PENDING | {"update_id": 0})
+    return instance
 
 
-def add(life: Life, table: Table, values: Row) -> None:
-    life.do(lambda conn: conn.execute(insert(table).values(values)))
+def add(instance: Instance, table: Table, values: Row) -> None:
+    instance.do(lambda conn: conn.execute(insert(table).values(values)))
 
 
 def whole_row(table: str, differs: Row) -> Row:
@@ -95,14 +95,14 @@ def whole_row(table: str, differs: Row) -> Row:
 
 
 @pytest.mark.parametrize(("constraint", "differs"), REFUSED)
-def test_the_database_refuses(first_row: Life, constraint: str, differs: Row) -> None:
+def test_the_database_refuses(first_row: Instance, constraint: str, differs: Row) -> None:
     table = constraint.split("_")[1]
     with pytest.raises(IntegrityError, match=constraint):
         add(first_row, schema.metadata.tables[table], whole_row(table, differs))
 
 
 @pytest.mark.parametrize(("table", "differs"), ACCEPTED)
-def test_the_database_accepts(first_row: Life, table: str, differs: Row) -> None:
+def test_the_database_accepts(first_row: Instance, table: str, differs: Row) -> None:
     add(first_row, schema.metadata.tables[table], whole_row(table, differs))
 
 
@@ -116,18 +116,18 @@ def test_every_check_constraint_has_an_example_here() -> None:
     assert checks == {constraint for constraint, _ in REFUSED}
 
 
-def test_one_guard_a_session_and_one_session_a_turn(life: Life) -> None:
-    turn = life.start("a", chat=7)
-    other = life.start("b", chat=8)
+def test_one_guard_a_session_and_one_session_a_turn(instance: Instance) -> None:
+    turn = instance.start("a", chat=7)
+    other = instance.start("b", chat=8)
     values = {"session_key": "42:7", "turn_id": other.token, "since": 1.0}
-    life.finish(other)
+    instance.finish(other)
     with pytest.raises(IntegrityError, match=r"guard\.session_key"):
-        add(life, schema.guard, values)
+        add(instance, schema.guard, values)
     with pytest.raises(IntegrityError, match=r"guard\.turn_id"):
-        add(life, schema.guard, values | {"session_key": "42:9", "turn_id": turn.token})
+        add(instance, schema.guard, values | {"session_key": "42:9", "turn_id": turn.token})
 
 
-def test_one_row_an_update_and_one_part_a_number(first_row: Life) -> None:
+def test_one_row_an_update_and_one_part_a_number(first_row: Instance) -> None:
     with pytest.raises(IntegrityError, match=r"pending\.bot_id, pending\.update_id"):
         add(first_row, schema.pending, PENDING | {"update_id": 0})
     add(first_row, schema.outbox, OUTBOX)
@@ -135,12 +135,12 @@ def test_one_row_an_update_and_one_part_a_number(first_row: Life) -> None:
         add(first_row, schema.outbox, OUTBOX)
 
 
-def test_a_guard_names_a_turn_that_exists(life: Life) -> None:
+def test_a_guard_names_a_turn_that_exists(instance: Instance) -> None:
     with pytest.raises(IntegrityError, match="FOREIGN KEY"):
-        add(life, schema.guard, {"session_key": "42:7", "turn_id": 999, "since": 1.0})
+        add(instance, schema.guard, {"session_key": "42:7", "turn_id": 999, "since": 1.0})
 
 
 @pytest.mark.parametrize("table", ["instance", "pending", "turn", "outbox"])
-def test_an_id_is_never_used_twice(first_row: Life, table: str) -> None:
+def test_an_id_is_never_used_twice(first_row: Instance, table: str) -> None:
     """Tokens and the arrival order hang on it, also after old rows are deleted."""
     assert "AUTOINCREMENT" in str(first_row.rows("SELECT sql FROM sqlite_master WHERE name = :t", t=table))

@@ -1,7 +1,7 @@
 """Death at every step of a whole conversation: nothing is lost, shown twice, or out of order.
 
 Before each SQL statement, each COMMIT, and around each request to Telegram, the disk is copied as a
-SIGKILL would leave it, together with Telegram's state. A new life then starts on each copy, with an
+SIGKILL would leave it, together with Telegram's state. A new instance then starts on each copy, with an
 empty memory, and carries on from the line of the script that the old one was in.
 """
 
@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from tests.house import BOT
-from tests.store.life import Life
+from tests.store.instance import Instance
 from tests.store.telegram import Telegram
 from tgbot.model import ChatId, MessageId, Token, Turn
 from tgbot.render import Text
@@ -35,11 +35,11 @@ LONG = [Text("re: b, first half", ()), Text("re: b, second half", ())]
 
 
 class Bot:
-    """One life: as little of the rooms above the store as a conversation needs, on one thread."""
+    """One instance with as little above the store as a conversation needs, on one thread."""
 
     def __init__(self, engine: Engine, telegram: Telegram, step: Step) -> None:
         self.telegram = telegram
-        self.life = Life(engine, crashes_max=99)
+        self.instance = Instance(engine, crashes_max=99)
         self._step = step
         self._running: dict[Token, Turn] = {}
         self._offset = 0
@@ -50,7 +50,7 @@ class Bot:
         self._step()
         raws = self.telegram.get_updates(self._offset)
         self._step()
-        received = self.life.receive(*raws)
+        received = self.instance.receive(*raws)
         self._offset = max([raw["update_id"] + 1 for raw in raws], default=self._offset)
         self._spawn(received.claimed)
         if received.controls:
@@ -58,37 +58,40 @@ class Bot:
 
     def reconcile(self) -> None:
         """Do what the dispatcher does at a wake: release the stopped, recover the orphans, claim."""
-        for hold in self.life.do(recovery.guards):
+        for hold in self.instance.do(recovery.guards):
             if hold.token in self._running and hold.state == "stopped":
-                self._hand_over(self.life.release, self._running[hold.token])
-        self.life.recover()
-        self._spawn(self.life.claim_waiting())
+                self._hand_over(self.instance.release, self._running[hold.token])
+        self.instance.recover()
+        self._spawn(self.instance.claim_waiting())
 
     def end(self, said: str) -> None:
         self._end(said, self._answer)
 
     def _answer(self, turn: Turn) -> Turn | None:
-        return self.life.finish(turn, "re: " + " + ".join(message["text"] for message in turn.messages))
+        return self.instance.finish(turn, "re: " + " + ".join(message["text"] for message in turn.messages))
 
     def time_passes(self) -> None:
-        """Let the time come of an album that waited for more."""
-        self._spawn(self.life.due())
+        """Make an album due that waited for more parts."""
+        self._spawn(self.instance.due())
 
     def end_at_length(self, said: str) -> None:
         self._end(
-            said, lambda turn: self.life.do(turns.end, self.life.owner, turn, Ending("done", LONG)).following
+            said,
+            lambda turn: (
+                self.instance.do(turns.end, self.instance.owner, turn, Ending("done", LONG)).following
+            ),
         )
 
     def fail(self, said: str) -> None:
-        self._end(said, self.life.fail)
+        self._end(said, self.instance.fail)
 
     def _end(self, said: str, ending: Callable[[Turn], Turn | None]) -> None:
-        """End the turn for these words, unless an earlier life did."""
+        """End the turn for these words, unless an earlier instance already did."""
         turn = next((turn for turn in self._running.values() if turn.text == said), None)
         if turn:
             self._hand_over(ending, turn)
         else:
-            assert dict(self.life.rows(STATES))[said] in ("done", "failed"), f"nobody works on {said}"
+            assert dict(self.instance.rows(STATES))[said] in ("done", "failed"), f"nobody works on {said}"
 
     def _hand_over(self, ending: Callable[[Turn], Turn | None], turn: Turn) -> None:
         following = ending(turn)
@@ -98,20 +101,20 @@ class Bot:
     def _spawn(self, claimed: Sequence[Turn]) -> None:
         self._running |= {turn.token: turn for turn in claimed}
         sessions = [turn.session_key for turn in self._running.values()]
-        assert len(sessions) == len(set(sessions)), "two live turns in one session"
+        assert len(sessions) == len(set(sessions)), "two running turns in one session"
 
     def deliver(self) -> None:
-        for chat_id in self.life.do(sending.chats, BOT, ChatId(0), 10):
-            while part := self.life.do(sending.next_part, BOT, chat_id):
+        for chat_id in self.instance.do(sending.chats, BOT, ChatId(0), 10):
+            while part := self.instance.do(sending.next_part, BOT, chat_id):
                 self._step()
                 if part.message_id is None:
                     message_id = MessageId(self.telegram.send_placeholder(chat_id))
                     self._step()
-                    self.life.do(sending.placed, part.part_id, message_id)
+                    self.instance.do(sending.placed, part.part_id, message_id)
                 else:
                     self.telegram.edit(part)
                     self._step()
-                    self.life.do(sending.sent, part)
+                    self.instance.do(sending.sent, part)
 
 
 def says(said: str, chat: int = 7) -> Line:
@@ -217,9 +220,9 @@ def carry_on(path: Path, telegram: Telegram, line: int, on_step: Callable[[int],
         assert telegram.screen(7) == SCREEN_7
         assert telegram.screen(8) == SCREEN_8
         assert telegram.screen(9) == SCREEN_9
-        assert dict(bot.life.rows(STATES)) == ENDS
-        assert bot.life.guards() == {}
-        assert set(bot.life.rows("SELECT state FROM outbox")) == {("sent",)}
+        assert dict(bot.instance.rows(STATES)) == ENDS
+        assert bot.instance.guards() == {}
+        assert set(bot.instance.rows("SELECT state FROM outbox")) == {("sent",)}
         assert telegram.get_updates(0) == [], "all is confirmed"
 
 
@@ -255,14 +258,14 @@ def test_death_before_any_step_loses_doubles_and_reorders_nothing(
 
 
 class KilledError(BaseException):
-    """Ends a life; no handler of the code may catch it."""
+    """Ends an instance; no handler in the code may catch it."""
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_deaths_in_a_row_lose_double_and_reorder_nothing(
     database_path: Path, tmp_path: Path, seed: int
 ) -> None:
-    """Also a life that ends while it still recovers from the last death."""
+    """Also when an instance dies while it still recovers from the last death."""
     chance = random.Random(seed)
     telegram, path, line = Telegram(), database_path, 0
     for number in range(8):

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 )
 
 from tests.house import raw_message
-from tests.store.life import Life, key, pressed
+from tests.store.instance import Instance, key, pressed
 from tgbot.model import Raw, Turn
 from tgbot.store import turns
 from tgbot.store.engine.connection import writing_engine
@@ -48,7 +48,7 @@ class Session:
     queued: list[int] = field(default_factory=list)
     held: dict[int, int] = field(default_factory=dict)  # message -> row id of the /stop
     running: Turn | None = None
-    orphan: bool = False  # the running turn is of an earlier life
+    orphan: bool = False  # the running turn belongs to an earlier instance
     album: int | None = None  # the first message of the last one that others can still join
 
     def take_back(self, message: int) -> None:
@@ -57,7 +57,7 @@ class Session:
 
 
 class Histories(RuleBasedStateMachine):
-    """`life` is the process that lives; `recovered` says that it is through with what a death left."""
+    """`instance` is the process that runs now; `recovered`: it has dealt with what the last death left."""
 
     def __init__(self, template: Path, folder: Path) -> None:
         super().__init__()
@@ -73,24 +73,24 @@ class Histories(RuleBasedStateMachine):
         self.waiting: set[int] = set()  # first messages of albums, whose time has not come
         self.albums: dict[int, list[int]] = {}  # first message -> all that belong to it
         self.sent: list[Raw] = []
-        self.stale: list[tuple[Life, Turn]] = []
-        self.lives: list[Life] = []
+        self.stale: list[tuple[Instance, Turn]] = []
+        self.instances: list[Instance] = []
         self.recovered = True
         self.numbers = itertools.count(1)
 
     @initialize(max_turns=st.integers(1, 3))
     def begin(self, max_turns: int) -> None:
         self.max_turns = max_turns
-        self.start_a_life()
+        self.start_instance()
 
-    def start_a_life(self) -> None:
-        self.life = Life(
+    def start_instance(self) -> None:
+        self.instance = Instance(
             writing_engine(self.path),
             max_turns=self.max_turns,
             crashes_max=CRASHES_MAX,
             queue_max=QUEUE_MAX,
         )
-        self.lives.append(self.life)
+        self.instances.append(self.instance)
 
     # What people do
 
@@ -124,13 +124,13 @@ class Histories(RuleBasedStateMachine):
 
     @rule(chat=st.sampled_from(CHATS), words=st.booleans())
     def stop(self, chat: int, *, words: bool) -> None:
-        """Words behind a /stop are a message that comes behind it."""
+        """Words behind a /stop are a message of their own that follows it."""
         number, session = next(self.numbers), self.sessions[chat]
         if session.running and self.message(session.running) not in self.ends:
             self.end(self.message(session.running), "stopped", "⏹ Stopped.")
         held, session.queued = session.queued, [number] if words else []
         self.receive(raw_message(number, f"/stop {number}" if words else "/stop", chat))
-        [(row_id,)] = self.life.rows("SELECT max(id) FROM pending WHERE kind = 'control'")
+        [(row_id,)] = self.instance.rows("SELECT max(id) FROM pending WHERE kind = 'control'")
         session.held |= dict.fromkeys(held, row_id)
 
     @rule(chat=st.sampled_from(CHATS))
@@ -156,49 +156,49 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data())
     def deliver_again(self, data: st.DataObject) -> None:
         """Telegram repeats all that was not confirmed: nothing comes of it."""
-        again = self.life.receive(*self.sent[data.draw(st.integers(0, len(self.sent) - 1)) :])
+        again = self.instance.receive(*self.sent[data.draw(st.integers(0, len(self.sent) - 1)) :])
         assert (again.claimed, again.waiting, again.controls, again.replied) == ([], [], [], set())
 
     # What agents do
 
-    @precondition(lambda self: self.live())
+    @precondition(lambda self: self.busy())
     @rule(data=st.data(), fails=st.booleans())
     def turn_ends(self, data: st.DataObject, *, fails: bool) -> None:
-        session = data.draw(st.sampled_from(self.live()))
+        session = data.draw(st.sampled_from(self.busy()))
         turn, number = session.running, self.message(session.running)
         if number not in self.ends:
             self.end(number, *(("failed", "sorry") if fails else ("done", f"re: {number}")))
         else:  # a /stop was first: what was said stays
             self.shown[number] = "sorry" if fails else f"re: {number}"
-        self.hand_over(session, self.life.fail(turn) if fails else self.life.finish(turn))
+        self.hand_over(session, self.instance.fail(turn) if fails else self.instance.finish(turn))
 
-    @precondition(lambda self: any(self.was_stopped(s) for s in self.live()))
+    @precondition(lambda self: any(self.was_stopped(s) for s in self.busy()))
     @rule(data=st.data())
     def stopped_turn_is_released(self, data: st.DataObject) -> None:
-        session = data.draw(st.sampled_from([s for s in self.live() if self.was_stopped(s)]))
-        self.hand_over(session, self.life.release(session.running))
+        session = data.draw(st.sampled_from([s for s in self.busy() if self.was_stopped(s)]))
+        self.hand_over(session, self.instance.release(session.running))
 
     # What happens to processes, and to time
 
     @rule()
     def time_passes(self) -> None:
         self.waiting.clear()
-        self.begin_turns(self.life.due())
+        self.begin_turns(self.instance.due())
 
     @rule()
     def die(self) -> None:
-        """SIGKILL; the next life begins, and may hear of people before it has recovered."""
-        self.stale += [(self.life, session.running) for session in self.live()]
-        for session in self.live():
+        """SIGKILL; the next instance begins, and may hear of people before it has recovered."""
+        self.stale += [(self.instance, session.running) for session in self.busy()]
+        for session in self.busy():
             session.orphan = True
         self.recovered = False
-        self.start_a_life()
+        self.start_instance()
         waiting = [n for s in self.sessions.values() for n in (*s.queued, *s.held)]
         self.waiting |= {n for n in waiting if n in self.albums and n not in self.attempts}
 
     @rule()
     def recover(self) -> None:
-        self.life.recover()
+        self.instance.recover()
         for session in [s for s in self.sessions.values() if s.orphan]:
             number, session.running, session.orphan = self.message(session.running), None, False
             if number in self.ends:
@@ -209,13 +209,15 @@ class Histories(RuleBasedStateMachine):
             else:
                 self.end(number, "dead", GIVEN_UP.text)
         self.recovered = True
-        self.begin_turns(self.life.claim_waiting())
+        self.begin_turns(self.instance.claim_waiting())
 
     @precondition(lambda self: self.stale and self.recovered)
     @rule(data=st.data())
     def stale_owner_writes(self, data: st.DataObject) -> None:
-        life, turn = data.draw(st.sampled_from(self.stale))
-        ending: Callable[[Turn], object] = data.draw(st.sampled_from([life.finish, life.fail, life.release]))
+        instance, turn = data.draw(st.sampled_from(self.stale))
+        ending: Callable[[Turn], object] = data.draw(
+            st.sampled_from([instance.finish, instance.fail, instance.release])
+        )
         with pytest.raises(turns.LostGuardError):
             ending(turn)
 
@@ -228,11 +230,11 @@ class Histories(RuleBasedStateMachine):
             expected |= dict.fromkeys(session.queued, "queued") | dict.fromkeys(session.held, "held")
             if session.running and self.message(session.running) not in self.ends:
                 expected[self.message(session.running)] = "claimed"
-        assert {int(text): state for text, state in self.life.rows(STATES)} == expected
+        assert {int(text): state for text, state in self.instance.rows(STATES)} == expected
 
     @invariant()
     def a_session_has_one_guard_and_there_are_no_more_than_slots(self) -> None:
-        guards = self.life.guards()
+        guards = self.instance.guards()
         assert guards == {key(c): s.running.token for c, s in self.sessions.items() if s.running}
         assert len(guards) <= self.max_turns
 
@@ -251,7 +253,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def only_what_has_ended_has_a_text(self) -> None:
-        found = {int(text): shown for text, shown in self.life.rows(SHOWN)}
+        found = {int(text): shown for text, shown in self.instance.rows(SHOWN)}
         assert found.keys() == self.shown.keys()
         # A stopped turn shows what it had said when it lets go of its guard.
         winding_up = {self.message(s.running) for s in self.sessions.values() if s.running}
@@ -261,21 +263,21 @@ class Histories(RuleBasedStateMachine):
             assert (shown is None) == (expected is None)
 
     def teardown(self) -> None:
-        """At last everything gets its end."""
-        if self.lives:
+        """At the end, every message gets its ending."""
+        if self.instances:
             self.recover()
             for chat in CHATS:
                 self.resume(chat)
             self.time_passes()
-            while live := self.live():
-                number = self.message(live[0].running)
+            while busy := self.busy():
+                number = self.message(busy[0].running)
                 if number not in self.ends:
                     self.end(number, "done", f"re: {number}")
-                self.hand_over(live[0], self.life.finish(live[0].running))
+                self.hand_over(busy[0], self.instance.finish(busy[0].running))
             self.every_message_is_where_the_model_has_it_and_ends_once()
             assert set(self.ends.values()) <= {"done", "failed", "stopped", "dead", "dropped", "joined"}
-        for life in self.lives:
-            life.engine.dispose()
+        for instance in self.instances:
+            instance.engine.dispose()
 
     # The model
 
@@ -286,12 +288,12 @@ class Histories(RuleBasedStateMachine):
 
     def receive(self, raw: Raw) -> None:
         self.sent.append(raw)
-        self.begin_turns(self.life.receive(raw).claimed)
+        self.begin_turns(self.instance.receive(raw).claimed)
 
     def begin_turns(self, claimed: Iterable[Turn]) -> None:
         for turn in claimed:
             session, number = self.sessions[turn.chat_id], self.message(turn)
-            assert session.running is None, "two live turns in one session"
+            assert session.running is None, "two running turns in one session"
             assert session.queued.pop(0) == number, "not the oldest"
             session.running = turn
             assert number not in self.waiting, "before its time"
@@ -305,7 +307,7 @@ class Histories(RuleBasedStateMachine):
         ended, session.running = session.running, None
         self.begin_turns([following] if following else [])
         if ended and ended.attempt > 1:  # the dispatcher looks who had to wait for it
-            self.begin_turns(self.life.claim_waiting())
+            self.begin_turns(self.instance.claim_waiting())
 
     def end(self, number: int, state: str, shown: str | None) -> None:
         assert number not in self.ends, "ended twice"
@@ -323,14 +325,14 @@ class Histories(RuleBasedStateMachine):
         session = self.sessions[chat]
         for number in [n for n, stop_id in session.held.items() if chosen(stop_id)]:
             del session.held[number]
-            # One that was begun in an earlier life has left a placeholder, which says so.
+            # One that an earlier instance began has left a placeholder, which now says so.
             self.end(number, "dropped", DROPPED.text if number in self.shown else None)
 
     def held_by(self) -> list[int]:
         return sorted({stop_id for session in self.sessions.values() for stop_id in session.held.values()})
 
-    def live(self) -> list[Any]:
-        """List the sessions that a task of this life works for."""
+    def busy(self) -> list[Any]:
+        """List the sessions whose turn runs in this instance."""
         return [s for s in self.sessions.values() if s.running and not s.orphan]
 
     def was_stopped(self, session: Session) -> bool:

@@ -1,38 +1,38 @@
-"""What /status and `tgbot status` tell is what the tables hold."""
+"""What /status and `tgbot status` say is what the tables hold."""
 
 import dataclasses
 
 from tests.house import BOT
-from tests.store.life import Life, StartLife, key
+from tests.store.instance import Instance, StartInstance, key
 from tgbot.model import ChatId
 from tgbot.store import report, sending
 
 
-def test_a_session_is_told_what_runs_waits_and_is_on_hold(life: Life) -> None:
-    life.start("a", "b", "c")
-    life.say("/stop", "d", "e")
-    life.start("elsewhere", "f", chat=8)
-    found = life.do(report.session, key(7))
+def test_a_session_report_says_what_runs_waits_and_is_on_hold(instance: Instance) -> None:
+    instance.start("a", "b", "c")
+    instance.say("/stop", "d", "e")
+    instance.start("elsewhere", "f", chat=8)
+    found = instance.do(report.session, key(7))
     assert found.running
     assert (found.running.attempt, found.queued, found.held) == (1, 2, 2)
     assert found.raw
     assert '"text":"a"' in found.raw
-    idle = life.do(report.session, key(9))
+    idle = instance.do(report.session, key(9))
     assert (idle.running, idle.raw, idle.queued, idle.held) == (None, None, 0, 0)
 
 
-def test_everything_is_counted_over_all_sessions(live: StartLife) -> None:
-    life = live()
-    life.start("poison")
-    life = live(crashes_max=1)
-    life.recover()
-    life.start("a", "b", chat=8)
-    life.say("/stop", "c", chat=8)
-    life.finish(life.start("x", chat=9))
-    part = life.do(sending.next_part, BOT, ChatId(9))
+def test_everything_is_counted_over_all_sessions(start_instance: StartInstance) -> None:
+    instance = start_instance()
+    instance.start("poison")
+    instance = start_instance(crashes_max=1)
+    instance.recover()
+    instance.start("a", "b", chat=8)
+    instance.say("/stop", "c", chat=8)
+    instance.finish(instance.start("x", chat=9))
+    part = instance.do(sending.next_part, BOT, ChatId(9))
     assert part
-    life.do(sending.park, part, "blocked")
-    found = dataclasses.asdict(life.do(report.everything))
+    instance.do(sending.park, part, "blocked")
+    found = dataclasses.asdict(instance.do(report.everything))
     assert {k: found[k] for k in ("queued", "held", "dead", "unsent", "parked")} == {
         "queued": 1,
         "held": 1,
@@ -45,8 +45,8 @@ def test_everything_is_counted_over_all_sessions(live: StartLife) -> None:
     assert [(row["chat_id"], row["error"]) for row in found["parked_parts"]] == [(9, "blocked")]
 
 
-def test_lists_are_bounded_and_counts_are_exact(life: Life) -> None:
+def test_lists_are_bounded_and_counts_are_exact(instance: Instance) -> None:
     bad = [{"update_id": n, "message": {"text": "x", "from": {}}} for n in range(report.LISTED_MAX + 5)]
-    life.receive(*bad)
-    found = life.do(report.everything)
+    instance.receive(*bad)
+    found = instance.do(report.everything)
     assert (found.dead, len(found.dead_rows)) == (report.LISTED_MAX + 5, report.LISTED_MAX)

@@ -47,7 +47,7 @@ def test_the_revision_is_that_of_the_newest_migration() -> None:
 
 
 def test_revisions_sort_as_they_follow_each_other() -> None:
-    """A newer file is told by comparing names."""
+    """A newer file is recognized by comparing the names of revisions."""
     scripts = ScriptDirectory(str(Path(__file__).parents[2] / "migrations"))
     names = [script.revision for script in scripts.walk_revisions()]
     assert names == sorted(names, reverse=True)

@@ -203,7 +203,7 @@ async def test_a_large_file_is_given_the_time_it_takes(
         assert len(await api.call("sendMediaGroup", chat_id=7, media=album)) == 2
 
 
-async def test_a_call_that_shall_not_take_long_gives_up_without_a_connection_too() -> None:
+async def test_a_call_with_little_time_gives_up_without_a_connection_too() -> None:
     """A host that takes no connection: what a preview waits for, the final text behind it waits for."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as others:
         for _ in range(3):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.house import BOT, raw_message
-from tests.store.life import pressed
+from tests.store.instance import pressed
 from tgbot.model import Arrival, CommandWords, Control, Message, Unreadable
 from tgbot.telegram.updates import parse
 
@@ -26,7 +26,7 @@ def test_whatever_a_person_sends_is_a_message_also_of_kinds_to_come(field: str) 
     assert isinstance(_message(**{field: {}}), Message)
 
 
-def test_a_message_of_a_kind_that_this_server_can_not_show_is_a_message() -> None:
+def test_a_message_of_a_kind_that_this_server_cannot_show_is_a_message() -> None:
     assert isinstance(_message(), Message)
 
 
@@ -59,7 +59,7 @@ def test_what_is_written_on_behalf_of_a_chat_is_nothing() -> None:
     assert _message(text="news", sender_chat={"id": -1001, "type": "channel"}) is None
 
 
-def test_what_is_unreadable_in_a_topic_still_tells_the_topic() -> None:
+def test_what_is_unreadable_in_a_topic_still_names_the_topic() -> None:
     unreadable = _message(text=5, is_topic_message=True, message_thread_id=3)
     assert isinstance(unreadable, Unreadable)
     assert (unreadable.chat_id, unreadable.topic_id) == (7, 3)
@@ -142,6 +142,6 @@ def test_a_button_is_a_name_and_numbers_or_nothing_that_we_know(
 
 
 @pytest.mark.parametrize("update_id", [2**63, float("inf"), 5.0, "5", None, True])
-def test_an_id_that_can_not_be_stored_is_none(update_id: object) -> None:
+def test_an_id_that_cannot_be_stored_is_none(update_id: object) -> None:
     with pytest.raises(TypeError):
         parse(BOT, "the_bot", {**raw_message(1, "x"), "update_id": update_id})

@@ -190,7 +190,7 @@ async def test_stop_ends_only_the_running_turn_of_its_own_session(house: House) 
     assert (await house.states(7), await house.states(8)) == (["stopped"], ["done"])
 
 
-async def test_a_stop_and_a_shutdown_are_told_apart_though_both_are_a_cancellation(
+async def test_a_stop_and_a_shutdown_are_distinguished_though_both_are_a_cancellation(
     house: House,
 ) -> None:
     for chat, said in ((7, "stopped"), (8, "cut off")):

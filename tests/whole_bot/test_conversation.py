@@ -167,7 +167,7 @@ async def test_a_button_acts_on_the_stop_it_was_drawn_for_also_after_a_restart(
     assert (await bot.status())["held"] == 0
 
 
-async def test_a_stranger_is_told_his_id_once(bot: BotProcess, wire: PlaygroundServer) -> None:
+async def test_a_stranger_gets_their_id_once(bot: BotProcess, wire: PlaygroundServer) -> None:
     bot.setting(allowed_users="7")
     await bot.start()
     eve, ann = Person(wire, user_id=666), Person(wire)
@@ -197,7 +197,7 @@ async def test_recovery_rechecks_who_may_talk(bot: BotProcess, ann: Person) -> N
     assert "waiting (attempt 1)" not in ann.sees
 
 
-async def test_a_full_queue_is_told_to_the_user_never_silent(bot: BotProcess, ann: Person) -> None:
+async def test_a_full_queue_says_so_to_the_user(bot: BotProcess, ann: Person) -> None:
     bot.setting(queue_max=2)
     await bot.start()
     ann.says("wait for /never")
@@ -207,7 +207,7 @@ async def test_a_full_queue_is_told_to_the_user_never_silent(bot: BotProcess, an
     assert (await bot.status())["queued"] == 2
 
 
-async def test_one_update_that_can_not_be_parsed_does_not_stop_the_others(
+async def test_one_update_that_cannot_be_parsed_does_not_stop_the_others(
     bot: BotProcess, ann: Person, wire: PlaygroundServer
 ) -> None:
     bot.gets_sane_updates = False

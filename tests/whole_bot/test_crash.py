@@ -60,14 +60,14 @@ async def test_recovery_and_new_messages_do_not_race(bot: BotProcess, ann: Perso
 
 async def test_three_kills_in_a_row_never_leave_the_bot_deaf(bot: BotProcess, ann: Person) -> None:
     bot.setting(crashes_max=9)  # each kill may hit the same turn
-    for life in range(1, 4):
+    for start in range(1, 4):
         await bot.start()
-        ann.says(f"in life {life}")
-        await bot.logs("app.started", times=life)
+        ann.says(f"in run {start}")
+        await bot.logs("app.started", times=start)
         await bot.kill()
     await bot.start()
-    await eventually(lambda: len([s for s in ann.sees if "in life" in s]) == 3, "three answers")
-    assert [said[:9] for said in ann.sees if said != "…"] == ["in life 1", "in life 2", "in life 3"]
+    await eventually(lambda: len([s for s in ann.sees if "in run" in s]) == 3, "three answers")
+    assert [said[:8] for said in ann.sees if said != "…"] == ["in run 1", "in run 2", "in run 3"]
 
 
 async def test_an_idle_session_is_not_recovered(bot: BotProcess, ann: Person) -> None:
@@ -94,7 +94,7 @@ async def test_a_row_that_kills_the_process_is_given_up_and_the_rest_goes_on(
     assert (await bot.status())["dead"] == 1
 
 
-async def test_status_tells_a_turn_that_runs_from_one_that_a_kill_interrupted(
+async def test_status_distinguishes_a_turn_that_runs_from_one_that_a_kill_interrupted(
     bot: BotProcess, ann: Person
 ) -> None:
     async def table() -> str:
@@ -225,7 +225,7 @@ async def _storm(bot: BotProcess, wire: PlaygroundServer, kills: int, seed: int)
     said: dict[int, list[str]] = {person.user_id: [] for person in people}
     bot.setting(agent="tests.whole_bot.agents:quick", crashes_max=1000)
     for kill in range(kills):
-        lives = bot.log.count("app.started")
+        starts = bot.log.count("app.started")
         await bot.start()
         for n in range(dice.randint(2, 6)):
             person = dice.choice(people)
@@ -233,16 +233,17 @@ async def _storm(bot: BotProcess, wire: PlaygroundServer, kills: int, seed: int)
             person.says(f"{kill}.{n}")
             await asyncio.sleep(dice.random() * 0.05)
         if dice.random() < 0.8:  # or a slow machine would start each time and do nothing more
-            await bot.logs("app.started", times=lives + 1)
+            await bot.logs("app.started", times=starts + 1)
         await asyncio.sleep(dice.random() * 0.5)
         await bot.kill()
     await bot.start()
     for person in people:
         await person.sees_at_last(*(f"re: {one}" for one in said[person.user_id]))
-    lives = bot.log.count("app.started")
+    starts = bot.log.count("app.started")
     strays = sum(person.sees.count("…") for person in people)
     print(  # noqa: T201 - a soak's figures, shown by `make soak`
-        f"seed {seed}: {kills} kills, {lives} lives, {sum(map(len, said.values()))} messages, {strays} strays"
+        f"seed {seed}: {kills} kills, {starts} starts,"
+        f" {sum(map(len, said.values()))} messages, {strays} strays"
     )
     # A chat has one request on its way at most, and a kill loses the reply to each.
     assert strays <= kills * len(people)

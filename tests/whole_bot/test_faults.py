@@ -88,7 +88,7 @@ async def test_a_message_that_the_user_deleted_is_placed_anew(
     await ann.sees_among("⏹ Stopped.")
 
 
-async def test_a_second_poller_is_told_and_recovered(
+async def test_a_second_poller_is_reported_and_recovered_from(
     bot: BotProcess, ann: Person, wire: PlaygroundServer
 ) -> None:
     await bot.start()

@@ -237,7 +237,7 @@ def _raises(error: ApiError) -> Callable[..., object]:
     return run
 
 
-async def test_a_photo_that_the_server_can_not_show_comes_as_a_document(
+async def test_a_photo_that_the_server_cannot_show_comes_as_a_document(
     bot: BotProcess, ann: Person, agent: Dictation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _refuse(monkeypatch, "photo")

@@ -47,7 +47,7 @@ def _pipe(stream: IO[str] | None) -> IO[str]:
     return stream
 
 
-def test_only_one_process_owns_the_database_and_a_second_is_told_which(database_path: Path) -> None:
+def test_only_one_process_owns_the_database_and_a_second_hears_which(database_path: Path) -> None:
     with (
         holder(database_path) as process,
         pytest.raises(DatabaseLockedError, match=f"process {process.pid} "),
@@ -63,7 +63,7 @@ def test_a_symlink_to_the_database_has_the_same_lock(database_path: Path) -> Non
         pytest.fail("two owners")
 
 
-@pytest.mark.parametrize("how", [[], ["fork"]], ids=["alone", "its child lives on"])
+@pytest.mark.parametrize("how", [[], ["fork"]], ids=["alone", "its child is still there"])
 def test_sigkill_of_the_holder_frees_the_database(database_path: Path, how: list[str]) -> None:
     with holder(database_path, *how) as process:
         os.kill(process.pid, signal.SIGKILL)

@@ -226,7 +226,7 @@ def test_a_newer_file_is_refused_untouched_and_says_what_to_do(database_path: Pa
 
 
 @pytest.mark.parametrize("command", [["db", "upgrade"], ["run"]])
-def test_the_commands_tell_it_in_one_line_and_exit_with_2(database_path: Path, command: list[str]) -> None:
+def test_the_commands_report_it_in_one_line_and_exit_with_2(database_path: Path, command: list[str]) -> None:
     query(database_path, "UPDATE alembic_version SET version_num = '9999'")
     ran = tgbot(database_path, *command)
     assert ran.returncode == 2
@@ -235,7 +235,7 @@ def test_the_commands_tell_it_in_one_line_and_exit_with_2(database_path: Path, c
 
 
 @pytest.mark.parametrize("command", [["db", "upgrade"], ["run"]])
-def test_a_new_file_on_a_full_disk_is_told_in_one_line(tmp_path: Path, command: list[str]) -> None:
+def test_a_new_file_on_a_full_disk_is_reported_in_one_line(tmp_path: Path, command: list[str]) -> None:
     path = tmp_path / "tgbot.db"
     ran = tgbot(path, *command, program=FULL_DISK)
     assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
@@ -247,7 +247,7 @@ def test_a_file_that_a_full_disk_keeps_from_being_read_is_not_called_a_wrong_one
     assert (ran.returncode, ran.stderr) == (1, f"tgbot: {database_path} cannot be read: disk I/O error\n")
 
 
-def test_an_older_file_that_no_copy_can_be_made_of_is_told_in_one_line_and_leaves_no_half_copy(
+def test_an_older_file_that_cannot_be_copied_is_reported_in_one_line_and_leaves_no_half_copy(
     older_file: Path,
 ) -> None:
     ran = tgbot(older_file, "db", "upgrade", program=FULL_DISK)
@@ -258,7 +258,7 @@ def test_an_older_file_that_no_copy_can_be_made_of_is_told_in_one_line_and_leave
 
 
 @pytest.mark.parametrize("command", [["db", "upgrade"], ["status"], ["run"]])
-def test_a_file_that_is_no_database_is_told_in_one_line(tmp_path: Path, command: list[str]) -> None:
+def test_a_file_that_is_no_database_is_reported_in_one_line(tmp_path: Path, command: list[str]) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("dear diary, " * 100)
     path.chmod(0o600)

@@ -92,7 +92,7 @@ async def test_an_operation_sees_what_the_ones_before_it_in_its_batch_wrote(db: 
     assert await seen == [5]
 
 
-async def test_a_result_is_told_only_after_its_commit(db: Database, database_path: Path) -> None:
+async def test_a_result_is_reported_only_after_its_commit(db: Database, database_path: Path) -> None:
     await db.write(add, 5)
     assert read_once(database_path, pids) == [5]
 
@@ -195,7 +195,7 @@ async def test_a_full_disk_is_a_storage_error_and_the_next_write_works_once_ther
     assert read_once(database_path, pids) == [4]
 
 
-async def test_of_a_batch_on_a_full_disk_each_part_is_written_or_refused_as_it_was_told(
+async def test_of_a_batch_on_a_full_disk_each_part_is_written_or_refused_as_reported(
     db: Database,
 ) -> None:
     """SQLite may take back the whole transaction: nobody in it may believe that he was written."""
@@ -273,7 +273,7 @@ def folder_instead_of(path: Path) -> Iterator[None]:
         away.rename(path)
 
 
-async def test_a_database_that_can_not_be_opened_again_is_a_storage_error_without_a_traceback(
+async def test_a_database_that_cannot_be_opened_again_is_a_storage_error_without_a_traceback(
     db: Database, database_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     db._conn.invalidate()
@@ -375,13 +375,13 @@ async def test_a_writing_transaction_that_reads_first_holds_the_lock_already(
 # The read side
 
 
-async def test_the_read_side_can_not_write(db: Database) -> None:
+async def test_the_read_side_cannot_write(db: Database) -> None:
     with pytest.raises(StorageError, match="readonly"):
         await db.read(add, 1)
     assert await db.read(pids) == []
 
 
-def test_a_read_of_a_file_that_another_process_writes_can_not_write(database_path: Path) -> None:
+def test_a_read_of_a_file_that_another_process_writes_cannot_write(database_path: Path) -> None:
     with pytest.raises(StorageError, match="readonly"):
         read_once(database_path, add)
 

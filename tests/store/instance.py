@@ -1,4 +1,4 @@
-"""One life of the process at store level: its owner, one writing connection, no event loop."""
+"""One instance of the process, as the store sees it: an owner, one writing connection, no event loop."""
 
 import itertools
 import os
@@ -20,13 +20,13 @@ from tgbot.telegram import updates
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_update_ids = itertools.count(1000)  # over all lives, as Telegram counts them
+_update_ids = itertools.count(1000)  # shared by all instances, as Telegram counts
 
 
-class Life:
-    """`do` runs one operation as one transaction; `say` is what people do; the rest looks."""
+class Instance:
+    """One process on the database. `do` runs an operation as one transaction; `say` sends messages."""
 
-    def __init__(  # noqa: PLR0913 - each a limit that some test sets
+    def __init__(  # noqa: PLR0913 - each is a limit that some test sets
         self,
         engine: Engine,
         *,
@@ -61,7 +61,7 @@ class Life:
         return self.receive(pressed(next(_update_ids), data, message_id, chat))
 
     def due(self) -> list[Turn]:
-        """Let the time come of every row that waits for it, and claim."""
+        """Make every row due that waits for its time, and claim."""
         self.rows("UPDATE pending SET not_before = 0 WHERE not_before IS NOT NULL RETURNING id")
         return self.claim_waiting()
 
@@ -79,7 +79,7 @@ class Life:
         return self.end(turn, "interrupted")
 
     def recover(self) -> list[str]:
-        """Take every guard of another process; returns what became of their rows."""
+        """Recover every guard of another instance; returns the new states of their rows."""
         held = [hold for hold in self.do(recovery.guards) if hold.instance_id != self.owner.instance_id]
         return [self.do(recovery.recover, self.owner, hold) for hold in held]
 
@@ -93,7 +93,7 @@ class Life:
         return self.do(select)
 
     def states(self, chat: int = 7) -> dict[str, str]:
-        """Tell the state of each message by its text, in arrival order."""
+        """Map each message's text to its state, in arrival order."""
         sql = (
             "SELECT json_extract(raw, '$.message.text'), state FROM pending"
             " WHERE chat_id = :chat AND kind = 'message' ORDER BY id"
@@ -108,12 +108,12 @@ class Life:
         return [said for _, said in self.outbox(chat) if said is not None]
 
     def guards(self) -> dict[str, int]:
-        """Tell the token of each session that is held."""
+        """Map each session that is held to the token of its guard."""
         return dict(self.rows("SELECT session_key, turn_id FROM guard"))
 
 
-class StartLife(Protocol):
-    """What the fixture `live` is: starts a life on the test's file, with these limits."""
+class StartInstance(Protocol):
+    """The type of the fixture `start_instance`: starts an instance on the test's file, with these limits."""
 
     def __call__(
         self,
@@ -123,7 +123,7 @@ class StartLife(Protocol):
         queue_max: int = 100,
         bot_id: BotId = BOT,
         allowed_users: frozenset[UserId] | None = None,
-    ) -> Life: ...
+    ) -> Instance: ...
 
 
 def key(chat: int = 7) -> SessionKey:
@@ -131,7 +131,7 @@ def key(chat: int = 7) -> SessionKey:
 
 
 def pressed(update_id: int, data: str, message_id: int = 1, chat: int = 7) -> Raw:
-    """Make the update of a button that was pressed."""
+    """Make the update of a pressed button."""
     person = {"id": abs(chat), "is_bot": False, "first_name": "Ann"}
     place = {"id": chat, "type": "private" if chat > 0 else "supergroup"}
     bubble = {"message_id": message_id, "date": 1, "chat": place, "text": "…"}
