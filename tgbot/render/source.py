@@ -35,32 +35,33 @@ _TELEGRAM = re.compile(r"tg://(?!emoji)\w+(\?.*)?", re.IGNORECASE)  # most bots 
 
 def rewrite(markdown: str) -> str:
     """Rewrite cleaned Markdown for entities; the rendered text has to be revealed."""
-    source = _literal(markdown)
-    if b"|" in source:
-        source = _apply(source, tables(source, parse(source)))
-    events = parse(source)
+    source, events = _literal(markdown)
+    source, events = _edited(source, events, [*tables(source, events)])
     return _apply(source, [*_edits(source, events), *line_breaks(events)]).decode()
 
 
 def rewrite_rich(markdown: str) -> str:
     """Rewrite cleaned Markdown for a rich message, which has tables and lists of its own."""
-    source = _literal(markdown)
-    events = parse(source)
+    source, events = _literal(markdown)
     return _apply(source, [*_edits(source, events), *_open_tasks(events)]).decode()
 
 
-def _literal(markdown: str) -> bytes:
+def _literal(markdown: str) -> tuple[bytes, list[Event]]:
     """Hide what only looks like Markdown."""
     markdown = outgrown(without_stand_ins(markdown))
     markdown = _NO_AUTOLINK.sub(hide("<"), without_other_dollars(without_false_blocks(markdown)))
     source = _UNSPACED.sub(JOINER, markdown).encode()
-    if b"\\" in source or b"|" in source:
-        events = parse(source)
-        source = _apply(source, [*formulas(source, events), *excess_cells(source, events)])
     events = parse(source)
-    return _apply(
-        source, [*literal_marks(source, events), *underlines(source, events), *numbers(source, events)]
-    )
+    source, events = _edited(source, events, [*formulas(source, events), *excess_cells(source, events)])
+    edits = [*literal_marks(source, events), *underlines(source, events), *numbers(source, events)]
+    return _edited(source, events, edits)
+
+
+def _edited(source: bytes, events: list[Event], edits: list[Edit]) -> tuple[bytes, list[Event]]:
+    if not edits:
+        return source, events
+    source = _apply(source, edits)
+    return source, parse(source)
 
 
 def linkable(url: str) -> bool:
