@@ -29,7 +29,7 @@ _SPACE = re.compile(r"[\s\x00-\x1f]")
 _CITATION = re.compile(r"\^?\d+")  # "[1]" with its address elsewhere keeps its brackets
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)+")
 _ADDRESS = re.compile(r"[./#:?]")  # has one of these at least, if it is no web address
-_CALLED = re.compile(rb"[\w)\]]")  # before the brackets of an index
+_CALLED = re.compile(r"[\w)\]]")  # before the brackets of an index
 _TELEGRAM = re.compile(r"tg://(?!emoji)\w+(\?.*)?", re.IGNORECASE)  # most bots may send no custom emoji
 
 
@@ -158,7 +158,7 @@ def _link_edits(source: bytes, link: _Link, *, inside_link: bool) -> Iterator[Ed
 
 def _is_code(source: bytes, link: _Link) -> bool:
     """Whether it is rather a call, as in handlers[i](x.y) or [&](x): no link ends a word, or leads to one."""
-    before = source[link.opened.start - 1 : link.opened.start] if link.opened.start else b""
+    before = reveal(source[max(0, link.opened.start - 3) : link.opened.start].decode(errors="ignore"))[-1:]
     inline = link.opened.data["link_type"] == "Inline"
     return inline and (not _ADDRESS.search(link.url) or _CALLED.fullmatch(before) is not None)
 
