@@ -113,8 +113,8 @@ class Mute(Delivery):
     def wake(self, chat_id: ChatId) -> None:
         """Leave the part in the outbox."""
 
-    def receipt(self, _address: Address, _mark: Reaction) -> None:
-        """Show no receipt."""
+    def react(self, _address: Address, _reaction: Reaction) -> None:
+        """Show no reaction."""
 
     def turn_ended(self, _address: Address, _state: str) -> None:
         """Hear of a committed ending."""

@@ -58,7 +58,7 @@ class Bot:
             api,
             scene.BOT_ID,
             rate_limiter=limiter,
-            receipts=False,
+            reactions=False,
             send_within_seconds=scene.DEADLINE_SECONDS,
         )
         self.db = db

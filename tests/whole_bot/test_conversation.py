@@ -178,7 +178,7 @@ async def test_a_stranger_is_told_his_id_once(bot: BotProcess, wire: PlaygroundS
     eve.says("again")
     ann.says("still there?")
     await ann.sees_among("still there? (attempt 1)")
-    await bot.stop()  # ends the lanes: what they would still send, they have sent
+    await bot.stop()  # ends the senders: what they would still send, they have sent
     assert len(eve.sees) == 1
 
 

@@ -69,7 +69,7 @@ class Acceptor:
         for chat_id in received.replied:
             self._delivery.wake(chat_id)
         for address in received.waiting:
-            self._delivery.receipt(address, Reaction.RECEIVED)
+            self._delivery.react(address, Reaction.RECEIVED)
         for callback_id in received.turned_away:
             self._delivery.answer_callback(callback_id, None)
         for control, toast in received.controls:
