@@ -6,6 +6,7 @@ import itertools
 import os
 import sqlite3
 import tempfile
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tgbot.delivery.delivery import Delivery
 from tgbot.intake.acceptor import Acceptor
 from tgbot.intake.batch import Rules
 from tgbot.intake.poller import BATCH_MAX
-from tgbot.model import Address, BotId, ChatId, Message, Owner, Raw
+from tgbot.model import Address, BotId, ChatId, Message, Owner, Raw, Turn
 from tgbot.store import recovery
 from tgbot.store.engine import migrate
 from tgbot.store.engine.connection import PRAGMAS
@@ -101,7 +102,13 @@ class Mute(Delivery):
     def __init__(self, db: Database, api: BotApi, on_end: Callable[[], None]) -> None:
         super().__init__(db, api, BOT_ID, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=86400)
         self.answers = LiveAnswers(lambda _: None)
+        self.first_turn_cpu_seconds: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._on_end = on_end
+
+    def turn_began(self, _turn: Turn) -> None:
+        """Note what CPU time the process had spent when the first one began."""
+        if not self.first_turn_cpu_seconds.done():
+            self.first_turn_cpu_seconds.set_result(time.process_time())
 
     def wake(self, chat_id: ChatId) -> None:
         """Leave the part in the outbox."""

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from bench import scene
-from bench.figures import Figure, at_least, at_most, speed_ratio
+from bench.figures import Figure, Times, at_least, at_most, speed_ratio
 from bench.replay import COMMIT, Call, recording, replay
 from tgbot.intake.batch import receive
 from tgbot.model import Message, Owner, Raw
@@ -42,21 +42,22 @@ class Sample(NamedTuple):
     rows: list[tuple[object, ...]]
 
 
-class Shared(NamedTuple):
+class Turns(NamedTuple):
     """The limit's time as a share of ours, and in how many commits a sample went."""
 
-    share: float
+    share: Times
     commits: float
 
 
 def figures() -> Iterator[Figure]:
     for name, parse in (("parsed before", False), ("parsing included", True)):
         ratio = asyncio.run(_batch_ratio(parse=parse))
-        yield at_least(f"batches of {ROWS}, {name} / sqlite3 executemany", ratio, 0.4)
+        yield at_least(f"batches of {ROWS}, {name} / sqlite3 executemany, CPU", ratio, 0.4)
     many, alone = asyncio.run(_turns(CHATS, ROUNDS)), asyncio.run(_turns(1, ALONE_ROUNDS))
-    name = "receive, claim, end in {} / the same statements and commits by hand"
-    yield at_least(name.format("100 chats"), many.share, 0.5)
-    yield at_least(name.format("1 chat"), alone.share, 0.5)
+    for chats, share in (("100 chats", many.share), ("1 chat", alone.share)):
+        name = f"receive, claim, end in {chats} / the same statements by hand"
+        yield at_least(name, share.wall, 0.5)
+        yield at_least(f"{name}, CPU", share.cpu, 0.5)
     yield at_most("commits for 600 operations of 100 chats at once", many.commits, 30)
 
 
@@ -77,10 +78,10 @@ async def _batch_ratio(*, parse: bool) -> float:
 
         chats = itertools.count(1)
         samples = (_sample(itertools.islice(chats, ROWS)) for _ in range(BATCH_PAIRS))
-        return (await speed_ratio(ours, reference, samples)).wall
+        return (await speed_ratio(ours, reference, samples)).cpu
 
 
-async def _turns(chats: int, rounds: int) -> Shared:
+async def _turns(chats: int, rounds: int) -> Turns:
     """Take messages from arrival to ending in `chats` chats at once, each of which sends `rounds` in a row.
 
     The limit is what the writer executed for it, call by call with the commits between, on a file of its
@@ -107,7 +108,7 @@ async def _turns(chats: int, rounds: int) -> Shared:
             samples = (_messages(list(range(1, chats + 1)) * rounds) for _ in range(TURN_PAIRS + 1))
             await ours(next(samples))
             ratio = await speed_ratio(ours, limit, samples)
-            return Shared(ratio.wall, statistics.median(commits))
+            return Turns(ratio, statistics.median(commits))
 
 
 def _taken(calls: list[Call]) -> list[Call]:

@@ -186,6 +186,11 @@ def test_a_block_within_a_block_does_not_end_it() -> None:
     assert shown(quoted)[0] == f"Here:\n\n{INNER.strip()}\n\nAfter."
 
 
+def test_fences_without_end_are_shown_as_they_were_written() -> None:
+    text = "```\n" * 400 + "x"
+    assert shown(text) == (text, [])
+
+
 @pytest.mark.parametrize(
     ("blocks", "codes"),
     [

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 MAX_MARKDOWN_CHARS = 100_000  # a longer answer is a file anyway (see overflow), and parsing it takes seconds
 # A line that opens lists in lists without end ("1. 1. 1. ..."): indented, 4,000 characters become a million.
 _BOTTOMLESS = re.compile(r"^(?:[ \t>]*+(?:[-*+]|\d{1,9}[.)])[ \t]++){50}", re.MULTILINE)
+# Code without end ("```" again and again): the library reads back over all of it at each.
+_HOLLOW = re.compile(r"(?:^[ >]*(?:`{3,}|~{3,})[^\n]*\n+){200}", re.MULTILINE)
 PREVIEW_STEP_CHARS = 4000  # a preview renders one to two of these, however long the answer has become
 
 
@@ -31,7 +33,7 @@ def plain(text: str) -> list[Text]:
 
 def render(markdown: str) -> list[Text]:
     """Format an answer as messages; what can't be formatted is shown as it was written, never lost."""
-    if len(markdown) > MAX_MARKDOWN_CHARS or _BOTTOMLESS.search(markdown):
+    if len(markdown) > MAX_MARKDOWN_CHARS or _BOTTOMLESS.search(markdown) or _HOLLOW.search(markdown):
         return plain(markdown)
     from tgbot.render.convert import formatted  # noqa: PLC0415 - 50 ms and 4 MB that an idle process never needs
 

@@ -15,13 +15,13 @@ _COMMAND = re.compile(r"\\[A-Za-z]{2,}")
 _GROUPS_AND_COMMANDS = re.compile(r"\{[^{}]*\}|\\[A-Za-z]+")
 # x^2, a_1, f'_{max}, but no snake_case.
 _SCRIPT = re.compile(
-    r"(?:[A-Za-z0-9)\]}']\^|(?<![A-Za-z0-9_])[A-Za-z]_|[)\]}']_)(?:\{|[A-Za-z](?![A-Za-z_])|\d|[-+*])"
+    r"[A-Za-z0-9)\]}']\^(?:\{|[-+]?\d|[A-Za-z](?![A-Za-z_])|[*+])"
+    r"|(?:(?<![A-Za-z0-9_])[A-Za-z]|[)\]}'])_(?:\{|\d|[A-Za-z](?![A-Za-z_]))"
 )
 _PROSE = re.compile(r"\A\d[\d.,]*\s|[^\W\d_]{3}")  # "$5 for a_b and 6$"
-_NO_FORMULA = re.compile(r"`|(?<!\\)\$|\n[ \t>]*\n")
-_MORE_COMMANDS = {r"\begin", r"\binom", r"\cos", r"\frac", r"\hat", r"\left", r"\lim", r"\ln", r"\log"} | {
-    *(r"\max", r"\min", r"\overline", r"\right", r"\sin", r"\sqrt", r"\tan", r"\text", r"\vec")
-}
+_NO_FORMULA = re.compile(r"`|(?<!\\)\$|\\[-+*?./<>]|\n[ \t>]*\n")
+_FUNCTIONS = {"\\cos", "\\lim", "\\ln", "\\log", "\\max", "\\min", "\\sin", "\\tan"}
+_STRUCTURES = {"\\begin", "\\binom", "\\frac", "\\hat", "\\left", "\\overline", "\\sqrt", "\\text", "\\vec"}
 _OUTSIDE = re.compile(r"[A-Za-z0-9_]")  # "US$5 and US$6", "$a_1$HOME"
 
 
@@ -42,7 +42,7 @@ def _commands() -> set[str]:
         LATEX_SYMBOLS,
     )
 
-    return {*LATEX_STYLES, *LATEX_SYMBOLS, *_MORE_COMMANDS}
+    return {*LATEX_STYLES, *LATEX_SYMBOLS, *_FUNCTIONS, *_STRUCTURES}
 
 
 def without_other_dollars(markdown: str) -> str:

@@ -40,9 +40,11 @@ class _Paragraph:
 
 
 def literal_marks(source: bytes, events: Iterable[Event]) -> Iterator[Edit]:
-    """Yield an edit for every paragraph."""
+    """Yield an edit for every paragraph in which something is hidden."""
     for paragraph in _paragraphs(source, events):
-        yield paragraph.start, paragraph.end, _rewritten(source, paragraph)
+        text = _rewritten(source, paragraph)
+        if text.encode() != source[paragraph.start : paragraph.end]:
+            yield paragraph.start, paragraph.end, text
 
 
 def _paragraphs(source: bytes, events: Iterable[Event]) -> Iterator[_Paragraph]:

@@ -12,7 +12,7 @@ MAX_MARK_CHARS = 3  # ***bold and italic***
 # Chinese, Japanese, Thai and others have no spaces around words: there a mark may stand between two letters.
 _LETTER = re.compile(r"[^\W_\u0e00-\u109f\u1780-\u17ff\u2e80-\U0010ffff]")
 _GLOB = re.compile(r"(?!etc)\w{3}\.\Z")  # *test.*, but *e.g.*
-_ENCLOSED = {"''", '""', "()", "[]", "{}", "<>", "“”", "\u2018\u2019", "«»", "||", HOLE + HOLE}
+_ENCLOSED = {"''", '""', "()", "[]", "{}", "<>", "“”", "\u2018\u2019", "«»", "||", "--", HOLE + HOLE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,9 @@ class _Strict(_Rules):
     """The same, but on the outer side nothing may stand but spaces and these."""
 
 
-_LIGHT = _Rules(
-    rf"/\.@#$%&=+)]}}{HOLE}", r",.;:!?)]}>/\|=%+^", r"/\([{]}", rf"/\([{{=@#$%&{HOLE}"
-)  # *i* and _i_
+_LIGHT = _Rules(  # *i* and _i_
+    rf"/\.@#$%&=+)]}}{HOLE}", r",.;:!?)]}>/\|=%+^", r"/\([{]}$@", rf"/\([{{<>=@#$%&{HOLE}"
+)
 _HEAVY = _Rules(")]}", ",;)]}", "([{", "")  # **b**, __b__ and ***both***
 _STRICT = _Strict("([{*_~>-:", ",;)]}=/.|", "([{", ".,;:!?)]}*_~-")  # ~~s~~ and ||s||
 
@@ -82,6 +82,8 @@ class Mark:
             return False
         if _is_letter(before) and not _is_unspaced(after):
             return False
+        if rules is _LIGHT and after in "\"'" and before.strip() and before not in "([{":
+            return False  # 'src:*'
         if before == "/" and rules is _HEAVY:
             return after.isalnum()  # **this**/**that**
         return _may_stand_outside(before, rules, rules.before_opener)

@@ -20,8 +20,9 @@ _TOKEN = re.compile(
 _UNDERSCORE = re.compile("_")
 _CHUNK = re.compile(r"\S*")
 # In a regular expression or a path, as \d+ or C:\*, no backslash is Markdown's.
-_CODE = re.compile(r"\\[A-Za-z0-9.+?^|/()\[\]{}]|^\W*[A-Za-z]:\\")
-_ESCAPED = re.compile(r"\\(?:[*_`~#](?!\.\w)|\$(?=\d))|(?<=\S)\\(?=\n)")  # the last one is a line break
+_CODE = re.compile(r"\\[A-Za-z0-9.+?^|/<>()\[\]{}]|^\W*[A-Za-z]:\\")
+_ESCAPED = re.compile(r"(?<![/^])\\(?:[*_`~#](?!\.\w|/)|\$(?=\d))")
+_LINE_BREAK = re.compile(r"(?<=[\w.,:;!?*_])\\(?=\n)")  # behind anything else, code goes on in the next line
 _ESCAPED_MARKER = re.compile(r"(?:\d{1,9}\\[.)]|\\[-+>])(?!\S)")  # of a list or quote
 
 
@@ -87,6 +88,8 @@ class _Reader:
             for marks in self.opened.values():
                 while marks and marks[-1].depth > self._depth:
                     marks.pop()  # what was opened within brackets ends there
+        else:
+            self.opened["*", 1].clear()  # the brackets may have begun in an earlier paragraph
 
     def _backslash(self, start: int, end: int) -> None:
         if self._escapes(start, end):
@@ -100,7 +103,8 @@ class _Reader:
         begins_line = self._chunk_start == 0 or self._text[self._chunk_start - 1] == "\n"
         if begins_line and _ESCAPED_MARKER.match(self._text, self._chunk_start):
             return True
-        return _ESCAPED.match(self._text, start) is not None and not self._in_code()
+        escape = _ESCAPED.match(self._text, start) or _LINE_BREAK.match(self._text, start)
+        return escape is not None and not self._in_code()
 
     def _in_code(self) -> bool:
         """Whether what stands here without spaces around is a path or a regular expression."""
@@ -132,7 +136,9 @@ class _Reader:
             self._close(self._mark(end - after, end))
 
     def _around(self, opener: Mark, closer: Mark) -> None:
-        if opener.opens() and closer.closes() and opener.pairs(closer):
+        quoted = opener.before == closer.after and opener.before in {"'", '"'}
+        name = quoted or closer.ahead.strip().startswith("=")
+        if not name and opener.opens() and closer.closes() and opener.pairs(closer):
             self._keep(opener, closer)
 
     def _run(self, start: int, end: int) -> None:

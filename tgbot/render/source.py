@@ -29,38 +29,39 @@ _SPACE = re.compile(r"[\s\x00-\x1f]")
 _CITATION = re.compile(r"\^?\d+")  # "[1]" with its address elsewhere keeps its brackets
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)+")
 _ADDRESS = re.compile(r"[./#:?]")  # has one of these at least, if it is no web address
-_CALLED = re.compile(rb"[\w)\]]")  # before the brackets of an index
+_CALLED = re.compile(r"[\w)\]]")  # before the brackets of an index
 _TELEGRAM = re.compile(r"tg://(?!emoji)\w+(\?.*)?", re.IGNORECASE)  # most bots may send no custom emoji
 
 
 def rewrite(markdown: str) -> str:
     """Rewrite cleaned Markdown for entities; the rendered text has to be revealed."""
-    source = _literal(markdown)
-    if b"|" in source:
-        source = _apply(source, tables(source, parse(source)))
-    events = parse(source)
+    source, events = _literal(markdown)
+    source, events = _edited(source, events, [*tables(source, events)])
     return _apply(source, [*_edits(source, events), *line_breaks(events)]).decode()
 
 
 def rewrite_rich(markdown: str) -> str:
     """Rewrite cleaned Markdown for a rich message, which has tables and lists of its own."""
-    source = _literal(markdown)
-    events = parse(source)
+    source, events = _literal(markdown)
     return _apply(source, [*_edits(source, events), *_open_tasks(events)]).decode()
 
 
-def _literal(markdown: str) -> bytes:
+def _literal(markdown: str) -> tuple[bytes, list[Event]]:
     """Hide what only looks like Markdown."""
     markdown = outgrown(without_stand_ins(markdown))
     markdown = _NO_AUTOLINK.sub(hide("<"), without_other_dollars(without_false_blocks(markdown)))
     source = _UNSPACED.sub(JOINER, markdown).encode()
-    if b"\\" in source or b"|" in source:
-        events = parse(source)
-        source = _apply(source, [*formulas(source, events), *excess_cells(source, events)])
     events = parse(source)
-    return _apply(
-        source, [*literal_marks(source, events), *underlines(source, events), *numbers(source, events)]
-    )
+    source, events = _edited(source, events, [*formulas(source, events), *excess_cells(source, events)])
+    edits = [*literal_marks(source, events), *underlines(source, events), *numbers(source, events)]
+    return _edited(source, events, edits)
+
+
+def _edited(source: bytes, events: list[Event], edits: list[Edit]) -> tuple[bytes, list[Event]]:
+    if not edits:
+        return source, events
+    source = _apply(source, edits)
+    return source, parse(source)
 
 
 def linkable(url: str) -> bool:
@@ -157,7 +158,7 @@ def _link_edits(source: bytes, link: _Link, *, inside_link: bool) -> Iterator[Ed
 
 def _is_code(source: bytes, link: _Link) -> bool:
     """Whether it is rather a call, as in handlers[i](x.y) or [&](x): no link ends a word, or leads to one."""
-    before = source[link.opened.start - 1 : link.opened.start] if link.opened.start else b""
+    before = reveal(source[max(0, link.opened.start - 3) : link.opened.start].decode(errors="ignore"))[-1:]
     inline = link.opened.data["link_type"] == "Inline"
     return inline and (not _ADDRESS.search(link.url) or _CALLED.fullmatch(before) is not None)
 
