@@ -165,7 +165,7 @@ class _Batch:
         if isinstance(arrival, Control) and arrival.callback_id:
             self.received.turned_away.append(arrival.callback_id)
             return
-        if not address.private or not inbox.tell_stranger(self._conn, self._owner, address.user_id):
+        if not address.private or not inbox.note_stranger(self._conn, self._owner, address.user_id):
             return
         row_id = inbox.store(self._conn, arrival, "dropped")
         text = f"This bot is private. Its owner can let you in: your user id is {address.user_id}."

@@ -1,4 +1,4 @@
-"""A group that becomes a supergroup has another id from then on: everything of the old chat follows, once."""
+"""Moves everything of a chat to its new id, when a group becomes a supergroup."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ _OF_CHAT = (pending.c.bot_id == bindparam("bot_id"), pending.c.chat_id == bindpa
 
 
 def _is_of(table: Any) -> ColumnElement[bool]:  # noqa: ANN401 - a table, or an alias of it
-    """Say in SQL whether a session is the old chat, or a topic of it."""
+    """Make the SQL condition that a session is the old chat, or a topic of it."""
     key = table.c.session_key
     return or_(key == bindparam("old_key"), key.between(bindparam("old_topics"), bindparam("old_topics_end")))
 
 
 def _moved(key: ColumnElement[str]) -> ColumnElement[str]:
-    """Name the session in SQL that takes a session's place."""
+    """Make the SQL expression of the key that replaces a session's key."""
     topic = func.substr(key, func.length(bindparam("old_key")) + literal("1"))
     return bindparam("new_key", type_=String).concat(topic)
 
@@ -38,7 +38,7 @@ _REQUEUE = Statement(
 )
 _LEAVE = Statement(delete(guard).where(guard.c.turn_id.in_(_BEGUN)))
 _MOVE_GUARDS = Statement(update(guard).where(_is_of(guard)).values(session_key=_moved(guard.c.session_key)))
-# Once in a group's time, so no index is kept for it.
+# Runs once in the history of a group, so no index is kept for it.
 _MOVE_ROWS = Statement(
     update(pending)
     .where(*_OF_CHAT)
@@ -47,7 +47,7 @@ _MOVE_ROWS = Statement(
         session_key=case((_is_of(pending), _moved(pending.c.session_key)), else_=pending.c.session_key),
     )
 )
-# What is on screen stays where it is: its message ids are of the old chat, and mean others in the new one.
+# What is on screen stays there: in the new chat, the same message ids belong to other messages.
 _MOVE_PARTS = Statement(
     update(outbox)
     .where(
@@ -66,10 +66,10 @@ _MOVE_PARTS = Statement(
 
 
 def move(conn: Connection, bot_id: BotId, old_id: ChatId, new_id: ChatId) -> None:
-    """Give all that waits, runs or is unsent in one chat to another; a second time there is nothing left.
+    """Move all that waits, runs or is unsent from one chat to another; doing it again changes nothing.
 
-    A turn that runs in the old chat goes on. One that had begun in the new one loses its guard and runs
-    again behind it: never two at once.
+    A turn that runs in the old chat goes on. One that had begun in the new chat loses its guard and runs
+    again after it: never two at once.
     """
     old_key = session_key(bot_id, old_id)
     keys = {"old_key": old_key, "old_topics": f"{old_key}:", "old_topics_end": f"{old_key};"}

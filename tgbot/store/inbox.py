@@ -1,4 +1,4 @@
-"""What comes in: updates to pending rows, and what /stop, /resume and /drop do to the waiting ones."""
+"""Stores updates as pending rows, and does what /stop, /resume and /drop do to the waiting ones."""
 
 import json
 import time
@@ -17,8 +17,8 @@ from tgbot.store.engine.statement import Statement, listed, literal
 from tgbot.store.schema import guard, pending, stranger, turn
 
 REDELIVERED_SECONDS = 3 * 86400.0  # Telegram keeps an update for 24 hours (Bot API, "Getting updates")
-REDELIVERED_ROWS = 1_000  # what comes again is of the last batches, of 100 at most
-DROPPED = Text("Dropped.")  # where an interrupted turn has left its placeholder
+REDELIVERED_ROWS = 1_000  # only the last batches, of 100 updates at most, can be delivered again
+DROPPED = Text("Dropped.")  # replaces the placeholder that an interrupted turn has left
 
 _QUEUED = literal("'queued'")
 _HELD = literal("'held'")
@@ -111,7 +111,7 @@ _FORGET_IDS = Statement(
 _PASS_ID_ON = Statement(
     update(pending).where(pending.c.id == bindparam("row_id")).values(update_id=-pending.c.id)
 )
-_TELL_STRANGER = Statement(
+_NOTE_STRANGER = Statement(
     insert(stranger)
     .values(bot_id=bindparam("bot_id"), user_id=bindparam("user_id"), told_at=bindparam("now"))
     .on_conflict_do_nothing()
@@ -119,7 +119,7 @@ _TELL_STRANGER = Statement(
 
 
 class Stored(NamedTuple):
-    """A message that is in the table now; `refused` when the session's queue was full."""
+    """A message that is now in the table; `refused`: the queue of its session was full."""
 
     message: Message
     row_id: RowId
@@ -128,7 +128,7 @@ class Stored(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """What a /stop did: the row whose turn it ended, and the (id, raw) of those it holds."""
+    """What a /stop did: the row whose turn it ended, and (id, raw update) of each row that it holds."""
 
     running: RowId | None
     held: list[tuple[RowId, str]]
@@ -137,7 +137,7 @@ class Stopped:
 def receive(conn: Connection, messages: Sequence[Message], queue_max: int) -> list[Stored]:
     """(nothing) -> queued, or dropped where the session's queue is full; known updates are skipped.
 
-    `messages` are of one bot, in arrival order.
+    `messages` are those of one bot, in arrival order; `queue_max` is in rows per session.
     """
     known = _known(conn, messages)
     fresh = {m.update.update_id: m for m in messages if m.update.update_id not in known}
@@ -151,10 +151,11 @@ def receive(conn: Connection, messages: Sequence[Message], queue_max: int) -> li
 
 
 def forget_old_ids(conn: Connection, bot_id: BotId, arrivals: Iterable[Arrival]) -> None:
-    """Give back the ids of updates so old that Telegram cannot send them again.
+    """Free the ids of updates so old that Telegram cannot send them again.
 
-    After a quiet week it goes on at a random number: what has that number by now is another update. Old is
-    what is so by the clock and by the rows since: a clock may jump, and an update must not run twice.
+    After a quiet week Telegram continues at a random number, so an old id may come back as another update.
+    A row is old only by the clock and by the number of rows since: the clock may jump, and an update must
+    not run twice.
     """
     update_ids = json.dumps([arrival.update.update_id for arrival in arrivals])
     before = time.time() - REDELIVERED_SECONDS
@@ -162,9 +163,9 @@ def forget_old_ids(conn: Connection, bot_id: BotId, arrivals: Iterable[Arrival])
 
 
 def pass_id_on(conn: Connection, row_id: RowId) -> None:
-    """Leave the id of a command's update to the message that the words behind it make.
+    """Free the update id of a command for the message that the words behind it make.
 
-    It is unique, and whichever row has it knows the update when it comes again.
+    The id is unique, and the row that has it recognizes the update when it is delivered again.
     """
     _PASS_ID_ON(conn, row_id=row_id)
 
@@ -176,20 +177,20 @@ def _known(conn: Connection, messages: Sequence[Message]) -> dict[int, RowId]:
 
 
 def _over_limit(conn: Connection, messages: Iterable[Message], queue_max: int) -> set[int]:
-    """Name the update ids that find their session's queue full."""
+    """Find the update ids for which the queue of their session has no place."""
     count = _waiting(conn, {message.address.session_key for message in messages})
     refused = set()
     for message in messages:
         key = message.address.session_key
         count[key] += 1
-        # In an idle session the first one does not wait: it runs.
+        # In an idle session the first message does not wait: it runs.
         if count[key] > queue_max and count[key] > queue_max + (not busy(conn, key)):
             refused.add(message.update.update_id)
     return refused
 
 
 def store(conn: Connection, arrival: Message | Control | Unreadable, state: str) -> RowId | None:
-    """(nothing) -> `state`, for what takes no place in a queue. None if the update is known."""
+    """(nothing) -> `state`, for what takes no place in the queue. Returns None if the update is known."""
     result = _INSERT(conn, **_row(arrival, state, time.time()))
     return RowId(result.lastrowid) if result.rowcount else None
 
@@ -218,12 +219,12 @@ def _waiting(conn: Connection, session_keys: Iterable[SessionKey]) -> dict[Sessi
 
 
 def busy(conn: Connection, session_key: SessionKey) -> bool:
-    """Find out whether a turn holds the session, be it one that was stopped and winds down."""
+    """Whether a turn holds the session, even a stopped one that is still winding down."""
     return bool(_BUSY(conn, session_key=session_key).scalar())
 
 
 def running(conn: Connection, session_key: SessionKey) -> RowId | None:
-    """Find the row whose turn runs; None also while a stopped one winds down and still holds the session."""
+    """Find the row whose turn runs; None also while a stopped turn winds down and still holds the session."""
     row_id: RowId | None = _RUNNING(conn, session_key=session_key).scalar()
     return row_id
 
@@ -231,7 +232,7 @@ def running(conn: Connection, session_key: SessionKey) -> RowId | None:
 def place(
     conn: Connection, bot_id: BotId, chat_id: ChatId, row_id: RowId
 ) -> tuple[SessionKey, int | None] | None:
-    """Find the session and topic of a row, if it is of this chat."""
+    """Find the session and topic of a row; None if it does not belong to this chat."""
     row = _PLACE(conn, bot_id=bot_id, chat_id=chat_id, row_id=row_id).first()
     return (SessionKey(row.session_key), row.topic_id) if row else None
 
@@ -239,7 +240,7 @@ def place(
 def stop(conn: Connection, session_key: SessionKey, stop_id: RowId) -> Stopped:
     """Claimed -> stopped, and queued -> held for all that was sent before the /stop.
 
-    The guard stays: the turn's task still has to end, and may not have a neighbour until then.
+    The guard stays: the turn's task has not ended yet, and no other turn may run beside it.
     """
     running = _STOP_RUNNING(conn, session_key=session_key, now=time.time()).scalar()
     held = [(RowId(row.id), str(row.raw)) for row in _HOLD(conn, session_key=session_key, stop_id=stop_id)]
@@ -259,6 +260,6 @@ def drop(conn: Connection, session_key: SessionKey, stop_id: RowId | None) -> in
     return len(dropped)
 
 
-def tell_stranger(conn: Connection, owner: Owner, user_id: UserId) -> bool:
-    """Note that this stranger is told; False if he was told before."""
-    return _TELL_STRANGER(conn, bot_id=owner.bot_id, user_id=user_id, now=time.time()).rowcount == 1
+def note_stranger(conn: Connection, owner: Owner, user_id: UserId) -> bool:
+    """Note that this stranger gets a reply; False if they got one before."""
+    return _NOTE_STRANGER(conn, bot_id=owner.bot_id, user_id=user_id, now=time.time()).rowcount == 1

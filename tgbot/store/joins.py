@@ -1,8 +1,8 @@
-"""Rows that run as one turn: a lead row waits a moment for others, which join it and never run themselves.
+"""Joins rows that run as one turn: a lead row waits for others, which join it and never run by themselves.
 
-Telegram sends each part of an album as an update of its own, maybe seconds apart. The first one is a row
-like any other that may not run before `not_before`; each further part joins it and pushes that time. Once
-the lead row was claimed nothing joins it any more.
+Telegram sends each part of an album as an update of its own, possibly seconds apart. The first one is a row
+like any other that may not run before `not_before`; each further part joins it and postpones that time.
+Once the lead row is claimed, nothing joins it any more.
 """
 
 import time
@@ -16,8 +16,8 @@ from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
 from tgbot.store.schema import pending
 
-QUIET_SECONDS = 1.0  # without a further row; Telegram delivers an album within less, as a rule
-TOGETHER_MAX = 10  # parts of one album (Bot API, sendMediaGroup)
+QUIET_SECONDS = 1.0  # how long without a further row; Telegram usually delivers an album in less
+TOGETHER_MAX = 10  # parts in one album (Bot API, sendMediaGroup)
 
 _ROW = pending.c.id == bindparam("row_id")
 _WAITS = (pending.c.join_key.is_not(None), pending.c.state.in_([literal("'queued'"), literal("'held'")]))
@@ -32,7 +32,7 @@ _LEAD = Statement(
         pending.c.session_key == bindparam("session_key"),
         pending.c.join_key == bindparam("join_key"),
         *_WAITS,
-        # An attempt after a crash has exactly the rows of the one before it.
+        # A further attempt has exactly the same rows as the first.
         pending.c.attempt == literal("0"),
     )
     .order_by(pending.c.id.desc())
@@ -58,20 +58,20 @@ _JOINED_TO = Statement(
 
 
 def not_due(row: Any) -> ColumnElement[bool]:  # noqa: ANN401 - pending, under any alias
-    """Say in SQL whether a row may not run yet, at the parameter `now`.
+    """Make the SQL condition that a row may not run yet, at the parameter `now`.
 
-    No lead row waits for a minute: a time further off was written before the clock was set back.
+    No lead row waits as long as a minute: a later time was written before the clock was set back.
     """
     now: ColumnElement[float] = bindparam("now")
-    # Never NULL, whose opposite is NULL again: a row without a time is due.
+    # Never NULL, because NOT NULL is NULL in SQL: a row without a time is due.
     due_at = func.coalesce(row.c.not_before, literal("0"))
     return and_(due_at > now, or_(row.c.join_key.is_(None), due_at < now + literal("60")))
 
 
 def receive(conn: Connection, part: Message, queue_max: int) -> list[inbox.Stored]:
-    """(nothing) -> joined, where its lead row still waits; else as any message, and a lead row itself.
+    """(nothing) -> joined, where its lead row still waits; else queued like any message, as a lead row.
 
-    Returns what `inbox.receive` does: nothing for a part that joined.
+    Returns what `inbox.receive` returns: nothing for a part that joined.
     """
     lead = _LEAD(conn, session_key=part.address.session_key, join_key=part.join_key).first()
     if lead is not None and lead.joined + 1 < TOGETHER_MAX:
@@ -85,7 +85,7 @@ def receive(conn: Connection, part: Message, queue_max: int) -> list[inbox.Store
 
 
 def wait_for_more(conn: Connection) -> None:
-    """Let every lead row wait anew: what was sent while no process ran is on its way."""
+    """Make every lead row wait anew: parts that were sent while no process ran are still to come."""
     _PUSH_ALL(conn, not_before=_quiet_at())
 
 
@@ -96,7 +96,7 @@ def joined_to(conn: Connection, row_id: RowId) -> list[str]:
 
 def _join(conn: Connection, part: Message, lead_id: RowId, *, is_last: bool) -> None:
     row_id = inbox.store(conn, part, "queued")
-    if row_id is None:  # known already
+    if row_id is None:  # a known update
         return
     _JOIN(conn, row_id=row_id, lead_id=lead_id, now=time.time())
     _PUSH(conn, row_id=lead_id, not_before=None if is_last else _quiet_at())

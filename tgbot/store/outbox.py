@@ -1,4 +1,4 @@
-"""What goes out: the parts of every answer, from placeholder to sent or parked."""
+"""Stores the parts of every answer: placeholders, answers, replies and notices."""
 
 import json
 import time
@@ -17,7 +17,7 @@ from tgbot.store.schema import outbox
 
 STOPPED = Text("⏹ Stopped.")
 GIVEN_UP = Text("I was interrupted each time I worked on this, so I gave it up.")
-LATE_SECONDS = 60.0  # an edit whose outcome is unknown has arrived by then, or never will
+LATE_SECONDS = 60.0  # an edit whose outcome is unknown arrives within this time, or never
 
 _READY = literal("'ready'")
 _other = outbox.alias()
@@ -36,7 +36,7 @@ _OPEN = Statement(
         topic_id=bindparam("topic_id"),
         reply_to=bindparam("reply_to"),
     )
-    # There already: what the earlier attempt was about to show may still arrive.
+    # It exists already: a preview of the earlier attempt may still arrive.
     .on_conflict_do_update(
         index_elements=["pending_id", "part"], set_={"uncertain_until": bindparam("uncertain_until")}
     )
@@ -90,7 +90,7 @@ _SET_ASIDE = Statement(
 
 
 class Home(NamedTuple):
-    """Whose outbox, and where in Telegram a message goes."""
+    """Which bot sends a message, and to which chat and topic."""
 
     bot_id: BotId
     chat_id: ChatId
@@ -99,14 +99,14 @@ class Home(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rich:
-    """An answer to be shown as one rich message (Bot API 10.1), or as texts if the server won't."""
+    """An answer to show as one rich message (Bot API 10.1), or as texts if the server refuses it."""
 
     markdown: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """A message that says the answer is there: an edit pushes no notification."""
+    """A message that says the answer is there, because an edit sends no notification."""
 
     text: str
 
@@ -124,9 +124,9 @@ Content = OnePart | Album
 
 
 def open_answer(conn: Connection, bot_id: BotId, row_id: RowId, address: Address, *, quote: bool) -> None:
-    """(nothing) -> open: want a placeholder for the answer to a row; a later attempt reuses it.
+    """(nothing) -> open: ask for a placeholder for the answer to a row; a later attempt reuses it.
 
-    `quote`: other messages lie between the question and its answer, so the answer shall point at it.
+    `quote`: the answer should be a reply, because other messages stand between it and the question.
     """
     _OPEN(
         conn,
@@ -140,7 +140,7 @@ def open_answer(conn: Connection, bot_id: BotId, row_id: RowId, address: Address
 
 
 def answer(conn: Connection, row_id: RowId, contents: Sequence[Content]) -> None:
-    """Open or placed -> ready: what a row's turn came to, in order. The first ending counts."""
+    """Open or placed -> ready: the answer to a row, `contents` in order. Only the first ending counts."""
     first, *rest = _numbered(contents)
     if not _ANSWER(conn, row_id=row_id, **first).rowcount or not rest:
         return
@@ -150,56 +150,57 @@ def answer(conn: Connection, row_id: RowId, contents: Sequence[Content]) -> None
 
 
 def reply(conn: Connection, home: Home, row_id: RowId, text: Text, buttons: Sequence[Button] = ()) -> None:
-    """(nothing) -> ready: what a control came to, which goes before all else."""
+    """(nothing) -> ready: the reply to a command or button, which is sent before everything else."""
     _insert(conn, home, row_id, _content(text, buttons) | {"kind": "reply"})
 
 
 def notice(conn: Connection, home: Home, row_id: RowId, text: Text) -> None:
-    """(nothing) -> ready: what else no turn was run for; it waits its turn, so a flood delays no answer."""
+    """(nothing) -> ready: a reply to what no turn runs for; sent in order, so a flood delays no answer."""
     _insert(conn, home, row_id, _content(text))
 
 
 def rewrite(conn: Connection, row_id: RowId, chat_id: ChatId, pressed: str, text: Text) -> None:
-    """Sent -> ready: a button was pressed, so its message says what came of it and loses its buttons.
+    """Sent -> ready: a button was pressed, so its message now says the result and loses its buttons.
 
-    Nothing happens if that row has no message with buttons in this chat: a button's data can be forged.
+    `pressed` is the button's data, which can be forged: nothing happens unless the message of this row in
+    this chat has that button.
     """
-    # As JSON has it: `stop:1` is no part of `stop:12`.
+    # With the quotes of JSON around it, `stop:1` does not match `stop:12`.
     values = _content(text) | {"kind": "reply", "pressed": json.dumps(pressed)}
     _REWRITE(conn, row_id=row_id, chat_id=chat_id, **values)
 
 
 def set_aside(conn: Connection, row_id: RowId, chat_id: ChatId, text: Text) -> None:
-    """Sent -> ready: a row runs once more, so its answer is a new message, and the old one says `text`."""
+    """Sent -> ready: a row runs once more, so it gets a new message, and the old one says `text`."""
     _SET_ASIDE(conn, row_id=row_id, chat_id=chat_id, **(_content(text) | {"kind": "reply"}))
 
 
 def stopped(said: Sequence[Content]) -> list[Content]:
-    """Mark what was said where it ends: what somebody has read stays."""
+    """Mark where the answer was stopped; the words before the mark stay, because somebody has read them."""
     if said and isinstance(said[-1], Text) and (marked := said[-1].with_line(STOPPED.text)):
         return [*said[:-1], marked]
     return [*said, STOPPED]
 
 
 def given_up(row_id: RowId) -> Offer:
-    """Make what the sender of a message reads that was running each time the process died."""
+    """Make the offer to the sender of a message that was running each time the process died."""
     return Offer(GIVEN_UP, (Button("Try again", f"retry:{row_id}"), Button("Forget", f"forget:{row_id}")))
 
 
 def fall_back(conn: Connection, bot_id: BotId, part: Part, plainer: Sequence[OnePart]) -> None:
-    """Ready -> ready: what the server refuses becomes something plainer, before what follows it."""
+    """Ready -> ready: replace a part that the server refuses with plainer ones, before what follows it."""
     _CHANGE(conn, part_id=part.part_id, **_content(plainer[0]))
     if len(plainer) == 1:
         return
     first_id, last = _LEAD(conn, row_id=part.row_id).first()
-    # By at least so much that no number is taken twice, not even while they move.
+    # Moved so far that no number is used twice, not even while the UPDATE runs row by row.
     _MAKE_ROOM(conn, row_id=part.row_id, number=part.number, room=max(last - part.number, len(plainer) - 1))
     home = Home(bot_id, part.chat_id, part.topic_id)
     for number, content in enumerate(plainer[1:], start=part.number + 1):
         _insert(conn, home, part.row_id, _content(content), number, first_id)
 
 
-def _insert(  # noqa: PLR0913, PLR0917 - what, for whom, and where in the answer
+def _insert(  # noqa: PLR0913, PLR0917 - what to send, to whom, and its place in the answer
     conn: Connection,
     home: Home,
     row_id: RowId,
@@ -212,7 +213,7 @@ def _insert(  # noqa: PLR0913, PLR0917 - what, for whom, and where in the answer
 
 
 def _numbered(contents: Sequence[Content]) -> list[dict[str, object]]:
-    """Give the columns of each part; an album has one for each file."""
+    """Give the columns of each part; an album has a part for each file."""
     parts: list[dict[str, object]] = []
     for content in contents:
         if isinstance(content, Album):

@@ -1,4 +1,4 @@
-"""What a process finds of those before it: guards without a turn, rows that were running when it died."""
+"""Recovers what earlier processes left: guards without a task, rows that were running at their death."""
 
 import time
 from dataclasses import dataclass
@@ -60,9 +60,9 @@ TRYING_AGAIN = Text("Trying it again.")
 
 @dataclass(frozen=True, slots=True)
 class Guard(Ownership):
-    """A guard as it stands: whose it is, and what became of its row meanwhile.
+    """A guard as it is now: who owns it, and which state its row is in.
 
-    `stopping`: its process had been asked to stop, so what its end cut off did not crash.
+    `crashes` counts those of the row; `stopping`: the owner had been asked to stop, so its end was no crash.
     """
 
     address: Address
@@ -80,12 +80,12 @@ def begin_instance(conn: Connection, pid: int) -> InstanceId:
 
 
 def note_stopping(conn: Connection, instance_id: InstanceId) -> None:
-    """Record that this process was asked to stop: what its end cuts off, however rough, is no crash."""
+    """Record that this process was asked to stop: a turn that its end interrupts has not crashed."""
     _STOPPING(conn, instance_id=instance_id, now=time.time())
 
 
 def guards(conn: Connection) -> list[Guard]:
-    """List every guard. One of another instance, or without a task here, is an interrupted turn."""
+    """List every guard. One of another instance, or without a task here, belongs to an interrupted turn."""
     return [
         Guard(
             *(token, row_id, address[0], Address(*address), instance_id, state, crashes),
@@ -96,14 +96,14 @@ def guards(conn: Connection) -> list[Guard]:
 
 
 def recover(conn: Connection, owner: Owner, interrupted: Guard) -> str:
-    """Claimed -> queued, or dead after its last crash, and the guard goes. Returns the row's state.
+    """Claimed -> queued, or dead after too many crashes; deletes the guard. Returns the row's new state.
 
-    A row that is stopped stays so: a /stop counts, also when the process died before it acted, and
-    when it came after `interrupted` was read. "ended" if the turn's own task was first.
+    A stopped row stays stopped: a /stop counts even if the process died before it acted on it, or if it
+    came after `interrupted` was read. Returns "ended" if the turn's own task was first.
     """
     if not _LEAVE(conn, token=interrupted.token).rowcount:
         return "ended"
-    sending.mark_uncertain(conn, interrupted.row_id)  # it may have left a preview on its way
+    sending.mark_uncertain(conn, interrupted.row_id)  # a preview of it may still be on its way
     state = _requeue_or_give_up(conn, owner, interrupted)
     if state == "stopped":
         outbox.answer(conn, interrupted.row_id, outbox.stopped([]))

@@ -1,4 +1,4 @@
-"""What is: reads for /status and `tgbot status`, also while the bot runs."""
+"""Reads for /status and `tgbot status`, also while the bot runs."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
 from tgbot.store.schema import guard, outbox, pending, turn
 
-LISTED_MAX = 100  # rows of each kind that `tgbot status` names; the counts are exact
+LISTED_MAX = 100  # rows of each kind that `tgbot status` lists; the counts are exact
 WORDS_MAX_CHARACTERS = 60  # of a dead row's text
 
 _LISTED = literal(str(LISTED_MAX))
@@ -60,9 +60,9 @@ _LIST_PARKED = Statement(
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """One turn that holds its session; `seconds` since it was claimed, `state` of its row.
+    """One turn that holds its session: `seconds` since it was claimed, `state` of its row.
 
-    A stopped one holds it until its agent let go.
+    A stopped turn holds its session until its agent has ended.
     """
 
     session_key: SessionKey
@@ -74,7 +74,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class SessionReport:
-    """One session, as /status shows it; `raw` is the update that runs."""
+    """One session, as /status shows it; `raw` is the update whose turn runs, as JSON."""
 
     running: Running | None
     raw: str | None
@@ -84,9 +84,9 @@ class SessionReport:
 
 @dataclass(frozen=True, slots=True)
 class DeadRow:
-    """A row that was given up, or is of `kind` unreadable: then perhaps without a `chat_id`.
+    """A row that was given up, or whose `kind` is unreadable: then possibly without a `chat_id`.
 
-    `seconds` since it was received; `text`, its first words as they were written, "" if it has none.
+    `seconds` since it was received; `text`: its first words as they were written, "" if it has none.
     """
 
     row_id: RowId
@@ -124,14 +124,14 @@ class Report:
 
 
 def session(conn: Connection, session_key: SessionKey) -> SessionReport:
-    """Say what runs and waits in one session."""
+    """Report what runs and waits in one session."""
     row = _SESSION_RUNNING(conn, session_key=session_key).first()
     queued, held = (_SESSION_COUNT[s](conn, session_key=session_key).scalar() for s in ("queued", "held"))
     return SessionReport(_running(row) if row else None, row.raw if row else None, queued, held)
 
 
 def everything(conn: Connection) -> Report:
-    """Say what runs, waits, was given up or is unsent, over all sessions."""
+    """Report what runs, waits, was given up or is unsent, over all sessions."""
     return Report(
         running=[_running(row) for row in _ALL_RUNNING(conn)],
         queued=_COUNT["queued"](conn).scalar(),
@@ -162,5 +162,5 @@ def _first_words(raw: str) -> str:
     try:
         text = message_text(json.loads(raw)["message"])
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
-        return ""  # no message, or the one that could not be read
+        return ""  # not a message, or one that cannot be read
     return text if len(text) <= WORDS_MAX_CHARACTERS else text[: WORDS_MAX_CHARACTERS - 1] + "…"

@@ -27,7 +27,7 @@ metadata = MetaData(
     }
 )
 
-# AUTOINCREMENT, because no id may be used twice: a row's keeps the order, a turn's is the guard's token.
+# AUTOINCREMENT, because no id may be used twice: a row's id is its place in the order, a turn's is its token.
 
 instance = Table(
     "instance",
@@ -35,7 +35,7 @@ instance = Table(
     Column("id", Integer, primary_key=True),
     Column("pid", Integer, nullable=False),
     Column("started_at", Float, nullable=False),
-    # Set when it was asked to stop: a turn that its end cuts off, however rough, did not crash.
+    # Set when it was asked to stop: a turn that its end interrupts has not crashed.
     Column("stopping_at", Float),
     sqlite_autoincrement=True,
 )
@@ -53,16 +53,16 @@ pending = Table(
     Column("topic_id", BigInteger),
     Column("user_id", BigInteger),
     Column("message_id", BigInteger),
-    # Every claim is an attempt; only one that the process did not survive is a crash.
+    # Every claim is an attempt; a crash is one during which the process died.
     Column("attempt", Integer, nullable=False, server_default="0"),
     Column("crashes", Integer, nullable=False, server_default="0"),
-    # From when on the row may be claimed; NULL: at once.
+    # The row may be claimed from this time on; NULL: at once.
     Column("not_before", Float),
     # The /stop that holds this row: a button acts on the rows of the /stop it was drawn for.
     Column("held_by", Integer, ForeignKey("pending.id")),
-    # What later rows must have in common with this one to join it while it waits (the parts of an album).
+    # Later rows with the same key join this one while it waits (the parts of an album).
     Column("join_key", Text),
-    # The lead row that a joined one runs with: its state is the state of all.
+    # The lead row that a joined row runs with, and whose state is the state of all.
     Column("lead_id", Integer, ForeignKey("pending.id")),
     Column("error_id", Text),
     Column("received_at", Float, nullable=False),
@@ -105,7 +105,7 @@ Index(
 Index("ix_pending_joined", pending.c.lead_id, sqlite_where=_JOINED, postgresql_where=_JOINED)
 Index("ix_pending_timed", pending.c.not_before, sqlite_where=_TIMED, postgresql_where=_TIMED)
 
-# One row for each claim. Its id is the guard's fencing token, its instance the owner's life.
+# One row for each claim. Its id is the guard's fencing token, its instance the process that claimed.
 turn = Table(
     "turn",
     metadata,
@@ -116,7 +116,7 @@ turn = Table(
     sqlite_autoincrement=True,
 )
 
-# Which turn holds a session. It stays over a chain of follow-ups: a hand-over moves turn_id on.
+# Which turn holds a session. It stays for a whole chain of follow-ups: a hand-over only changes turn_id.
 guard = Table(
     "guard",
     metadata,
@@ -125,7 +125,7 @@ guard = Table(
     Column("since", Float, nullable=False),
 )
 
-# open: a placeholder is wanted; placed: it is on screen; ready: the text is final, wants to be shown.
+# open: waits for a placeholder; placed: the placeholder is on screen; ready: final, waits to be shown.
 outbox = Table(
     "outbox",
     metadata,
@@ -133,7 +133,7 @@ outbox = Table(
     Column("bot_id", BigInteger, nullable=False),
     Column("pending_id", Integer, ForeignKey("pending.id"), nullable=False),
     Column("part", Integer, nullable=False),
-    # The answer's part 0, for the others: all parts of an answer go out before what came after it.
+    # The id of the answer's part 0, NULL in part 0: an answer is sent whole before what came after it.
     Column("first_id", Integer),
     Column("kind", Text, nullable=False, server_default="text"),
     Column("state", Text, nullable=False),
@@ -146,12 +146,12 @@ outbox = Table(
     Column("buttons", Text),
     Column("file_name", Text),
     Column("file", LargeBinary),
-    # The number that the first part of an album had at first, for each of its parts: they are one request.
+    # Equal in all parts of an album, which are one request: the original number of its first part.
     Column("album", Integer),
     Column("ready_at", Float),
-    # How often a part that can not be made by an edit was on its way without a known outcome.
+    # How often a part that cannot be made by an edit was sent without a known outcome.
     Column("tries", Integer, nullable=False, server_default="0"),
-    # When every preview whose outcome is unknown has arrived, perhaps over the final text.
+    # By then every preview of unknown outcome has arrived; it may have overwritten the final text.
     Column("uncertain_until", Float),
     Column("error", Text),
     # By row, not by turn: a second attempt writes into the message that the first one placed.
@@ -176,7 +176,7 @@ Index("ix_outbox_unsent", outbox.c.chat_id, outbox.c.id, sqlite_where=_UNSENT, p
 Index("ix_outbox_uncertain", outbox.c.uncertain_until, sqlite_where=_UNCERTAIN, postgresql_where=_UNCERTAIN)
 Index("ix_outbox_parked", outbox.c.id, sqlite_where=_PARKED, postgresql_where=_PARKED)
 
-# Who was told once that this bot is not for everyone.
+# Who already got the reply that this bot is private; everyone gets it once.
 stranger = Table(
     "stranger",
     metadata,

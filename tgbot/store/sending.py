@@ -1,4 +1,4 @@
-"""What becomes of the outbox on its way: what is next, on screen, doubted, parked."""
+"""Reads and records the sending of the outbox: which part is next, and what became of it."""
 
 import time
 from collections.abc import Sequence
@@ -111,7 +111,7 @@ _TOO_OLD = (
     _UNSENT,
     outbox.c.state == _READY,
     outbox.c.ready_at < bindparam("before"),
-    # Not the rest of what is on screen in part: an answer does not stop in the middle.
+    # Not the rest of an answer that is partly on screen: it is completed.
     ~exists().where(_other.c.id == outbox.c.first_id, _other.c.state == literal("'sent'")),
 )
 _SAY_TOO_OLD = Statement(
@@ -139,58 +139,58 @@ _EXPIRE = Statement(
 
 
 def chats(conn: Connection, bot_id: BotId, after: ChatId, most: int) -> list[ChatId]:
-    """Name up to `most` chats that have something unsent, in the order of their ids, behind `after`."""
+    """List up to `most` chats that have something unsent, in the order of their ids, from behind `after`."""
     return _CHATS(conn, bot_id=bot_id, after=after, most=most).scalars()
 
 
 def next_part(conn: Connection, bot_id: BotId, chat_id: ChatId, *, placeholders: bool = True) -> Part | None:
-    """Find what a chat wants sent next: control replies first, then in order.
+    """Find the part to send next in a chat: replies to commands first, then in order.
 
-    Without `placeholders`, a part whose content is still to come wants nothing.
+    Without `placeholders`, parts whose content is still to come are skipped.
     """
     row = _NEXT(conn, bot_id=bot_id, chat_id=chat_id, placeholders=placeholders).first()
     return Part(**row._asdict()) if row else None
 
 
 def message_of(conn: Connection, row_id: RowId) -> MessageId | None:
-    """Find the message on screen that holds, or will hold, the answer to a row."""
+    """Find the message that shows, or will show, the answer to a row; None if none is on screen."""
     message_id: MessageId | None = _MESSAGE(conn, row_id=row_id).scalar()
     return message_id
 
 
 def placed(conn: Connection, part_id: PartId, message_id: MessageId) -> None:
-    """Open -> placed: the placeholder's message id, committed before any text goes into it."""
+    """Open -> placed: store the placeholder's message id, before any text is edited into it."""
     _PLACED(conn, part_id=part_id, message_id=message_id)
 
 
 def sent(conn: Connection, part: Part) -> None:
-    """Ready -> sent, unless the content was rewritten while it was on its way."""
+    """Ready -> sent, unless the content was rewritten during the request."""
     _SENT(conn, part_id=part.part_id, ready_at=part.ready_at, message_id=part.message_id)
 
 
 def all_sent(conn: Connection, parts: Sequence[Part]) -> None:
-    """Ready -> sent for all that one request has shown."""
+    """Ready -> sent for all parts that one request has shown."""
     for part in parts:
         sent(conn, part)
 
 
 def mark_uncertain(conn: Connection, row_id: RowId) -> None:
-    """Note that a preview of this answer may still arrive, LATE_SECONDS from now at most."""
+    """Note that a preview of this answer may still arrive within LATE_SECONDS."""
     _MARK_UNCERTAIN(conn, row_id=row_id, uncertain_until=time.time() + LATE_SECONDS)
 
 
 def mark_unsent_uncertain(conn: Connection) -> None:
-    """Note the same of every answer that waits: an earlier life may have left a preview on its way."""
+    """Note the same for every unsent answer: a preview by an earlier process may still be on its way."""
     _MARK_UNSENT(conn, uncertain_until=time.time() + LATE_SECONDS)
 
 
 def show_uncertain(conn: Connection, bot_id: BotId) -> None:
-    """Sent -> ready for what a late preview may have overwritten; what is not sent yet needs it no more."""
+    """Sent -> ready for what a late preview may have overwritten by now; clears all marks that are due."""
     _SHOW_UNCERTAIN(conn, bot_id=bot_id, now=time.time())
 
 
 def trying(conn: Connection, part_id: PartId, tries: int) -> None:
-    """Note, before it goes out, the n-th try of what can not be made by an edit."""
+    """Note, before it is sent, the n-th try of a part that cannot be made by an edit."""
     _TRY(conn, part_id=part_id, tries=tries)
 
 
@@ -200,27 +200,27 @@ def forget_message(conn: Connection, part_id: PartId) -> None:
 
 
 def park(conn: Connection, part: Part, error: str) -> None:
-    """Open or ready -> parked: Telegram refuses it for good, an album as a whole."""
+    """Open or ready -> parked, because Telegram refuses it for good; an album as a whole."""
     _PARK(conn, part_id=part.part_id, row_id=part.row_id, album=part.album, error=error)
 
 
 def album_of(conn: Connection, part: Part) -> list[Part]:
-    """List the parts of an album, of which this one is the first."""
+    """List the parts of the album that begins with this one."""
     return [Part(**row._asdict()) for row in _ALBUM_OF(conn, row_id=part.row_id, album=part.album)]
 
 
 def take_apart(conn: Connection, part: Part) -> None:
-    """Ready -> ready: the server refuses this as an album, so each of its files goes alone.
+    """Ready -> ready: the server refuses this album, so each of its files is sent alone.
 
-    If the first try may have shown them, each says so.
+    Each keeps the number of tries, so that its caption says if it may be a duplicate.
     """
     _TAKE_APART(conn, row_id=part.row_id, album=part.album, tries=part.tries)
 
 
 def expire(conn: Connection, age_seconds: float) -> int:
-    """Ready -> parked for what got too old to be sent without a word. Returns how many.
+    """Ready -> parked for parts that are too old to be sent without warning. Returns how many.
 
-    A placeholder that is on screen for it says so; an answer that is on screen in part is completed.
+    A placeholder on screen then says so; an answer that is partly on screen is completed.
     """
     now = time.time()
     _SAY_TOO_OLD(conn, before=now - age_seconds, text=TOO_OLD.text, now=now)

@@ -1,7 +1,7 @@
-"""Guards and turns: every way a row is claimed, and every way an ownership ends.
+"""Claims rows, ends turns and hands guards over.
 
 Each ending names the turn's token. An owner that lost its guard gets LostGuardError, and the
-writer takes back all that its operation wrote.
+writer rolls back all that its operation wrote.
 """
 
 import json
@@ -25,8 +25,8 @@ _ONE = literal("1")
 _OF_TOKEN = guard.c.turn_id == bindparam("token")
 _ROW = and_(pending.c.id == bindparam("row_id"), pending.c.state == _CLAIMED)
 
-# A row that was running at several crashes may be what kills the process. Of such suspects one runs at a
-# time, so that the next crash costs no other suspect its last try. They hold back nobody else.
+# A row that was running at several crashes may be what kills the process. Of such suspects only one runs at
+# a time, so that its crash does not use up the last attempt of another. No other row waits for them.
 _running, _older, _other = pending.alias("running"), pending.alias("older"), pending.alias("other")
 _SUSPECT_RUNS = (
     select(guard.c.turn_id)
@@ -44,7 +44,7 @@ _SUSPECT_RUNS = (
 
 
 def _must_wait(row: Any) -> ColumnElement[bool]:  # noqa: ANN401 - pending, under any alias
-    """Say in SQL whether a row may not run yet: it is not due, or it is a suspect and another one runs."""
+    """Make the SQL condition that a row may not run yet: not due, or a suspect while another one runs."""
     return or_(
         joins.not_due(row),
         and_(row.c.crashes >= bindparam("suspect_crashes"), _SUSPECT_RUNS),
@@ -62,7 +62,7 @@ _WAITING_SESSION = Statement(
         pending.c.session_key > bindparam("after"),
         pending.c.session_key < bindparam("before"),
         ~exists().where(guard.c.session_key == pending.c.session_key),
-        # A session's oldest row goes first: what came behind it waits with it.
+        # A session's oldest row runs first: while it must wait, so must those behind it.
         ~exists().where(
             _older.c.session_key == pending.c.session_key,
             _older.c.state == _QUEUED,
@@ -76,7 +76,7 @@ _WAITING_SESSION = Statement(
 
 
 def _take_oldest(session_key: Any) -> Statement:  # noqa: ANN401 - a parameter or a subquery
-    """Make the claim of a session's oldest queued row, if it may run now."""
+    """Make the statement that claims a session's oldest queued row, if it may run now."""
     return Statement(
         update(pending)
         .where(
@@ -99,7 +99,7 @@ def _take_oldest(session_key: Any) -> Statement:  # noqa: ANN401 - a parameter o
             pending.c.attempt,
             pending.c.join_key,
             pending.c.raw,
-            # Whether other messages lie between this one and its answer: it waited, or others wait behind it.
+            # Whether other messages stand between this one and its answer: it has waited, or others wait.
             or_(
                 pending.c.received_at < bindparam("just_now"),
                 exists().where(_other.c.session_key == pending.c.session_key, _other.c.state == _QUEUED),
@@ -109,7 +109,7 @@ def _take_oldest(session_key: Any) -> Statement:  # noqa: ANN401 - a parameter o
 
 
 _TAKE = _take_oldest(bindparam("session_key"))
-# By the guard, whose session is the one that counts: a chat can move while its turn runs.
+# The session is the guard's, not the turn's: a chat can move while its turn runs.
 _TAKE_NEXT = _take_oldest(select(guard.c.session_key).where(_OF_TOKEN).scalar_subquery())
 _BEGIN_TURN = Statement(
     insert(turn).values(
@@ -136,22 +136,22 @@ _NEXT_DUE = Statement(
     )
 )
 
-AT_ONCE_SECONDS = 1.0  # a row claimed so soon after it came is the newest thing on the screen
+AT_ONCE_SECONDS = 1.0  # a row claimed within this time of its arrival is still the newest on screen
 
 Outcome = Literal["done", "failed", "dropped", "interrupted"]
 
 
 class LostGuardError(Exception):
-    """The guard has another owner by now: this turn may write nothing any more."""
+    """The guard has another owner by now, so this turn may not write anything any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What a turn came to.
+    """How a turn ended.
 
-    `said` is what the agent said, in order, and `closing` what stands behind it: an apology, a notice.
-    Of an `interrupted` turn only its row knows whether that was a /stop or a shutdown. `error_id` leads
-    from an apology to the log.
+    `said` is what the agent said, in order, and `closing` what follows it: an apology, a notice. Whether a
+    turn was `interrupted` by a /stop or a shutdown, only its row knows. `error_id` is the id that the apology
+    and the log line have in common.
     """
 
     outcome: Outcome
@@ -162,7 +162,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What a committed ending came to: the state of its row, and the turn that follows, if one does."""
+    """The result of a committed ending: the new state of the row, and the turn that follows, if any."""
 
     state: str
     following: Turn | None
@@ -174,7 +174,7 @@ def claim(conn: Connection, session_key: SessionKey, owner: Owner) -> Turn | Non
 
 
 def claim_each(conn: Connection, session_keys: Iterable[SessionKey], owner: Owner) -> list[Turn]:
-    """Claim for those of the sessions that are idle, in this order, while a slot is free."""
+    """Claim for the idle ones of these sessions, in this order, while a slot is free."""
     slots = _slots(conn, owner)
     if slots <= 0:
         return []
@@ -198,27 +198,27 @@ def claim_waiting(conn: Connection, owner: Owner) -> list[Turn]:
 
 
 def next_due(conn: Connection) -> float | None:
-    """Find when the next row that waits for its time may run (seconds since 1970); None if none waits."""
+    """Find when the next row becomes due (Unix time in seconds); None if none waits for its time."""
     due_at: float | None = _NEXT_DUE(conn, now=time.time()).scalar()
     return due_at
 
 
 def end(conn: Connection, owner: Owner, ended: Ownership, ending: Ending) -> Ended:
-    """Claimed -> done, failed, dropped, or queued again (a shutdown), and hand over.
+    """Claimed -> done, failed, dropped, or queued again (a shutdown), and hand the guard over.
 
-    A row that a /stop was first to end stays stopped; its answer is what was said until then. Raises
-    LostGuardError.
+    A row that was stopped before stays stopped; its answer is what was said until then. Raises
+    LostGuardError if the turn does not hold its guard any more.
     """
     state = _end_row(conn, ended, ending)
     if state == "stopped":
         outbox.answer(conn, ended.row_id, outbox.stopped(ending.said))
-    elif state != "queued":  # else it will say it all again
+    elif state != "queued":  # a queued row will run again, and answer then
         outbox.answer(conn, ended.row_id, [*ending.said, *ending.closing])
     return Ended(state, _hand_over(conn, owner, ended))
 
 
 def _end_row(conn: Connection, ended: Ownership, ending: Ending) -> str:
-    """Write the row's new state and return it; "stopped" where a /stop was first."""
+    """Write the row's new state and return it; "stopped" if a /stop came first."""
     if ending.outcome == "interrupted":
         return "queued" if _REQUEUE(conn, row_id=ended.row_id).rowcount else "stopped"
     changed = _END(
@@ -228,9 +228,9 @@ def _end_row(conn: Connection, ended: Ownership, ending: Ending) -> str:
 
 
 def _hand_over(conn: Connection, owner: Owner, ended: Ownership) -> Turn | None:
-    """Pass the guard to the session's next row, or its slot to a session that waits for one.
+    """Pass the guard to the session's next row, or the slot to a session that waits for one.
 
-    In the transaction of the ending: a message that arrives meanwhile is either seen here, or
+    This happens in the transaction of the ending: a message that arrives meanwhile is either seen here, or
     finds the guard gone and claims for itself.
     """
     slots = _slots(conn, owner)
@@ -254,22 +254,22 @@ def _leave(conn: Connection, ended: Ownership) -> None:
 
 
 def _check_ownership(ended: Ownership, guards: int) -> None:
-    """Raise for an owner that lost its guard; the writer then takes back all of the ending."""
+    """Raise LostGuardError if there was no guard of this token; the writer then rolls the ending back."""
     if guards != 1:
         raise LostGuardError(f"turn {ended.token} does not hold {ended.session_key} any more")
 
 
 def _slots(conn: Connection, owner: Owner) -> int:
-    """Count the free slots; below 0 when more turns run than the owner may hold."""
+    """Count the free slots; negative when more turns run than the owner may have."""
     guards: int = _GUARDS(conn).scalar()
     return owner.max_turns - guards
 
 
 def _next_in_line(conn: Connection, owner: Owner) -> SessionKey | None:
-    """Go round the waiting sessions in the order of their keys, beginning behind the one claimed last.
+    """Choose the next waiting session, round robin in the order of their keys, after the one claimed last.
 
-    Fair without a memory: the slots pass every waiting session before they come back to one. And cheap:
-    the sessions that hold a guard, whose rows are only in the way, lie before the one claimed last.
+    Fair without a memory: a slot passes every waiting session before it comes back to one. And cheap: the
+    sessions that hold a guard, whose rows would be read in vain, lie before the one claimed last.
     """
     newest: str = _NEWEST_GUARD(conn).scalar()
     behind = _waiting_between(conn, owner, newest, _last_key(owner))
@@ -299,7 +299,7 @@ def _seize(conn: Connection, session_key: SessionKey, owner: Owner) -> Turn | No
 
 
 def _take(conn: Connection, oldest: Statement, owner: Owner, **session: object) -> Turn | None:
-    """Make a turn for the session's oldest queued row, if it may run; the caller sees to the guard."""
+    """Claim the session's oldest queued row, if it may run; the caller writes the guard."""
     now = time.time()
     row = oldest(
         conn, **session, now=now, just_now=now - AT_ONCE_SECONDS, suspect_crashes=owner.suspect_crashes
