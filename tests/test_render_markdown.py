@@ -220,7 +220,7 @@ def test_markup_without_text_is_shown_as_it_was_written() -> None:
     assert shown("[a]: ")[0] == "[a]:"
 
 
-def test_what_can_not_be_rendered_is_shown_plain(
+def test_what_cannot_be_rendered_is_shown_plain(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(_: str) -> None:
