@@ -52,7 +52,7 @@ class CountingLoop(asyncio.SelectorEventLoop):
 
 
 class Tally:
-    """Counts what a block costs; `statements` are those of the writer."""
+    """Counts what a block costs; `statements` are those of every connection."""
 
     def __init__(self, loop: CountingLoop, statements: list[str]) -> None:
         self._loop = loop
@@ -113,7 +113,7 @@ async def _bot() -> AsyncIterator[tuple[scene.Line, Delivery]]:
         with scene.folder() as folder:
             async with (
                 Database(scene.migrated(folder / "counts.db")) as db,
-                Agents(scene.say_nothing, scene.AGENT_THREADS) as agents,
+                Agents(scene.say_nothing, scene.no_download, scene.AGENT_THREADS) as agents,
             ):
                 line = scene.Line(db, api, await scene.begin_instance(db), agents)
                 yield (
@@ -126,12 +126,11 @@ async def _bot() -> AsyncIterator[tuple[scene.Line, Delivery]]:
 
 @contextlib.contextmanager
 def _traced() -> Iterator[list[str]]:
-    """List every statement that SQLite runs on a writing connection opened meanwhile."""
+    """List every statement that SQLite runs on a connection opened meanwhile."""
     statements: list[str] = []
 
-    def connected(connection: object, _: object) -> None:
-        if isinstance(connection, sqlite3.Connection):  # readers are aiosqlite's, in an adapter
-            connection.set_trace_callback(statements.append)
+    def connected(connection: sqlite3.Connection, _: object) -> None:
+        connection.set_trace_callback(statements.append)
 
     event.listen(Pool, "connect", connected)
     try:

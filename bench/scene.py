@@ -23,7 +23,7 @@ from tgbot.store.engine.writer import Database
 from tgbot.telegram import updates
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.rate_limit import RateLimiter
-from tgbot.turns.agent import Agent, AgentTurn
+from tgbot.turns.agent import Agent, AgentTurn, Attachment, DownloadError
 from tgbot.turns.agent_loop import Agents
 from tgbot.turns.answer import LiveAnswers, Reaction
 from tgbot.turns.dispatcher import Dispatcher
@@ -85,6 +85,11 @@ async def begin_instance(db: Database, max_turns: int = MAX_TURNS) -> Owner:
     return Owner(BOT_ID, await db.write(recovery.begin_instance, os.getpid()), max_turns, CRASHES_MAX)
 
 
+async def no_download(file: Attachment) -> bytes:
+    """Have no file for an agent: none here asks for one."""
+    raise DownloadError(file.label)
+
+
 async def say_nothing(_: AgentTurn) -> AsyncGenerator[str, None]:
     """Do nothing, as an agent."""
     return
@@ -108,8 +113,8 @@ class Mute(Delivery):
     def wake(self, chat_id: ChatId) -> None:
         """Leave the part in the outbox."""
 
-    def receipt(self, _address: Address, _mark: Reaction) -> None:
-        """Show no receipt."""
+    def react(self, _address: Address, _reaction: Reaction) -> None:
+        """Show no reaction."""
 
     def turn_ended(self, _address: Address, _state: str) -> None:
         """Hear of a committed ending."""
@@ -160,6 +165,6 @@ async def line(path: Path, agent: Agent = say_nothing, max_turns: int = MAX_TURN
     async with (
         Database(migrated(path)) as db,
         BotApi("1:bench", "http://127.0.0.1:9") as api,
-        Agents(agent, AGENT_THREADS) as agents,
+        Agents(agent, no_download, AGENT_THREADS) as agents,
     ):
         yield Line(db, api, await begin_instance(db, max_turns), agents)

@@ -58,7 +58,7 @@ class Bot:
             api,
             scene.BOT_ID,
             rate_limiter=limiter,
-            receipts=False,
+            reactions=False,
             send_within_seconds=scene.DEADLINE_SECONDS,
         )
         self.db = db
@@ -92,7 +92,7 @@ async def _bot(agent: Agent, limiter: RateLimiter, api: BotApi) -> AsyncIterator
     with scene.folder() as folder:
         async with (
             Database(scene.migrated(folder / "sending.db")) as db,
-            Agents(agent, scene.AGENT_THREADS) as agents,
+            Agents(agent, scene.no_download, scene.AGENT_THREADS) as agents,
         ):
             bot = Bot(db, api, agents, limiter)
             await bot.begin()

@@ -16,6 +16,7 @@ from tgbot.store import recovery
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.writer import Database
 from tgbot.telegram import updates
+from tgbot.turns.agent import Attachment, DownloadError
 from tgbot.turns.agent_loop import Agents
 from tgbot.turns.answer import LiveAnswers
 from tgbot.turns.dispatcher import Dispatcher
@@ -38,6 +39,10 @@ def arrival(raw: Raw) -> Arrival:
     return parsed
 
 
+async def no_download(file: Attachment) -> bytes:
+    raise DownloadError(f"{file.label} is not here")
+
+
 class House:
     """One life of the process. `say` is what a person does; the rest looks."""
 
@@ -50,7 +55,7 @@ class House:
     async def __aenter__(self) -> Self:
         instance = await self.db.write(recovery.begin_instance, os.getpid())
         self.live_answers = LiveAnswers(lambda _: None)
-        self.agents = await Agents(self.agent.run, threads_max=8).__aenter__()
+        self.agents = await Agents(self.agent.run, no_download, threads_max=8).__aenter__()
         self.runner = TurnRunner(
             self.agents, Access(None), self.live_answers, AnswerOptions(timeout_seconds=60)
         )

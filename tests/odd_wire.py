@@ -22,17 +22,26 @@ def result(value: Any) -> Response:  # noqa: ANN401 - any JSON
 
 
 class OddWire:
-    """`answers[method]` are given in turn, then `getMe` is sane and everything else has nothing new."""
+    """`answers[method]` are given in turn, then `getMe` is sane and everything else has nothing new.
+
+    `files` are what a download gets in turn, then it is not found; `paths` are the paths that were asked for.
+    """
 
     def __init__(self) -> None:
         self.answers: dict[str, list[Response]] = defaultdict(list)
+        self.files: list[Response] = []
+        self.paths: list[str] = []
         self.offsets: list[int | None] = []
         self.dead_polls = 0  # how many getUpdates to leave without any answer
 
     async def __aenter__(self) -> Self:
         listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        app = Starlette(routes=[Route("/{token}/{method}", self._answer, methods=["POST"])])
+        routes = [
+            Route("/{token}/{method}", self._answer, methods=["POST"]),
+            Route("/file/{token}/{path:path}", self._file),
+        ]
+        app = Starlette(routes=routes)
         config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
         self._server = Server(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listening]))
@@ -56,3 +65,7 @@ class OddWire:
             return result(ME)
         await asyncio.sleep(0.01)  # a long poll, shortened
         return NOTHING
+
+    async def _file(self, request: Request) -> Response:
+        self.paths.append(request.path_params["path"])
+        return self.files.pop(0) if self.files else JSONResponse({"ok": False}, 404)

@@ -9,6 +9,24 @@ LINT = (
     "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(cache_dir=None, no_cache=True))"
 )
 
+# What takes CPU at every start and memory for ever, for nothing that the bot uses.
+TOO_MUCH = ("sqlalchemy.orm", "sqlalchemy.ext", "greenlet", "alembic")
+RUN = """
+import asyncio, sys
+from pathlib import Path
+from tgbot import cli
+from tgbot.store import recovery, report
+from tgbot.store.engine.writer import Database
+
+async def run():
+    async with Database(Path(sys.argv[1])) as db:
+        await db.write(recovery.begin_instance, 1)
+        await db.read(report.everything)
+
+asyncio.run(run())
+print(*(name for name in sys.modules if name.startswith(tuple(sys.argv[2:]))))
+"""
+
 
 def test_every_room_is_named_and_imports_only_what_it_may() -> None:
     # In a process of its own: it switches off every logger that it finds.
@@ -16,3 +34,9 @@ def test_every_room_is_named_and_imports_only_what_it_may() -> None:
         [sys.executable, "-c", LINT], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert linted.returncode == 0, linted.stdout + linted.stderr
+
+
+def test_a_bot_that_runs_has_imported_neither_the_orm_nor_an_async_driver(database_path: Path) -> None:
+    command = [sys.executable, "-c", RUN, str(database_path), *TOO_MUCH]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("\n", "", 0)

@@ -2,25 +2,29 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import signal
 from collections.abc import Awaitable, Iterator
+from pathlib import Path
 
 from tgbot.access import Access
-from tgbot.config import Settings
+from tgbot.config import Settings, nobody_allowed
 from tgbot.delivery.delivery import Delivery
 from tgbot.intake.acceptor import Acceptor
 from tgbot.intake.batch import Rules
 from tgbot.intake.poller import Poller
-from tgbot.model import Owner
+from tgbot.model import InstanceId, Owner
 from tgbot.store import recovery
 from tgbot.store.engine.lock import ProcessLock
 from tgbot.store.engine.migrate import upgrade
+from tgbot.store.engine.retry import retry_within
 from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
+from tgbot.telegram.errors import BotApiError, FileTooLargeError
 from tgbot.telegram.rate_limit import RateLimiter
-from tgbot.turns.agent import Agent
+from tgbot.turns.agent import Agent, Attachment, DownloadError
 from tgbot.turns.agent_loop import Agents
 from tgbot.turns.dispatcher import Dispatcher
 from tgbot.turns.runner import AnswerOptions, TurnRunner
@@ -35,23 +39,46 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 async def run(settings: Settings, agent: Agent) -> None:
     """Run the bot until SIGTERM or Ctrl-C.
 
-    Raises DatabaseLockedError, TokenRefusedError (in an ExceptionGroup), and whatever made a
-    service die: the process has to end then, and the next one recovers.
+    Raises DatabaseLockedError, StorageError; in an ExceptionGroup TokenRefusedError,
+    DatabaseDamagedError and whatever made a service die: the process has to end then, and the next
+    one recovers.
     """
-    token = settings.token.get_secret_value()
     with ProcessLock(settings.database_path):
-        upgrade(settings.database_path)
-        async with (
-            Database(settings.database_path) as db,
-            BotApi(token, settings.api_url) as api,
+        async with contextlib.AsyncExitStack() as resources:
+            begin = functools.partial(_begin, settings.database_path, resources)
+            db, instance_id = await retry_within(settings.start_within_seconds, begin)
+            api = await resources.enter_async_context(BotApi(settings.token, settings.api_url))
             # As many agents as there are turns may block in one of its threads.
-            Agents(agent, settings.max_turns + SPARE_THREADS) as agents,
-        ):
-            instance_id = await db.write(recovery.begin_instance, os.getpid())
+            agents = await resources.enter_async_context(
+                Agents(agent, functools.partial(_download, api), settings.max_turns + SPARE_THREADS)
+            )
             log.info("app.started instance=%s pid=%s", instance_id, os.getpid())
-            owner = Owner(settings.bot_id, instance_id, settings.max_turns, settings.attempts_max)
+            if line := nobody_allowed(settings):
+                log.warning("app.nobody_allowed %s", line)
+            owner = Owner(settings.bot_id, instance_id, settings.max_turns, settings.crashes_max)
             await _serve(settings, agents, db, api, owner)
     log.info("app.stopped instance=%s", instance_id)
+
+
+async def _begin(path: Path, resources: contextlib.AsyncExitStack) -> tuple[Database, InstanceId]:
+    """Open the database, brought up to date, for as long as the resources are kept. Raises StorageError."""
+    upgrade(path)
+    async with contextlib.AsyncExitStack() as failing:
+        db = await failing.enter_async_context(Database(path))
+        instance_id = await db.write(recovery.begin_instance, os.getpid())
+        resources.push_async_exit(failing.pop_all())
+    return db, instance_id
+
+
+async def _download(api: BotApi, file: Attachment) -> bytes:
+    """Fetch a file for an agent. Raises DownloadError, in words for the user; the log has the reason."""
+    try:
+        return await api.download(file.file_id)
+    except FileTooLargeError as error:
+        raise DownloadError.too_large(file, error.max_bytes, error.size_bytes) from None
+    except BotApiError as error:
+        log.warning("agents.download_failed file=%s reason=%s", file.unique_id, error)
+        raise DownloadError(f"{file.label} could not be downloaded.") from None
 
 
 async def _serve(settings: Settings, agents: Agents, db: Database, api: BotApi, owner: Owner) -> None:
@@ -64,7 +91,8 @@ async def _serve(settings: Settings, agents: Agents, db: Database, api: BotApi, 
     with _signals() as asked_to_stop:
         async with asyncio.TaskGroup() as services:
             kept = [
-                services.create_task(s.serve(), name=type(s).__name__) for s in (agents, delivery, dispatcher)
+                services.create_task(s.serve(), name=type(s).__name__)
+                for s in (agents, delivery, dispatcher, db)
             ]
             polling = services.create_task(poller.serve(), name="Poller")
             await asked_to_stop
@@ -85,7 +113,7 @@ def _delivery(settings: Settings, db: Database, api: BotApi) -> Delivery:
             settings.rate_overall_per_second, settings.rate_chat_per_second, settings.rate_group_per_minute
         ),
         stream=settings.stream,
-        receipts=settings.receipts,
+        reactions=settings.receipts,
         send_within_seconds=settings.send_within_seconds,
     )
 

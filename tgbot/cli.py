@@ -8,14 +8,15 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import tgbot
 from tgbot import app, config, logs
 from tgbot.store import report
 from tgbot.store.engine import migrate
 from tgbot.store.engine.connection import read_once
-from tgbot.store.engine.errors import StorageError
+from tgbot.store.engine.errors import DatabaseDamagedError, StorageError
 from tgbot.store.engine.lock import DatabaseLockedError, ProcessLock
 from tgbot.telegram.errors import TokenRefusedError
 from tgbot.turns import agent
@@ -23,11 +24,11 @@ from tgbot.turns import agent
 log = logging.getLogger(__name__)
 
 USAGE_ERROR = 2
-INTERRUPTED = 128 + signal.SIGINT  # as a shell tells it
+INTERRUPTED = 128 + signal.SIGINT  # as a shell has it
 
-# What a person can mend: their texts are told in one line. Everything else is a bug, with a traceback.
+# What a person can fix: their texts are for the terminal. Everything else is a bug, with a traceback.
 MISUSED = (config.ConfigError, migrate.SchemaError, TokenRefusedError)
-FAILED = (DatabaseLockedError, StorageError)
+FAILED = (DatabaseLockedError, DatabaseDamagedError, StorageError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,7 +36,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
     if words[:1] == ["play"]:
         return _play(words[1:])
-    arguments = _parser().parse_args(words)
+    parser = _parser()
+    if not words:
+        # As a wrong one, not as `--help`: a service that lacks its command must not look well.
+        parser.print_help(sys.stderr)
+        return USAGE_ERROR
+    arguments = parser.parse_args(words)
     try:
         status: int = arguments.command(arguments)
     except MISUSED as error:
@@ -51,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tgbot", description="The Telegram front for an agent that never loses a message."
     )
+    parser.add_argument("--version", action="version", version=f"tgbot {tgbot.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run the bot until SIGTERM or Ctrl-C")
     run.set_defaults(command=_run)
@@ -64,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _play(words: Sequence[str]) -> int:
-    # A web server and a page: `tgbot run`, which stays, shall not carry them in memory.
+    # A web server and a page: `tgbot run`, which stays, must not carry them in memory.
     from tgbot.playground import play  # noqa: PLC0415
 
     return play.main(words)
@@ -72,8 +79,8 @@ def _play(words: Sequence[str]) -> int:
 
 def _run(_: argparse.Namespace) -> int:
     settings = config.load()
-    logs.configure(settings.token.get_secret_value())
-    for line in config.unknown_names():
+    logs.configure(settings.token)
+    for line in [*config.unknown_names(), *config.exposed_files(settings.database_path)]:
         log.warning("config.warning %s", line)
     chosen = _agent(settings.agent)
     status = 0
@@ -87,7 +94,7 @@ def _run(_: argparse.Namespace) -> int:
         log.exception("app.crashed")
         status = 1
     # All of ours is closed. An agent may still sit in a thread, or in a loop that ignores its
-    # cancellation: the interpreter would wait for it for ever.
+    # cancellation: the interpreter would wait for it forever.
     logging.shutdown()
     os._exit(status)
 
@@ -105,7 +112,7 @@ def _named(path: Path, error: Exception) -> str:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    path = config.database_path()
+    path = config.database_path().absolute()
     revision = migrate.current_revision(path)
     if revision is None:
         return _fail(f"no database at {path}: start the bot once, or set {config.PREFIX}DATABASE_URL", 1)
@@ -113,8 +120,11 @@ def _status(arguments: argparse.Namespace) -> int:
         ours = f"this tgbot reads {migrate.REVISION}: run `tgbot db upgrade`, or update tgbot"
         return _fail(f"{path} is of schema {revision}, {ours}", 1)
     alive, found = ProcessLock(path).is_held(), read_once(path, report.everything)
-    document = {"alive": alive, **dataclasses.asdict(found)}
-    print(json.dumps(document, indent=2) if arguments.json else _table(found, alive=alive))
+    if arguments.json:
+        print(json.dumps({"database": str(path), "alive": alive, **dataclasses.asdict(found)}, indent=2))
+    else:
+        for line in _table(path, found, alive=alive):
+            _print(line)
     return 0
 
 
@@ -127,31 +137,61 @@ def _upgrade(_: argparse.Namespace) -> int:
     return 0
 
 
-def _table(found: report.Report, *, alive: bool) -> str:
+def _table(path: Path, found: report.Report, *, alive: bool) -> Iterator[str]:
     working = "running" if alive else "interrupted"  # and goes on at the next start
-    lines = [
-        (
-            f"{'the bot runs' if alive else 'the bot does not run'}:"
-            f" {working} {len(found.running)}, queued {found.queued}, held {found.held},"
-            f" dead {found.dead}, unsent {found.unsent}, parked {found.parked}"
-        )
-    ]
-    lines += [
-        f"  {'stopping' if r.state == 'stopped' else working:8} session={r.session_key} row={r.row_id}"
-        f" attempt={r.attempt} for {r.seconds:.0f} s"
-        for r in found.running
-    ]
-    lines += [
-        f"  dead     row={d.row_id} chat={d.chat_id}:"
-        f" {'can not be read' if d.kind == 'unreadable' else 'interrupted too often'}"
-        for d in found.dead_rows
-    ]
-    lines += [
-        f"  parked   row={p.row_id} part={p.part} chat={p.chat_id}: {p.error}" for p in found.parked_parts
-    ]
-    return "\n".join(lines)
+    yield (
+        f"{'the bot runs' if alive else 'the bot does not run'}:"
+        f" {working} {len(found.running)}, queued {found.queued}, held {found.held},"
+        f" dead {found.dead}, unsent {found.unsent}, parked {found.parked} ({path})"
+    )
+    yield from (_running(row, working) for row in found.running)
+    yield from map(_dead, found.dead_rows)
+    yield from _more(found.dead - len(found.dead_rows), "dead")
+    yield from map(_parked, found.parked_parts)
+    yield from _more(found.parked - len(found.parked_parts), "parked")
+
+
+def _running(row: report.Running, working: str) -> str:
+    what = "stopping" if row.state == "stopped" else working
+    return (
+        f"  {what:8} session={row.session_key} row={row.row_id}"
+        f" attempt={row.attempt} for {_duration(row.seconds)}"
+    )
+
+
+def _dead(row: report.DeadRow) -> str:
+    why = "cannot be read" if row.kind == "unreadable" else "interrupted too often"
+    words = f": {_one_line(row.text)}" if row.text else ""
+    return f"  dead     row={row.row_id} chat={row.chat_id} for {_duration(row.seconds)}: {why}{words}"
+
+
+def _parked(part: report.ParkedPart) -> str:
+    return f"  parked   row={part.row_id} part={part.part} chat={part.chat_id}: {_one_line(part.error)}"
+
+
+def _more(count: int, what: str) -> list[str]:
+    return [f"  and {count} more {what}"] if count else []
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _one_line(text: str) -> str:
+    """Take out what is not printable: line breaks, what steers a terminal, marks that turn a line around."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _print(line: str) -> None:
+    """Print it also where the terminal cannot show all of it."""
+    encoding = sys.stdout.encoding
+    print(line.encode(encoding, "replace").decode(encoding))
 
 
 def _fail(reason: object, status: int) -> int:
-    print(f"tgbot: {reason}", file=sys.stderr)
+    for line in str(reason).splitlines():
+        print(f"tgbot: {line}", file=sys.stderr)
     return status

@@ -1,15 +1,16 @@
 """Settings from the environment and `.env`: the only reader of either."""
 
+import dataclasses
 import difflib
 import os
 import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tgbot.model import BotId, UserId
 
@@ -18,123 +19,226 @@ ENV_FILE = ".env"
 
 
 class ConfigError(Exception):
-    """A setting is missing or wrong; the text is one line for the person at the terminal."""
+    """Settings are missing or wrong; the text has one line for each, for the person at the terminal."""
 
 
-class Settings(BaseSettings):
+def _token(text: str) -> str:
+    # Telegram's ids have at most 52 bits: sixteen digits, and SQLite can keep them.
+    if not re.fullmatch(r"[0-9]{1,16}:\S+", text):
+        raise ValueError("a token looks like 123456:ABC-DEF")
+    return text
+
+
+def _server(text: str) -> str:
+    try:
+        _ = urlsplit(text).port  # raises for a port that cannot be
+    except ValueError:
+        raise ValueError("its host or port cannot be") from None
+    if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", text):
+        raise ValueError("not the URL of a server")
+    return text.rstrip("/")
+
+
+def _database(text: str) -> str:
+    if not re.fullmatch(r"sqlite:///[^?:]+", text):
+        raise ValueError("only a SQLite file is supported")
+    path = Path(text.partition(":///")[2])
+    if not path.parent.is_dir():
+        raise ValueError("its folder does not exist")
+    if path.is_dir():
+        raise ValueError("this is a folder")
+    return text
+
+
+def _users(text: str) -> frozenset[UserId] | None:
+    if text == "*":
+        return None
+    return frozenset(UserId(_count(part.strip())) for part in text.split(",") if part.strip())
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,17}", text):  # SQLite can keep it
+        raise ValueError
+    return int(text)
+
+
+def _amount(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?", text):
+        raise ValueError
+    return float(text)
+
+
+def _positive(text: str) -> float:
+    if not (amount := _amount(text)):
+        raise ValueError
+    return amount
+
+
+def _flag(text: str) -> bool:
+    return _one_of("true", "false")(text.lower()) == "true"
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError
+        return text
+
+    return parse
+
+
+class _How(NamedTuple):
+    """How a setting is read: `parse` raises ValueError, with a reason where `hint` does not say it all."""
+
+    parse: Callable[[str], object]
+    hint: str  # ends the sentence "set it to ..."
+
+
+_SECONDS = "a number of seconds, 0 or more"
+_RATE = _How(_amount, "a number, 0 or more, 0 for no limit")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
     """Every setting, with its default. Units stand last in the name."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=ENV_FILE, env_file_encoding="utf-8", extra="ignore", frozen=True
+    token: Annotated[str, _How(_token, "the bot's token, from @BotFather")] = field(repr=False)
+    api_url: Annotated[str, _How(_server, "a Bot API server, http:// or https://")] = (
+        "https://api.telegram.org"
     )
-
-    token: SecretStr = Field(description="the bot's token, from @BotFather")
-    api_url: str = Field("https://api.telegram.org", description="a Bot API server, http:// or https://")
-    database_url: str = Field("sqlite+aiosqlite:///tgbot.db", description="sqlite+aiosqlite:///FILE")
-    agent: str = Field("echo", description="echo, or package.module:name")
-    allowed_users: Annotated[frozenset[UserId] | None, NoDecode] = Field(
-        frozenset(), description="user ids with commas between, or * for everyone"
+    database_url: Annotated[str, _How(_database, "sqlite:///FILE")] = "sqlite:///tgbot.db"
+    agent: Annotated[str, _How(str, "echo, or package.module:name")] = "echo"
+    allowed_users: Annotated[
+        frozenset[UserId] | None,
+        _How(_users, "user ids with commas between (the bot shows a stranger theirs), or * for everyone"),
+    ] = frozenset()
+    max_turns: Annotated[int, _How(_count, "a whole number of at least 1")] = 64
+    crashes_max: Annotated[
+        int,
+        _How(
+            _count,
+            "how often a message may crash the bot before it is given up, a whole number of at least 1",
+        ),
+    ] = 3
+    queue_max: Annotated[int, _How(_count, "a whole number of at least 1")] = 100
+    grace_seconds: Annotated[float, _How(_amount, _SECONDS)] = 25
+    turn_timeout_seconds: Annotated[float, _How(_positive, "a number of seconds above 0")] = 1800
+    stream: Annotated[
+        Literal["edit", "draft", "off"], _How(_one_of("edit", "draft", "off"), "edit, draft or off")
+    ] = "edit"
+    format: Annotated[Literal["entities", "rich"], _How(_one_of("entities", "rich"), "entities or rich")] = (
+        "entities"
     )
-    max_turns: int = Field(64, ge=1, description="how many turns run at once, at least 1")
-    attempts_max: int = Field(3, ge=1, description="how often a message is tried, at least 1")
-    queue_max: int = Field(100, ge=1, description="how many messages wait in a chat, at least 1")
-    grace_seconds: float = Field(25, ge=0, description="the seconds from SIGTERM to cancel, 0 or more")
-    turn_timeout_seconds: float = Field(1800, gt=0, description="the seconds of the longest turn, above 0")
-    stream: Literal["edit", "draft", "off"] = Field("edit", description="edit, draft or off")
-    format: Literal["entities", "rich"] = Field("entities", description="entities or rich")
-    receipts: bool = Field(default=True, description="true or false")
-    notify_after_seconds: float = Field(
-        20, ge=0, description='the seconds until a "done" message, 0 for none'
-    )
-    rate_overall_per_second: float = Field(
-        30, ge=0, allow_inf_nan=False, description="0 or more, 0 for no limit"
-    )
-    rate_chat_per_second: float = Field(1, ge=0, allow_inf_nan=False, description="0 or more, 0 for no limit")
-    rate_group_per_minute: float = Field(
-        20, ge=0, allow_inf_nan=False, description="0 or more, 0 for no limit"
-    )
-    send_within_seconds: float = Field(
-        86400, gt=0, description="the seconds that an answer can wait unsent, above 0"
-    )
-
-    @field_validator("token")
-    @classmethod
-    def _token_has_a_bot_id(cls, token: SecretStr) -> SecretStr:
-        # Telegram's ids have at most 52 bits: sixteen digits, and SQLite can keep them.
-        if not re.fullmatch(r"[0-9]{1,16}:\S+", token.get_secret_value()):
-            raise ValueError("a token looks like 123456:ABC-DEF")
-        return token
-
-    @field_validator("api_url")
-    @classmethod
-    def _url_has_a_scheme(cls, url: str) -> str:
-        if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", url):
-            raise ValueError("not a URL")
-        _ = urlsplit(url).port  # raises ValueError for a port that can not be
-        return url.rstrip("/")
-
-    @field_validator("database_url")
-    @classmethod
-    def _database_is_a_file(cls, url: str) -> str:
-        if not re.fullmatch(r"sqlite\+aiosqlite:///[^?:]+", url):
-            raise ValueError("only a SQLite file is supported")
-        path = Path(url.partition(":///")[2])
-        if not path.parent.is_dir():
-            raise ValueError("its folder does not exist")
-        if path.is_dir():
-            raise ValueError("this is a folder")
-        return url
-
-    @field_validator("allowed_users", mode="before")
-    @classmethod
-    def _users_from_commas(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        if value.strip() == "*":
-            return None
-        return frozenset(part.strip() for part in value.split(",") if part.strip())
+    receipts: Annotated[bool, _How(_flag, "true or false")] = True
+    notify_after_seconds: Annotated[float, _How(_amount, f"{_SECONDS}, 0 for no such message")] = 20
+    rate_overall_per_second: Annotated[float, _RATE] = 30
+    rate_chat_per_second: Annotated[float, _RATE] = 1
+    rate_group_per_minute: Annotated[float, _RATE] = 20
+    send_within_seconds: Annotated[float, _How(_positive, "a number of seconds above 0")] = 86400
+    start_within_seconds: Annotated[
+        float, _How(_amount, f"{_SECONDS}, that a start waits for the database")
+    ] = 300
 
     @property
     def bot_id(self) -> BotId:
         """The number before the colon of the token: Telegram's id of the bot."""
-        return BotId(int(self.token.get_secret_value().partition(":")[0]))
+        return BotId(int(self.token.partition(":")[0]))
 
     @property
     def database_path(self) -> Path:
         """The SQLite file behind `database_url`."""
-        return Path(self.database_url.partition(":///")[2])
+        return _path(self.database_url)
 
 
-def load(**overrides: Any) -> Settings:  # noqa: ANN401 - any field's value; pydantic checks it
-    """Read the settings. Raises ConfigError, one line that names the setting and how to set it."""
-    try:
-        return Settings(**overrides)
-    except ValidationError as error:
-        # A misspelled name is a missing setting: say both.
-        raise ConfigError("; ".join([_one_line(error), *unknown_names()])) from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{ENV_FILE} is not UTF-8 ({error.reason}): save it as UTF-8") from None
-    except OSError as error:
-        raise ConfigError(f"{ENV_FILE} can not be read ({error.strerror}): let this user read it") from None
+_FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
+_HOW: dict[str, _How] = {
+    name: hint.__metadata__[0] for name, hint in get_type_hints(Settings, include_extras=True).items()
+}
 
 
-def wrong_setting(field: str, reason: object) -> ConfigError:
-    """Make the error for a value that only its user can tell to be wrong."""
-    return ConfigError(_how_to_set(field, f"is wrong ({reason})"))
+def load() -> Settings:
+    """Read the settings. Raises ConfigError: a line for each wrong one says how to set it."""
+    return Settings(**_read(_FIELDS))
 
 
 def database_path() -> Path:
     """Find the SQLite file alone, for commands that need no token. Raises ConfigError."""
-    # Any token will do: it is not used, and `status` must work where the token is not at hand.
-    return load(token="0:unused").database_path  # noqa: S106 - not a secret
+    return _path(_read(["database_url"]).get("database_url", _FIELDS["database_url"].default))
+
+
+def wrong_setting(name: str, reason: object) -> ConfigError:
+    """Make the error for a value that only its user can tell to be wrong."""
+    return ConfigError(_line(name, f"is wrong ({reason})"))
+
+
+def nobody_allowed(settings: Settings) -> str | None:
+    """Say how to let people in, if nobody may talk to the bot."""
+    everyone = settings.allowed_users is None
+    return (
+        None if everyone or settings.allowed_users else _line("allowed_users", "lets nobody talk to the bot")
+    )
 
 
 def unknown_names() -> list[str]:
     """One line for each TGBOT_ name that no setting has, with the nearest known one."""
-    known = [PREFIX + name.upper() for name in Settings.model_fields]
-    given = [*os.environ, *(dotenv_values(ENV_FILE) if Path(ENV_FILE).is_file() else {})]
-    strange = {name for name in given if name.upper().startswith(PREFIX) and name.upper() not in known}
+    known = [_variable(name) for name in _FIELDS]
+    strange = {name for name in _given() if name.upper().startswith(PREFIX) and name not in known}
     return [f"unknown setting {name}{_nearest(name.upper(), known)}" for name in sorted(strange)]
+
+
+def exposed_files(database: Path) -> list[str]:
+    """One line for each file with secrets or messages that is not its owner's alone."""
+    modes = {path: path.stat().st_mode & 0o777 for path in (Path(ENV_FILE), database) if path.is_file()}
+    return [
+        f"{path} is open to other users (its mode is {mode:o}): chmod 600 {path}"
+        for path, mode in modes.items()
+        if mode & 0o077
+    ]
+
+
+def _read(names: Iterable[str]) -> dict[str, Any]:
+    """Parse those that are set. Raises ConfigError."""
+    given = _given()
+    values: dict[str, Any] = {}
+    wrong = []
+    for name in names:
+        try:
+            values |= _parsed(name, given)
+        except ValueError as error:
+            wrong.append(_line(name, f"is wrong ({error})" if str(error) else "is wrong"))
+        except KeyError:
+            wrong.append(_line(name, "is missing"))
+    if wrong:  # a misspelled name is a missing setting: say both
+        raise ConfigError("\n".join([*wrong, *unknown_names()]))
+    return values
+
+
+def _parsed(name: str, given: Mapping[str, str]) -> dict[str, object]:
+    """Give the value by its name, nothing for the default. Raises ValueError, KeyError without either."""
+    if _variable(name) in given:
+        return {name: _HOW[name].parse(given[_variable(name)].strip())}
+    if _FIELDS[name].default is dataclasses.MISSING:
+        raise KeyError(name)
+    return {}
+
+
+def _given() -> dict[str, str]:
+    """Read what is set, the environment before the file. Raises ConfigError."""
+    try:
+        in_file = dotenv_values(ENV_FILE)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{ENV_FILE} is not UTF-8 ({error.reason}): save it as UTF-8") from None
+    except OSError as error:
+        raise ConfigError(f"{ENV_FILE} cannot be read ({error.strerror}): let this user read it") from None
+    return {**{name: value for name, value in in_file.items() if value is not None}, **os.environ}
+
+
+def _path(database_url: str) -> Path:
+    return Path(database_url.partition(":///")[2])
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.upper()
 
 
 def _nearest(name: str, known: list[str]) -> str:
@@ -142,13 +246,5 @@ def _nearest(name: str, known: list[str]) -> str:
     return f", did you mean {close[0]}?" if close else ""
 
 
-def _one_line(error: ValidationError) -> str:
-    first = error.errors()[0]
-    name = str(first["loc"][0])
-    reason = first["msg"].removeprefix("Value error, ")
-    return _how_to_set(name, "is missing" if first["type"] == "missing" else f"is wrong ({reason})")
-
-
-def _how_to_set(field: str, what: str) -> str:
-    hint = Settings.model_fields[field].description
-    return f"{PREFIX}{field.upper()} {what}: set it in the environment or in {ENV_FILE} to {hint}"
+def _line(name: str, what: str) -> str:
+    return f"{_variable(name)} {what}: set it in the environment or in {ENV_FILE} to {_HOW[name].hint}"

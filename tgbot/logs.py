@@ -5,7 +5,7 @@ import sys
 from urllib.parse import quote
 
 # They log every URL at INFO, and the URL holds the token.
-QUIET = ("httpx", "httpcore", "telegram", "aiosqlite", "alembic")
+QUIET = ("httpx", "httpcore", "telegram", "alembic")
 REDACTED = "***"
 
 

@@ -1,6 +1,7 @@
 """The nouns: what the rooms hand to each other."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, NewType
@@ -16,6 +17,8 @@ Token = NewType("Token", int)
 SessionKey = NewType("SessionKey", str)
 
 Raw = dict[str, Any]
+
+_START = re.compile(r"/start(?:@\w+)?\s+([A-Za-z0-9_-]{1,64})\s*", re.IGNORECASE | re.ASCII)
 
 
 def session_key(bot_id: BotId, chat_id: ChatId, topic_id: int | None = None) -> SessionKey:
@@ -54,26 +57,45 @@ class Message:
     """Something to run a turn for.
 
     `join_key` is equal in all that were sent together (an album), by one person, in reply to one message.
+    `command`: how it reads as a command, if there is one of that name.
     """
 
     update: Update
     address: Address
     join_key: str | None = None
+    command: "CommandWords | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandWords:
+    """`/name words`, or the one word `name` where `slash` is False; `name` is in lower case.
+
+    `behind` is the message that the words behind the command make, None if there are none.
+    """
+
+    name: str
+    behind: Message | None = None
+    slash: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
     """A command or button that acts at once, beside the queue.
 
-    `target` is the pending row a button was drawn for, None for a typed command;
-    `callback_id` is set for buttons and wants an answer.
+    `args` are the numbers that a button carries, none for a typed command; `callback_id` is set for
+    buttons and wants an answer.
     """
 
     update: Update
     address: Address
     name: str
-    target: RowId | None = None
+    args: tuple[int, ...] = ()
     callback_id: str | None = None
+
+    @property
+    def target(self) -> RowId | None:
+        """The pending row that a button was drawn for; None for a typed command."""
+        return RowId(self.args[0]) if self.args else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +107,17 @@ class Unreadable:
     topic_id: int | None = None
 
 
-Arrival = Message | Control | Unreadable
+@dataclass(frozen=True, slots=True)
+class ChatMoved:
+    """A group became a supergroup: `chat_id` is its id from now on."""
+
+    update: Update
+    old_id: ChatId
+    chat_id: ChatId
+    topic_id: None = None
+
+
+Arrival = Message | Control | Unreadable | ChatMoved
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +197,15 @@ def whole(text: str) -> str:
     A JSON escape can carry such a lone surrogate; neither UTF-8 nor the database nor Telegram can.
     """
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def start_payload(message: Raw) -> str | None:
+    """Find what the deep link (t.me/bot?start=PAYLOAD) carried that a raw Message came from.
+
+    None if it came from none. Anyone can type one: a payload proves nothing.
+    """
+    start = _START.fullmatch(message.get("text") or "")
+    return start[1] if start else None
 
 
 @dataclass(frozen=True, slots=True)

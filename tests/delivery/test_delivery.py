@@ -1,4 +1,4 @@
-"""The lanes of chats: none sleeps over what it was woken for, and none works for nothing."""
+"""Chat senders: none misses a wake, and none works for nothing."""
 
 import asyncio
 import logging
@@ -32,23 +32,23 @@ CHAT = ChatId(7)
 
 @pytest.fixture
 async def delivery(db: Database, wire: PlaygroundServer) -> AsyncIterator[Delivery]:
-    """No scan comes to the rescue of what a wake should have done."""
+    """Deliver without `serve`: no scan repairs what a wake should have done."""
     async with BotApi(TOKEN, wire.url) as api:
         made = Delivery(db, api, BOT, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=60)
         yield made
         await made.flush(0)
 
 
-async def test_a_wake_in_the_moment_that_a_lane_ends_is_not_lost(
+async def test_a_wake_in_the_moment_that_a_sender_ends_is_not_lost(
     delivery: Delivery, db: Database, wire: PlaygroundServer
 ) -> None:
-    """The lane's last look and the write that it can not see any more are of one commit."""
+    """The sender's last look and the write that it just misses share one commit."""
     ann = Person(wire)
     ann.says("/help")
     owner = Owner(BOT, await db.write(recovery.begin_instance, os.getpid()), max_turns=1, crashes_max=3)
     with busy_writer(db):
         delivery.wake(CHAT)
-        await asyncio.sleep(0)  # the lane hands in its look, which finds nothing
+        await asyncio.sleep(0)  # the sender hands in its last look, which finds nothing
         received = db.write(receive, owner, Rules(Access(None), 9), [arrival(raw_message(1, "/help"))])
     await received
     delivery.wake(CHAT)
@@ -56,7 +56,7 @@ async def test_a_wake_in_the_moment_that_a_lane_ends_is_not_lost(
 
 
 async def test_previews_sleep_through_a_penalty(db: Database, wire: PlaygroundServer) -> None:
-    """Ten times a second they would format an answer that can not be shown."""
+    """Otherwise they would format, ten times a second, an answer that cannot be shown."""
     limiter, answers = RateLimiter(0, 1, 0), LiveAnswers(lambda _: None)
     async with BotApi(TOKEN, wire.url) as api:
         previews = Previews(CHAT, db, api, limiter, answers, "edit", db.write)
@@ -111,7 +111,7 @@ async def test_what_changes_nothing_on_screen_is_no_preview(
 async def test_a_draft_leaves_room_for_the_two_requests_that_replace_it(
     db: Database, wire: PlaygroundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its words are gone when the placeholder comes: the final text must not have to wait for a second."""
+    """Its words are gone when the placeholder comes: the final text must not have to wait after that."""
     monkeypatch.setattr("tgbot.delivery.preview.PRIVATE_SECONDS", 0)
     limiter, answers = RateLimiter(0, 1 / 600, 0), LiveAnswers(lambda _: None)
     wire.world.post_message(CHAT, 7, "look")
@@ -127,10 +127,10 @@ async def test_a_draft_leaves_room_for_the_two_requests_that_replace_it(
             await limiter.acquire(CHAT, Priority.FINAL)
 
 
-async def test_words_that_come_go_before_the_mark_that_a_turn_works(
+async def test_new_words_go_before_the_reaction_that_a_turn_works(
     db: Database, wire: PlaygroundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The mark would take a preview's place: in a group the answer would stand still for three seconds."""
+    """The reaction would take a preview's place: in a group the answer would stand still for 3 seconds."""
     monkeypatch.setattr("tgbot.delivery.preview.PRIVATE_SECONDS", 600)
     first, second = (wire.world.post_message(CHAT, 7, text)["message_id"] for text in ("one", "two"))
     async with BotApi(TOKEN, wire.url) as api:
@@ -142,9 +142,9 @@ async def test_words_that_come_go_before_the_mark_that_a_turn_works(
         made.answers.changed(live)
         await eventually(lambda: len(wire.world.journal) == 1, "a draft")
         live.take("upon ")
-        made.receipt(live.turn.address, Reaction.WORKING)
-        made.receipt(live.turn.address._replace(message_id=MessageId(second)), Reaction.RECEIVED)
-        await eventually(lambda: len(wire.world.journal) > 1, "the other mark")
+        made.react(live.turn.address, Reaction.WORKING)
+        made.react(live.turn.address._replace(message_id=MessageId(second)), Reaction.RECEIVED)
+        await eventually(lambda: len(wire.world.journal) > 1, "the other reaction")
         assert [call["params"]["message_id"] for call in list(wire.world.journal)[1:]] == [second]
         made.answers.close(live)
         made.wake(CHAT)
@@ -153,10 +153,10 @@ async def test_words_that_come_go_before_the_mark_that_a_turn_works(
         await made.flush(0)
 
 
-async def test_what_came_while_a_preview_went_goes_before_a_mark(
+async def test_what_came_during_a_preview_goes_before_a_reaction(
     db: Database, wire: PlaygroundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A mark between a draft's end and the final text would take its place, and the screen stay empty."""
+    """A reaction between a draft's end and the final text would leave the screen empty for longer."""
     ann = Person(wire)
     ann.says("/help")
     draft = Held(monkeypatch, "sendMessageDraft")
@@ -172,10 +172,10 @@ async def test_what_came_while_a_preview_went_goes_before_a_mark(
         made.answers.close(live)
         await db.write(receive, owner, Rules(Access(None), 9), [arrival(raw_message(1, "/help"))])
         made.wake(CHAT)
-        made.receipt(live.turn.address, Reaction.DONE)
+        made.react(live.turn.address, Reaction.DONE)
         draft.let_go()
         await eventually(
-            lambda: any("setMessageReaction" in call["method"] for call in wire.world.journal), "the mark"
+            lambda: any("setMessageReaction" in call["method"] for call in wire.world.journal), "the reaction"
         )
         await made.flush(0)
     methods = [call["method"] for call in wire.world.journal]
@@ -183,11 +183,11 @@ async def test_what_came_while_a_preview_went_goes_before_a_mark(
 
 
 @pytest.mark.parametrize("ending_early", [0, 1])
-async def test_a_flush_in_a_full_house_leaves_no_lane_and_the_service_can_end(
+async def test_a_flush_with_all_places_taken_leaves_no_sender_and_the_service_ends(
     db: Database, monkeypatch: pytest.MonkeyPatch, ending_early: int
 ) -> None:
-    """A lane that ends makes the service look for more chats: while it flushes, or as it is told to end."""
-    monkeypatch.setattr("tgbot.delivery.delivery.LANES_MAX", 4)
+    """A sender that ends starts a scan for more chats: also during the flush, and as the service ends."""
+    monkeypatch.setattr("tgbot.delivery.delivery.SENDERS_MAX", 4)
     owner = Owner(BOT, await db.write(recovery.begin_instance, os.getpid()), max_turns=1, crashes_max=3)
     helps = [arrival(raw_message(chat, "/help", chat)) for chat in range(1, 9)]
     await db.write(receive, owner, Rules(Access(None), 9), helps)
@@ -196,15 +196,15 @@ async def test_a_flush_in_a_full_house_leaves_no_lane_and_the_service_can_end(
             delivery = Delivery(db, api, BOT, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=60)
             serving = asyncio.create_task(delivery.serve())
             await eventually(
-                lambda: bool(len(delivery._lanes) == 4 and delivery._rescan._waiters), "it rests"
+                lambda: bool(len(delivery._senders) == 4 and delivery._rescan._waiters), "it rests"
             )
-            for _, task in [*delivery._lanes.values()][:ending_early]:
+            for _, task in [*delivery._senders.values()][:ending_early]:
                 asyncio.get_running_loop().call_later(0.01, task.cancel)
             await delivery.flush(0.5)
             serving.cancel()
             try:
                 await eventually(serving.done, "the service ends")
-                assert delivery._lanes == {}
+                assert delivery._senders == {}
             finally:
                 serving.cancel()
                 await delivery.flush(0)
@@ -212,7 +212,7 @@ async def test_a_flush_in_a_full_house_leaves_no_lane_and_the_service_can_end(
 
 @pytest.fixture
 def taken() -> Iterator[socket.socket]:
-    """Keep a port on which nobody listens: only a server that comes later, and no other program, can."""
+    """Reserve a port on which nobody listens: only the test's later server can, no other program."""
     with socket.socket() as made:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(("127.0.0.1", 0))

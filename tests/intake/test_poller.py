@@ -16,13 +16,20 @@ from tgbot.access import Access
 from tgbot.delivery.delivery import Delivery
 from tgbot.intake import poller
 from tgbot.intake.acceptor import Acceptor
-from tgbot.intake.batch import Rules
+from tgbot.intake.batch import UNREADABLE, Rules
 from tgbot.intake.poller import Poller
-from tgbot.model import Raw
+from tgbot.model import Arrival, BotId, Raw
 from tgbot.store.engine.errors import StorageError
+from tgbot.telegram import updates
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.errors import TokenRefusedError
+from tgbot.telegram.get_updates import RAW_CHARACTERS_MAX
 from tgbot.telegram.rate_limit import RateLimiter
+
+
+def refusal(code: int, **more: object) -> Response:
+    """Answer as Telegram refuses."""
+    return JSONResponse({"ok": False, "error_code": code, "description": "no", **more}, code)
 
 
 class WireIn:
@@ -57,10 +64,6 @@ async def polling(house: House, odd: OddWire) -> AsyncIterator[WireIn]:
         await built.delivery.flush(0)
 
 
-# PTB announces another type for it, which does not reach us.
-pytestmark = pytest.mark.filterwarnings("ignore:.*retry_after")
-
-
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(poller, "RETRY_SECONDS", (0.001,))
@@ -87,47 +90,219 @@ async def test_one_404_after_the_first_good_answer_does_not_end_the_bot(
     line: WireIn, caplog: pytest.LogCaptureFixture
 ) -> None:
     await eventually(lambda: bool(line.odd.offsets), "it polls")
-    line.odd.answers["getUpdates"] = [Response(b"{}", 404), result([raw_message(5, "hello")])]
+    line.odd.answers["getUpdates"] = [refusal(404), result([raw_message(5, "hello")])]
     await line.stores(5)
     assert "intake.token_refused" in caplog.text
 
 
 async def test_a_token_that_never_was_good_ends_the_bot(house: House) -> None:
     async with OddWire() as odd:
-        odd.answers["getMe"] = [Response(b"{}", 401)]
+        odd.answers["getMe"] = [refusal(401)]
         async with polling(house, odd) as line:
             await eventually(line.serving.done, "the poll ends")
             assert isinstance(line.serving.exception(), TokenRefusedError)
 
 
-def _with_id(raw_id: str) -> Response:
-    """Give a message that would be stored, if only its id were one."""
-    answer = json.dumps({"ok": True, "result": [raw_message(-1, "odd")]})
-    return Response(answer.replace('"update_id": -1', f'"update_id": {raw_id}'))
+async def test_a_page_from_in_between_ends_no_bot_and_the_log_names_the_host(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with OddWire() as odd:
+        page = b"<html>please log in</html>"
+        odd.answers["getMe"] = [Response(page, status) for status in (401, 404, 407)]
+        odd.answers["getUpdates"] = [Response(page, 401), result([raw_message(5, "hello")])]
+        async with polling(house, odd) as line:
+            await line.stores(5)
+        host = odd.url.removeprefix("http://")
+    assert f"intake.retry failures=1 reason={host}: not a Bot API answer: 401 text/html" in caplog.text
+
+
+def _batch(*updates: str) -> Response:
+    """Answer with updates that read exactly so."""
+    return Response('{"ok":true,"result":[' + ",".join(updates) + "]}")
+
+
+def _said(update_id: int, said: str = "hello") -> str:
+    return json.dumps(raw_message(update_id, said))
+
+
+DEEP = "[" * 5_000 + "]" * 5_000
+LONG = "9" * 5_000
+NOBODY = '{"first_name":"Ann"}'
+
+
+@pytest.mark.parametrize("odd", [DEEP, LONG, "nonsense", "{]", '"\x00"', "\ufeff5"])
+async def test_an_update_that_cannot_be_parsed_is_parked_and_its_neighbours_go_on_in_order(
+    line: WireIn, caplog: pytest.LogCaptureFixture, odd: str
+) -> None:
+    unreadable = f'{{"update_id":6,"message":{{"chat":{{"id":9}},"odd":{odd},"from":{NOBODY}}}}}'
+    line.odd.answers["getUpdates"] = [_batch(_said(5), unreadable, _said(7, "after"))]
+    await line.stores(5, 6, 7)
+    await eventually(lambda: line.odd.offsets[-1] == 8, "all three are confirmed")
+    stored = "SELECT update_id, kind, state, chat_id FROM pending ORDER BY id"
+    assert await line.house.rows(stored) == [
+        (5, "message", "claimed", 7),
+        (6, "unreadable", "dead", 9),
+        (7, "message", "queued", 7),
+    ]
+    assert await line.house.rows("SELECT raw FROM pending WHERE update_id = 6") == [(unreadable,)]
+    assert await line.house.answers(9) == [UNREADABLE.text]
+    assert "intake.unreadable update=6 chat=9" in caplog.text
+    assert "intake.retry" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "unusable",
+    [
+        *("5", "null", "[]", '"x"', "{}", DEEP, LONG, "nonsense", f'{{"update_id":{LONG}}}'),
+        *('{"update_id":12345678901234567890}', '{"update_id":2147483648}', '{"update_id":"6"}'),
+        *('{"update_id":6.0}', '{"update_id":true}', '{"update_id":0}', '{"update_id":-6}'),
+        f'{{"update_id":6,"update_id":6,"message":{DEEP}}}',
+    ],
+    ids=lambda unusable: unusable[:40],
+)
+async def test_an_update_without_a_usable_id_is_parked_once_under_one_that_no_update_has(
+    line: WireIn, unusable: str
+) -> None:
+    """It comes again, in another company: it is the same one."""
+    line.odd.answers["getUpdates"] = [
+        _batch(_said(5), unusable),
+        _batch(unusable, _said(7)),
+        _batch(_said(8)),
+    ]
+    await line.stores(5, 7, 8)
+    odd = "SELECT update_id, kind, state, chat_id, raw FROM pending WHERE update_id < 0"
+    [(update_id, *stored)] = await line.house.rows(odd)
+    assert update_id <= -(2**62)
+    assert stored == ["unreadable", "dead", None, unusable]
 
 
 @pytest.mark.parametrize("raw_id", ["9223372036854775808", "1e999", '"5"', "null", "true", "[]"])
-async def test_an_update_without_a_usable_id_harms_nobody(line: WireIn, raw_id: str) -> None:
-    line.odd.answers["getUpdates"] = [_with_id(raw_id), result([raw_message(5, "hello")])]
+async def test_an_update_without_a_usable_id_harms_nobody_and_its_sender_hears_of_it(
+    line: WireIn, raw_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    unusable = _said(-1).replace('"update_id": -1', f'"update_id": {raw_id}')
+    line.odd.answers["getUpdates"] = [_batch(unusable), _batch(_said(5))]
+    await line.stores(5)
+    assert await line.house.states() == ["claimed"]
+    assert await line.house.answers() == [UNREADABLE.text]
+    assert "Traceback" not in caplog.text, "it is no bug of ours"
+
+
+@pytest.mark.parametrize(
+    ("message", "chat"),
+    [
+        ('{"chat":{"id":9},"text":DEEP}', 9),
+        ('{"chat":{"id":-1009,"title":DEEP}}', -1009),
+        ('{"chat":{"id":9},"chat":{"id":8},"text":DEEP}', None),
+        ('{"chat":{"id":9,"id":8,"title":DEEP}}', None),
+        ('{"reply_to_message":{"chat":{"id":9}},"text":DEEP}', None),
+        ('{"text":"\\"chat\\":{\\"id\\":9}","x":DEEP}', None),
+        ('{"chat":{"id":9223372036854775808,"title":DEEP}}', None),
+        ('{"chat":DEEP}', None),
+        ("DEEP", None),
+    ],
+)
+async def test_whose_unreadable_update_it_is_is_said_only_where_it_is_certain(
+    line: WireIn, message: str, chat: int | None
+) -> None:
+    update = f'{{"update_id":6,"message":{message}}}'.replace("DEEP", DEEP)
+    line.odd.answers["getUpdates"] = [_batch(update)]
+    await line.stores(6)
+    assert await line.house.rows("SELECT chat_id FROM pending") == [(chat,)]
+    assert await line.house.rows("SELECT chat_id FROM outbox") == ([(chat,)] if chat else [])
+
+
+async def test_of_an_unreadable_update_in_a_topic_its_topic_hears(line: WireIn) -> None:
+    message = f'{{"chat":{{"id":-9}},"is_topic_message":true,"message_thread_id":3,"text":{DEEP}}}'
+    line.odd.answers["getUpdates"] = [_batch(f'{{"update_id":6,"message":{message}}}')]
+    await line.stores(6)
+    assert await line.house.rows("SELECT chat_id, topic_id FROM outbox") == [(-9, 3)]
+
+
+async def test_of_an_unreadable_update_a_bounded_part_is_kept(line: WireIn) -> None:
+    size = 3 * RAW_CHARACTERS_MAX
+    unreadable = f'{{"update_id":6,"message":{"[" * size}{"]" * size}}}'
+    line.odd.answers["getUpdates"] = [_batch(unreadable)]
+    await line.stores(6)
+    assert await line.house.rows("SELECT raw FROM pending") == [(unreadable[:RAW_CHARACTERS_MAX],)]
+
+
+async def test_broken_utf_8_in_an_update_spoils_no_more_than_that_text(line: WireIn) -> None:
+    body = b'{"ok":true,"result":[' + _said(5, "X\ud800").encode().replace(b"X", b"\xff\xed\xa0\x80") + b"]}"
+    line.odd.answers["getUpdates"] = [Response(body)]
+    await line.stores(5)
+    [(raw,)] = await line.house.rows("SELECT raw FROM pending WHERE kind = 'message'")
+    assert json.loads(raw)["message"]["text"] == "\ufffd" * 4 + "\ud800"
+
+
+async def test_what_ends_a_batch_without_an_id_is_confirmed_as_the_next_ones(line: WireIn) -> None:
+    """Telegram counts by one: what follows 5 is 6 at least, so an offset of 7 passes over nothing else."""
+    line.odd.answers["getUpdates"] = [_batch("{}", _said(5), "{}"), _batch(_said(9), "[]", "5")]
+    await line.stores(5, 9)
+    await eventually(lambda: line.odd.offsets[-1] == 12, "all are confirmed")
+    assert 7 in line.odd.offsets
+
+
+async def test_what_is_alone_in_a_batch_without_an_id_is_confirmed_as_the_next_one_after_a_wait(
+    line: WireIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    line.odd.answers["getUpdates"] = [_batch(_said(5)), _batch("{}"), _batch("{}"), _batch(_said(20))]
+    await line.stores(5, 20)
+    assert {6, 7, 8} <= set(line.odd.offsets)
+    assert "failures=2 reason=getUpdates gives updates that cannot be confirmed" in caplog.text
+
+
+async def test_a_batch_that_cannot_be_confirmed_is_waited_out(
+    line: WireIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    line.odd.answers["getUpdates"] = [_batch("{}"), _batch("{}")]
+    await eventually(lambda: caplog.text.count("cannot be confirmed") == 2, "it backs off each time")
+    assert "failures=2" in caplog.text, "longer each time"
+    assert set(line.odd.offsets) == {None}, "no number is made up"
+
+
+async def test_a_batch_that_comes_again_whatever_the_offset_is_waited_out(
+    line: WireIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    line.odd.answers["getUpdates"] = [_batch(_said(5), "{}")] * 3
+    await eventually(lambda: "failures=2" in caplog.text, "it backs off each time")
+
+
+@pytest.mark.parametrize(
+    "body",
+    ['{"ok":true,"result":[5', '{"ok":true,"result":{"a":DEEP}}', "DEEP", '{"result":[DEEP]}', '{"ok":DEEP}'],
+)
+async def test_what_is_no_batch_at_all_is_retried(line: WireIn, body: str) -> None:
+    line.odd.answers["getUpdates"] = [Response(body.replace("DEEP", DEEP)), _batch(_said(5))]
     await line.stores(5)
     assert await line.stored() == [5]
 
 
-@pytest.mark.parametrize("unusable", [{"update_id": 2**63}, {"update_id": "5"}, {}, None, 5, []])
-async def test_what_can_be_confirmed_is_confirmed_also_beside_what_can_not(
-    line: WireIn, unusable: object
-) -> None:
-    line.odd.answers["getUpdates"] = [result([unusable, raw_message(5, "hello"), unusable])]
-    await line.stores(5)
-    await eventually(lambda: line.odd.offsets[-1] == 6, "5 is confirmed")
+async def test_an_update_so_deep_that_it_can_be_read_and_not_written_is_parked(line: WireIn) -> None:
+    deep: list[object] = []
+    for _ in range(5_000):
+        deep = [deep]
+    await line.acceptor.accept([{"update_id": 6, "message": {"chat": {"id": 9}, "odd": deep}}])
+    kinds = await line.house.rows("SELECT kind, state, chat_id FROM pending WHERE update_id = 6")
+    assert kinds == [("unreadable", "dead", 9)]
 
 
-async def test_a_batch_that_can_not_be_confirmed_is_waited_out(
-    line: WireIn, caplog: pytest.LogCaptureFixture
+async def test_an_update_that_trips_the_parser_over_a_bug_harms_itself_only(
+    line: WireIn, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    line.odd.answers["getUpdates"] = [_with_id('"5"'), _with_id('"5"')]
-    await eventually(lambda: caplog.text.count("can not be confirmed") == 2, "it backs off each time")
-    assert "failures=2" in caplog.text, "longer each time"
+    real = updates.parse
+
+    def buggy(bot_id: BotId, username: str | None, raw: Raw) -> Arrival | None:
+        if raw["update_id"] == 6:
+            raise ZeroDivisionError
+        return real(bot_id, username, raw)
+
+    monkeypatch.setattr(updates, "parse", buggy)
+    line.odd.answers["getUpdates"] = [_batch(_said(5), _said(6), _said(7))]
+    await line.stores(5, 6, 7)
+    kinds = await line.house.rows("SELECT kind, state FROM pending WHERE update_id = 6")
+    assert kinds == [("unreadable", "dead")]
+    assert await line.house.answers(7) == [UNREADABLE.text]
 
 
 async def test_storage_errors_are_waited_out_longer_each_time(
@@ -145,7 +320,7 @@ async def test_storage_errors_are_waited_out_longer_each_time(
 
 async def test_that_it_receives_again_is_said_once(line: WireIn, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    line.odd.answers["getUpdates"] = [JSONResponse({"ok": False}, 409), Response(b"", 502)]
+    line.odd.answers["getUpdates"] = [refusal(409), Response(b"", 502)]
     await eventually(lambda: "intake.recovered" in caplog.text, "it says so")
     seen = len(line.odd.offsets)
     await eventually(lambda: len(line.odd.offsets) > seen + 2, "it polls on")
@@ -165,8 +340,8 @@ async def test_too_many_requests_is_logged_and_waited_out_a_bounded_time(
     line: WireIn, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(poller, "FLOOD_SECONDS_MAX", 0.01)
-    told = {"ok": False, "parameters": {"retry_after": 86_400}}
-    line.odd.answers["getUpdates"] = [JSONResponse(told, 429), result([raw_message(5, "hello")])]
+    flooded = refusal(429, parameters={"retry_after": 86_400})
+    line.odd.answers["getUpdates"] = [flooded, result([raw_message(5, "hello")])]
     await line.stores(5)
     assert "intake.flooded retry_after_seconds=86400" in caplog.text
 

@@ -101,6 +101,40 @@ async def test_files_are_an_album_that_the_bot_can_download(bot: Client) -> None
     assert (await bot.http.get(f"/file/bot{bot.token}/{file['file_path']}")).content == PNG
 
 
+async def test_a_person_sends_what_is_neither_text_nor_a_file(server: PlaygroundServer, bot: Client) -> None:
+    said = await post(bot, "messages", chat_id=7, user_id=7, text="one two")
+    contact = {"phone_number": "+49", "first_name": "Bob"}
+    content = {"contact": contact, "quote": {"text": "two", "position": 4}}
+    await post(bot, "contents", chat_id=7, user_id=7, content=content, reply_to_message_id=said["message_id"])
+    message = (await bot.call("getUpdates"))[-1]["message"]
+    assert (message["contact"], message["quote"]["text"]) == (contact, "two")
+    assert (message["reply_to_message"]["text"], message["from"]["id"]) == ("one two", 7)
+    assert server.world.messages(7)[-1]["contact"] == contact
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [({}, "empty"), ({"text": "x", "from": {"id": 9}}, "from"), ({"date": 1}, "date")]
+)
+async def test_a_content_is_not_empty_and_says_nothing_of_whose_it_is(
+    bot: Client, content: Json, reason: str
+) -> None:
+    body = {"chat_id": 7, "user_id": 7, "content": content}
+    answer = await bot.http.post("/playground/contents", json=body)
+    assert answer.status_code == 400
+    assert reason in answer.json()["description"]
+
+
+@pytest.mark.parametrize("kind", ["voice", "video_note", "sticker"])
+async def test_a_file_of_a_kind_without_a_name_has_none(bot: Client, kind: str) -> None:
+    form = {"chat_id": "7", "user_id": "7", "kind": kind}
+    parts = [("file", ("a.bin", b"content", "application/octet-stream"))]
+    assert (await bot.http.post("/playground/files", data=form, files=parts)).status_code == 200
+    message = (await bot.call("getUpdates"))[-1]["message"]
+    assert "file_name" not in message[kind]
+    file = await bot.call("getFile", file_id=message[kind]["file_id"])
+    assert (await bot.http.get(f"/file/bot{bot.token}/{file['file_path']}")).content == b"content"
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.org"])
 def test_it_listens_on_loopback_only(host: str) -> None:
     with pytest.raises(ValueError, match="loopback only"):

@@ -50,7 +50,7 @@ def test_the_bot_dies_with_the_pipe_alone(tmp_path: Path) -> None:
     environment = os.environ | {"TGBOT_TOKEN": "1:playground", "TGBOT_API_URL": "http://127.0.0.1:9"}
     child = subprocess.Popen(
         [sys.executable, "-m", "tgbot.playground.child", str(read), str(os.getpid())],
-        env=environment | {"TGBOT_DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/bot.db"},
+        env=environment | {"TGBOT_DATABASE_URL": f"sqlite:///{tmp_path}/bot.db"},
         pass_fds=[read],
         stderr=subprocess.DEVNULL,
     )

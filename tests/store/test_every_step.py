@@ -139,6 +139,7 @@ SCRIPT: list[Line] = [
     *(ends("f"), says("/status"), Bot.poll, Bot.deliver),
     *(presses("resume"), Bot.poll, Bot.deliver, lambda bot: bot.fail("d"), ends("e"), ends("y")),
     *(says("/stop"), Bot.poll, Bot.deliver),
+    *(says("m"), says("n"), Bot.poll, Bot.deliver, says("/stop p"), Bot.poll, Bot.deliver, ends("p")),
 ]
 SCREEN_7 = [
     "re: a",
@@ -150,10 +151,14 @@ SCREEN_7 = [
     "sorry",
     "Nothing is running.",  # a control's reply goes before an answer that waits to be sent
     "re: e",
+    "⏹ Stopped.",
+    "Stopped. On hold, not run until you say so:\n1. “n”\nRun them with /resume, forget them with /drop.",
+    "re: p",  # the words behind that /stop
 ]
 SCREEN_8 = ["re: x", "re: y"]
 SCREEN_9 = ["re: g + h", "re: k"]
-ENDS = dict.fromkeys("abxefygk", "done") | {"c": "stopped", "d": "failed", "h": "joined"}
+ENDS = dict.fromkeys("abxefygkp", "done") | {"c": "stopped", "d": "failed", "h": "joined"}
+ENDS |= {"m": "stopped", "n": "held"}
 
 
 @contextmanager

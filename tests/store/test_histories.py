@@ -122,15 +122,16 @@ class Histories(RuleBasedStateMachine):
         self.end(number, "joined", None)
         self.receive(raw_message(number, str(number), chat, media_group_id="g"))
 
-    @rule(chat=st.sampled_from(CHATS))
-    def stop(self, chat: int) -> None:
+    @rule(chat=st.sampled_from(CHATS), words=st.booleans())
+    def stop(self, chat: int, *, words: bool) -> None:
+        """Words behind a /stop are a message that comes behind it."""
         number, session = next(self.numbers), self.sessions[chat]
         if session.running and self.message(session.running) not in self.ends:
             self.end(self.message(session.running), "stopped", "⏹ Stopped.")
-        self.receive(raw_message(number, "/stop", chat))
-        [(row_id,)] = self.life.rows("SELECT id FROM pending WHERE update_id = :n", n=number)
-        session.held |= dict.fromkeys(session.queued, row_id)
-        session.queued.clear()
+        held, session.queued = session.queued, [number] if words else []
+        self.receive(raw_message(number, f"/stop {number}" if words else "/stop", chat))
+        [(row_id,)] = self.life.rows("SELECT max(id) FROM pending WHERE kind = 'control'")
+        session.held |= dict.fromkeys(held, row_id)
 
     @rule(chat=st.sampled_from(CHATS))
     def resume(self, chat: int) -> None:

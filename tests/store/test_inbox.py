@@ -8,7 +8,7 @@ from tests.house import raw_message
 from tests.store.life import Life, StartLife, pressed
 from tgbot.intake.batch import UNREADABLE, Received
 from tgbot.model import BotId, UserId
-from tgbot.store.inbox import REDELIVERED_SECONDS
+from tgbot.store.inbox import REDELIVERED_ROWS, REDELIVERED_SECONDS
 
 UNREADABLE_RAW = {"message_id": 1, "chat": {"id": 7, "type": "private"}, "from": {"id": "seven"}, "text": "x"}
 
@@ -329,10 +329,27 @@ def test_a_button_nobody_drew_is_answered_and_does_nothing(life: Life, data: str
     assert life.states() == before
 
 
+def _age(life: Life, seconds: float) -> None:
+    life.rows("UPDATE pending SET received_at = received_at - :seconds RETURNING id", seconds=seconds)
+
+
 def test_an_id_that_telegram_uses_again_is_another_update(life: Life) -> None:
     """After a quiet week the ids go on at a random number; within days the same id is the same update."""
     life.receive(raw_message(5000, "old"))
     assert life.receive(raw_message(5000, "the same", 8)) == Received()
-    life.rows("UPDATE pending SET received_at = received_at - :age RETURNING id", age=REDELIVERED_SECONDS + 1)
+    life.receive(*(raw_message(10_000 + n, "since then", 10) for n in range(REDELIVERED_ROWS)))
+    assert life.receive(raw_message(5000, "the same", 8)) == Received()
+    _age(life, REDELIVERED_SECONDS + 1)
     life.receive(raw_message(5000, "new", 8), raw_message(5001, "/status", 9))
     assert (life.states(7), life.states(8)) == ({"old": "claimed"}, {"new": "claimed"})
+
+
+def test_a_clock_that_jumps_by_days_makes_no_update_run_twice(life: Life) -> None:
+    """What comes again is of the last batches; however old it seems, so few rows are known."""
+    first, *others = (raw_message(5000 + n, f"m{n}") for n in range(REDELIVERED_ROWS))
+    life.receive(first)
+    life.receive(*others)
+    _age(life, 4 * 86400)
+    received = life.receive(first, *others[-99:], raw_message(9000, "new", 8))
+    assert (received.waiting, [turn.text for turn in received.claimed]) == ([], ["new"])
+    assert life.rows("SELECT count(*) FROM pending") == [(REDELIVERED_ROWS + 1,)]

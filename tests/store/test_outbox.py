@@ -245,7 +245,7 @@ def test_the_plainer_form_of_a_part_stands_before_what_follows_it(life: Life, sa
 def test_a_rewrite_needs_buttons_and_its_own_chat(life: Life, chat: int) -> None:
     turn = life.start("a")
     life.finish(turn)
-    life.do(outbox.rewrite, turn.row_id, ChatId(chat), Text("forged", ()))
+    life.do(outbox.rewrite, turn.row_id, ChatId(chat), "resume:1", Text("forged", ()))
     assert life.answers() == ["re: a"]
 
 

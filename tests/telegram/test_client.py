@@ -1,4 +1,4 @@
-"""Whatever a server answers, a call gives its result or one of our errors, and those tell no secret."""
+"""Whatever a server answers, a call gives its result or one of our errors, and no error holds a secret."""
 
 import asyncio
 import contextlib
@@ -10,9 +10,11 @@ from starlette.responses import JSONResponse, Response
 
 from tests.odd_wire import OddWire
 from tgbot.playground.server import PlaygroundServer
-from tgbot.telegram.client import REASON_MAX_CHARACTERS, BotApi, Upload
+from tgbot.telegram.answers import REASON_MAX_CHARACTERS
+from tgbot.telegram.client import BotApi, Upload
 from tgbot.telegram.errors import (
     BotApiError,
+    ChatMigratedError,
     ConflictError,
     FloodedError,
     MessageGoneError,
@@ -25,6 +27,27 @@ from tgbot.telegram.errors import (
 TOKEN = "42:secret"
 DEEP = b'{"ok":true,"result":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 
+SUCCESS = b'{"ok":true,"result":{}}'
+# What a proxy, a captive portal or a gateway may say: nothing of it is Telegram's own refusal.
+PAGES = (
+    b"<html>403 Forbidden</html>",
+    b"",
+    b"null",
+    b"[]",
+    b"{}",
+    b'{"ok":false}',
+    b'{"ok":false,"description":"Forbidden"}',
+    b'{"ok":false,"error_code":"403","description":"Forbidden"}',
+    b'{"ok":false,"error_code":true,"description":"Forbidden"}',
+    b'{"ok":0,"error_code":403,"description":"Forbidden"}',
+    b'{"error":"quota","error_code":403}',
+    b'{"result":{}}',
+    b'{"ok":1,"result":{}}',
+    SUCCESS,
+    b'{"ok":false,"error_code":' + b"9" * 5_000 + b"}",
+    DEEP,
+)
+
 
 @pytest.fixture
 async def odd() -> AsyncIterator[OddWire]:
@@ -32,11 +55,20 @@ async def odd() -> AsyncIterator[OddWire]:
         yield wire
 
 
+def _refusal(code: int, description: str = "no", /, **more: object) -> Response:
+    """Answer as Telegram refuses."""
+    return JSONResponse({"ok": False, "error_code": code, "description": description, **more}, code)
+
+
 async def _failure(odd: OddWire, answer: Response) -> BotApiError:
-    odd.answers["getMe"] = [answer]
     async with BotApi(TOKEN, odd.url) as api:
-        with pytest.raises(BotApiError) as caught:
-            await api.call("getMe")
+        return await _failure_of(api, odd, answer)
+
+
+async def _failure_of(api: BotApi, odd: OddWire, answer: Response) -> BotApiError:
+    odd.answers["getMe"] = [answer]
+    with pytest.raises(BotApiError) as caught:
+        await api.call("getMe")
     assert "secret" not in str(caught.value)
     assert caught.value.__cause__ is None
     return caught.value
@@ -49,55 +81,114 @@ async def test_an_answer_of_no_use_is_no_answer(odd: OddWire, body: bytes) -> No
     assert type(await _failure(odd, Response(body))) is UnreachableError
 
 
-@pytest.mark.parametrize(
-    "status", [400, 402, 403, 405, 406, 410, 411, 413, 414, 415, 418, 422, 431, 451, 499]
-)
-async def test_what_is_refused_for_good_is_not_asked_again(odd: OddWire, status: int) -> None:
-    told = JSONResponse({"ok": False, "description": "Request Entity Too Large"}, status)
-    assert type(failure := await _failure(odd, told)) is RefusedError
+@pytest.mark.parametrize("code", [400, 402, 403, 405, 406, 410, 411, 413, 414, 415, 418, 422, 431, 451, 499])
+async def test_what_is_refused_for_good_is_not_asked_again(odd: OddWire, code: int) -> None:
+    assert type(failure := await _failure(odd, _refusal(code, "Request Entity Too Large"))) is RefusedError
     assert "Request Entity Too Large" in str(failure)
-    for body in (b"<html>too large</html>", b"[]", DEEP):
-        assert type(await _failure(odd, Response(body, status))) is RefusedError
 
 
-@pytest.mark.parametrize("status", [300, 408, 425, 429, 500, 502, 503, 504, 599])
-async def test_what_may_pass_is_asked_again(odd: OddWire, status: int) -> None:
-    assert type(await _failure(odd, Response(b"<html>", status))) is UnreachableError
+@pytest.mark.parametrize("code", [300, 408, 425, 429, 500, 502, 503, 504, 599])
+async def test_what_may_pass_is_asked_again(odd: OddWire, code: int) -> None:
+    assert type(await _failure(odd, Response(b"<html>", code))) is UnreachableError
+    assert type(await _failure(odd, _refusal(code))) is UnreachableError
 
 
-async def test_the_page_of_a_gateway_that_is_down_is_told_in_short(odd: OddWire) -> None:
-    failure = await _failure(odd, Response(b"<html>" + b"x" * 10_000, 502))
-    assert "502" in str(failure)
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 407, 409, 413, 418, 429, 502, 511])
+async def test_a_page_from_in_between_is_no_refusal(odd: OddWire, status: int) -> None:
+    async with BotApi(TOKEN, odd.url) as api:
+        for page in PAGES:
+            failure = await _failure_of(api, odd, Response(page, status))
+            assert type(failure) is UnreachableError, page[:40]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != SUCCESS])
+async def test_a_page_that_says_200_is_no_answer(odd: OddWire, page: bytes) -> None:
+    assert type(await _failure(odd, Response(page))) is UnreachableError
+
+
+@pytest.mark.parametrize(
+    ("page", "kind"),
+    [
+        (b" \n<!DOCTYPE html>" + b"x" * 10_000, "text/html"),
+        (b"", "empty"),
+        (b'{"error":"' + b"x" * 10_000 + b'"}', "other JSON"),
+        (b"x" * 10_000, "no JSON"),
+    ],
+    ids=["html", "empty", "json", "text"],
+)
+async def test_a_page_from_in_between_is_logged_in_short_with_its_host_status_and_kind(
+    odd: OddWire, page: bytes, kind: str
+) -> None:
+    host = odd.url.removeprefix("http://")
+    assert str(await _failure(odd, Response(page, 403))) == f"{host}: not a Bot API answer: 403 {kind}"
+
+
+async def test_what_telegram_says_is_short_one_line_and_can_be_stored(odd: OddWire) -> None:
+    """A lone surrogate is legal in JSON and in no database."""
+    failure = await _failure(odd, _refusal(400, "one\ntwo " + "x" * 10_000))
+    assert str(failure).startswith("one two x")
     assert len(str(failure)) <= REASON_MAX_CHARACTERS
+    body = b'{"ok":false,"error_code":400,"description":"\\ud800"}'
+    str(await _failure(odd, Response(body, 400))).encode()
+
+
+@pytest.mark.parametrize("description", [None, 5, "", ["x"]])
+async def test_a_refusal_without_a_word_is_named_by_its_number(odd: OddWire, description: object) -> None:
+    answer = JSONResponse({"ok": False, "error_code": 403, "description": description}, 403)
+    assert str(await _failure(odd, answer)) == "error 403"
+
+
+async def test_a_host_that_is_not_there_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        host = f"127.0.0.1:{gone.getsockname()[1]}"
+    async with BotApi(TOKEN, f"http://user:password@{host}") as api:
+        with pytest.raises(NotSentError, match=host) as caught:
+            await api.call("getMe")
+    assert "password" not in str(caught.value)
 
 
 async def test_every_other_refusal_has_its_own_error(odd: OddWire) -> None:
-    assert type(await _failure(odd, Response(b"{}", 401))) is TokenRefusedError
-    assert type(await _failure(odd, Response(b"{}", 404))) is TokenRefusedError
-    assert type(await _failure(odd, Response(b"{}", 409))) is ConflictError
+    assert type(await _failure(odd, _refusal(401, "Unauthorized"))) is TokenRefusedError
+    assert type(await _failure(odd, _refusal(404, "Not Found"))) is TokenRefusedError
+    assert type(await _failure(odd, _refusal(409, "Conflict: terminated"))) is ConflictError
+
+
+async def test_a_group_that_became_a_supergroup_says_its_new_id(odd: OddWire) -> None:
+    parameters = {"migrate_to_chat_id": -1001234567890}
+    upgraded = _refusal(400, "Bad Request: group chat was upgraded", parameters=parameters)
+    failure = await _failure(odd, upgraded)
+    assert isinstance(failure, ChatMigratedError)
+    assert isinstance(failure, RefusedError)
+    assert failure.new_chat_id == -1001234567890
+
+
+@pytest.mark.parametrize("odd_id", ["-100", True, 1.5, None, [], 2**63])
+async def test_an_odd_new_id_is_a_refusal_like_any_other(odd: OddWire, odd_id: object) -> None:
+    failure = await _failure(odd, _refusal(400, parameters={"migrate_to_chat_id": odd_id}))
+    assert type(failure) is RefusedError
 
 
 @pytest.mark.parametrize(
     "told", ["message to edit not found", "message can't be edited", "MESSAGE_ID_INVALID"]
 )
 async def test_every_way_to_say_that_a_message_is_gone_is_known(odd: OddWire, told: str) -> None:
-    answer = JSONResponse({"ok": False, "description": f"Bad Request: {told}"}, 400)
-    assert type(await _failure(odd, answer)) is MessageGoneError
+    assert type(await _failure(odd, _refusal(400, f"Bad Request: {told}"))) is MessageGoneError
 
 
-@pytest.mark.filterwarnings("ignore:.*retry_after")  # PTB announces another type, which does not reach us
 @pytest.mark.parametrize(("asked", "seconds"), [(3, 3.0), (2.5, 2.5)])
 async def test_too_many_requests_says_how_long_to_wait(odd: OddWire, asked: float, seconds: float) -> None:
-    flooded = JSONResponse({"ok": False, "parameters": {"retry_after": asked}}, 429)
-    failure = await _failure(odd, flooded)
+    failure = await _failure(odd, _refusal(429, parameters={"retry_after": asked}))
     assert isinstance(failure, FloodedError)
     assert failure.retry_after_seconds == seconds
 
 
 async def test_odd_parameters_of_a_refusal_are_no_answer(odd: OddWire) -> None:
-    for parameters in (5, {"retry_after": "soon"}, {"retry_after": [1]}):
-        answer = JSONResponse({"ok": False, "parameters": parameters}, 429)
-        assert type(await _failure(odd, answer)) is UnreachableError
+    async with BotApi(TOKEN, odd.url) as api:
+        for wanted in ('"soon"', "[1]", "true", "0", "-5", "NaN", "1e999", "9" * 4_000):
+            body = f'{{"ok":false,"error_code":429,"parameters":{{"retry_after":{wanted}}}}}'
+            failure = await _failure_of(api, odd, Response(body, 429))
+            assert type(failure) is UnreachableError, wanted
+        assert type(await _failure_of(api, odd, _refusal(429, parameters=5))) is UnreachableError
 
 
 async def test_a_large_file_is_given_the_time_it_takes(

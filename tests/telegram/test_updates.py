@@ -1,11 +1,13 @@
-"""Which raw update is a message, a control, unreadable, or nothing: a table."""
+"""Which raw update is a message, a pressed button, unreadable, or nothing: a table."""
 
+import json
 from typing import Any
 
 import pytest
 
 from tests.house import BOT, raw_message
-from tgbot.model import Arrival, Control, Message, Unreadable
+from tests.store.life import pressed
+from tgbot.model import Arrival, CommandWords, Control, Message, Unreadable
 from tgbot.telegram.updates import parse
 
 
@@ -64,19 +66,79 @@ def test_what_is_unreadable_in_a_topic_still_tells_the_topic() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "kind"),
+    ("said", "name", "behind"),
     [
-        ("/stop", Control),
-        ("/STOP now", Control),
-        ("/stop@the_bot", Control),
-        ("/stop@another", type(None)),
-        ("/stopped", Message),
-        ("say /stop", Message),
-        ("/imagine a cat", Message),
+        ("/stop", "stop", None),
+        ("/STOP now", "stop", "now"),
+        ("/stop@the_bot", "stop", None),
+        ("/stop@The_Bot \n the  music", "stop", "the  music"),
+        ("/stop. Now!", "stop", "Now!"),
+        (" /stop! ", "stop", None),
+        ("/stopped", "stopped", None),
+        ("/imagine a cat", "imagine", "a cat"),
+        ("/start", "start", None),
     ],
 )
-def test_a_command_is_a_control_only_if_we_know_it_and_are_meant(said: str, kind: type) -> None:
-    assert type(_message(text=said)) is kind
+def test_a_slash_and_a_word_may_be_a_command_and_have_a_message_behind_it(
+    said: str, name: str, behind: str | None
+) -> None:
+    message = _message(text=said)
+    assert isinstance(message, Message)
+    assert message.command
+    assert (message.command.name, message.command.slash) == (name, True)
+    found = message.command.behind
+    assert (json.loads(found.update.raw)["message"]["text"] if found else None) == behind
+    assert json.loads(message.update.raw)["message"]["text"] == said
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["say /stop", "/home/ann is full", "/stop@", "/", "/a-b", f"/{'x' * 33}", "/start payload", "two words"],
+)
+def test_other_texts_are_no_command(said: str) -> None:
+    message = _message(text=said)
+    assert isinstance(message, Message)
+    assert message.command is None
+
+
+def test_one_word_may_be_a_command_without_its_slash() -> None:
+    message = _message(text="Stop!")
+    assert isinstance(message, Message)
+    assert message.command == CommandWords("stop", slash=False)
+
+
+def test_a_command_for_another_bot_is_nothing() -> None:
+    assert _message(text="/stop@another") is None
+    assert _message(text="/stop@another and words") is None
+
+
+@pytest.mark.parametrize("entities", [5, [5], [{}], [{"offset": "0", "length": 1}]])
+def test_words_behind_a_command_whose_formatting_makes_no_sense_are_unreadable(entities: object) -> None:
+    assert isinstance(_message(text="/stop the music", entities=entities), Unreadable)
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "args"),
+    [
+        ("stop:12", "stop", (12,)),
+        ("pick_one:12:3", "pick_one", (12, 3)),
+        ("stop", "stop", ()),
+        ("", "", ()),
+        ("stop:", "", ()),
+        ("stop:1:", "", ()),
+        ("stop: 1", "", ()),
+        ("stop:-1", "", ()),
+        ("stop:١", "", ()),  # noqa: RUF001 - a digit one, in Arabic
+        ("stop:1\n", "", ()),
+        (f"stop:{10**18}", "", ()),
+    ],
+)
+def test_a_button_is_a_name_and_numbers_or_nothing_that_we_know(
+    data: str, name: str, args: tuple[int, ...]
+) -> None:
+    control = parse(BOT, "the_bot", pressed(1, data))
+    assert isinstance(control, Control)
+    assert (control.name, control.args, control.callback_id) == (name, args, "q1")
 
 
 @pytest.mark.parametrize("update_id", [2**63, float("inf"), 5.0, "5", None, True])

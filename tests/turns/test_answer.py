@@ -14,13 +14,14 @@ from tests.held import Held
 from tests.scripted import Gate
 from tests.waiting import eventually
 from tests.whole_bot.process import TOKEN, Person
-from tgbot import app, config
+from tgbot import app, config, render
 from tgbot.model import Address, ChatId, FileKind, MessageId, RowId, SessionKey, Token, Turn, UserId
 from tgbot.playground.server import PlaygroundServer
 from tgbot.store.outbox import LATE_SECONDS
 from tgbot.turns import answer
 from tgbot.turns.agent import Agent, AgentTurn, Album, Event, File, Progress, Replacement
 from tgbot.turns.answer import LiveAnswer, LiveAnswers
+from tgbot.turns.formatting import formatted
 
 
 def turn(row_id: int = 1, chat_id: int = 7) -> Turn:
@@ -34,6 +35,30 @@ def taken(*events: Event) -> LiveAnswer:
     for event in events:
         speaking.take(event)
     return speaking
+
+
+HALVES = "\ud83d", "\ude00"  # of one emoji
+
+
+def test_an_emoji_that_comes_in_two_pieces_is_one() -> None:
+    assert list(taken("ha ", *HALVES, "!").segments()) == ["ha \U0001f600!"]
+    assert taken("ha ", *HALVES, "!").text == "ha \U0001f600!"
+
+
+@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("words", ["ha ", "word " * 20_000])
+async def test_half_a_character_loses_nothing_else(half: str, words: str) -> None:
+    """Also of an answer so long that its rest is a file."""
+    *_, last = contents = await formatted(taken(words, half, " end"))
+    assert isinstance(last, File | render.Text)
+    shown = last.content.decode() if isinstance(last, File) else last.text
+    assert shown.endswith("\ufffd end")
+    assert len(contents) == (1 if len(words) < 100 else 9)
+
+
+def test_half_a_character_in_a_rich_answer_loses_nothing_else() -> None:
+    [text] = taken("**ha** ", HALVES[0], " end").segments()
+    assert "end" in str(render.rich(str(text)))
 
 
 def test_words_and_files_keep_their_order() -> None:
@@ -132,11 +157,11 @@ async def held(monkeypatch: pytest.MonkeyPatch) -> Held:
 
 @contextlib.asynccontextmanager
 async def running(wire: PlaygroundServer, database_path: Path, agent: Agent) -> AsyncIterator[Person]:
-    settings = config.load(
+    settings = config.Settings(
         token=TOKEN,
         api_url=wire.url,
-        database_url=f"sqlite+aiosqlite:///{database_path}",
-        allowed_users=frozenset({7}),
+        database_url=f"sqlite:///{database_path}",
+        allowed_users=frozenset({UserId(7)}),
         receipts=False,
         rate_overall_per_second=0,
         rate_chat_per_second=0,

@@ -580,3 +580,49 @@ async def test_the_next_row_on_its_last_attempt_starts_when_the_one_before_it_en
         await agent.has_begun("b", attempt=2)
         agent.let("b")
         await house.idle()
+
+
+async def test_a_turn_that_is_handed_over_as_the_drain_begins_has_its_grace_too(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ending was on its way to the writer when the stop came, with an owner who may still claim."""
+    await house.say("first", "second")
+    await house.agent.has_begun("first")
+    real, draining = house.db.write, list[asyncio.Task[None]]()
+
+    def write(operation: object, *args: object) -> object:
+        written: object = real(operation, *args)  # type: ignore[arg-type]  # as it came
+        if operation is turns.end and not draining:
+            draining.append(asyncio.create_task(house.dispatcher.drain(30)))
+        return written
+
+    monkeypatch.setattr(house.db, "write", write)
+    house.agent.let("first")
+    await house.agent.has_begun("second")
+    await asyncio.sleep(0.05)
+    house.agent.let("second")
+    await draining[0]
+    assert house.agent.cancelled == []
+    assert await house.states() == ["done", "done"]
+
+
+async def test_a_turn_that_crashes_while_recovery_awaits_is_found_at_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "POLL_SECONDS", 1e6)
+    house.agent.auto = True
+    [turn] = (await house.accept_without_spawning(raw_message(1, "x"))).claimed
+    reading, crashed = house.db.write, False
+
+    def write(operation: object, *args: object) -> object:
+        nonlocal crashed
+        if operation is turns.claim_waiting and not crashed:
+            crashed = True
+            house.dispatcher._abandon(turn)
+        return reading(operation, *args)  # type: ignore[arg-type]  # as it came
+
+    monkeypatch.setattr(house.db, "write", write)
+    house.dispatcher.wake()
+    await house.idle()
+    assert await house.answers() == ["re: x"]
+    assert [t.attempt for t in house.agent.begun] == [2]

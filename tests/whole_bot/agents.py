@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
-from tgbot.turns.agent import AgentTurn, Album, Event, File, Progress, Replacement
+from tgbot.turns.agent import AgentTurn, Album, DownloadError, Event, File, Progress, Replacement
 
 
 async def moody(turn: AgentTurn) -> AsyncGenerator[str, None]:
@@ -145,3 +145,15 @@ def answer_to(text: str) -> str:
     """What `patient` says to it: one message mostly, three now and then."""
     dice = random.Random(text)
     return " ".join(f"{text}/{n}" for n in range(1500 if dice.random() < 0.1 else dice.randint(1, 60)))
+
+
+async def reader(turn: AgentTurn) -> AsyncGenerator[str, None]:
+    """Says what it was sent: the prompt, the payload of a link, and each file's size or why it has none."""
+    yield f"{turn.prompt}\n\npayload: {turn.start_payload}"
+    for file in turn.context.files:
+        try:
+            content = await turn.download(file)
+        except DownloadError as error:
+            yield f"\n\n{error}"
+        else:
+            yield f"\n\n{file.label}: {len(content)} bytes"

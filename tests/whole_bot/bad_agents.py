@@ -11,7 +11,7 @@ from tgbot.turns.agent import AgentTurn, Event, File, Progress
 MEETING = threading.Barrier(34)  # more than Python's own number of threads is on any machine
 
 
-async def bad(turn: AgentTurn) -> AsyncGenerator[Event, None]:
+async def bad(turn: AgentTurn) -> AsyncGenerator[Event, None]:  # noqa: C901 - a list of misdeeds
     """Does as it is told, and answers anything else."""
     if turn.text == "never wait":
         while True:
@@ -21,6 +21,12 @@ async def bad(turn: AgentTurn) -> AsyncGenerator[Event, None]:
         sys.exit(3)
     if turn.text == "block a thread":
         await asyncio.to_thread(time.sleep, 120)
+    if turn.text == "block the loop" and turn.attempt == 1:
+        yield "half of it"
+        time.sleep(1e6)  # noqa: ASYNC251 - that is what is bad about it
+    if turn.text == "spin":
+        while True:
+            time.perf_counter()
     if turn.text == "meet":
         await asyncio.to_thread(MEETING.wait)
     if turn.text == "send an odd file":

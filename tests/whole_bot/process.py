@@ -37,7 +37,7 @@ class BotProcess:
             "PYTHONPATH": str(ROOT),
             "TGBOT_TOKEN": TOKEN,
             "TGBOT_API_URL": api_url,
-            "TGBOT_DATABASE_URL": f"sqlite+aiosqlite:///{self.database}",
+            "TGBOT_DATABASE_URL": f"sqlite:///{self.database}",
             "TGBOT_ALLOWED_USERS": "*",
             # The server is our own: what waits for Telegram's limits says so in its test.
             **dict.fromkeys(("TGBOT_RATE_OVERALL_PER_SECOND", "TGBOT_RATE_CHAT_PER_SECOND"), "0"),

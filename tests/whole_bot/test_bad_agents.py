@@ -78,6 +78,26 @@ async def test_sigterm_ends_the_process_also_when_an_agent_does_not_end(
     assert (await bot.status())["queued"] == 1
 
 
+@pytest.mark.parametrize("said", ["block the loop", "spin"])
+async def test_an_agent_that_blocks_its_thread_delays_no_command_and_no_shutdown(
+    bot: BotProcess, ann: Person, wire: PlaygroundServer, said: str
+) -> None:
+    await bot.start()
+    ben = Person(wire, user_id=8)
+    ann.says(said)
+    await bot.logs("agents.blocked session=42:7")
+    ben.says("hello", "/status")
+    await ben.sees_among("Working for")  # on "hello", which waits for the agents' thread
+    ann.says("/stop")
+    await ann.sees_among("Stopped.")
+    await ben.sees_among("re: hello")  # in a fresh loop
+    assert "bad_agents.py" in bot.log
+    ann.says(f"{said} again", said)
+    await bot.logs("agents.blocked", times=2)
+    bot.send(SIGTERM)
+    assert await bot.wait() == 0
+
+
 async def test_sigterm_in_the_moment_of_a_batch_leaves_no_guard(
     bot: BotProcess, wire: PlaygroundServer
 ) -> None:

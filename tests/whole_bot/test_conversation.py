@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tests.gateway import Gateway
 from tests.waiting import eventually
 from tests.whole_bot.process import BotProcess, Person
 from tgbot.playground.server import PlaygroundServer
@@ -21,6 +22,8 @@ async def test_help_says_what_the_bot_is_and_the_menu_shows_the_commands(
     await ann.sees_among("/stop - ")
     await eventually(lambda: len(ann.sees) == 2 and "…" not in ann.sees, "both are answered")
     await eventually(lambda: bool(wire.world.commands()), "the commands menu is set")
+    listed = [line[1:].split(" - ") for line in ann.sees[0].split("\n") if line.startswith("/")]
+    assert [[one["command"], one["description"]] for one in wire.world.commands()] == listed
 
 
 async def test_an_unknown_command_goes_to_the_agent_as_text(bot: BotProcess, ann: Person) -> None:
@@ -80,6 +83,70 @@ async def test_stop_when_idle_says_so(bot: BotProcess, ann: Person) -> None:
     await ann.sees_at_last("Nothing is running.")
 
 
+async def test_words_behind_a_stop_are_answered_once_it_has_stopped_what_ran(
+    bot: BotProcess, ann: Person
+) -> None:
+    await bot.start()
+    ann.says("wait for /never")
+    await bot.logs("turn.claimed")
+    ann.says("held", "/stop the music please", "after")
+    await ann.sees_among("after (attempt 1)")
+    assert "⏹ Stopped." in ann.sees
+    assert "the music please (attempt 1)" in ann.sees
+    assert "held (attempt 1)" not in ann.sees
+    assert sum("On hold" in said for said in ann.sees) == 1
+
+
+async def test_the_word_stop_alone_stops_what_runs_and_is_a_message_when_nothing_does(
+    bot: BotProcess, ann: Person
+) -> None:
+    await bot.start()
+    ann.says("wait for /never")
+    await bot.logs("turn.claimed")
+    ann.says("Stop!")
+    await ann.sees_at_last("⏹ Stopped.", "Stopped.")
+    ann.says("Stop!")
+    await ann.sees_among("Stop! (attempt 1)")
+
+
+async def test_the_word_stop_is_a_message_in_a_group(bot: BotProcess, wire: PlaygroundServer) -> None:
+    ann = Person(wire, chat_id=-100)
+    await bot.start()
+    ann.says("wait for /never")
+    await bot.logs("turn.claimed")
+    ann.says("stop", "/status")
+    await ann.sees_among("on: “wait for /never”\nWaiting: 1.")
+
+
+async def test_what_a_deep_link_carries_reaches_the_agent(bot: BotProcess, ann: Person) -> None:
+    await bot.start()
+    ann.says("/start spring_sale-24")
+    await ann.sees_at_last("/start spring_sale-24 (attempt 1)")
+
+
+FORGED = ("stop:1", "resume:1:1", "drop:99", f"stop:{10**17}", "stop:١", "help:1", "x", ":")  # noqa: RUF001 - an Arabic digit
+
+
+async def test_a_forged_button_only_says_that_it_does_nothing(
+    bot: BotProcess, ann: Person, wire: PlaygroundServer
+) -> None:
+    """The row with the id 1 is another person's, who is in the middle of a turn."""
+    ben = Person(wire, user_id=8)
+    await bot.start()
+    ben.says("wait for /never")
+    await bot.logs("turn.claimed")
+    ann.says("hello")
+    await ann.sees_at_last("hello (attempt 1)")
+    bubble = next(message["message_id"] for message in ann.screen if message["from"]["is_bot"])
+    presses = [wire.world.press(ann.chat_id, bubble, ann.user_id, data) for data in FORGED]
+    await eventually(lambda: all(wire.world.callback(one) for one in presses), "each press is answered")
+    toasts = [answer.get("text") for one in presses if (answer := wire.world.callback(one))]
+    assert toasts == ["This button does nothing any more."] * len(FORGED)
+    ben.says("/status")
+    await ben.sees_among("Working for")
+    assert ann.sees == ["hello (attempt 1)"]
+
+
 async def test_a_button_acts_on_the_stop_it_was_drawn_for_also_after_a_restart(
     bot: BotProcess, ann: Person
 ) -> None:
@@ -111,7 +178,7 @@ async def test_a_stranger_is_told_his_id_once(bot: BotProcess, wire: PlaygroundS
     eve.says("again")
     ann.says("still there?")
     await ann.sees_among("still there? (attempt 1)")
-    await bot.stop()  # ends the lanes: what they would still send, they have sent
+    await bot.stop()  # ends the senders: what they would still send, they have sent
     assert len(eve.sees) == 1
 
 
@@ -125,7 +192,7 @@ async def test_recovery_rechecks_who_may_talk(bot: BotProcess, ann: Person) -> N
     await bot.kill()
     bot.setting(allowed_users="1")
     await bot.start()
-    await bot.logs("how=refuse", times=2)
+    await bot.logs("state=dropped", times=2)
     await ann.sees_among("You may not talk to this bot any more")
     assert "waiting (attempt 1)" not in ann.sees
 
@@ -155,6 +222,40 @@ async def test_one_update_that_can_not_be_parsed_does_not_stop_the_others(
     await ann.sees_among("after (attempt 1)")
     await ann.sees_among("could not read")
     assert (await bot.status())["dead"] == 5
+
+
+async def test_updates_that_no_json_parser_takes_are_parked_once_and_the_others_are_answered(
+    bot: BotProcess, ann: Person, wire: PlaygroundServer
+) -> None:
+    bot.gets_sane_updates = False
+    deep, long = "[" * 5_000 + "]" * 5_000, "9" * 5_000
+    async with Gateway(wire) as gateway:
+        bot.setting(api_url=gateway.url)
+        await bot.start()
+        ann.says("before")
+        await ann.sees_among("before (attempt 1)")
+        gateway.inject(f'{{"update_id":ID,"message":{{"chat":{{"id":7}},"odd":{deep}}}}}')
+        gateway.inject(f'{{"update_id":ID,"message":{{"date":{long}}}}}')
+        gateway.inject('{"update_id":12345678901234567890}')
+        gateway.inject("5")
+        ann.says("after")
+        await ann.sees_among("after (attempt 1)")
+        gateway.inject(deep)
+        await bot.logs("intake.unreadable", times=5)
+        ann.says("last")
+        await ann.sees_among("last (attempt 1)")
+        await ann.sees_among("could not read")
+        await bot.kill()
+        await bot.start()
+        ann.says("once more")
+        await ann.sees_among("once more (attempt 1)")
+        report = await bot.status()
+        assert [(row["kind"], row["chat_id"]) for row in report["dead_rows"]] == [
+            ("unreadable", 7),
+            *[("unreadable", None)] * 4,
+        ]
+        assert sum("could not read" in said for said in ann.sees) == 1
+        await bot.kill()
 
 
 async def test_raw_exception_text_never_reaches_a_chat_and_the_log_has_it_under_the_id(

@@ -143,13 +143,32 @@ async def test_a_stop_right_before_a_kill_counts_after_it(bot: BotProcess, ann: 
     assert bot.log.count("turn.claimed") == 1
 
 
+async def test_words_behind_a_stop_right_before_a_kill_are_answered_once_after_it(
+    bot: BotProcess, ann: Person
+) -> None:
+    """The agent does not obey, so the process dies before the words had their turn."""
+    bot.setting(agent="tests.whole_bot.deaf:stubborn")
+    await bot.start()
+    ann.says("x")
+    await bot.logs("turn.claimed")
+    ann.says("/stop the music please")
+    await bot.logs("control.acted")
+    await bot.kill()
+    bot.setting(agent="tests.whole_bot.agents:moody")
+    await bot.start()
+    await ann.sees_among("the music please (attempt 1)")
+    said = [text for text in ann.sees if text != "…"]  # a placeholder that the kill has left
+    assert sorted(said) == ["Stopped.", "the music please (attempt 1)", "⏹ Stopped."]
+    assert bot.log.count("control.acted") == 1
+
+
 async def test_a_finished_answer_that_was_not_sent_is_sent_after_a_restart(
     bot: BotProcess, ann: Person, wire: PlaygroundServer
 ) -> None:
     await bot.start()
     wire.world.add_faults([{"method": "editMessageText", "kind": "500", "times": None}])
     ann.says("hello")
-    await bot.logs("how=finish")
+    await bot.logs("state=done")
     await bot.logs("delivery.retry")
     await bot.kill()
     wire.world.clear_faults()
@@ -180,7 +199,7 @@ async def test_old_answers_are_parked_and_listed_not_sent_without_a_word(
     await bot.start()
     wire.world.add_faults([{"method": "editMessageText", "kind": "500", "times": None}])
     ann.says("hello")
-    await bot.logs("how=finish")
+    await bot.logs("state=done")
     await bot.logs("delivery.retry")  # so its placeholder is on disk
     await bot.kill()
     _age_answers(bot)

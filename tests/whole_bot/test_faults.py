@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 
 import httpx
 import pytest
+from starlette.responses import Response
 
+from tests.gateway import Gateway
 from tests.waiting import eventually
 from tests.whole_bot.process import TOKEN, BotProcess, Person
 from tgbot.playground.server import PlaygroundServer
@@ -145,3 +147,35 @@ async def test_a_token_that_the_server_refuses_ends_with_a_clear_line(bot: BotPr
     assert await bot.wait() == 2
     assert "check TGBOT_TOKEN" in bot.log
     assert "Traceback" not in bot.log
+
+
+@pytest.mark.parametrize("status", [401, 403, 413])
+async def test_the_pages_of_a_gateway_end_no_bot_and_park_no_answer(
+    bot: BotProcess, ann: Person, wire: PlaygroundServer, status: int
+) -> None:
+    """Whatever a proxy or a captive portal says, Telegram refused nothing: what it kept back comes after."""
+    async with Gateway(wire) as gateway:
+        for method in ("getMe", "getUpdates", "sendMessage", "editMessageText"):
+            gateway.pages[method] = [Response(b"<html>please log in</html>", status)]
+        bot.setting(api_url=gateway.url)
+        await bot.start()
+        ann.says("hello")
+        await ann.sees_at_last("hello (attempt 1)")
+        await bot.logs("delivery.sent")
+        assert f"not a Bot API answer: {status} text/html" in bot.log
+        assert (await bot.status())["parked"] == 0
+        assert not any(gateway.pages.values()), "each was met"
+        await bot.kill()
+
+
+async def test_a_table_that_vanishes_ends_the_bot_loudly_instead_of_being_waited_for(
+    bot: BotProcess, ann: Person
+) -> None:
+    await bot.start()
+    ann.says("hello")
+    await ann.sees_at_last("hello (attempt 1)")
+    with closing(sqlite3.connect(bot.database)) as raw:
+        raw.execute("DROP TABLE outbox")
+    assert await bot.wait() == 1
+    assert "no such table: outbox" in bot.log
+    assert "app.crashed" in bot.log

@@ -135,7 +135,7 @@ async def test_an_album_that_never_gets_an_answer_is_parked_as_a_whole(
     agent.words("Look:").album(*album("photo", "a.png", "b.png")).words("Nice?").end()
     await show(ann, "Look:", "Nice?")
     parked = (await bot.status())["parked_parts"]
-    assert [part["error"] for part in parked] == ["no answer came when this was sent, twice"] * 2
+    assert [part["error"] for part in parked] == ["this was sent twice, and no answer came"] * 2
 
 
 async def test_an_album_that_was_flood_limited_is_no_duplicate(
@@ -191,7 +191,7 @@ async def test_a_voice_message_whose_fate_is_unknown_is_sent_once_more_and_marke
     agent.words("Listen:").file("hello.ogg", b"OggS", "voice", caption="Hello").words("Heard?").end()
     await show(ann, "Listen:", "voice: Hello", "voice: Hello (possibly a duplicate)", "Heard?")
     assert [part["error"] for part in (await bot.status())["parked_parts"]] == [
-        "no answer came when this was sent, twice"
+        "this was sent twice, and no answer came"
     ]
 
 
@@ -254,7 +254,7 @@ async def test_a_file_that_the_server_refuses_is_named_and_leaves_no_placeholder
     await bot.start()
     ann.says(agent.message)
     agent.words("Look:").file("wide.png", PIXEL, "photo", caption="Wide").words("Nice?").end()
-    await show(ann, "Look:", "Wide\n\n(The file wide.png can not be shown here.)", "Nice?")
+    await show(ann, "Look:", "Wide\n\n(The file wide.png cannot be shown here.)", "Nice?")
 
 
 def _refuse(monkeypatch: pytest.MonkeyPatch, *kinds: str) -> None:
@@ -285,7 +285,7 @@ async def test_an_empty_file_is_named_instead(bot: BotProcess, ann: Person, agen
     await bot.start()
     ann.says(agent.message)
     agent.words("Here:").file("empty.txt", b"").end()
-    await show(ann, "Here:\n\n(The file empty.txt can not be sent: it is empty or larger than 50 MB.)")
+    await show(ann, "Here:\n\n(The file empty.txt cannot be sent: it is empty or larger than 50 MB.)")
 
 
 async def test_an_answer_of_more_than_eight_messages_ends_in_a_file(

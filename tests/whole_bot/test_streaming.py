@@ -1,4 +1,4 @@
-"""Answers as they come: placeholder, previews, typing, the stop button, drafts, receipts."""
+"""Answers as they come: placeholder, previews, typing, the stop button, drafts, reactions."""
 
 import asyncio
 import itertools
@@ -149,7 +149,7 @@ async def test_the_final_text_arrives_when_a_preview_edit_was_flood_limited(
     agent.words("Once upon ")
     await held.comes()
     agent.words("a time.").end()
-    await bot.logs("how=finish")
+    await bot.logs("state=done")
     held.let_go(ApiError(HTTPStatus.TOO_MANY_REQUESTS, "Too Many Requests: retry after 1", retry_after=1))
     await ann.sees_at_last("Once upon a time.")
     assert len(watch.calls("editMessageText")) == 2, "the flooded preview, then at once the final text"
@@ -321,9 +321,9 @@ async def test_typing_stops_when_the_turn_ends_however_it_ends(
     _end(how, agent, ann)
     await eventually(lambda: "turn.ended" in bot.log and "…" not in ann.sees, "the turn's end on screen")
     ended, typed = len(watch.calls()), len(watch.calls("sendChatAction"))
-    await bot.stop()  # ends the lanes: what they would still do, they have done
+    await bot.stop()  # ends the senders: what they would still do, they have done
     assert len(watch.calls("sendChatAction")) == typed
-    assert len(watch.calls()) - ended <= 2, "a mark on the question, a stop's words, and no more"
+    assert len(watch.calls()) - ended <= 2, "a reaction to the question, a stop's words, and no more"
 
 
 def _end(how: str, agent: Dictation, ann: Person) -> None:
@@ -365,7 +365,7 @@ async def test_the_native_stop_of_a_draft_ends_its_turn_and_keeps_what_was_writt
     await eventually(_draft_reads(wire, ann, "Once upon"), "a draft")
     wire.world.stop_draft(ann.chat_id)
     await ann.sees_at_last("Once upon\n\n⏹ Stopped.")
-    assert "how=release" in bot.log
+    assert "state=stopped" in bot.log
 
 
 def _draft_reads(wire: PlaygroundServer, person: Person, text: str) -> Callable[[], bool]:
@@ -422,37 +422,37 @@ async def test_a_group_gets_edits_where_drafts_are_asked_for(
     assert watch.calls("sendMessageDraft") == []
 
 
-async def test_receipts_say_received_working_and_done_or_failed(
+async def test_reactions_say_received_working_and_done_or_failed(
     bot: BotProcess, ann: Person, tmp_path: Path, watch: Watch
 ) -> None:
     await bot.start()
     agents = [Dictation(tmp_path, str(n)) for n in range(2)]
     ann.says(agents[0].message)
-    await eventually(lambda: _marks(ann)[0] == ["✍"], "working")
+    await eventually(lambda: _reactions(ann)[0] == ["✍"], "working")
     ann.says(agents[1].message)
-    await eventually(lambda: _marks(ann)[1] == ["👀"], "received")
+    await eventually(lambda: _reactions(ann)[1] == ["👀"], "received")
     agents[0].words("Done.").end()
-    await eventually(lambda: _marks(ann) == [["👌"], ["✍"]], "done, working")
+    await eventually(lambda: _reactions(ann) == [["👌"], ["✍"]], "done, working")
     _end("raises", agents[1], ann)
-    await eventually(lambda: _marks(ann) == [["👌"], ["💔"]], "done, failed")
+    await eventually(lambda: _reactions(ann) == [["👌"], ["💔"]], "done, failed")
 
 
-def _marks(person: Person) -> list[list[str]]:
+def _reactions(person: Person) -> list[list[str]]:
     asked = [message for message in person.screen if not message["from"]["is_bot"]]
-    return [[mark["emoji"] for mark in message["reactions"]] for message in asked]
+    return [[reaction["emoji"] for reaction in message["reactions"]] for message in asked]
 
 
-async def test_a_stopped_question_is_not_marked_as_worked_on(
+async def test_a_stopped_question_does_not_stay_marked_as_worked_on(
     bot: BotProcess, ann: Person, agent: Dictation
 ) -> None:
     await bot.start()
     ann.says(agent.message)
-    await eventually(lambda: _marks(ann) == [["✍"]], "working")
+    await eventually(lambda: _reactions(ann) == [["✍"]], "working")
     ann.presses("⏹ Stop")
-    await eventually(lambda: _marks(ann) == [["👀"]], "received, and no more")
+    await eventually(lambda: _reactions(ann) == [["👀"]], "received, and no more")
 
 
-async def test_receipts_can_be_turned_off(
+async def test_reactions_can_be_turned_off(
     bot: BotProcess, ann: Person, agent: Dictation, watch: Watch
 ) -> None:
     bot.setting(receipts="false")
@@ -475,7 +475,7 @@ async def test_a_long_turn_ends_with_a_done_that_points_at_the_answer(  # noqa: 
     await ann.sees_among("Once")
     agent.words("upon a time.").end()
     await ann.sees_at_last("Once upon a time.", *pings)
-    await bot.stop()  # ends the lane: what it would still do, it has done
+    await bot.stop()  # ends the sender: what it would still do, it has done
     assert ann.sees == ["Once upon a time.", *pings]
     replies = [message.get("reply_to_message", {}).get("text") for message in ann.screen[2:]]
     assert replies == ["Once upon a time."] * len(pings)

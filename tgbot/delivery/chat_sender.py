@@ -1,8 +1,8 @@
-"""Sends what one chat wants, one request at a time: parts in order, exactly once on screen.
+"""Sends the answers of one chat, one request at a time: parts in order, each on screen exactly once.
 
-Text reaches a chat only by editing a message whose id is committed. Sending is not repeatable
-(Telegram has no idempotency key), editing is; so what is sent is a placeholder, and a request
-whose outcome nobody knows can be made again.
+Text reaches a chat only by editing a message whose id is committed. Sending cannot be repeated safely
+(Telegram has no idempotency key), editing can; so what is sent is a placeholder, and an edit whose
+outcome is unknown is simply made again.
 """
 
 import asyncio
@@ -16,13 +16,14 @@ from dataclasses import dataclass, replace
 from tgbot.delivery import shapes
 from tgbot.delivery.preview import Previews, stop_button
 from tgbot.model import BotId, ChatId, MessageId, Part, PartId
-from tgbot.store import outbox, sending
+from tgbot.store import chats, outbox, sending
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.errors import (
     BotApiError,
+    ChatMigratedError,
     FloodedError,
     MessageGoneError,
     NotModifiedError,
@@ -37,14 +38,14 @@ log = logging.getLogger(__name__)
 
 PLACEHOLDER = "…"
 RETRY_SECONDS = (0.2, 1.0, 3.0, 10.0, 30.0)  # after a failure; the last one repeats
-GONE_MAX = 3  # how often the message of one part may vanish before it is parked
-STALE_SECONDS = 0.1  # what was read longer ago than this is read again
-RECEIPTS_MAX = 50  # marks waiting for room in one chat; the oldest are dropped
+GONE_MAX = 3  # how often the message of one part may be deleted before the part is parked
+STALE_SECONDS = 0.1  # a part that was read longer ago than this is read again before it is sent
+REACTIONS_MAX = 50  # reactions waiting for the rate limit in one chat; the oldest are dropped
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What every lane works with."""
+    """What every chat sender works with."""
 
     db: Database
     api: BotApi
@@ -52,10 +53,11 @@ class Tools:
     answers: LiveAnswers
     bot_id: BotId
     stream: str
+    wake: Callable[[ChatId], None]  # wakes another chat's sender
 
 
 class ChatSender:
-    """One chat's way out. It ends by itself when nothing is left to do."""
+    """Sends to one chat; `run` returns when nothing is left to do."""
 
     def __init__(self, chat_id: ChatId, tools: Tools) -> None:
         self._chat_id = chat_id
@@ -64,10 +66,10 @@ class ChatSender:
             chat_id, tools.db, tools.api, tools.rate_limiter, tools.answers, tools.stream, self._note
         )
         self._hint = asyncio.Event()  # there may be something in the outbox
-        self._following: Part | None = None  # what the last write saw to be next
-        self._news = asyncio.Event()  # that, or a running turn has said more
-        self._resting = False  # a preview was made just now: new words can wait
-        self._receipts: dict[MessageId, Reaction] = {}
+        self._following: Part | None = None  # the next part, as the last write saw it
+        self._news = asyncio.Event()  # the same, or a running turn has said more
+        self._resting = False  # a preview was shown just now: new words can wait
+        self._reactions: dict[MessageId, Reaction] = {}
         self._failures = 0
         self._gone: tuple[PartId | None, int] = (None, 0)
 
@@ -81,16 +83,16 @@ class ChatSender:
         if not self._resting:
             self._news.set()
 
-    def receipt(self, message_id: MessageId, mark: Reaction) -> None:
-        """Show a mark on the user's message some time; a newer mark takes an older one's place."""
-        self._receipts.pop(message_id, None)  # a newer mark stands at the end of the line
-        self._receipts[message_id] = mark
-        if len(self._receipts) > RECEIPTS_MAX:
-            del self._receipts[next(iter(self._receipts))]
+    def react(self, message_id: MessageId, reaction: Reaction) -> None:
+        """React to the user's message when there is time; a newer reaction replaces one still waiting."""
+        self._reactions.pop(message_id, None)  # a newer reaction goes to the end of the queue
+        self._reactions[message_id] = reaction
+        if len(self._reactions) > REACTIONS_MAX:
+            del self._reactions[next(iter(self._reactions))]
         self._news.set()
 
     async def run(self) -> None:
-        """Work until there is nothing left to send, and nobody speaks."""
+        """Work until nothing is left to send and no running turn has more to say."""
         self._hint.set()
         while True:
             self._news.clear()
@@ -105,14 +107,17 @@ class ChatSender:
     async def _rest(self, seconds: float) -> None:
         """Wait for the outbox, for new words, or for the time of the next preview."""
         self._resting = 0 < seconds < 1.0
-        # Not wait_for: Python 3.11's swallows a cancellation that comes right behind the news.
+        # Not wait_for: in Python 3.11 it swallows a cancellation that comes right after the event is set.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._news.wait()
         self._resting = False
 
     async def _spare_time(self) -> float | None:
-        """Preview and mark, while nothing that must go out waits."""
+        """Show previews and reactions while no part is waiting to be sent.
+
+        Returns how many seconds to wait before the next one, None if there is none.
+        """
         mode = self._previews.mode
         try:
             preview = await self._previews.step()
@@ -121,11 +126,11 @@ class ChatSender:
             return RETRY_SECONDS[1]
         if self._previews.mode != mode:
             self.wake()  # no drafts here: the placeholder is wanted after all
-        message_id = self._next_receipt()
-        if message_id is None or self._hint.is_set():  # the answer may have come while the preview went
+        message_id = self._next_reaction()
+        if message_id is None or self._hint.is_set():  # the answer may have come during the preview
             return preview
-        receipt = await self._show_receipt(message_id)
-        return receipt if preview is None else min(preview, receipt)
+        reaction = await self._show_reaction(message_id)
+        return reaction if preview is None else min(preview, reaction)
 
     async def _send_next(self) -> None:
         try:
@@ -138,17 +143,17 @@ class ChatSender:
             await self._back_off()
 
     async def _next(self) -> Part | None:
-        """Take what the last write saw to be next, unless there was a hint since."""
+        """Take the next part as the last write saw it, or read it anew if there was a hint since."""
         following, self._following = self._following, None
         if not self._hint.is_set():
             return following
         self._hint.clear()
-        # Through the writer, which is one hop; a reading connection would take five.
+        # Through the writer: one thread hop; a reading connection would take five.
         return await self._tools.db.write(self._look())
 
     async def _write(self, change: Callable[..., None], *args: object) -> None:
-        """Commit what became of a part, and see in the same transaction what is next."""
-        self._hint.clear()  # what it told of is committed, so this transaction sees it
+        """Commit what became of a part, and read the next part in the same transaction."""
+        self._hint.clear()  # whatever it hinted at is committed, so this transaction sees it
         self._following = await self._tools.db.write(_change_and_look, self._look(), change, *args)
 
     def _look(self) -> Callable[[Connection], Part | None]:
@@ -164,12 +169,12 @@ class ChatSender:
             await self._attempt(part)
             return
         self._hint.set()
-        if fresh := await self._next():  # it may be answered, rewritten or too old by now
+        if fresh := await self._next():  # by now the part may be rewritten, too old, or not the next any more
             await self._attempt(fresh)
 
     async def _attempt(self, part: Part) -> None:
-        """Make the one request that the part wants now."""
-        self._hint.set()  # look again, unless a write sees by the way what is next
+        """Make the one request that the part needs now."""
+        self._hint.set()  # read the next part anew, unless a write below already does
         try:
             await self._request(part)
         except FloodedError as error:
@@ -177,6 +182,9 @@ class ChatSender:
                 "delivery.flooded chat=%s retry_after_seconds=%s", self._chat_id, error.retry_after_seconds
             )
             self._tools.rate_limiter.pause(self._chat_id, error.retry_after_seconds)
+        except ChatMigratedError as error:
+            await self._write(chats.move, self._tools.bot_id, self._chat_id, error.new_chat_id)
+            self._tools.wake(error.new_chat_id)
         except MessageGoneError:
             await self._place_anew(part)
         except RefusedError as error:
@@ -198,7 +206,7 @@ class ChatSender:
             await (self._ping(part) if part.kind == "ping" else self._speak(part))
 
     async def _place(self, part: Part) -> None:
-        """Send the placeholder and commit its id. A crash between the two leaves a stray "…"."""
+        """Send the placeholder, then commit its id. A crash between the two leaves a stray "…"."""
         message = await self._tools.api.call(
             "sendMessage",
             chat_id=part.chat_id,
@@ -210,7 +218,7 @@ class ChatSender:
         await self._note(sending.placed, part.part_id, _message_id(message))
 
     async def _show(self, part: Part) -> None:
-        """Edit the content in; "not modified" proves that an earlier try took effect."""
+        """Edit the content in; "not modified" means that an earlier try took effect."""
         with contextlib.suppress(NotModifiedError):
             method, content = shapes.edit(part)
             await self._tools.api.call(
@@ -224,7 +232,7 @@ class ChatSender:
         log.info("delivery.sent chat=%s row=%s part=%s", part.chat_id, part.row_id, part.number)
 
     async def _ping(self, part: Part) -> None:
-        """Say that the answer is there, in reply to it."""
+        """Reply to the finished answer, because an edit notifies nobody."""
         answer_id = await self._tools.db.read(sending.message_of, part.row_id)
         await self._send(part, "sendMessage", text=part.text, reply_parameters=shapes.reply_to(answer_id))
 
@@ -239,24 +247,28 @@ class ChatSender:
     async def _send(
         self, part: Part, method: str, parts: Sequence[Part] | None = None, **content: object
     ) -> None:
-        """Send what no edit can make: once more after an unknown outcome, and then no more.
+        """Send what cannot be made by an edit: after an unknown outcome once more, then never again.
 
-        The tries of an album's `parts` are those of its first.
+        `parts` are those of an album; its first one counts the tries. Raises RefusedError when no try is
+        left.
         """
         if part.tries >= shapes.TRIES_MAX:
-            raise RefusedError("no answer came when this was sent, twice")
+            raise RefusedError("this was sent twice, and no answer came")
         await self._tools.db.write(sending.trying, part.part_id, part.tries + 1)
         try:
             answer = await self._tools.api.call(
                 method, chat_id=part.chat_id, message_thread_id=part.topic_id, **content
             )
-        except (FloodedError, NotSentError, RefusedError):  # nothing took effect, so this was no try
+        except (FloodedError, NotSentError, RefusedError):  # nothing took effect, so it does not count
             await self._tools.db.write(sending.trying, part.part_id, part.tries)
             raise
         await self._note(sending.all_sent, _as_shown(parts or [part], answer))
 
     async def _note(self, change: Callable[..., None], *args: object) -> None:
-        """Commit what is on screen already: while the database refuses, sending it again would double it."""
+        """Commit what is on screen already, retrying for as long as the database refuses.
+
+        Giving up would send it a second time.
+        """
         while True:
             try:
                 return await self._write(change, *args)
@@ -265,13 +277,13 @@ class ChatSender:
                 await self._back_off()
 
     async def _remove(self, part: Part) -> None:
-        """Take away a placeholder that no edit can make into this part."""
+        """Delete a placeholder that no edit can turn into this part."""
         with contextlib.suppress(RefusedError):  # it is gone already, or too old to be deleted
             await self._tools.api.call("deleteMessage", chat_id=part.chat_id, message_id=part.message_id)
         await self._write(sending.forget_message, part.part_id)
 
     async def _refused(self, part: Part, reason: str) -> None:
-        """Show what Telegram will never take in a plainer form; park it when there is none."""
+        """Show a plainer form of what Telegram refuses for good; park the part when there is none."""
         log.warning(
             "delivery.refused chat=%s row=%s part=%s reason=%s",
             part.chat_id,
@@ -289,7 +301,7 @@ class ChatSender:
             await self._write(sending.park, part, reason)
 
     async def _place_anew(self, part: Part) -> None:
-        """Place another message for one that the user deleted, but not for ever."""
+        """Send a new placeholder for a message that the user deleted, GONE_MAX times at most."""
         part_id, times = self._gone
         self._gone = (part.part_id, times + 1 if part_id == part.part_id else 1)
         if self._gone[1] > GONE_MAX:
@@ -297,27 +309,27 @@ class ChatSender:
         else:
             await self._write(sending.forget_message, part.part_id)
 
-    def _next_receipt(self) -> MessageId | None:
-        """Choose the oldest mark. Words that come say by themselves that a turn works, and sooner."""
-        waits = Reaction.WORKING if self._previews.streaming else None
-        return next((message_id for message_id, mark in self._receipts.items() if mark != waits), None)
+    def _next_reaction(self) -> MessageId | None:
+        """Choose the oldest reaction; not WORKING while streaming, which already shows that a turn works."""
+        skipped = Reaction.WORKING if self._previews.streaming else None
+        return next((message_id for message_id, one in self._reactions.items() if one != skipped), None)
 
-    async def _show_receipt(self, message_id: MessageId) -> float:
-        """Put one mark on a message, if there is room; returns in how many seconds to come again."""
+    async def _show_reaction(self, message_id: MessageId) -> float:
+        """React to one message if the rate limit allows it now; returns how many seconds to wait."""
         if not self._tools.rate_limiter.try_acquire(self._chat_id):
             return max(0.1, self._tools.rate_limiter.wait_seconds(self._chat_id))
-        mark = self._receipts.pop(message_id)
+        reaction = self._reactions.pop(message_id)
         try:
             await self._tools.api.call(
                 "setMessageReaction",
                 chat_id=self._chat_id,
                 message_id=message_id,
-                reaction=[{"type": "emoji", "emoji": mark.value}],
+                reaction=[{"type": "emoji", "emoji": reaction.value}],
             )
         except FloodedError as error:
             self._tools.rate_limiter.pause(self._chat_id, error.retry_after_seconds)
         except BotApiError as error:
-            log.info("delivery.receipt_lost chat=%s reason=%s", self._chat_id, error)
+            log.info("delivery.reaction_failed chat=%s reason=%s", self._chat_id, error)
         return 0.0
 
     async def _back_off(self) -> None:
@@ -337,20 +349,20 @@ def _now() -> float:
 
 
 def _as_shown(parts: Sequence[Part], answer: object) -> list[Part]:
-    """Note the message of each part: an album's answer is a list of them."""
+    """Give each part its message id; an album is answered with a list of messages."""
     messages = answer if isinstance(answer, list) else [answer]
     if len(messages) != len(parts):
-        raise UnreachableError("an answer of no use: not a message for each part")
+        raise UnreachableError("useless answer: not one message for each part")
     return [
         replace(part, message_id=_message_id(message)) for part, message in zip(parts, messages, strict=True)
     ]
 
 
 def _message_id(message: object) -> MessageId:
-    """Find the id of what was sent; without one its outcome is unknown."""
+    """Find the id of the sent message. Raises UnreachableError without one: the outcome is unknown."""
     found = message.get("message_id") if isinstance(message, dict) else None
     if not isinstance(found, int):
-        raise UnreachableError("an answer of no use: no message id")
+        raise UnreachableError("useless answer: no message id")
     return MessageId(found)
 
 

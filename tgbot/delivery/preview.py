@@ -1,4 +1,4 @@
-"""Shows running turns' words as they come: previews are the first thing dropped, the final text never."""
+"""Shows the words of running turns as they come: previews may be dropped, the final text never is."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,12 +14,12 @@ from tgbot.telegram.errors import BotApiError, FloodedError, RefusedError, Token
 from tgbot.telegram.rate_limit import RateLimiter
 from tgbot.turns.answer import LiveAnswer, LiveAnswers
 
-PRIVATE_SECONDS = 1.0  # between two previews: an edit counts for Telegram's one message a second in a chat
-GROUP_SECONDS = 3.0  # and for its 20 a minute in a group
+PRIVATE_SECONDS = 1.0  # between two previews: Telegram allows one message or edit a second in a chat
+GROUP_SECONDS = 3.0  # and 20 a minute in a group
 SLOWEST_SECONDS = 30.0
 TYPING_SECONDS = 4.5  # Telegram shows "typing" for 5
 DRAFT_SECONDS = 20.0  # a draft fades after about 30
-REQUEST_SECONDS = 5.0  # what comes next from this chat, a final text perhaps, waits for a preview so long
+REQUEST_SECONDS = 5.0  # the longest that a preview may hold up what comes next, perhaps a final text
 AGAIN_SECONDS = 0.1  # when the limiter has no room just now
 
 
@@ -30,7 +30,7 @@ def stop_button(row_id: RowId) -> dict[str, object]:
 
 @dataclass(slots=True)
 class Shown:
-    """What one live turn has on screen, and when it may have more (times are the event loop's)."""
+    """What one running turn has on screen, and when more may follow (in the event loop's time)."""
 
     least_seconds: float
     every_seconds: float
@@ -42,7 +42,7 @@ class Shown:
 
     @property
     def visible(self) -> bool:
-        """Whether there is anything on screen but a placeholder."""
+        """Whether there is more on screen than a placeholder."""
         return self.text is not None
 
     def slow_down(self) -> None:
@@ -50,17 +50,17 @@ class Shown:
         self.every_seconds = min(2 * self.every_seconds, SLOWEST_SECONDS)
 
     def speed_up(self) -> None:
-        """Come back to the usual pace by and by: what was in the way may be gone, and the turn is long."""
+        """Return step by step to the usual pace: the obstacle may be gone while the turn goes on."""
         self.every_seconds = max(self.every_seconds / 1.5, self.least_seconds)
 
 
 class Previews:
     """The previews of one chat. `mode` is edit, draft or off; a refused draft falls back to edit.
 
-    `note` commits that an edit's outcome is unknown: it may still arrive, over the final text.
+    `note` commits that the outcome of an edit is unknown: it may still arrive and overwrite the final text.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what a preview is made of and goes through
+    def __init__(  # noqa: PLR0913, PLR0917 - what a preview is made from and sent through
         self,
         chat_id: ChatId,
         db: Database,
@@ -80,27 +80,27 @@ class Previews:
         self._shown: dict[RowId, Shown] = {}
 
     async def step(self) -> float | None:
-        """Make at most one request; returns in how many seconds to come again, None when nobody speaks."""
-        speaking = list(self._answers.in_chat(self._chat_id))
-        self._shown = {live.turn.row_id: self._of(live) for live in speaking}
+        """Make one request at most; returns how many seconds to wait, None when no turn is running."""
+        running = list(self._answers.in_chat(self._chat_id))
+        self._shown = {live.turn.row_id: self._of(live) for live in running}
         closed_seconds = self._rate_limiter.wait_seconds(self._chat_id, self._leaving)
-        if speaking and closed_seconds > 0:
+        if running and closed_seconds > 0:
             return max(AGAIN_SECONDS, closed_seconds)
-        for live in speaking:
+        for live in running:
             if await self._show(live, self._shown[live.turn.row_id]):
                 return 0.0
-        return min((self._wait_seconds(live) for live in speaking), default=None)
+        return min((self._wait_seconds(live) for live in running), default=None)
 
     @property
     def _leaving(self) -> int:
-        # At a draft's end two requests follow, and between them its words are gone: that shall be a blink.
+        # Two requests replace a draft. Between them its words are gone, so the second must not have to wait.
         return 2 if self.mode == "draft" else 1
 
     @property
     def streaming(self) -> bool:
-        """Whether words are on screen, and more of them wait for their time."""
-        lives = self._answers.in_chat(self._chat_id) if self.mode != "off" else []
-        shown = ((live, self._shown.get(live.turn.row_id)) for live in lives)
+        """Whether words are on screen and more are waiting for the next preview."""
+        answers = self._answers.in_chat(self._chat_id) if self.mode != "off" else []
+        shown = ((live, self._shown.get(live.turn.row_id)) for live in answers)
         return any(one is not None and one.visible and one.version != live.version for live, one in shown)
 
     def _of(self, live: LiveAnswer) -> Shown:
@@ -108,7 +108,7 @@ class Previews:
         return self._shown.get(live.turn.row_id) or Shown(usual_seconds, usual_seconds)
 
     def _wait_seconds(self, live: LiveAnswer) -> float:
-        """Say when this turn wants something again, if no new word wakes us before."""
+        """Compute how long to wait for this turn if no new words come before."""
         shown, now = self._shown[live.turn.row_id], _now()
         news = self.mode != "off" and live.version != shown.version
         due = [shown.next_at] if news else []
@@ -117,7 +117,7 @@ class Previews:
         return max(AGAIN_SECONDS, min(due, default=now + TYPING_SECONDS) - now)
 
     async def _show(self, live: LiveAnswer, shown: Shown) -> bool:
-        """Send new words if it is time, else "typing" as long as there is nothing to see."""
+        """Send new words if it is time for them, else "typing" as long as there is nothing to see."""
         now = _now()
         faded = self.mode == "draft" and shown.visible and now >= shown.next_at + DRAFT_SECONDS
         news = self.mode != "off" and (live.version != shown.version or faded)
@@ -144,7 +144,7 @@ class Previews:
         if text is None:
             return False
         if text == shown.text and version != shown.version:
-            shown.version = version  # "not modified" would only spend the chat's rate
+            shown.version = version  # an edit would be "not modified" and still count against the rate limit
             return False
         if self.mode == "edit":
             shown.message_id = shown.message_id or await self._db.read(sending.message_of, live.turn.row_id)
@@ -183,7 +183,7 @@ class Previews:
         )
 
     async def _request(self, live: LiveAnswer, method: str, **params: object) -> bool:
-        """Make a request that may be lost; False if it should be made again, when it is time."""
+        """Make a request that may be lost; False if it should be made again later."""
         shown = self._shown[live.turn.row_id]
         try:
             await self._api.call(method, REQUEST_SECONDS, **params)
@@ -196,7 +196,7 @@ class Previews:
             if method == "editMessageText":
                 await self._note(sending.mark_uncertain, live.turn.row_id)
             return False
-        except (RefusedError, TokenRefusedError):  # the second: a server that does not know the method
+        except (RefusedError, TokenRefusedError):  # the latter: the server does not know the method
             if method == "sendMessageDraft":
                 self.mode = "edit"
                 return False
@@ -206,9 +206,9 @@ class Previews:
 
 
 def words(live: LiveAnswer) -> Text | None:
-    """Show what there is so far, and behind it what the agent is at. None while there is neither.
+    """Show the text so far, and below it what the agent is doing. None while there is neither.
 
-    In a group what it is at would only be noise to the others.
+    Not what it is doing in a group, where that is only noise to the others.
     """
     text = render.preview(live.text)
     if not live.progress or live.turn.chat_id < 0:

@@ -1,4 +1,4 @@
-"""Pure: what a part of an answer is to the Bot API, and what to show instead of one that is refused."""
+"""Pure: how a part of an answer is sent, and what to show instead of one that Telegram refuses."""
 
 import json
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ from tgbot.store.outbox import OnePart
 from tgbot.telegram.client import Upload
 
 DUPLICATE = " (possibly a duplicate)"
-TRIES_MAX = 2  # of what no edit can make
+TRIES_MAX = 2  # for a part that cannot be made by an edit
 
 
 def made_by_edit(part: Part) -> bool:
-    """Whether a placeholder can become this part: then it appears exactly once."""
+    """Whether a placeholder can be edited into this part: then it appears exactly once."""
     return part.kind not in {"voice", "ping"} and part.album is None
 
 
 def edit(part: Part) -> tuple[str, dict[str, object]]:
-    """Choose the edit that makes a placeholder into this part."""
+    """Choose the edit that turns a placeholder into this part: the method and its parameters."""
     if part.file is not None:
         return "editMessageMedia", {"media": upload(part)}
     no_preview = {"is_disabled": True}
@@ -30,7 +30,7 @@ def edit(part: Part) -> tuple[str, dict[str, object]]:
 
 
 def upload(part: Part) -> Upload:
-    """Give a part's file as a parameter; a second try says that it is one, that of an album in its first."""
+    """Make the parameter of a part's file; a second try says so in its caption, an album in its first."""
     assert part.file is not None
     kind = part.kind if part.kind in {"photo", "voice"} else "document"
     caption = (part.text or "") + (DUPLICATE if part.tries else "")
@@ -38,12 +38,12 @@ def upload(part: Part) -> Upload:
 
 
 def reply_to(message_id: MessageId | None) -> dict[str, object] | None:
-    """Point at a message, if it is still there by then."""
+    """Make the `reply_parameters` for a message, which may be deleted by then."""
     return {"message_id": message_id, "allow_sending_without_reply": True} if message_id else None
 
 
 def plainer(part: Part) -> Sequence[OnePart]:
-    """Choose what to show instead of a part that was refused; nothing if even its message was."""
+    """Choose what to show instead of a refused part; empty if there is nothing plainer."""
     text, name, content = part.text or "", part.file_name or "file", part.file or b""
     match part.kind:
         case "voice" if part.tries < TRIES_MAX:
@@ -55,5 +55,5 @@ def plainer(part: Part) -> Sequence[OnePart]:
         case "photo" if part.message_id:
             return [File(name, content, caption=text)]
         case "document" if part.message_id:
-            return [Text(f"{text}\n\n(The file {name} can not be shown here.)".strip())]
+            return [Text(f"{text}\n\n(The file {name} cannot be shown here.)".strip())]
     return []

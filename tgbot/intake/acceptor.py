@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 from tgbot.delivery.delivery import Delivery
 from tgbot.intake.batch import Received, Rules, receive
-from tgbot.model import Arrival, BotId, Raw, Unreadable
+from tgbot.model import Arrival, BotId, ChatMoved, Raw, Unreadable
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
-from tgbot.telegram import updates
+from tgbot.telegram import get_updates, updates
+from tgbot.telegram.get_updates import Unparsed
 from tgbot.turns.answer import Reaction
 from tgbot.turns.dispatcher import Dispatcher
 
@@ -32,9 +33,9 @@ class Acceptor:
         self._dispatcher = dispatcher
         self._delivery = delivery
 
-    async def accept(self, raws: Sequence[Raw]) -> None:
+    async def accept(self, batch: Sequence[Raw | Unparsed]) -> None:
         """Commit a batch, then wake who has work from it. Raises StorageError: nothing was stored."""
-        arrivals = _parsed(self._dispatcher.owner.bot_id, self.username, raws)
+        arrivals = _parsed(self._dispatcher.owner.bot_id, self.username, batch)
         try:
             self._pass_on(await self._receive(arrivals))
         except StorageError:
@@ -52,7 +53,7 @@ class Acceptor:
             raise
         except Exception:
             log.exception("intake.parked update=%s", arrival.update.update_id)
-            where = arrival if isinstance(arrival, Unreadable) else arrival.address
+            where = arrival if isinstance(arrival, Unreadable | ChatMoved) else arrival.address
             parked = Unreadable(arrival.update, where.chat_id, where.topic_id)
             self._pass_on(await self._receive([parked]))
 
@@ -68,7 +69,7 @@ class Acceptor:
         for chat_id in received.replied:
             self._delivery.wake(chat_id)
         for address in received.waiting:
-            self._delivery.receipt(address, Reaction.RECEIVED)
+            self._delivery.react(address, Reaction.RECEIVED)
         for callback_id in received.turned_away:
             self._delivery.answer_callback(callback_id, None)
         for control, toast in received.controls:
@@ -78,17 +79,21 @@ class Acceptor:
                 self._delivery.answer_callback(control.callback_id, toast)
 
 
-def _parsed(bot_id: BotId, username: str | None, raws: Sequence[Raw]) -> list[Arrival]:
-    arrivals = []
-    for raw in raws:
-        try:
-            arrival = updates.parse(bot_id, username, raw)
-        except (KeyError, TypeError, ValueError, RecursionError):
-            # Without an id it can be neither stored nor confirmed; Telegram never sends such.
-            log.exception("intake.update_without_id")
-            continue
+def _parsed(bot_id: BotId, username: str | None, batch: Sequence[Raw | Unparsed]) -> list[Arrival]:
+    arrivals = [arrival for item in batch if (arrival := _arrival(bot_id, username, item))]
+    for arrival in arrivals:
         if isinstance(arrival, Unreadable):
             log.warning("intake.unreadable update=%s chat=%s", arrival.update.update_id, arrival.chat_id)
-        if arrival:
-            arrivals.append(arrival)
     return arrivals
+
+
+def _arrival(bot_id: BotId, username: str | None, item: Raw | Unparsed) -> Arrival | None:
+    if isinstance(item, Unparsed):
+        return get_updates.unreadable(bot_id, item)
+    try:
+        return updates.parse(bot_id, username, item)
+    except RecursionError:  # JSON could just read it, and cannot write it
+        return get_updates.unreadable(bot_id, item)
+    except Exception:
+        log.exception("intake.parse_failed update=%s", get_updates.update_id(item))
+        return get_updates.unreadable(bot_id, item)

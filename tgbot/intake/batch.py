@@ -6,9 +6,22 @@ from itertools import groupby
 
 from tgbot.access import Access
 from tgbot.intake import commands
-from tgbot.model import Address, Arrival, ChatId, Control, Message, Owner, RowId, SessionKey, Turn, Unreadable
+from tgbot.model import (
+    Address,
+    Arrival,
+    ChatId,
+    ChatMoved,
+    CommandWords,
+    Control,
+    Message,
+    Owner,
+    RowId,
+    SessionKey,
+    Turn,
+    Unreadable,
+)
 from tgbot.render import Text
-from tgbot.store import inbox, joins, outbox, turns
+from tgbot.store import chats, inbox, joins, outbox, turns
 from tgbot.store.engine.connection import Connection
 
 UNREADABLE = Text("Sorry, I could not read this message.", ())
@@ -60,6 +73,7 @@ class _Batch:
         return (
             isinstance(arrival, Message)
             and arrival.join_key is None
+            and commands.find_command(arrival) is None
             and self._rules.access.may_talk(arrival.address.user_id)
         )
 
@@ -81,10 +95,14 @@ class _Batch:
     def take_one(self, arrival: Arrival) -> None:
         if isinstance(arrival, Unreadable):
             self._park(arrival)
+        elif isinstance(arrival, ChatMoved):
+            self._move(arrival)
         elif not self._rules.access.may_talk(arrival.address.user_id):
             self._turn_away(arrival)
         elif isinstance(arrival, Control):
-            self._act(arrival)
+            self._act(*commands.find_button(self._conn, arrival))
+        elif (words := arrival.command) and (command := commands.find_command(arrival)):
+            self._obey(command, arrival, words)
         else:
             self._claim_for(joins.receive(self._conn, arrival, self._rules.queue_max))
             self.received.timed = True
@@ -98,16 +116,29 @@ class _Batch:
             text = f"{waiting}, so I did not take {what}. Send {again} again later."
             self._notify(entries[0].row_id, first.chat_id, Text(text, ()), first.topic_id)
 
-    def _act(self, control: Control) -> None:
-        control = commands.aimed(self._conn, control)
+    def _obey(self, command: commands.Command, message: Message, words: CommandWords) -> None:
+        """Act on a command, then queue the words behind it, so that a /stop does not hold them."""
+        # Asked here, and not when the batch was divided: what runs may be what stands before it.
+        if not words.slash and not inbox.busy(self._conn, message.address.session_key):
+            self.take_messages([message])
+            return
+        row_id = self._act(Control(message.update, message.address, command.name), command.act)
+        if row_id is not None and words.behind:
+            # A row of their own, because each row has one answer in the outbox.
+            inbox.pass_id_on(self._conn, row_id)
+            self.take_messages([words.behind])
+
+    def _act(self, control: Control, act: commands.Act) -> RowId | None:
         row_id = inbox.store(self._conn, control, "done")
         if row_id is None:  # acted on when it came the first time
-            return
-        reply = commands.act(self._conn, self._owner, control, row_id)
+            return None
+        reply = act(self._conn, self._owner, control, row_id)
+        commands.show(self._conn, self._owner, control, row_id, reply)
         self.received.claimed += [reply.claimed] if reply.claimed else []
         self._release_unborn(reply.stopped)
         self.received.controls.append((control, reply.toast))
         self.received.replied.add(control.address.chat_id)
+        return row_id
 
     def _release_unborn(self, stopped: RowId | None) -> None:
         """End the turn that this very batch claimed: it has no task yet, so its agent shall never start."""
@@ -121,6 +152,12 @@ class _Batch:
         row_id = inbox.store(self._conn, unreadable, "dead")
         if row_id is not None and unreadable.chat_id is not None:
             self._notify(row_id, unreadable.chat_id, UNREADABLE, unreadable.topic_id)
+
+    def _move(self, moved: ChatMoved) -> None:
+        """Let all of a chat follow it; to do it again changes nothing, so no row is kept of it."""
+        chats.move(self._conn, self._owner.bot_id, moved.old_id, moved.chat_id)
+        self.received.replied.add(moved.chat_id)
+        self.received.timed = True  # a turn may have lost its guard, or a session become free
 
     def _turn_away(self, arrival: Message | Control) -> None:
         """Tell a stranger his id, once; in a group he would only be one of many voices."""

@@ -7,12 +7,14 @@ So nothing is confirmed that is not on disk, and what comes twice is stored once
 import asyncio
 import logging
 from collections.abc import Sequence
+from itertools import takewhile
 
 from tgbot.delivery.delivery import Delivery
+from tgbot.intake import commands
 from tgbot.intake.acceptor import Acceptor
 from tgbot.model import Raw
 from tgbot.store.engine.errors import StorageError
-from tgbot.telegram import updates
+from tgbot.telegram import get_updates, updates
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.errors import (
     BotApiError,
@@ -21,6 +23,7 @@ from tgbot.telegram.errors import (
     TokenRefusedError,
     UnreachableError,
 )
+from tgbot.telegram.get_updates import Unparsed
 
 log = logging.getLogger(__name__)
 
@@ -38,17 +41,17 @@ class Poller:
         self._acceptor = acceptor
         self._delivery = delivery
         self._failures = 0
+        self._offset: int | None = None
 
     async def serve(self) -> None:
         """Poll for ever. Raises TokenRefusedError, if the token was never good: no retry helps."""
-        offset = None
         while True:
             try:
                 await self._introduce()
-                raws = await self._poll(offset)
-                await self._acceptor.accept(raws)
+                batch = await self._poll()
+                await self._acceptor.accept(batch)
                 # Only now, and only here: what this offset confirms is on disk.
-                offset = _behind(raws, offset)
+                self._confirm(batch)
                 self._recovered()
             except FloodedError as error:
                 log.warning("intake.flooded retry_after_seconds=%s", error.retry_after_seconds)
@@ -67,19 +70,26 @@ class Poller:
             raise UnreachableError("getMe gives no username")
         self._acceptor.username = me["username"]
         log.info("intake.ready bot=%s username=%s", me.get("id"), self._acceptor.username)
-        self._delivery.show_commands(updates.COMMANDS)
+        self._delivery.show_commands(commands.menu())
 
-    async def _poll(self, offset: int | None) -> list[Raw]:
-        raws = await self._api.call(
+    async def _poll(self) -> list[Raw | Unparsed]:
+        batch = await self._api.call(
             "getUpdates",
-            offset=offset,
+            offset=self._offset,
             limit=BATCH_MAX,
             timeout=LONG_POLL_SECONDS,
             allowed_updates=list(updates.ALLOWED_UPDATES),
         )
-        if not isinstance(raws, list):
+        if not isinstance(batch, list):
             raise UnreachableError("getUpdates gives no list")
-        return raws
+        return batch
+
+    def _confirm(self, batch: Sequence[Raw | Unparsed]) -> None:
+        """Move the offset behind a batch. Raises UnreachableError if it may come again at once."""
+        ids = [get_updates.update_id(item) for item in batch]
+        before, self._offset = self._offset, _behind(ids, self._offset)
+        if batch and (self._offset == before or not any(ids)):
+            raise UnreachableError("getUpdates gives updates that cannot be confirmed")
 
     async def _back_off(self, error: BotApiError | StorageError) -> None:
         self._failures += 1
@@ -97,11 +107,13 @@ class Poller:
         self._failures = 0
 
 
-def _behind(raws: Sequence[Raw], offset: int | None) -> int | None:
-    """Compute the offset that confirms a batch. Raises UnreachableError if it would come again at once."""
-    behind = max(
-        (update_id + 1 for raw in raws if (update_id := updates.update_id(raw)) is not None), default=offset
-    )
-    if raws and behind == offset:
-        raise UnreachableError("getUpdates gives updates that can not be confirmed")
-    return behind
+def _behind(ids: Sequence[int | None], offset: int | None) -> int | None:
+    """Compute the offset that confirms a batch.
+
+    Telegram counts up, so what has no usable id has at least the one after its predecessor's. It may have a
+    greater one and come again: never is anything behind it confirmed.
+    """
+    known = [update_id for update_id in ids if update_id is not None]
+    behind = max(known) + 1 if known else offset
+    unknown_at_end = len(list(takewhile(lambda update_id: update_id is None, reversed(ids))))
+    return None if behind is None else behind + unknown_at_end

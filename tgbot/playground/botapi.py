@@ -93,6 +93,8 @@ async def _meet_fault(world: World, call: Call) -> None:
         return
     call.cut = fault.kind.startswith("cut")
     if fault.kind == "429":
-        raise ApiError(429, f"Too Many Requests: retry after {fault.retry_after}", fault.retry_after)
+        raise ApiError(
+            429, f"Too Many Requests: retry after {fault.retry_after}", retry_after=fault.retry_after
+        )
     if fault.kind != "cut_after":
         raise ApiError(500, "Internal Server Error")

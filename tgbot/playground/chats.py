@@ -5,7 +5,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
-from tgbot.playground.errors import bad_request
+from tgbot.playground.errors import ApiError, bad_request
 
 SUPERGROUP_ID_MAX = -1_000_000_000_000  # ids from here down are supergroups, above it basic groups
 
@@ -23,6 +23,7 @@ class Chat:
     last_message_id: int = 0
     blocked: bool = False
     draft: dict[str, Any] | None = None
+    upgraded_to: int | None = None  # the supergroup that it has become
 
     @property
     def id(self) -> int:
@@ -33,6 +34,13 @@ class Chat:
     def private(self) -> bool:
         """Tell whether this is one person's chat with the bot."""
         return bool(self.info["type"] == "private")
+
+    def not_upgraded(self) -> "Chat":
+        """Return this chat, or refuse in Telegram's words if it is a supergroup of another id by now."""
+        if self.upgraded_to is not None:
+            text = "Bad Request: group chat was upgraded to a supergroup chat"
+            raise ApiError(400, text, migrate_to_chat_id=self.upgraded_to)
+        return self
 
     def add(self, message: Message) -> None:
         """Put a message on the screen."""

@@ -4,20 +4,20 @@
 class ApiError(Exception):
     """A refusal in Telegram's words; becomes `{"ok": false, "error_code", "description", "parameters"?}`.
 
-    `code` is the HTTP status as well. `retry_after` is in seconds and only set for 429.
+    `code` is the HTTP status as well. `parameters` are Telegram's ResponseParameters, if it has any.
     """
 
-    def __init__(self, code: int, description: str, retry_after: int | None = None) -> None:
+    def __init__(self, code: int, description: str, **parameters: int) -> None:
         super().__init__(description)
         self.code = code
         self.description = description
-        self.retry_after = retry_after
+        self.parameters = parameters
 
     def body(self) -> dict[str, object]:
         """Return the JSON body that Telegram would send."""
         body: dict[str, object] = {"ok": False, "error_code": self.code, "description": self.description}
-        if self.retry_after is not None:
-            body["parameters"] = {"retry_after": self.retry_after}
+        if self.parameters:
+            body["parameters"] = self.parameters
         return body
 
 

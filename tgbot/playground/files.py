@@ -26,7 +26,11 @@ FOLDERS = {
     "video": "videos",
     "animation": "animations",
     "voice": "voice",
+    "video_note": "video_notes",
+    "sticker": "stickers",
 }
+UNNAMED = ("voice", "video_note", "sticker")
+UNTYPED = ("video_note", "sticker")
 
 
 @dataclass(frozen=True)
@@ -146,10 +150,9 @@ def shown(stored: Stored, extra: dict[str, Any] | None = None) -> dict[str, Any]
     base = {"file_id": stored.file_id, "file_unique_id": stored.unique_id, "file_size": stored.size}
     if stored.kind == "photo":
         return {"photo": [{**base, "width": stored.width, "height": stored.height}]}
-    named = {**base, "mime_type": stored.mime_type}
-    if stored.kind != "voice":
-        named["file_name"] = stored.file_name
-    return {stored.kind: {**named, **_DEFAULTS.get(stored.kind, {}), **(extra or {})}}
+    typed = {} if stored.kind in UNTYPED else {"mime_type": stored.mime_type}
+    named = {} if stored.kind in UNNAMED else {"file_name": stored.file_name}
+    return {stored.kind: {**base, **typed, **named, **_DEFAULTS.get(stored.kind, {}), **(extra or {})}}
 
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
@@ -157,6 +160,8 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "voice": {"duration": 0},
     "video": {"width": 0, "height": 0, "duration": 0},
     "animation": {"width": 0, "height": 0, "duration": 0},
+    "video_note": {"length": 0, "duration": 0},
+    "sticker": {"type": "regular", "width": 0, "height": 0, "is_animated": False, "is_video": False},
 }
 
 

@@ -22,6 +22,7 @@ def routes(world: World) -> list[Route]:
     """Return everything below `/playground/`. Answers are JSON; a refusal has Telegram's shape."""
     acts: dict[str, Callable[..., object]] = {
         "messages": world.post_message,
+        "contents": world.post_content,
         "edits": world.edit_message,
         "press": world.press,
         "block": world.block,

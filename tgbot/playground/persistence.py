@@ -4,7 +4,9 @@ It is a sandbox's memory, so it doesn't wait for the disk (synchronous=OFF): a k
 power cut may. The journal, fault rules and unanswered button presses are not kept.
 """
 
+import contextlib
 import json
+import os
 import sqlite3
 from collections import OrderedDict
 from dataclasses import asdict
@@ -34,7 +36,11 @@ class Persistence:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(folder / "world.db", isolation_level=None)
+        folder.chmod(0o700)  # what people uploaded and what the bot logged is in it, too
+        path = folder / "world.db"
+        with contextlib.suppress(FileExistsError):
+            _create_private(path)
+        self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=OFF")
         self._db.executescript(_SCHEMA)
@@ -136,3 +142,10 @@ class Persistence:
             for update in self._bodies("SELECT body FROM bot_update WHERE token = ? ORDER BY id", token):
                 bot.updates.append(update)
             world.add_bot(bot)
+
+
+def _create_private(path: Path) -> None:
+    """Make the file its owner's alone, under any umask; SQLite gives those beside it the same mode."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    os.fchmod(fd, 0o600)
+    os.close(fd)

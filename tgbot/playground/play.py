@@ -130,7 +130,7 @@ def bot_environment(url: str, database: Path, agent: str | None = None) -> dict[
     return {
         "TGBOT_TOKEN": TOKEN,
         "TGBOT_API_URL": url,
-        "TGBOT_DATABASE_URL": f"sqlite+aiosqlite:///{database.resolve()}",
+        "TGBOT_DATABASE_URL": f"sqlite:///{database.resolve()}",
         "TGBOT_ALLOWED_USERS": "*",
         "TGBOT_GRACE_SECONDS": str(GRACE_SECONDS),
         **({"TGBOT_AGENT": agent} if agent else {}),

@@ -75,7 +75,7 @@ class World:
         """Return a chat that exists, for a bot."""
         if chat_id not in self._chats:
             raise bad_request("chat not found")
-        return self._chats[chat_id]
+        return self._chats[chat_id].not_upgraded()
 
     def chat_to_send(self, chat_id: int) -> Chat:
         """Return a chat that the bot may write to."""
@@ -183,6 +183,16 @@ class World:
             content = {**shown(media), **album, **(marked if not sent else {})}
             sent.append(self._say(chat, user_id, content, reply_to_message_id, message_thread_id))
         return sent
+
+    def post_content(
+        self, chat_id: int, user_id: int, content: dict[str, Any], reply_to_message_id: int | None = None
+    ) -> Message:
+        """Let a person send what else a Message can hold: `content` is fields of it, and is not checked."""
+        if not content:
+            raise bad_request("the content is empty")
+        if own := content.keys() & {"message_id", "from", "chat", "date"}:
+            raise bad_request(f"the content cannot say its {min(own)}")
+        return self._say(self._chat_of(chat_id, user_id), user_id, content, reply_to_message_id, None)
 
     def edit_message(self, chat_id: int, user_id: int, message_id: int, text: str) -> Message:
         """Let a person edit text of their own, and return the Message; every bot gets an edited_message."""
@@ -334,11 +344,8 @@ class World:
     ) -> Message:
         reply = {}
         if reply_to_message_id is not None:
-            reply = {
-                "reply_to_message": quoted(
-                    chat.message(reply_to_message_id, "message to be replied not found")
-                )
-            }
+            target = chat.message(reply_to_message_id, "message to be replied not found")
+            reply = {"reply_to_message": quoted(target)}
         around = {**chat.thread(message_thread_id), **reply}
         message = self.add_message(chat, self._person(user_id), {**content, **around})
         self.inject_update({"message": message})

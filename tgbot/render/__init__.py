@@ -1,9 +1,16 @@
-"""Markdown to parts that Telegram accepts: text and entities, never a parse mode."""
+"""Turns the Markdown of an answer into messages that Telegram accepts: text and entities, never a parse mode.
+
+It imports nothing of tgbot from outside of this package, waits for nothing and keeps nothing. It offers
+`render`, `plain` and `rich` for what is finished, `preview` and `settled` for what is still being written,
+`overflow` for what may be too long, and `Text`, one message. All of them take any string, and what a model
+wrote stays readable: a character disappears only where it is Markdown and meant so.
+"""
 
 import logging
 import re
 
-from tgbot.render.clean import clean, visible
+from tgbot.render.clean import clean, visible, without_surrogates
+from tgbot.render.fences import outgrown
 from tgbot.render.split import MAX_UNITS, Text, split
 from tgbot.render.stream import cut, settled, tail, whole_rows
 
@@ -14,6 +21,8 @@ log = logging.getLogger(__name__)
 MAX_MARKDOWN_CHARS = 100_000  # a longer answer is a file anyway (see overflow), and parsing it takes seconds
 # A line that opens lists in lists without end ("1. 1. 1. ..."): indented, 4,000 characters become a million.
 _BOTTOMLESS = re.compile(r"^(?:[ \t>]*+(?:[-*+]|\d{1,9}[.)])[ \t]++){50}", re.MULTILINE)
+# Code without end ("```" again and again): the library reads back over all of it at each.
+_HOLLOW = re.compile(r"(?:^[ >]*(?:`{3,}|~{3,})[^\n]*\n+){200}", re.MULTILINE)
 PREVIEW_STEP_CHARS = 4000  # a preview renders one to two of these, however long the answer has become
 
 
@@ -24,7 +33,7 @@ def plain(text: str) -> list[Text]:
 
 def render(markdown: str) -> list[Text]:
     """Format an answer as messages; what can't be formatted is shown as it was written, never lost."""
-    if len(markdown) > MAX_MARKDOWN_CHARS or _BOTTOMLESS.search(markdown):
+    if len(markdown) > MAX_MARKDOWN_CHARS or _BOTTOMLESS.search(markdown) or _HOLLOW.search(markdown):
         return plain(markdown)
     from tgbot.render.convert import formatted  # noqa: PLC0415 - 50 ms and 4 MB that an idle process never needs
 
@@ -41,12 +50,17 @@ def preview(markdown: str) -> Text | None:
     Half-written formatting is closed or left out. Once the answer outgrows a message, this is its last one:
     what went before is cut at places that later words rarely move.
     """
+    markdown = outgrown(without_surrogates(markdown), unfinished=True)
     parts = render(settled(whole_rows(tail(markdown, PREVIEW_STEP_CHARS))))
     return parts[-1] if parts else None
 
 
 def overflow(markdown: str, max_parts: int = 8) -> tuple[list[Text], str | None]:
-    """Format an answer as at most max_parts messages, and return the Markdown of the rest, if any."""
+    """Format an answer as at most max_parts messages, and return the Markdown of the rest, if any.
+
+    The rest is a string that UTF-8 can encode, whatever the answer was.
+    """
+    markdown = outgrown(without_surrogates(markdown))
     head, rest = cut(markdown, 2 * max_parts * MAX_UNITS)  # links and formatting take no room on the screen
     while len(parts := render(head)) > max_parts:
         head, rest = cut(markdown, len(head) * max_parts // (len(parts) + 1))

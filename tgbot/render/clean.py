@@ -17,13 +17,21 @@ _SAME_LENGTH = _REPLACED | dict.fromkeys(_DELETED, "\u2060") | {0x09: " "}
 _BLANK_LETTERS = "\u115f\u1160\u2800\u3164\uffa0"  # letters by category, nothing on the screen
 
 
+def without_surrogates(text: str) -> str:
+    """Join surrogates that come in pairs; a lone one becomes U+FFFD.
+
+    A JSON escape can carry one, UTF-8 can't.
+    """
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def clean(text: str) -> str:
     """Replace what Telegram would reject, remove or turn into something else.
 
-    Lone surrogates (a JSON escape can carry one, UTF-8 can't) become U+FFFD. Tabs become spaces up to the
-    next multiple of four columns: Telegram would show each as one space and so flatten indented code.
+    Tabs become spaces up to the next multiple of four columns: Telegram would show each as one space and so
+    flatten indented code.
     """
-    text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    text = without_surrogates(text)
     if "\u030a" in text:  # "a" + ring above: composed it survives
         text = unicodedata.normalize("NFC", text)
     return text.replace("\r\n", "\n").translate(_REPLACED).expandtabs(4)

@@ -24,7 +24,7 @@ _STYLES = ("bold", "italic", "underline", "strikethrough", "spoiler")
 
 def formatted(markdown: str) -> tuple[str, list[Span]]:
     """Convert cleaned Markdown; the spans are sorted by start, and nested or apart, as Telegram wants."""
-    shown, entities = convert(rewrite(markdown), config=_config())
+    shown, entities = convert(rewrite(markdown), latex_escape=False, config=_config())
     return same_length(reveal(shown)), list(_nested(_allowed(_spans(shown, entities))))
 
 

@@ -5,13 +5,14 @@ import string
 
 LINE_BREAK = "\u205f"  # shown as a line break, read as a space of a kind that Markdown doesn't trim
 JOINER = "\uffff"  # shown as nothing, read as a letter
+HOLE = "\ufffe"  # holds the place of something that is read elsewhere
 # Unicode's 32 noncharacters, which no text may interchange, are as many as ASCII has punctuation.
 _STAND_INS = [chr(0xFDD0 + i) for i in range(len(string.punctuation))]
 _HIDE = dict(zip(map(ord, string.punctuation), _STAND_INS, strict=True))
 _PUNCTUATION = dict(zip(map(ord, _STAND_INS), string.punctuation, strict=True))
 _REVEAL = _PUNCTUATION | {ord(LINE_BREAK): "\n"}
 _REVEAL_HTML = {code: html.escape(char) for code, char in _PUNCTUATION.items()} | {ord(JOINER): ""}
-_FORBIDDEN = dict.fromkeys(_PUNCTUATION, "\ufffd") | {ord(LINE_BREAK): " ", ord(JOINER): "\ufffd"}
+_FORBIDDEN = dict.fromkeys([*_PUNCTUATION, ord(JOINER), ord(HOLE)], "\ufffd") | {ord(LINE_BREAK): " "}
 
 
 def hide(text: str) -> str:
@@ -22,6 +23,11 @@ def hide(text: str) -> str:
 def reveal(text: str) -> str:
     """Undo `hide`, break the lines and remove the joiners."""
     return text.translate(_REVEAL).replace(JOINER, "")
+
+
+def reveal_in_place(text: str) -> str:
+    """Undo `hide` and move no character."""
+    return text.translate(_PUNCTUATION)
 
 
 def joiners(text: str) -> list[int]:

@@ -9,55 +9,59 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from tgbot.render.blocks import excess_cells, numbers, underlines, without_false_blocks
 from tgbot.render.clean import visible
 from tgbot.render.events import Edit, Event, parse
+from tgbot.render.fences import outgrown
+from tgbot.render.formulas import formulas, without_other_dollars
+from tgbot.render.inline import literal_marks
 from tgbot.render.lists import line_breaks
 from tgbot.render.literal import JOINER, hide, reveal, without_stand_ins
 from tgbot.render.table import tables
 
 MAX_URL_CHARS = 2048
 PICTURE = "🖼 "
-# Any "<" but an autolink's, and "$$$", which is a price and not a formula.
-_LITERAL = re.compile(r"<(?!(?:https?|tg)://[^\s<>]+>)|\${3,}")
+_NO_AUTOLINK = re.compile(r"<(?!(?:https?|tg)://[^\s<>]+>)")
 # Chinese, Japanese and Korean have no spaces around words, where CommonMark takes "**(x)**y" for no bold.
 _UNSPACED = re.compile(r"(?<=[^\w\s*])(?=\*\*[^\W\x00-\x7f])|(?<=[^\W\x00-\x7f]\*\*)(?=[^\w\s*])")
-_OPERATOR = re.compile(rb"(?<=\s)\|\|(?=\s)")  # "a || b": with spaces on both sides it opens no spoiler
 _DEFINITION = re.compile(rb"^[ >*+\-\d.)]*(\[)(?=((?:[^\]\\]|\\.){1,999})\]:)", re.MULTILINE)
 _SPACE = re.compile(r"[\s\x00-\x1f]")
 _CITATION = re.compile(r"\^?\d+")  # "[1]" with its address elsewhere keeps its brackets
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)+")
+_ADDRESS = re.compile(r"[./#:?]")  # has one of these at least, if it is no web address
+_CALLED = re.compile(r"[\w)\]]")  # before the brackets of an index
 _TELEGRAM = re.compile(r"tg://(?!emoji)\w+(\?.*)?", re.IGNORECASE)  # most bots may send no custom emoji
 
 
 def rewrite(markdown: str) -> str:
     """Rewrite cleaned Markdown for entities; the rendered text has to be revealed."""
-    source = _literal(markdown)
-    if b"|" in source:
-        source = _apply(source, tables(source, parse(source)))
-    source = _OPERATOR.sub(hide("||").encode(), source)
-    events = parse(source)
+    source, events = _literal(markdown)
+    source, events = _edited(source, events, [*tables(source, events)])
     return _apply(source, [*_edits(source, events), *line_breaks(events)]).decode()
 
 
 def rewrite_rich(markdown: str) -> str:
     """Rewrite cleaned Markdown for a rich message, which has tables and lists of its own."""
-    source = _literal(markdown)
-    events = parse(source)
+    source, events = _literal(markdown)
     return _apply(source, [*_edits(source, events), *_open_tasks(events)]).decode()
 
 
-def _literal(markdown: str) -> bytes:
-    markdown = _LITERAL.sub(lambda found: hide(found[0]), without_stand_ins(markdown))
-    markdown = _UNSPACED.sub(JOINER, markdown)
-    return "\n\n".join(map(_without_unclosed_formulas, markdown.split("\n\n"))).encode()
+def _literal(markdown: str) -> tuple[bytes, list[Event]]:
+    """Hide what only looks like Markdown."""
+    markdown = outgrown(without_stand_ins(markdown))
+    markdown = _NO_AUTOLINK.sub(hide("<"), without_other_dollars(without_false_blocks(markdown)))
+    source = _UNSPACED.sub(JOINER, markdown).encode()
+    events = parse(source)
+    source, events = _edited(source, events, [*formulas(source, events), *excess_cells(source, events)])
+    edits = [*literal_marks(source, events), *underlines(source, events), *numbers(source, events)]
+    return _edited(source, events, edits)
 
 
-def _without_unclosed_formulas(paragraph: str) -> str:
-    """Hide what opens no formula: telegramify-markdown looks for the end of each, in quadratic time."""
-    for opening, closing in (("\\(", "\\)"), ("\\[", "\\]")):
-        closed, last, tail = paragraph.rpartition(closing)
-        paragraph = closed + last + tail.replace(opening, hide(opening))
-    return paragraph
+def _edited(source: bytes, events: list[Event], edits: list[Edit]) -> tuple[bytes, list[Event]]:
+    if not edits:
+        return source, events
+    source = _apply(source, edits)
+    return source, parse(source)
 
 
 def linkable(url: str) -> bool:
@@ -89,8 +93,8 @@ class _Link:
     """A link or image whose label is being read."""
 
     opened: Event
+    label_end: int
     label: str = ""
-    label_end: int = 0
 
     @property
     def url(self) -> str:
@@ -109,17 +113,15 @@ def _edits(source: bytes, events: list[Event]) -> Iterator[Edit]:
     opened: list[_Link] = []
     used: set[str] = set()
     for event in events:
-        if event.kind == "Code" or (event.kind == "Start" and event.name == "CodeBlock"):
-            yield from _without_latex(source, event)
         if event.kind == "End" and event.name in {"Link", "Image"}:
             link = opened.pop()
             used.add(link.reference)
-            yield from _link_edits(link, inside_link=bool(opened))
+            yield from _link_edits(source, link, inside_link=bool(opened))
         for link in opened:
             link.label += event.text
             link.label_end = max(link.label_end, event.end)
         if event.kind == "Start" and event.name in {"Link", "Image"}:
-            opened.append(_Link(event))
+            opened.append(_Link(event, label_end=event.start + 1))
     yield from _unused_definitions(source, used)
 
 
@@ -132,19 +134,16 @@ def _open_tasks(events: Iterable[Event]) -> Iterator[Edit]:
     )
 
 
-def _without_latex(source: bytes, code: Event) -> Iterator[Edit]:
-    r"""Hide backslashes in code, where \( and \[ open no formula."""
-    for found in re.finditer(rb"\\", source[code.start : code.end]):
-        yield code.start + found.start(), code.start + found.end(), hide("\\")
-
-
-def _link_edits(link: _Link, *, inside_link: bool) -> Iterator[Edit]:
+def _link_edits(source: bytes, link: _Link, *, inside_link: bool) -> Iterator[Edit]:
     """Make an image a link, show what has no label, and put an address that is no link beside its label."""
     start, end, url, label = link.opened.start, link.opened.end, link.url, reveal(link.label)
     picture = PICTURE if link.opened.name == "Image" else ""
     label_start = start + (2 if picture else 1)
     links = linkable(url) and not inside_link
-    if not visible(label):
+    if not links and not picture and _is_code(source, link):
+        yield start, label_start, hide("[")
+        yield link.label_end, end, hide(source[link.label_end : end].decode())
+    elif not visible(label):
         yield start, end, f"[{picture}image]({hide(url)})" if picture and links else hide(picture + url)
     elif not links:
         known = inside_link or url.removeprefix("mailto:") in label
@@ -155,6 +154,13 @@ def _link_edits(link: _Link, *, inside_link: bool) -> Iterator[Edit]:
         yield link.label_end, end, f"]({hide(url)})"
     elif _CITATION.fullmatch(label) and link.opened.data["link_type"] == "Shortcut":
         yield start, end, f"[{hide(f'[{label}]')}]({hide(url)})"
+
+
+def _is_code(source: bytes, link: _Link) -> bool:
+    """Whether it is rather a call, as in handlers[i](x.y) or [&](x): no link ends a word, or leads to one."""
+    before = reveal(source[max(0, link.opened.start - 3) : link.opened.start].decode(errors="ignore"))[-1:]
+    inline = link.opened.data["link_type"] == "Inline"
+    return inline and (not _ADDRESS.search(link.url) or _CALLED.fullmatch(before) is not None)
 
 
 def _unused_definitions(source: bytes, used: set[str]) -> Iterator[Edit]:

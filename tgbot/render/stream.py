@@ -2,9 +2,13 @@
 
 import re
 
-_FENCE = re.compile(r"^[ >]*(`{3,}|~{3,})(.*)$", re.MULTILINE)
+from tgbot.render.clean import without_surrogates
+from tgbot.render.fences import FENCE, opened_fence, outgrown
+from tgbot.render.literal import HOLE
+from tgbot.render.paragraph import closing as closing_marks
+
 _HALF_LINE = re.compile(
-    r"(?:^|\n)[ >]*(?:[-=*+_#|:]|`{1,2}|~{1,2}|\d+[.)]?)[-=*_#|:`~ ]*(?:\[[ xX]?\]? ?)?\Z"
+    r"(?:^|(?<=\n))[ >]*(?:[-=*+_#|:]|`{1,2}|~{1,2}|\d+[.)]?)[-=*_#|:`~ ]*(?:\[[ xX]?\]? ?)?\Z"
 )
 _HALF_ADDRESS = r"\((?:[^()\s]|\([^()\s]*\))*(?:\([^()\s]*)?"
 _HALF_LINK = re.compile(rf"(?<!\w)!?\[([^\[\]\n]*)(?:\](?:{_HALF_ADDRESS})?)?\Z")
@@ -13,19 +17,7 @@ _HALF_ROW = re.compile(r"(?:^|(?<=\n))[ >]*\|(?!\|)[^\n]*\Z")
 _HEADER_ROW = re.compile(r"(\A|(?:\A|\n)(?![ >]*\|)[^\n]*\n)[ >]*\|(?!\|)[^\n]*\n\Z")
 _BLOCK = re.compile(r"\n(?=\s|[>#|*+-]|\d+[.)])")
 _CODE = re.compile(r"`[^`]*`|\\.")
-_STYLE = re.compile(r"\*{1,3}|_{1,3}|~~|\|\|")
 _HEADING_END = re.compile(r"\n+#{1,6} [^\n]*\s*\Z")
-
-
-def opened_fence(markdown: str) -> str:
-    """Return the line that opened the code block in which the Markdown ends, or nothing."""
-    opening: re.Match[str] | None = None
-    for line in _FENCE.finditer(markdown):
-        if opening is None:
-            opening = None if "`" in line[2] else line  # "```x```" is code within a line
-        elif line[1].startswith(opening[1]) and not line[2].strip():
-            opening = None
-    return opening[0] if opening else ""
 
 
 def settled(markdown: str) -> str:
@@ -33,15 +25,27 @@ def settled(markdown: str) -> str:
 
     A list's first "-" would make the line above a heading for a moment, "**bo" would show two asterisks.
     """
+    markdown = outgrown(without_surrogates(markdown), unfinished=True)
     if opened_fence(markdown):
         return re.sub(r"\n[`~]{1,2}\Z", "", markdown)
-    if _FENCE.match(markdown, markdown.rstrip().rfind("\n") + 1):
+    if FENCE.match(markdown, markdown.rstrip().rfind("\n") + 1):
         return markdown
     markdown = _HALF_LINK.sub(r"\1", _HALF_LINE.sub("", markdown))
-    markdown = _HALF_MARKER.sub("", markdown).rstrip()
-    if _closing(markdown):
-        markdown = markdown.rstrip("*_~`|")  # half of what closes it may be there
+    end = len(markdown.rstrip())
+    if markdown.count("\n", end) > 1:
+        return markdown[:end]  # the paragraph is over: what it has not closed by now is text
+    markdown = _without_half_mark(_HALF_MARKER.sub("", markdown).rstrip())
     return markdown + _closing(markdown)
+
+
+def _without_half_mark(markdown: str) -> str:
+    """Drop what may be the first half of a closing mark, as in "**bold*"."""
+    closing = _closing(markdown)
+    if not closing:
+        return markdown
+    missing = len(closing) - len(closing.lstrip(closing[0]))
+    start = len(markdown.rstrip(closing[0]))
+    return markdown[:start] if 0 < len(markdown) - start < missing else markdown
 
 
 def whole_rows(markdown: str) -> str:
@@ -57,26 +61,8 @@ def whole_rows(markdown: str) -> str:
 def _closing(markdown: str) -> str:
     """Return what closes the code and styles that the last block leaves open."""
     start = max((found.end() for found in _BLOCK.finditer(markdown)), default=0)
-    block, backtick, _ = _CODE.sub(".", markdown[start:]).partition("`")
-    opened: list[str] = []
-    for found in _STYLE.finditer(block):
-        at, end = found.span()
-        _follow(opened, found[0], block[at - 1 : at], block[end : end + 1])
-    return backtick + "".join(reversed(opened))
-
-
-def _follow(opened: list[str], marks: str, before: str, after: str) -> None:
-    """Close and open styles as CommonMark does with such marks between these characters."""
-    in_word = marks[0] == "_" and after.isalnum()
-    while before.strip() and not in_word and (mark := _last_that_starts(marks, opened)):
-        del opened[len(opened) - 1 - opened[::-1].index(mark) :]
-        marks = marks.removeprefix(mark)
-    if marks and after.strip() and not (before.isascii() and before.isalnum()):
-        opened += filter(None, (marks[:2], marks[2:]))
-
-
-def _last_that_starts(marks: str, opened: list[str]) -> str | None:
-    return next((mark for mark in reversed(opened) if marks.startswith(mark)), None)
+    block, backtick, _ = _CODE.sub(HOLE, markdown[start:]).partition("`")
+    return backtick + closing_marks(block)
 
 
 def tail(markdown: str, step_chars: int) -> str:

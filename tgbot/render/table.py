@@ -24,7 +24,6 @@ class _Table:
     alignments: Sequence[str] = ()  # of each column: None (so it says), Left, Center or Right
     rows: list[list[_Cell]] = field(default_factory=list)
     linked: bool = False  # monospace can't carry links
-    last_cell_end: int = 0
 
 
 def tables(source: bytes, events: list[Event]) -> Iterator[Edit]:
@@ -43,12 +42,8 @@ def _read(table: _Table, source: bytes, event: Event) -> None:
     if event.name in {"TableHead", "TableRow"}:
         if event.kind == "Start":
             table.rows.append([])
-            table.last_cell_end = event.start
-        else:
-            _keep_excess(table, source[table.last_cell_end : event.end].decode())
     elif event.name == "TableCell" and event.kind == "Start":
         table.rows[-1].append(_Cell(markdown=_inline(source[event.start : event.end].decode())))
-        table.last_cell_end = max(table.last_cell_end, event.end)
     elif table.rows and table.rows[-1]:
         table.rows[-1][-1].text += event.text
         table.linked = table.linked or event.name in {"Link", "Image"}
@@ -57,15 +52,6 @@ def _read(table: _Table, source: bytes, event: Event) -> None:
 def _inline(cell: str) -> str:
     r"""Keep a cell's source as it reads outside of a table, where \| is no escape within code."""
     return _BREAK.sub(" ", cell.replace("\\|", hide("|"))).strip()
-
-
-def _keep_excess(table: _Table, excess: str) -> None:
-    """Put cells beyond the header's number, which Markdown ignores, into the last one."""
-    excess = excess.strip("|> \n")
-    if excess and table.rows[-1]:
-        cell = table.rows[-1][-1]
-        cell.text = f"{cell.text} | {excess}"
-        cell.markdown = f"{cell.markdown} {hide('|')} {_inline(excess)}"
 
 
 def _layout(table: _Table) -> list[str]:

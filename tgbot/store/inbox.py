@@ -17,6 +17,7 @@ from tgbot.store.engine.statement import Statement, listed, literal
 from tgbot.store.schema import guard, pending, stranger, turn
 
 REDELIVERED_SECONDS = 3 * 86400.0  # Telegram keeps an update for 24 hours (Bot API, "Getting updates")
+REDELIVERED_ROWS = 1_000  # what comes again is of the last batches, of 100 at most
 DROPPED = Text("Dropped.")  # where an interrupted turn has left its placeholder
 
 _QUEUED = literal("'queued'")
@@ -96,14 +97,19 @@ _KNOWN = Statement(
         pending.c.update_id.between(bindparam("low"), bindparam("high")),
     )
 )
+_newest = pending.alias("newest")
 _FORGET_IDS = Statement(
     update(pending)
     .where(
         pending.c.bot_id == bindparam("bot_id"),
         pending.c.update_id.in_(select(listed("update_ids").c.value)),
         pending.c.received_at < bindparam("before"),
+        pending.c.id <= select(func.max(_newest.c.id)).scalar_subquery() - REDELIVERED_ROWS,
     )
     .values(update_id=-pending.c.id)
+)
+_PASS_ID_ON = Statement(
+    update(pending).where(pending.c.id == bindparam("row_id")).values(update_id=-pending.c.id)
 )
 _TELL_STRANGER = Statement(
     insert(stranger)
@@ -145,13 +151,22 @@ def receive(conn: Connection, messages: Sequence[Message], queue_max: int) -> li
 
 
 def forget_old_ids(conn: Connection, bot_id: BotId, arrivals: Iterable[Arrival]) -> None:
-    """Give back the ids of updates so old that Telegram can not send them again.
+    """Give back the ids of updates so old that Telegram cannot send them again.
 
-    After a quiet week it goes on at a random number: what has that number by now is another update.
+    After a quiet week it goes on at a random number: what has that number by now is another update. Old is
+    what is so by the clock and by the rows since: a clock may jump, and an update must not run twice.
     """
     update_ids = json.dumps([arrival.update.update_id for arrival in arrivals])
     before = time.time() - REDELIVERED_SECONDS
     _FORGET_IDS(conn, bot_id=bot_id, update_ids=update_ids, before=before)
+
+
+def pass_id_on(conn: Connection, row_id: RowId) -> None:
+    """Leave the id of a command's update to the message that the words behind it make.
+
+    It is unique, and whichever row has it knows the update when it comes again.
+    """
+    _PASS_ID_ON(conn, row_id=row_id)
 
 
 def _known(conn: Connection, messages: Sequence[Message]) -> dict[int, RowId]:
@@ -168,18 +183,18 @@ def _over_limit(conn: Connection, messages: Iterable[Message], queue_max: int) -
         key = message.address.session_key
         count[key] += 1
         # In an idle session the first one does not wait: it runs.
-        if count[key] > queue_max and count[key] > queue_max + (not _BUSY(conn, session_key=key).scalar()):
+        if count[key] > queue_max and count[key] > queue_max + (not busy(conn, key)):
             refused.add(message.update.update_id)
     return refused
 
 
-def store(conn: Connection, arrival: Arrival, state: str) -> RowId | None:
+def store(conn: Connection, arrival: Message | Control | Unreadable, state: str) -> RowId | None:
     """(nothing) -> `state`, for what takes no place in a queue. None if the update is known."""
     result = _INSERT(conn, **_row(arrival, state, time.time()))
     return RowId(result.lastrowid) if result.rowcount else None
 
 
-def _row(arrival: Arrival, state: str, now: float) -> dict[str, object]:
+def _row(arrival: Message | Control | Unreadable, state: str, now: float) -> dict[str, object]:
     address = None if isinstance(arrival, Unreadable) else arrival.address
     return {
         "bot_id": arrival.update.bot_id,
@@ -200,6 +215,11 @@ def _row(arrival: Arrival, state: str, now: float) -> dict[str, object]:
 def _waiting(conn: Connection, session_keys: Iterable[SessionKey]) -> dict[SessionKey, int]:
     """Count the queued rows of each session."""
     return dict(_WAITING(conn, session_keys=json.dumps(list(session_keys))))
+
+
+def busy(conn: Connection, session_key: SessionKey) -> bool:
+    """Find out whether a turn holds the session, be it one that was stopped and winds down."""
+    return bool(_BUSY(conn, session_key=session_key).scalar())
 
 
 def running(conn: Connection, session_key: SessionKey) -> RowId | None:

@@ -60,7 +60,11 @@ _FIRST = Statement(
     select(outbox.c.bot_id, outbox.c.chat_id, outbox.c.topic_id, outbox.c.id).where(*_FIRST_PART)
 )
 _REWRITE = Statement(
-    _MAKE_READY.where(*_FIRST_PART, outbox.c.chat_id == bindparam("chat_id"), outbox.c.buttons.is_not(None))
+    _MAKE_READY.where(
+        *_FIRST_PART,
+        outbox.c.chat_id == bindparam("chat_id"),
+        func.instr(outbox.c.buttons, bindparam("pressed")) > literal("0"),
+    )
 )
 _CHANGE = Statement(_MAKE_READY.where(_PART))
 _LEAD = Statement(
@@ -155,12 +159,14 @@ def notice(conn: Connection, home: Home, row_id: RowId, text: Text) -> None:
     _insert(conn, home, row_id, _content(text))
 
 
-def rewrite(conn: Connection, row_id: RowId, chat_id: ChatId, text: Text) -> None:
+def rewrite(conn: Connection, row_id: RowId, chat_id: ChatId, pressed: str, text: Text) -> None:
     """Sent -> ready: a button was pressed, so its message says what came of it and loses its buttons.
 
     Nothing happens if that row has no message with buttons in this chat: a button's data can be forged.
     """
-    _REWRITE(conn, row_id=row_id, chat_id=chat_id, **(_content(text) | {"kind": "reply"}))
+    # As JSON has it: `stop:1` is no part of `stop:12`.
+    values = _content(text) | {"kind": "reply", "pressed": json.dumps(pressed)}
+    _REWRITE(conn, row_id=row_id, chat_id=chat_id, **values)
 
 
 def set_aside(conn: Connection, row_id: RowId, chat_id: ChatId, text: Text) -> None:

@@ -1,17 +1,19 @@
 """What is: reads for /status and `tgbot status`, also while the bot runs."""
 
+import json
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
-from tgbot.model import ChatId, RowId, SessionKey
+from tgbot.model import ChatId, RowId, SessionKey, message_text
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
 from tgbot.store.schema import guard, outbox, pending, turn
 
 LISTED_MAX = 100  # rows of each kind that `tgbot status` names; the counts are exact
+WORDS_MAX_CHARACTERS = 60  # of a dead row's text
 
 _LISTED = literal(str(LISTED_MAX))
 _STATE = {state: pending.c.state == literal(f"'{state}'") for state in ("queued", "held", "dead")}
@@ -41,7 +43,7 @@ _SESSION_COUNT = {
     for state in ("queued", "held")
 }
 _DEAD = Statement(
-    select(pending.c.id, pending.c.kind, pending.c.chat_id)
+    select(pending.c.id, pending.c.kind, pending.c.chat_id, pending.c.received_at, pending.c.raw)
     .where(_STATE["dead"])
     .order_by(pending.c.id)
     .limit(_LISTED)
@@ -72,7 +74,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class SessionReport:
-    """One session, as /status tells it; `raw` is the update that runs."""
+    """One session, as /status shows it; `raw` is the update that runs."""
 
     running: Running | None
     raw: str | None
@@ -82,11 +84,16 @@ class SessionReport:
 
 @dataclass(frozen=True, slots=True)
 class DeadRow:
-    """A row that was given up, or is of `kind` unreadable: then perhaps without a `chat_id`."""
+    """A row that was given up, or is of `kind` unreadable: then perhaps without a `chat_id`.
+
+    `seconds` since it was received; `text`, its first words as they were written, "" if it has none.
+    """
 
     row_id: RowId
     kind: str
     chat_id: ChatId | None
+    seconds: float
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,10 @@ class ParkedPart:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The whole database, as `tgbot status` tells it; lists hold LISTED_MAX entries at most."""
+    """The whole database, as `tgbot status` shows it.
+
+    `running` has as many entries as turns may run, the other lists LISTED_MAX at most.
+    """
 
     running: list[Running]
     queued: int
@@ -129,7 +139,7 @@ def everything(conn: Connection) -> Report:
         dead=_COUNT["dead"](conn).scalar(),
         unsent=_COUNT_UNSENT(conn).scalar(),
         parked=_COUNT_PARKED(conn).scalar(),
-        dead_rows=[DeadRow(row.id, row.kind, row.chat_id) for row in _DEAD(conn)],
+        dead_rows=[_dead(row) for row in _DEAD(conn)],
         parked_parts=[
             ParkedPart(row.pending_id, row.part, row.chat_id, row.error) for row in _LIST_PARKED(conn)
         ],
@@ -137,4 +147,20 @@ def everything(conn: Connection) -> Report:
 
 
 def _running(row: Any) -> Running:  # noqa: ANN401 - a Row has its columns as attributes only at run time
-    return Running(row.session_key, row.id, row.state, row.attempt, max(0.0, time.time() - row.started_at))
+    return Running(row.session_key, row.id, row.state, row.attempt, _since(row.started_at))
+
+
+def _dead(row: Any) -> DeadRow:  # noqa: ANN401 - as above
+    return DeadRow(row.id, row.kind, row.chat_id, _since(row.received_at), _first_words(row.raw))
+
+
+def _since(at: float) -> float:
+    return max(0.0, time.time() - at)
+
+
+def _first_words(raw: str) -> str:
+    try:
+        text = message_text(json.loads(raw)["message"])
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        return ""  # no message, or the one that could not be read
+    return text if len(text) <= WORDS_MAX_CHARACTERS else text[: WORDS_MAX_CHARACTERS - 1] + "…"

@@ -1,55 +1,31 @@
-"""Calls the Bot API through python-telegram-bot: raw dicts in and out, its errors sorted into ours.
+"""Calls the Bot API through python-telegram-bot: raw dicts in and out, every failure one of our errors.
 
-Raw, because an answer that PTB can not parse would look like a call that failed after it took effect.
+Raw, because an answer that PTB cannot parse would look like a call that failed after it took effect. PTB
+makes the requests; what an answer means is judged in `answers`, since PTB goes by the HTTP status alone.
 """
 
-import json
+import ssl
 import warnings
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import httpx
 from telegram import Bot, InputFile, InputMediaDocument, InputMediaPhoto
-from telegram.error import (
-    BadRequest,
-    ChatMigrated,
-    Conflict,
-    Forbidden,
-    InvalidToken,
-    RetryAfter,
-    TelegramError,
-)
+from telegram.error import TelegramError
 from telegram.request import HTTPXRequest
 from telegram.warnings import PTBUserWarning
 
 from tgbot.model import FileKind
-from tgbot.telegram.errors import (
-    BotApiError,
-    ConflictError,
-    FloodedError,
-    MessageGoneError,
-    NotModifiedError,
-    NotSentError,
-    RefusedError,
-    TokenRefusedError,
-    UnreachableError,
-)
+from tgbot.telegram import answers, get_updates
+from tgbot.telegram.errors import BotApiError, NotSentError, UnreachableError
+from tgbot.telegram.files import DOWNLOAD_BYTES_MAX, Files
 
 CONNECTIONS_MAX = 64
 REQUEST_SECONDS = 20.0
 UPLOADED_BYTES_PER_SECOND = 500_000  # so long the server may chew on a file; given up, it would come twice
-REASON_MAX_CHARACTERS = 300  # PTB quotes the whole page of a gateway that is down
 LONG_POLL_MARGIN_SECONDS = 5.0  # beyond its timeout, a long poll that says nothing is dead
-# What PTB has an error of its own for, and what may pass; every other 4xx is a refusal for good.
-NOT_FOR_GOOD = frozenset(
-    {
-        *(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
-        *(HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS),
-    }
-)
-# The last one comes raw from behind the Bot API server, while that still knows what the user deleted.
-GONE = ("message to edit not found", "message can't be edited", "message_id_invalid")
 NO_CONNECTION = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 # It advises against do_api_request where a typed method exists; raw is what we want.
@@ -70,12 +46,16 @@ class BotApi:
     """`await api.call("sendMessage", chat_id=1, text="x")` gives the raw result."""
 
     def __init__(self, token: str, url: str) -> None:
+        self._host = httpx.URL(url).netloc.decode()  # without a password, which the URL may hold
+        tls = httpx.create_ssl_context()  # one for both: each costs as much as a hundred messages
+        request = _request(_Request, CONNECTIONS_MAX, tls)
+        self._files = Files(self.call, request.stream, f"{url}/file/bot{token}")
         self._bot = Bot(
             token,
             base_url=f"{url}/bot",
             base_file_url=f"{url}/file/bot",
-            request=_request(CONNECTIONS_MAX),
-            get_updates_request=_request(1),
+            request=request,
+            get_updates_request=_request(_UpdatesRequest, 1, tls),
         )
 
     async def __aenter__(self) -> Self:
@@ -98,38 +78,74 @@ class BotApi:
         except BotApiError:
             raise
         except Exception as error:  # noqa: BLE001 - an odd answer makes PTB raise anything
-            raise UnreachableError(f"{method}: an answer of no use ({type(error).__name__})") from None
+            reason = f"{method}: an answer of no use ({type(error).__name__})"
+            raise UnreachableError(f"{self._host}: {reason}") from None
+
+    async def download(self, file_id: str, max_bytes: int = DOWNLOAD_BYTES_MAX) -> bytes:
+        """Fetch a file that somebody sent; of a larger one no more than `max_bytes` are ever read.
+
+        Raises FileTooLargeError, also beyond Telegram's own limit of 20 MB; RefusedError when Telegram does
+        not know the file any more, or the Bot API server runs with --local; UnreachableError when it did
+        not arrive: try again.
+        """
+        return await self._files.download(file_id, max_bytes)
 
     async def _ask(self, method: str, given: dict[str, object], patience: dict[str, float]) -> Any:  # noqa: ANN401
         try:
             return await self._bot.do_api_request(method, api_kwargs=given, **patience)  # type: ignore[arg-type]  # timeouts
         except TelegramError as error:
-            raise _of_ours(error) from None
+            raise self._of_ours(error) from None
+
+    def _of_ours(self, error: TelegramError) -> BotApiError:
+        known = error.failure if isinstance(error, _FailureError) else None
+        if known and not isinstance(known, UnreachableError):
+            return known
+        lost = NotSentError if isinstance(error.__cause__, NO_CONNECTION) else UnreachableError
+        return lost(f"{self._host}: {known or answers.one_line(str(error))}")
+
+
+class _FailureError(TelegramError):
+    """Carries our error through PTB, which would wrap any other exception."""
+
+    def __init__(self, failure: BotApiError) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
 
 
 class _Request(HTTPXRequest):
-    """Tells a refusal from no answer where PTB does not: of 413 it makes a network error, say."""
+    """Judges an answer before PTB does."""
+
+    parse = staticmethod(answers.parse)
 
     async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:  # noqa: ANN401 - as PTB has them
-        """Make every refusal for good a bad request."""
-        code, payload = await super().do_request(*args, **kwargs)
-        for_good = HTTPStatus.BAD_REQUEST <= code < HTTPStatus.INTERNAL_SERVER_ERROR
-        return (HTTPStatus.BAD_REQUEST if for_good and code not in NOT_FOR_GOOD else code), payload
+        """Raise for every status that is no success."""
+        status, payload = await super().do_request(*args, **kwargs)
+        if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+            raise _FailureError(answers.failure(status, payload))
+        return status, payload
 
-    @staticmethod
-    def parse_json_payload(payload: bytes) -> dict[str, Any]:
-        """Raise TelegramError for all that is no JSON object; PTB would log it, with what people wrote."""
-        try:
-            answer = json.loads(payload.decode("utf-8", "replace"))
-        except (ValueError, RecursionError):
-            answer = None
-        if not isinstance(answer, dict):
-            raise TelegramError("Invalid server response")
-        return answer
+    def stream(self, url: str) -> AbstractAsyncContextManager[httpx.Response]:
+        """Open a URL, to read what it has as it is stored."""
+        return self._client.stream("GET", url, headers={"Accept-Encoding": "identity"})
+
+    @classmethod
+    def parse_json_payload(cls, payload: bytes) -> dict[str, Any]:
+        """Raise for a page that only looks like success; PTB would log it, with what people wrote."""
+        answer = cls.parse(payload)
+        if not answers.is_success(answer):
+            raise _FailureError(answers.failure(HTTPStatus.OK, payload))
+        return cast("dict[str, Any]", answer)
 
 
-def _request(connections: int) -> HTTPXRequest:
-    return _Request(
+class _UpdatesRequest(_Request):
+    """Reads updates one by one where it must: one that cannot be read harms itself only."""
+
+    parse = staticmethod(get_updates.read)
+
+
+def _request(kind: type[_Request], connections: int, tls: ssl.SSLContext) -> _Request:
+    return kind(
+        httpx_kwargs={"verify": tls},
         connection_pool_size=connections,
         connect_timeout=REQUEST_SECONDS,
         read_timeout=REQUEST_SECONDS,
@@ -168,31 +184,3 @@ def _uploaded_bytes(params: dict[str, object]) -> int:
     media = params.get("media")
     values = [*params.values(), *(media if isinstance(media, list) else ())]
     return sum(len(value.content) for value in values if isinstance(value, Upload))
-
-
-def _of_ours(error: TelegramError) -> BotApiError:
-    text = str(error)[:REASON_MAX_CHARACTERS]
-    match error:
-        case RetryAfter():
-            # Not the public property: it warns, and gives an int, a float or a timedelta.
-            return FloodedError(error._retry_after.total_seconds())  # noqa: SLF001 - see above
-        case InvalidToken():
-            return TokenRefusedError(
-                "the Bot API server does not know this token: check TGBOT_TOKEN and TGBOT_API_URL"
-            )
-        case Conflict():
-            return ConflictError(text)
-        case Forbidden() | ChatMigrated():
-            return RefusedError(text)
-        case BadRequest():
-            return _refused(text)
-    return (NotSentError if isinstance(error.__cause__, NO_CONNECTION) else UnreachableError)(text)
-
-
-def _refused(text: str) -> RefusedError:
-    lowered = text.lower()
-    if "message is not modified" in lowered:
-        return NotModifiedError(text)
-    if any(words in lowered for words in GONE):
-        return MessageGoneError(text)
-    return RefusedError(text)

@@ -1,19 +1,21 @@
-"""Pure: a raw update (a dict) to a message, a control, or nothing."""
+"""Pure: a raw update (a dict) to a message, a pressed button, or nothing."""
 
 import contextlib
 import json
 import re
+from typing import Any
 
 from tgbot.model import (
     Address,
     Arrival,
     BotId,
     ChatId,
+    ChatMoved,
+    CommandWords,
     Control,
     Message,
     MessageId,
     Raw,
-    RowId,
     Unreadable,
     Update,
     UserId,
@@ -23,14 +25,8 @@ from tgbot.model import (
 # Named at every poll: without it Telegram keeps whatever an earlier program had asked for.
 ALLOWED_UPDATES = ("message", "callback_query", "stopped_message_generation")
 
-COMMANDS = {
-    "stop": "end the running turn and hold what waits",
-    "status": "what runs, and how many wait",
-    "resume": "run what /stop held",
-    "drop": "forget what /stop held",
-    "help": "what this bot is and does",
-    "start": "the same",
-}
+# Telegram counts in 32 bits. A greater number is not one of its own, and would confirm all that is to come.
+UPDATE_ID_MAX = 2**31 - 1
 
 # What a message tells of, rather than what a person says. All else is for the agent, also of kinds to come.
 _SERVICE = frozenset(
@@ -54,8 +50,10 @@ _SERVICE = frozenset(
 )
 # Made once: dumps() with separators makes one a call. What was parsed from JSON has no circles.
 _ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
-_COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]+))?(?:\s|$)")
-_BUTTON = re.compile(r"([a-z]+):(\d{1,18})")
+_COMMAND = re.compile(r"\s*/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]+))?[.,!…]*(?:\s+|$)")
+_WORD = re.compile(r"\s*([A-Za-z]{1,32})[.,!…]*\s*")
+# Its digits are ASCII and few: a button's data can be forged, and int() takes what no column can hold.
+_BUTTON = re.compile(r"[a-z_]+(?::[0-9]{1,18})*")
 
 
 def parse(bot_id: BotId, username: str | None, raw: Raw) -> Arrival | None:
@@ -69,27 +67,38 @@ def parse(bot_id: BotId, username: str | None, raw: Raw) -> Arrival | None:
     update = Update(bot_id, _integer(raw["update_id"]), _ENCODER.encode(raw))
     try:
         if "message" in raw:
-            return _message(update, username, raw["message"])
+            return _message(update, username, raw)
         if "callback_query" in raw:
             return _button(update, raw["callback_query"])
         if "stopped_message_generation" in raw:
             return _stopped_draft(update, raw["stopped_message_generation"])
     except (KeyError, TypeError, ValueError, AttributeError):
-        return Unreadable(update, *_where(raw))
+        return Unreadable(update, *where(raw))
     return None
 
 
 def update_id(raw: object) -> int | None:
     """Find the id of a raw update; None if it has none that can be stored and confirmed."""
-    try:
-        return _integer(raw["update_id"]) if isinstance(raw, dict) else None
-    except (KeyError, TypeError):
-        return None
+    found = raw.get("update_id") if isinstance(raw, dict) else None
+    return found if type(found) is int and 0 < found <= UPDATE_ID_MAX else None
 
 
-def _message(update: Update, username: str | None, message: Raw) -> Message | Control | None:
+def where(raw: Raw) -> tuple[ChatId | None, int | None]:
+    """Find at least the chat and topic of something malformed, so that its sender can be notified."""
+    chat_id = topic_id = None
+    with contextlib.suppress(KeyError, TypeError, AttributeError):
+        message = raw.get("message") or raw["callback_query"]["message"]
+        chat_id = ChatId(_integer(message["chat"]["id"]))
+        topic_id = _topic_id(message)
+    return chat_id, topic_id
+
+
+def _message(update: Update, username: str | None, raw: Raw) -> Message | ChatMoved | None:
+    message = raw["message"]
     if not isinstance(message, dict):
         raise TypeError("not an object")
+    if "migrate_to_chat_id" in message or "migrate_from_chat_id" in message:
+        return _chat_moved(update, message)
     # On behalf of a chat (a channel, an anonymous admin): the sender is made up, nobody to let in.
     if "from" not in message or "sender_chat" in message or message["from"].get("is_bot"):
         return None
@@ -98,13 +107,59 @@ def _message(update: Update, username: str | None, message: Raw) -> Message | Co
     if not isinstance(message.get("text", ""), str) or not isinstance(message.get("caption", ""), str):
         raise TypeError("not a text")
     address = _address(update.bot_id, message, message["from"])
-    command = _COMMAND.match(message.get("text", ""))
-    if command is None:
-        return Message(update, address, _join_key(message, address.user_id))
-    name, addressee = command[1].lower(), command[2]
-    if addressee and username and addressee.lower() != username.lower():
+    if _is_for_another_bot(username, message.get("text", "")):
         return None
-    return Control(update, address, name) if name in COMMANDS else Message(update, address)
+    return Message(update, address, _join_key(message, address.user_id), _command(update, address, raw))
+
+
+def _chat_moved(update: Update, message: Raw) -> ChatMoved:
+    """Read what stands in the old chat, or in the new one; whichever comes first counts."""
+    here = ChatId(_integer(message["chat"]["id"]))
+    if "migrate_to_chat_id" in message:
+        return ChatMoved(update, here, ChatId(_integer(message["migrate_to_chat_id"])))
+    return ChatMoved(update, ChatId(_integer(message["migrate_from_chat_id"])), here)
+
+
+def _is_for_another_bot(username: str | None, text: str) -> bool:
+    command = _COMMAND.match(text)
+    addressee = command[2] if command else None
+    return bool(addressee and username and addressee.lower() != username.lower())
+
+
+def _command(update: Update, address: Address, raw: Raw) -> CommandWords | None:
+    """Read a text as a command; who takes messages in knows whether there is one of that name."""
+    text = raw["message"].get("text", "")
+    if word := _WORD.fullmatch(text):
+        return CommandWords(word[1].lower(), slash=False)
+    command = _COMMAND.match(text)
+    if command is None:
+        return None
+    name, start = command[1].lower(), command.end()
+    if start == len(text):
+        return CommandWords(name)
+    if name == "start":  # a deep link: its payload is for the agent
+        return None
+    return CommandWords(name, Message(_behind(update, raw, start), address))
+
+
+def _behind(update: Update, raw: Raw, start: int) -> Update:
+    """Make the update that a message would be whose text begins at `start`, behind a command.
+
+    What is cut off is all of one UTF-16 unit a character, and in these entities are measured.
+    """
+    message: Raw = {**raw["message"], "text": raw["message"]["text"][start:]}
+    if "entities" in message:
+        message["entities"] = [_moved(e, start) for e in message["entities"] if _end(e) > start]
+    return update._replace(raw=_ENCODER.encode({**raw, "message": message}))
+
+
+def _moved(entity: dict[str, Any], start: int) -> dict[str, Any]:
+    offset = max(0, entity["offset"] - start)
+    return {**entity, "offset": offset, "length": _end(entity) - start - offset}
+
+
+def _end(entity: dict[str, Any]) -> int:
+    return _integer(entity["offset"]) + _integer(entity["length"])
 
 
 def _join_key(message: Raw, user_id: UserId) -> str | None:
@@ -118,11 +173,10 @@ def _join_key(message: Raw, user_id: UserId) -> str | None:
 def _button(update: Update, query: Raw) -> Control | None:
     if "message" not in query:
         return None
-    name, target = _BUTTON.fullmatch(query.get("data", "")), None
-    if name:
-        target = RowId(int(name[2]))
     address = _address(update.bot_id, query["message"], query["from"])
-    return Control(update, address, name[1] if name else "", target, str(query["id"]))
+    data = query.get("data", "")
+    name, *args = data.split(":") if _BUTTON.fullmatch(data) else [""]
+    return Control(update, address, name, tuple(map(int, args)), str(query["id"]))
 
 
 def _stopped_draft(update: Update, stopped: Raw) -> Control:
@@ -131,7 +185,7 @@ def _stopped_draft(update: Update, stopped: Raw) -> Control:
     where = {"chat": chat, "message_id": 0, "message_thread_id": stopped.get("message_thread_id")}
     topic = {"is_topic_message": True} if stopped.get("message_thread_id") else {}
     address = _address(update.bot_id, where | topic, {"id": chat["id"]})
-    return Control(update, address, "stop", RowId(_integer(stopped["draft_id"])))
+    return Control(update, address, "stop", (_integer(stopped["draft_id"]),))
 
 
 def _address(bot_id: BotId, message: Raw, sender: Raw) -> Address:
@@ -154,13 +208,3 @@ def _integer(value: object) -> int:
 
 def _topic_id(message: Raw) -> int | None:
     return _integer(message["message_thread_id"]) if message.get("is_topic_message") else None
-
-
-def _where(raw: Raw) -> tuple[ChatId | None, int | None]:
-    """Find at least the chat and topic of something malformed, so that its sender can be told."""
-    chat_id = topic_id = None
-    with contextlib.suppress(KeyError, TypeError, AttributeError):
-        message = raw.get("message") or raw["callback_query"]["message"]
-        chat_id = ChatId(_integer(message["chat"]["id"]))
-        topic_id = _topic_id(message)
-    return chat_id, topic_id

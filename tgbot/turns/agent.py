@@ -3,19 +3,25 @@
 import importlib
 import inspect
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tgbot.model import Album, ChatId, File, Raw, SessionKey, Turn, UserId
+from tgbot.model import Album, ChatId, File, Raw, SessionKey, Turn, UserId, start_payload
+from tgbot.turns.context import Attachment, Context, DownloadError
+from tgbot.turns.prompt import prompt_of
+from tgbot.turns.reading import context_of
 
 __all__ = [
     "Agent",
     "AgentError",
     "AgentTurn",
     "Album",
+    "Attachment",
+    "Context",
+    "DownloadError",
     "Event",
     "File",
     "Progress",
@@ -23,6 +29,7 @@ __all__ = [
     "load_agent",
 ]
 
+Download = Callable[[Attachment], Awaitable[bytes]]
 EMBEDDED = {"echo": "tgbot.agents.echo:agent"}
 
 
@@ -42,14 +49,37 @@ class Replacement:
 
 @dataclass(frozen=True, slots=True)
 class AgentTurn:
-    """What the agent gets: one message, or an album, and where it stands."""
+    """What the agent gets: one message, or an album, what came with it, and where it stands."""
 
     _turn: Turn
+    _download: Download
 
     @property
     def text(self) -> str:
         """The text or caption, in an album the first one there is; "" when there is none."""
         return self._turn.text
+
+    @property
+    def prompt(self) -> str:
+        """The text for a model: above it, in brackets, what came with it (a reply, a forward, files, ...)."""
+        return prompt_of(self.text, self.context)
+
+    @property
+    def context(self) -> Context:
+        """What the message carries besides its text: sender, reply, links, files, location, ..."""
+        return context_of(self.messages)
+
+    @property
+    def start_payload(self) -> str | None:
+        """What stood behind /start in a link like https://t.me/your_bot?start=payload; None without."""
+        return start_payload(self.message)
+
+    async def download(self, file: Attachment) -> bytes:
+        """Fetch a file of `context.files` or `context.reply.files`: 20 MB at most, as Telegram allows.
+
+        Raises DownloadError, whose text may be shown to the user.
+        """
+        return await self._download(file)
 
     @property
     def message(self) -> Raw:

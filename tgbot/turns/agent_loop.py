@@ -9,13 +9,13 @@ import functools
 import logging
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from types import FrameType
-from typing import Self
+from typing import Any, Self
 
-from tgbot.turns.agent import Agent, AgentTurn
+from tgbot.turns.agent import Agent, AgentTurn, Attachment
 from tgbot.turns.answer import LiveAnswer
 from tgbot.turns.calls import Calls
 
@@ -147,17 +147,24 @@ class _AgentThread:
 
 
 class Agents:
-    """Starts agents in their loop; one that stays blocked is left to itself, and a fresh one made."""
+    """Starts agents in their loop; one that stays blocked is left to itself, and a fresh one made.
 
-    def __init__(self, agent: Agent, threads_max: int) -> None:
+    `download` fetches a file for an agent, in the bot's own loop.
+    """
+
+    def __init__(
+        self, agent: Agent, download: Callable[[Attachment], Coroutine[Any, Any, bytes]], threads_max: int
+    ) -> None:
         self._agent = agent
+        self._download = download
         self._threads_max = threads_max
         self._left_behind: set[_AgentThread] = set()
         self._working: set[AgentRun] = set()
         self._busy = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        self._home = Calls(asyncio.get_running_loop())
+        self._loop = asyncio.get_running_loop()
+        self._home = Calls(self._loop)
         self._current = self._new_thread()
         return self
 
@@ -165,8 +172,9 @@ class Agents:
         self._current.calls.put(self._current.wind_up)
         await asyncio.to_thread(self._current.join, CLOSE_SECONDS)
 
-    def start(self, turn: AgentTurn, answer: LiveAnswer, changed: Callable[[LiveAnswer], None]) -> AgentRun:
+    def start(self, answer: LiveAnswer, changed: Callable[[LiveAnswer], None]) -> AgentRun:
         """Run the agent for a turn; `changed` is called, in this loop, when it has said something."""
+        turn = AgentTurn(answer.turn, self._fetch)
         run = AgentRun(answer, self._current)
         self._working.add(run)
         self._busy.set()
@@ -188,6 +196,10 @@ class Agents:
             await asyncio.sleep(BEAT_SECONDS)
             if not self._working:
                 self._busy.clear()
+
+    async def _fetch(self, file: Attachment) -> bytes:
+        """Download in the bot's own loop, where the connections are; called in the agents' one."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._download(file), self._loop))
 
     def _new_thread(self) -> _AgentThread:
         return _AgentThread(self._threads_max, self._thread_ended)

@@ -80,10 +80,12 @@ class Dispatcher:
         return min(max(due_in, 0.0), POLL_SECONDS)
 
     async def _reconcile(self) -> None:
+        running = set(self._interrupts)
         guards = await self._db.write(recovery.guards)
-        for guard in guards:
-            if guard.state == "stopped":
-                self._interrupt(guard.token)
+        stopped = {guard.token for guard in guards if guard.state == "stopped"}
+        # Whoever lost his guard works for nothing; one that ended meanwhile needs no interrupt any more.
+        for token in stopped | (running - {guard.token for guard in guards}):
+            self._interrupt(token)
         await self._recover(guards)
         self.spawn(await self._db.write(turns.claim_waiting, self._owner))
         self._due_at = await self._db.write(turns.next_due)

@@ -13,7 +13,6 @@ from tgbot.model import Turn
 from tgbot.render import Text
 from tgbot.store.outbox import Content, Ping
 from tgbot.store.turns import Ending
-from tgbot.turns.agent import AgentTurn
 from tgbot.turns.agent_loop import AgentLostError, AgentRun, Agents
 from tgbot.turns.answer import LiveAnswer, LiveAnswers
 from tgbot.turns.formatting import formatted
@@ -58,7 +57,7 @@ class TurnRunner:
 
     async def _answered(self, answer: LiveAnswer, interrupt: Interrupt) -> Ending:
         began = time.monotonic()
-        run = self._agents.start(AgentTurn(answer.turn), answer, self._answers.changed)
+        run = self._agents.start(answer, self._answers.changed)
         try:
             await _first({run.ended, interrupt}, self._options.timeout_seconds)
         except asyncio.CancelledError:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -9,16 +10,22 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import OperationalError
 
+from tests.store.engine.files import mode
 from tgbot.store.engine import migrate
-from tgbot.store.engine.errors import StorageError
+from tgbot.store.engine.backup import back_up
+from tgbot.store.engine.connection import writing_engine
 
+ROOT = Path(__file__).parents[3]
 TGBOT = ("-m", "tgbot")
 # No file may grow beyond a page: as on a full disk, writing fails. -B: no half compiled files either.
 FULL_DISK = (
     "-Bc",
     (
-        "import resource, sys; from tgbot import cli\n"
+        "import resource, sys; from tgbot import cli; from tgbot.store.engine import migrate\n"
+        "migrate._known_revisions = lambda: {'0000', '0001'}\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); sys.exit(cli.main())"
     ),
 )
@@ -34,8 +41,9 @@ def backups(path: Path) -> list[Path]:
 
 
 @pytest.fixture
-def older_file(tmp_path: Path) -> Path:
+def older_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a file of a revision before the first, that has something to lose."""
+    monkeypatch.setattr(migrate, "_known_revisions", lambda: {"0000", "0001"})
     path = tmp_path / "tgbot.db"
     query(path, "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
     query(path, "INSERT INTO alembic_version VALUES ('0000')")
@@ -90,15 +98,121 @@ def test_the_backup_holds_what_only_the_write_ahead_log_has_yet(older_file: Path
         raw.execute("PRAGMA journal_mode=WAL")
         raw.execute("INSERT INTO precious VALUES ('just committed')")
         raw.commit()
-        copy = migrate._back_up(older_file, "0000")
+        copy = back_up(older_file, "0000")
     assert query(copy, "SELECT word FROM precious") == [("kept",), ("just committed",)]
+
+
+def test_every_migration_is_known_by_the_name_of_its_file() -> None:
+    scripts = ScriptDirectory(str(ROOT / "migrations"))
+    assert {script.revision for script in scripts.walk_revisions()} == migrate._known_revisions()
+
+
+def break_migrations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each migration write more than its cache holds, then fail: as in earnest, all is taken back."""
+
+    def apply(path: Path) -> None:
+        engine = writing_engine(path)
+        try:
+            with engine.begin() as conn:
+                conn.exec_driver_sql("CREATE TABLE anew (bytes BLOB)")
+                conn.exec_driver_sql("INSERT INTO anew VALUES (zeroblob(10000000))")
+                conn.exec_driver_sql("CREATE TABLE precious (x)")
+        finally:
+            engine.dispose()
+
+    monkeypatch.setattr(migrate, "_apply", apply)
+
+
+def test_the_backup_of_a_migration_that_failed_serves_the_next_try_too(
+    older_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_migrations(monkeypatch)
+    for _ in range(3):
+        with pytest.raises(OperationalError, match="precious already exists"):
+            migrate.upgrade(older_file)
+    [copy] = backups(older_file)
+    assert query(copy, "SELECT word FROM precious") == [("kept",)]
+
+
+def test_a_database_that_changed_since_is_copied_anew(
+    older_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The older tgbot went on with it meanwhile, say."""
+    break_migrations(monkeypatch)
+    for word in ("second", "third"):
+        with pytest.raises(OperationalError):
+            migrate.upgrade(older_file)
+        query(older_file, f"INSERT INTO precious VALUES ('{word}')")
+    with pytest.raises(OperationalError):
+        migrate.upgrade(older_file)
+    kept = [query(copy, "SELECT word FROM precious") for copy in backups(older_file)]
+    assert sorted(map(len, kept)) == [1, 2, 3], "and no copy takes another's place"
+
+
+def test_a_change_that_only_the_write_ahead_log_has_is_copied_anew(
+    older_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader keeps it from being moved into the file, whose time stays as it was."""
+    break_migrations(monkeypatch)
+    with pytest.raises(OperationalError):
+        migrate.upgrade(older_file)
+    with closing(sqlite3.connect(older_file, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM precious").fetchall()
+        with closing(sqlite3.connect(older_file)) as writer, writer:
+            writer.execute("INSERT INTO precious VALUES ('new')")
+        with pytest.raises(OperationalError):
+            migrate.upgrade(older_file)
+    assert ("new",) in query(backups(older_file)[-1], "SELECT word FROM precious")
+
+
+KILLED_COPYING = (
+    "import functools, os, sqlite3, sys; from pathlib import Path; from tgbot.store.engine import migrate\n"
+    "migrate._known_revisions = lambda: {'0000', '0001'}\n"
+    "class Dying(sqlite3.Connection):\n"
+    "    def backup(self, target):\n"
+    "        super().backup(target, pages=1, progress=lambda *_: os.kill(os.getpid(), 9))\n"
+    "sqlite3.connect = functools.partial(sqlite3.connect, factory=Dying)\n"
+    "migrate.upgrade(Path(sys.argv[1]))\n"
+)
+
+
+def test_a_kill_while_the_copy_is_made_leaves_none_and_the_next_try_cleans_up(
+    older_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = set(older_file.parent.iterdir())
+    killed = subprocess.run([sys.executable, "-c", KILLED_COPYING, older_file], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert backups(older_file) == []
+    assert set(older_file.parent.iterdir()) > before, "half a copy, under another name"
+    query(older_file, "INSERT INTO precious VALUES ('new')")  # so that the next copy has a name of its own
+    break_migrations(monkeypatch)
+    with pytest.raises(OperationalError):
+        migrate.upgrade(older_file)
+    [copy] = backups(older_file)
+    assert query(copy, "SELECT word FROM precious") == [("kept",), ("new",)]
+    assert set(older_file.parent.iterdir()) == {*before, copy}
+
+
+def test_a_backup_is_private_whatever_its_database_is(older_file: Path) -> None:
+    older_file.chmod(0o644)
+    assert mode(back_up(older_file, "0000")) == 0o600
+
+
+def test_an_older_file_of_an_unknown_schema_is_refused_untouched_in_one_line(database_path: Path) -> None:
+    query(database_path, "UPDATE alembic_version SET version_num = '0000'")
+    before = database_path.read_bytes()
+    ran = tgbot(database_path, "db", "upgrade")
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+    assert f"{database_path} is of schema 0000, which this tgbot does not know" in ran.stderr
+    assert (database_path.read_bytes(), backups(database_path)) == (before, [])
 
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     """Its last statement meets a table of that name: all the tables before it are taken back."""
     path = tmp_path / "tgbot.db"
     query(path, "CREATE TABLE guard (mine TEXT)")
-    with pytest.raises(StorageError, match="guard already exists"):
+    with pytest.raises(OperationalError, match="guard already exists"):
         migrate.upgrade(path)
     assert query(path, "SELECT name FROM sqlite_master") == [("guard",)]
 
@@ -125,12 +239,12 @@ def test_a_new_file_on_a_full_disk_is_told_in_one_line(tmp_path: Path, command: 
     path = tmp_path / "tgbot.db"
     ran = tgbot(path, *command, program=FULL_DISK)
     assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
-    assert f"{path} can not be upgraded: disk I/O error" in ran.stderr
+    assert f"{path} cannot be upgraded: disk I/O error" in ran.stderr
 
 
 def test_a_file_that_a_full_disk_keeps_from_being_read_is_not_called_a_wrong_one(database_path: Path) -> None:
     ran = tgbot(database_path, "status", program=FULL_DISK)
-    assert (ran.returncode, ran.stderr) == (1, f"tgbot: {database_path} can not be read: disk I/O error\n")
+    assert (ran.returncode, ran.stderr) == (1, f"tgbot: {database_path} cannot be read: disk I/O error\n")
 
 
 def test_an_older_file_that_no_copy_can_be_made_of_is_told_in_one_line_and_leaves_no_half_copy(
@@ -138,7 +252,7 @@ def test_an_older_file_that_no_copy_can_be_made_of_is_told_in_one_line_and_leave
 ) -> None:
     ran = tgbot(older_file, "db", "upgrade", program=FULL_DISK)
     assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
-    assert f"{older_file} can not be upgraded: " in ran.stderr
+    assert f"{older_file} cannot be upgraded: " in ran.stderr
     assert backups(older_file) == []
     assert migrate.current_revision(older_file) == "0000"
 
@@ -147,6 +261,7 @@ def test_an_older_file_that_no_copy_can_be_made_of_is_told_in_one_line_and_leave
 def test_a_file_that_is_no_database_is_told_in_one_line(tmp_path: Path, command: list[str]) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("dear diary, " * 100)
+    path.chmod(0o600)
     ran = tgbot(path, *command)
     assert ran.returncode == 2
     assert len(ran.stderr.splitlines()) == 1
@@ -154,7 +269,12 @@ def test_a_file_that_is_no_database_is_told_in_one_line(tmp_path: Path, command:
 
 
 def tgbot(path: Path, *command: str, program: tuple[str, ...] = TGBOT) -> subprocess.CompletedProcess[str]:
-    settings = {"TGBOT_DATABASE_URL": f"sqlite+aiosqlite:///{path}", "TGBOT_TOKEN": "1:x"}
+    settings = {
+        "TGBOT_DATABASE_URL": f"sqlite:///{path}",
+        "TGBOT_TOKEN": "1:x",
+        "TGBOT_START_WITHIN_SECONDS": "0",
+        "PYTHONPATH": str(ROOT),
+    }
     return subprocess.run(
         [sys.executable, *program, *command],
         capture_output=True,

@@ -1,27 +1,22 @@
 """The writer: one thread, group commit, and what a failure may and may not take along."""
 
 import asyncio
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO
 
 import pytest
 from sqlalchemy import event
-from sqlalchemy.exc import IntegrityError, ProgrammingError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
-from tgbot.store.engine import connection
+from tests.store.engine.files import damage
+from tgbot.store.engine import connection, wal
 from tgbot.store.engine import writer as database_module
 from tgbot.store.engine.connection import Connection, read_once
-from tgbot.store.engine.errors import StorageError
-from tgbot.store.engine.lock import DatabaseLockedError, ProcessLock
+from tgbot.store.engine.errors import DatabaseDamagedError, StorageError
 from tgbot.store.engine.writer import Database
 
 Write = asyncio.Future[int] | asyncio.Future[None]
@@ -141,6 +136,35 @@ async def test_a_refused_row_is_our_mistake_and_no_storage_error(db: Database) -
     assert await db.write(add, 3) == 3
 
 
+async def test_a_missing_table_or_column_is_our_mistake_and_no_storage_error(db: Database) -> None:
+    """Tried again, it would fail for ever."""
+
+    def ask(conn: Connection, sql: str) -> None:
+        conn.exec_driver_sql(sql)
+
+    for run in (db.write, db.read):
+        for sql, words in (
+            ("SELECT 1 FROM nowhere", "no such table"),
+            ("SELECT pod FROM instance", "no such col"),
+        ):
+            with pytest.raises(OperationalError, match=words):
+                await run(ask, sql)
+    assert await db.write(add, 3) == 3
+
+
+@pytest.mark.parametrize("side", ["write", "read"])
+async def test_a_damaged_file_is_no_storage_error_and_ends_who_watches_for_it(
+    database_path: Path, side: str
+) -> None:
+    damage(database_path, "instance")
+    async with Database(database_path) as db:
+        watching = asyncio.create_task(db.serve())
+        with pytest.raises(DatabaseDamagedError, match=r"malformed.* restore a backup"):
+            await getattr(db, side)(pids)
+        with pytest.raises(DatabaseDamagedError):
+            await asyncio.wait_for(watching, 30)
+
+
 async def test_a_cancelled_callers_operation_still_runs(db: Database) -> None:
     with busy_writer(db):
         cancelled, after = db.write(add, 1), db.write(add, 2)
@@ -210,6 +234,31 @@ async def test_a_commit_that_fails_fails_all_of_its_batch_and_the_next_one_works
     assert ["FOREIGN KEY" in str(error) for error in told] == [True, True]
     assert await db.write(add, 2) == 2
     assert await db.read(pids) == [2]
+
+
+def large(conn: Connection) -> None:
+    conn.exec_driver_sql("CREATE TABLE IF NOT EXISTS ballast (bytes BLOB)")
+    conn.exec_driver_sql("INSERT INTO ballast VALUES (zeroblob(100000))")
+
+
+async def test_a_log_that_grows_behind_a_reader_is_warned_of_once_each_time_it_doubled(
+    db: Database, database_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(wal, "LARGE_BYTES", 1_000_000)
+    with closing(sqlite3.connect(database_path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM instance").fetchall()
+        for _ in range(50):  # 5 MB
+            await db.write(large)
+        grown = [record.getMessage() for record in caplog.records]
+        assert [line.partition(" ")[0] for line in grown] == ["db.log_grows"] * 3, "at 1, 2 and 4 MB"
+        assert "bytes=4" in grown[-1]
+        assert "end what keeps the database open for reading" in grown[-1]
+        reader.execute("ROLLBACK")
+    await db.write(large)  # and the log begins anew
+    for _ in range(50):
+        await db.write(large)
+    assert len(caplog.records) == 3
 
 
 @contextmanager
@@ -337,6 +386,54 @@ def test_a_read_of_a_file_that_another_process_writes_can_not_write(database_pat
         read_once(database_path, add)
 
 
+async def test_a_read_whose_caller_was_cancelled_leaves_no_transaction_open(
+    db: Database, database_path: Path
+) -> None:
+    """An open one would keep the write-ahead log from being reused: it would grow for ever."""
+    at_work, may_end = threading.Event(), threading.Event()
+
+    def read_long(conn: Connection) -> None:
+        pids(conn)
+        at_work.set()
+        may_end.wait(30)
+        pids(conn)
+
+    reading = asyncio.create_task(db.read(read_long))
+    await asyncio.to_thread(at_work.wait, 30)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    may_end.set()
+    assert await db.read(pids) == [], "the next one comes after it"
+    await db.write(add, 1)
+    with closing(sqlite3.connect(database_path, timeout=0)) as other:
+        assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
+
+
+async def test_one_read_sees_the_same_database_from_its_first_statement_to_its_last(db: Database) -> None:
+    written, looked = threading.Event(), threading.Event()
+
+    def look_twice(conn: Connection) -> tuple[list[int], list[int]]:
+        first = pids(conn)
+        looked.set()
+        written.wait(30)
+        return first, pids(conn)
+
+    reading = asyncio.create_task(db.read(look_twice))
+    await asyncio.to_thread(looked.wait, 30)
+    await db.write(add, 1)
+    written.set()
+    assert await reading == ([], [])
+    assert await db.read(pids) == [1]
+
+
+async def test_a_read_after_the_end_is_refused(database_path: Path) -> None:
+    async with Database(database_path) as closed:
+        pass
+    with pytest.raises(StorageError, match="closed"):
+        await closed.read(pids)
+
+
 async def test_a_read_goes_beside_a_write_that_takes_long(db: Database) -> None:
     await db.write(add, 1)
     with busy_writer(db):
@@ -352,73 +449,7 @@ async def test_the_writer_makes_a_commit_survive_a_power_cut(db: Database) -> No
     assert "PRAGMA synchronous=FULL" in connection.PRAGMAS
 
 
-# One process
-
-
-HOLD = """
-import os
-import sys
-from pathlib import Path
-from tgbot.store.engine.lock import ProcessLock
-with ProcessLock(Path(sys.argv[1])):
-    if "fork" not in sys.argv or not os.fork():
-        print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-@contextmanager
-def holder(path: Path, *how: str) -> Iterator[subprocess.Popen[str]]:
-    """Run another process that holds the lock until its stdin ends; "fork": and a child of its own."""
-    command = [sys.executable, "-c", HOLD, str(path), *how]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        assert _pipe(process.stdout).readline() == "held\n"
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        _pipe(process.stdin).close()
-        _pipe(process.stdout).close()
-
-
-def _pipe(stream: IO[str] | None) -> IO[str]:
-    assert stream
-    return stream
-
-
-def test_only_one_process_owns_the_database_and_a_second_is_told_which(database_path: Path) -> None:
-    with (
-        holder(database_path) as process,
-        pytest.raises(DatabaseLockedError, match=f"process {process.pid} "),
-        ProcessLock(database_path),
-    ):
-        pytest.fail("two owners")
-
-
-def test_a_symlink_to_the_database_has_the_same_lock(database_path: Path) -> None:
-    link = database_path.with_name("link.db")
-    link.symlink_to(database_path)
-    with holder(database_path), pytest.raises(DatabaseLockedError), ProcessLock(link):
-        pytest.fail("two owners")
-
-
-@pytest.mark.parametrize("how", [[], ["fork"]], ids=["alone", "its child lives on"])
-def test_sigkill_of_the_holder_frees_the_database(database_path: Path, how: list[str]) -> None:
-    with holder(database_path, *how) as process:
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        with ProcessLock(database_path):
-            pass
-
-
-def test_the_lock_ends_with_its_block_and_names_its_newest_holder(database_path: Path) -> None:
-    with holder(database_path):
-        pass
-    with ProcessLock(database_path), pytest.raises(DatabaseLockedError, match=f"process {os.getpid()} "):
-        ProcessLock(database_path).__enter__()
-    with ProcessLock(database_path):
-        pass
+# The end
 
 
 async def test_a_write_after_the_end_is_refused(database_path: Path) -> None:

@@ -1,14 +1,14 @@
 """Opens the file: for the one writing connection, and for those that only read."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tgbot.store.engine.errors import storage_errors
+from tgbot.store.engine.private import create_private
 
 __all__ = ["Connection", "driver_of", "read_once", "reading_engine", "writing_engine"]
 
@@ -23,48 +23,47 @@ PRAGMAS = (
     f"PRAGMA journal_size_limit={64 * 1024 * 1024}",
     "PRAGMA temp_store=MEMORY",
 )
+READING_PRAGMAS = ("PRAGMA query_only=ON", f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
 
 
 def writing_engine(path: Path) -> Engine:
-    """Make the engine of the one writing connection: every transaction is BEGIN IMMEDIATE."""
-    engine = create_engine(f"sqlite:///{path}", paramstyle="named", connect_args={"check_same_thread": False})
+    """Make the engine of the one writing connection: every transaction is BEGIN IMMEDIATE.
 
-    @event.listens_for(engine, "connect")
-    def connect(raw: sqlite3.Connection, _: object) -> None:
-        raw.isolation_level = None  # we begin; the driver's own BEGIN would be deferred
-        for pragma in PRAGMAS:
-            raw.execute(pragma)
+    A file that is not there is made, and is private. Raises StorageError.
+    """
+    create_private(path)
+    # A deferred transaction that reads, then writes, fails at once when another one wrote.
+    return _engine(path, PRAGMAS, "BEGIN IMMEDIATE")
 
-    @event.listens_for(engine, "begin")
-    def begin(conn: Connection) -> None:
-        # A deferred transaction that reads, then writes, fails at once when another one wrote.
-        driver_of(conn).execute("BEGIN IMMEDIATE")
 
-    return engine
+def reading_engine(path: Path) -> Engine:
+    """Make the engine of connections that only read: a transaction sees one state of the file."""
+    return _engine(path, READING_PRAGMAS, "BEGIN")
 
 
 def read_once(path: Path, operation: Callable[[Connection], T]) -> T:
     """Run one reading operation on a file that another process may be writing. Raises StorageError."""
-    engine = create_engine(f"sqlite:///{path}", paramstyle="named")
-    event.listen(engine, "connect", _only_read)
+    engine = reading_engine(path)
     try:
-        with storage_errors(), engine.connect() as conn:
+        with storage_errors(f"{path} cannot be read: "), engine.connect() as conn:
             return operation(conn)
     finally:
         engine.dispose()
 
 
-def _only_read(raw: Any, _: object) -> None:  # noqa: ANN401 - sqlite3's connection, or aiosqlite's in an adapter
-    cursor = raw.cursor()
-    cursor.execute("PRAGMA query_only=ON")
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-    cursor.close()
+def _engine(path: Path, pragmas: Iterable[str], begin: str) -> Engine:
+    engine = create_engine(f"sqlite:///{path}", paramstyle="named", connect_args={"check_same_thread": False})
 
+    @event.listens_for(engine, "connect")
+    def connected(raw: sqlite3.Connection, _: object) -> None:
+        raw.isolation_level = None  # we begin; the driver's own BEGIN would be deferred, and not for a read
+        for pragma in pragmas:
+            raw.execute(pragma)
 
-def reading_engine(path: Path) -> AsyncEngine:
-    """Make the engine of the connections that only read, beside the writer."""
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", paramstyle="named")
-    event.listen(engine.sync_engine, "connect", _only_read)
+    @event.listens_for(engine, "begin")
+    def begun(conn: Connection) -> None:
+        driver_of(conn).execute(begin)
+
     return engine
 
 

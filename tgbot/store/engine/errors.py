@@ -1,4 +1,4 @@
-"""The database's troubles as one error of ours, and how they are told from mistakes of ours."""
+"""The database's troubles as errors of ours, apart from mistakes of ours, which stay as they are."""
 
 import contextlib
 import sqlite3
@@ -6,30 +6,75 @@ from collections.abc import Iterator
 
 from sqlalchemy.exc import DBAPIError
 
+# The same operation succeeds when the trouble has passed, by itself or because a person saw to it.
+# All else fails for ever: a table that is missing, a row that breaks a constraint. (NOMEM is a
+# MemoryError of the driver's, and nobody here interrupts.)
+MAY_PASS = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,  # another connection holds the lock
+        sqlite3.SQLITE_LOCKED,  # another statement does
+        sqlite3.SQLITE_PROTOCOL,  # too many connections opened the write-ahead log at once
+        sqlite3.SQLITE_PERM,  # the kernel refuses a lock
+        sqlite3.SQLITE_FULL,  # no room on the disk
+        sqlite3.SQLITE_IOERR,  # the disk fails, or a quota has no room
+        sqlite3.SQLITE_CANTOPEN,  # the folder is away, or no file handle is left
+        sqlite3.SQLITE_READONLY,  # the disk or the file was made read-only
+    }
+)
+NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
 
 class StorageError(Exception):
-    """The database could not take the operation (disk full, locked, I/O): nothing was written."""
+    """The database could not take the operation now (disk full, locked, I/O): nothing was written."""
+
+
+class DatabaseDamagedError(Exception):
+    """The file's content is broken, which does not pass; the text says what to do."""
 
 
 @contextlib.contextmanager
 def storage_errors(prefix: str = "") -> Iterator[None]:
-    """Tell whatever the database raises as a StorageError, its reason after `prefix`."""
+    """Raise the database's troubles as errors of ours, their reason after `prefix`."""
     try:
         yield
     except (DBAPIError, sqlite3.Error) as error:
-        raise StorageError(prefix + reason(error)) from error
+        known = as_storage_error(error, prefix)
+        if known is error:
+            raise
+        raise known from error
 
 
-def as_storage_error(error: Exception) -> Exception:
-    """Tell the database's troubles, which may pass, from our own mistakes, which do not."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    if not isinstance(cause, sqlite3.OperationalError) and type(cause) is not sqlite3.DatabaseError:
+def as_storage_error(error: Exception, prefix: str = "") -> Exception:
+    """Give StorageError or DatabaseDamagedError for the database's troubles; our own mistakes stay."""
+    code = _code(error)
+    known: Exception
+    if code in MAY_PASS:
+        known = StorageError(prefix + reason(error))
+    elif code in DAMAGED:
+        how = "restore a backup, or what `sqlite3 FILE .recover` can save"
+        known = DatabaseDamagedError(f"{prefix}the file is damaged ({reason(error)}): {how}")
+    else:
         return error
-    storage_error = StorageError(reason(error))
-    storage_error.__cause__ = error
-    return storage_error
+    known.__cause__ = error
+    return known
 
 
-def reason(error: Exception) -> str:
+def is_full(error: BaseException | None) -> bool:
+    """Say whether the disk had no room for what failed."""
+    return _code(error) in NO_ROOM
+
+
+def reason(error: BaseException) -> str:
     """Give the database's own words."""
-    return str(error.orig if isinstance(error, DBAPIError) else error)
+    return str(_original(error))
+
+
+def _code(error: BaseException | None) -> int | None:
+    """Give SQLite's primary code; None for errors that are not SQLite's, though perhaps its driver's."""
+    code = getattr(_original(error), "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF  # the rest says where it happened
+
+
+def _original(error: BaseException | None) -> BaseException | None:
+    return error.orig if isinstance(error, DBAPIError) else error

@@ -2,12 +2,12 @@
 
 import logging
 import sqlite3
-import time
 from contextlib import closing
 from pathlib import Path
 
+from tgbot.store.engine.backup import back_up
 from tgbot.store.engine.connection import writing_engine
-from tgbot.store.engine.errors import StorageError, storage_errors
+from tgbot.store.engine.errors import storage_errors
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +25,10 @@ class SchemaError(Exception):
 
 
 def upgrade(path: Path) -> bool:
-    """Apply what is missing. Returns whether anything was. Raises SchemaError, StorageError.
+    """Apply what is missing. Returns whether anything was.
 
     The caller holds the process lock. Alembic is imported only when needed: it costs 20 MB.
+    Raises SchemaError, StorageError, DatabaseDamagedError.
     """
     revision = current_revision(path)
     if revision == REVISION:
@@ -36,9 +37,14 @@ def upgrade(path: Path) -> bool:
         raise SchemaError(
             f"{path} was written by a newer tgbot (schema {revision}): update tgbot, or use another file"
         )
-    with storage_errors(f"{path} can not be upgraded: "):
+    if revision is not None and revision not in _known_revisions():
+        raise SchemaError(
+            f"{path} is of schema {revision}, which this tgbot does not know: use the tgbot that wrote it,"
+            " or another file"
+        )
+    with storage_errors(f"{path} cannot be upgraded: "):
         if revision is not None:
-            log.info("migrate.backup file=%s", _back_up(path, revision))
+            log.info("migrate.backup file=%s", back_up(path, revision))
         _apply(path)
     log.info("migrate.done from=%s to=%s", revision, REVISION)
     return True
@@ -48,27 +54,24 @@ def current_revision(path: Path) -> str | None:
     """Read the file's revision, None for one that is new or not there. Raises SchemaError, StorageError."""
     if not path.exists():
         return None
-    try:
-        with closing(sqlite3.connect(path)) as raw:
+    with storage_errors(f"{path} cannot be read: "), closing(sqlite3.connect(path)) as raw:
+        try:
             known = raw.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
-            row = raw.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
-    except sqlite3.OperationalError as error:
-        raise StorageError(f"{path} can not be read: {error}") from error
-    except sqlite3.DatabaseError as error:
-        raise SchemaError(f"{path} can not be read ({error}): name a file of tgbot's own") from None
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+                raise
+            raise SchemaError(f"{path} cannot be read ({error}): name a file of tgbot's own") from None
+        row = raw.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
     return str(row[0]) if row else None
 
 
-def _back_up(path: Path, revision: str) -> Path:
-    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    copy = path.with_name(f"{path.name}.{revision}-{stamp}.backup")
-    try:
-        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
-            source.backup(target)
-    except sqlite3.Error:
-        copy.unlink(missing_ok=True)  # half a copy, taken for a whole one, is worse than none
-        raise
-    return copy
+def _known_revisions() -> set[str]:
+    """Give the revision of each migration, which its file is named after."""
+    return {file.name.partition("_")[0] for file in (_folder() / "versions").glob("*.py")}
+
+
+def _folder() -> Path:
+    return next(folder for folder in _FOLDERS if folder.is_dir())
 
 
 def _apply(path: Path) -> None:
@@ -76,7 +79,7 @@ def _apply(path: Path) -> None:
     from alembic.config import Config  # noqa: PLC0415 - see upgrade
 
     config = Config()
-    config.set_main_option("script_location", str(next(folder for folder in _FOLDERS if folder.is_dir())))
+    config.set_main_option("script_location", str(_folder()))
     engine = writing_engine(path)
     try:
         with engine.begin() as conn:

@@ -4,13 +4,14 @@ SQLAlchemy writes the SQL, but its execution wraps each call in more work than S
 going past it nearly doubles what the whole durable line carries (docs/bench.md).
 """
 
-import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, TableValuedAlias, bindparam, func, literal_column
+from sqlalchemy import ColumnElement, TableValuedAlias, bindparam, func, literal_column
 from sqlalchemy.sql.expression import Executable
+
+from tgbot.store.engine.connection import Connection, driver_of
 
 MakeRow = Callable[[Sequence[Any]], Any]
 
@@ -64,22 +65,13 @@ class Statement:
             conn.begin()  # as SQLAlchemy would; on the driver a statement alone is its own transaction
         sql = self._prepared(conn)
         parameters = {**self._constants, **values} if self._constants else values
-        driver = conn.connection.dbapi_connection
-        if not isinstance(driver, sqlite3.Connection):  # aiosqlite's, in an adapter
-            return self._execute_wrapped(conn, sql, parameters)
-        cursor = driver.execute(sql, parameters)
+        cursor = driver_of(conn).execute(sql, parameters)
         return Result(cursor.fetchall(), self._make_row, cursor.rowcount, cursor.lastrowid or 0)
 
     def many(self, conn: Connection, rows: Sequence[Mapping[str, object]]) -> None:
         """Execute once for each row of parameters."""
         sql = self._prepared(conn)
-        driver = conn.connection.dbapi_connection
-        assert isinstance(driver, sqlite3.Connection), "only the writer writes"
-        driver.executemany(sql, rows)
-
-    def _execute_wrapped(self, conn: Connection, sql: str, parameters: dict[str, object]) -> Result:
-        result = conn.exec_driver_sql(sql, parameters)
-        return Result(list(result), self._make_row, result.rowcount, 0)
+        driver_of(conn).executemany(sql, rows)
 
     def _prepared(self, conn: Connection) -> str:
         if conn.dialect.name in self._sql:

@@ -1,4 +1,4 @@
-"""`write` and `read`: one writer thread with group commit."""
+"""`write` and `read`: one writer thread with group commit, one that reads beside it."""
 
 import asyncio
 import contextlib
@@ -6,6 +6,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar
@@ -13,7 +14,15 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar
 from sqlalchemy.exc import DBAPIError
 
 from tgbot.store.engine.connection import Connection, driver_of, reading_engine, writing_engine
-from tgbot.store.engine.errors import StorageError, as_storage_error, reason, storage_errors
+from tgbot.store.engine.errors import (
+    DatabaseDamagedError,
+    StorageError,
+    as_storage_error,
+    is_full,
+    reason,
+    storage_errors,
+)
+from tgbot.store.engine.wal import LogSize, give_room
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,8 +46,8 @@ class _Outcome(NamedTuple):
 class Database:
     """The one way to the database: store functions go in, their results come out.
 
-    `async with Database(path) as db`, then `await db.write(store.finish, ...)` and
-    `await db.read(store.status, ...)`. The file must be migrated already.
+    `async with Database(path) as db`, then `await db.write(turns.end, ...)` and
+    `await db.read(report.everything)`. The file must be migrated already.
     """
 
     def __init__(self, path: Path) -> None:
@@ -51,10 +60,14 @@ class Database:
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
+        self._damage: asyncio.Future[DatabaseDamagedError] = self._loop.create_future()
         self._writer = writing_engine(self._path)
-        self._conn = self._writer.connect()
+        with storage_errors():
+            self._conn = self._writer.connect()
+        self._log_size = LogSize(self._path)
         self._inode = self._path.stat().st_ino
         self._reader = reading_engine(self._path)
+        self._reading = ThreadPoolExecutor(1, "reader")
         self._thread.start()
         return self
 
@@ -63,7 +76,8 @@ class Database:
         self._queue.put(None)
         await self._ended.wait()  # not for a join in one of the loop's threads: agents may sit in them all
         self._thread.join()
-        await self._reader.dispose()
+        await self._loop.run_in_executor(self._reading, self._reader.dispose)
+        self._reading.shutdown()
         self._conn.close()
         self._writer.dispose()
 
@@ -75,9 +89,10 @@ class Database:
     ) -> asyncio.Future[T]:
         """Hand an operation to the writer; the future holds its result after the commit.
 
-        The operation runs even if the future is cancelled. Raises StorageError (through the
-        future) when the database refused, and whatever the operation raised; then nothing of it
-        was written.
+        The operation runs even if the future is cancelled. It may run twice: when another one of its
+        batch fails, the batch is taken back and run again; so it must have no effect but on the database.
+        Raises StorageError (through the future) when the database refused, and whatever the operation
+        raised; then nothing of it was written.
         """
         future: asyncio.Future[T] = self._loop.create_future()
         if self._closed:
@@ -94,16 +109,34 @@ class Database:
     ) -> T:
         """Run a reading operation beside the writer, on a connection that can only read.
 
-        Raises StorageError.
+        It sees one state of the database. Raises StorageError, and whatever the operation raised.
         """
-        with storage_errors():
-            async with self._reader.connect() as conn:
-                return await conn.run_sync(operation, *args, **kwargs)
+        if self._closed:
+            raise StorageError("the database is closed")
+
+        def run() -> T:
+            # To its end, whether or not the caller is still there: a transaction that stays open
+            # would keep the write-ahead log from being reused.
+            with storage_errors(), self._reader.connect() as conn:
+                return operation(conn, *args, **kwargs)
+
+        try:
+            return await self._loop.run_in_executor(self._reading, run)
+        except DatabaseDamagedError as error:
+            self._report(error)
+            raise
+
+    async def serve(self) -> None:
+        """Wait, as a service, until anybody's operation finds the file damaged.
+
+        Raises DatabaseDamagedError then: not all who meet it end the process.
+        """
+        raise await self._damage
 
     def _work(self) -> None:
         try:
             while batch := self._take():
-                self._call_soon(_settle, self._commit(batch))
+                self._call_soon(self._settle, self._commit(batch))
         finally:
             self._call_soon(self._ended.set)
 
@@ -127,7 +160,7 @@ class Database:
             with self._transaction():
                 outcomes = [self._run(operation) for operation in batch]
         except Exception as error:  # noqa: BLE001 - told to its caller, or to all of the batch
-            self._rollback()
+            self._rollback(error)
             failure = as_storage_error(error)
             if len(batch) > 1 and not isinstance(failure, StorageError):
                 return self._commit_apart(batch)
@@ -140,7 +173,7 @@ class Database:
             with self._transaction():
                 outcomes = [self._attempt(operation) for operation in batch]
         except Exception as error:  # noqa: BLE001 - told to every caller of the batch
-            self._rollback()
+            self._rollback(error)
             failure = as_storage_error(error)
             return [_Outcome(operation.future, None, failure) for operation in batch]
         return outcomes
@@ -151,6 +184,7 @@ class Database:
         yield
         self._check_file()
         self._conn.commit()
+        self._log_size.check()
 
     def _check_file(self) -> None:
         """Refuse to commit into a file that nobody will find again: SQLite in WAL mode would not notice."""
@@ -181,27 +215,35 @@ class Database:
         driver.execute("RELEASE operation")
         return outcome
 
-    def _rollback(self) -> None:
+    def _rollback(self, failure: Exception) -> None:
         try:
             self._conn.rollback()
+            if self._conn.invalidated:  # to ask one that is gone for its driver would open it again
+                return
             # After a COMMIT that failed SQLAlchemy counts the transaction as ended, SQLite does not.
-            if not self._conn.invalidated:  # to ask one that is gone for its driver would open it again
-                driver_of(self._conn).rollback()
+            driver_of(self._conn).rollback()
+            if is_full(failure):
+                give_room(driver_of(self._conn))
         except (DBAPIError, sqlite3.Error) as error:
             log.warning("db.rollback_failed reason=%s", reason(error))
             self._conn.invalidate()
 
+    def _settle(self, outcomes: Iterable[_Outcome]) -> None:
+        """Wake the callers, in the order of their operations."""
+        for future, value, error in outcomes:
+            if isinstance(error, DatabaseDamagedError):
+                self._report(error)
+            if future.done():  # the caller was cancelled; its operation is committed all the same
+                continue
+            if error:
+                future.set_exception(error)
+            else:
+                future.set_result(value)
+
+    def _report(self, error: DatabaseDamagedError) -> None:
+        if not self._damage.done():
+            self._damage.set_result(error)
+
     def _call_soon(self, callback: Callable[..., object], *args: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
             self._loop.call_soon_threadsafe(callback, *args)
-
-
-def _settle(outcomes: Iterable[_Outcome]) -> None:
-    """Wake the callers, in the order of their operations."""
-    for future, value, error in outcomes:
-        if future.done():  # the caller was cancelled; its operation is committed all the same
-            continue
-        if error:
-            future.set_exception(error)
-        else:
-            future.set_result(value)

@@ -1,0 +1,138 @@
+"""Settings, as a person who gets them wrong meets them: one clear line for each."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.terminal import ROOT, tgbot
+from tgbot.config import Settings
+
+TO_SET = "set it in the environment or in .env to"
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({}, f"TGBOT_TOKEN is missing: {TO_SET} the bot's token"),
+        ({"TGBOT_TOKEN": "hush-hush"}, "TGBOT_TOKEN is wrong (a token looks like 123456:ABC-DEF)"),
+        ({"TGBOT_TOKEN": "\u0661\u0662:x"}, "TGBOT_TOKEN is wrong"),  # digits, though not Telegram's
+        ({"TGBOT_TOKEN": "1" * 23 + ":x"}, "TGBOT_TOKEN is wrong"),  # no integer of SQLite's
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_API_URL": "ftp://x"}, "TGBOT_API_URL is wrong"),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_API_URL": "http://x:65536"}, "TGBOT_API_URL is wrong (its host or"),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_API_URL": "http://[x"}, "TGBOT_API_URL is wrong (its host or port"),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_DATABASE_URL": "postgres://x"}, "TGBOT_DATABASE_URL is wrong"),
+        (
+            {"TGBOT_TOKEN": "1:x", "TGBOT_DATABASE_URL": "sqlite+aiosqlite:///tgbot.db"},
+            f"(only a SQLite file is supported): {TO_SET} sqlite:///FILE",
+        ),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_ALLOWED_USERS": "1,bob"}, "TGBOT_ALLOWED_USERS is wrong"),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_ALLOWED_USERS": "-100123"}, "TGBOT_ALLOWED_USERS is wrong"),  # a group
+        (
+            {"TGBOT_TOKEN": "1:x", "TGBOT_MAX_TURNS": "0"},
+            f"TGBOT_MAX_TURNS is wrong: {TO_SET} a whole number of at least 1",
+        ),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_MAX_TURNS": "9" * 19}, "TGBOT_MAX_TURNS is wrong"),
+        (
+            {"TGBOT_TOKEN": "1:x", "TGBOT_CRASHES_MAX": "many"},
+            f"TGBOT_CRASHES_MAX is wrong: {TO_SET} how often a message may crash the bot before it is given",
+        ),
+        (
+            {"TGBOT_TOKEN": "1:x", "TGBOT_GRACE_SECONDS": "-1"},
+            f"TGBOT_GRACE_SECONDS is wrong: {TO_SET} a number of seconds, 0 or more",
+        ),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_GRACE_SECONDS": "nan"}, "TGBOT_GRACE_SECONDS is wrong"),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_TURN_TIMEOUT_SECONDS": "0.0"}, "TGBOT_TURN_TIMEOUT_SECONDS is wrong"),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_RATE_CHAT_PER_SECOND": "inf"}, "TGBOT_RATE_CHAT_PER_SECOND is wrong"),
+        (
+            {"TGBOT_TOKEN": "1:x", "TGBOT_STREAM": "fast"},
+            f"TGBOT_STREAM is wrong: {TO_SET} edit, draft or off",
+        ),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_RECEIPTS": ""}, f"TGBOT_RECEIPTS is wrong: {TO_SET} true or false"),
+        (
+            {"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "nope:x"},
+            "TGBOT_AGENT is wrong (can not import agent 'nope:x': ModuleNotFoundError",
+        ),
+        (
+            {"TGBOT_TOKEN": "1:x", "TGBOT_DATABASE_URL": "sqlite:////tmp"},
+            "TGBOT_DATABASE_URL is wrong (this is a folder)",
+        ),
+        (
+            {"TGBOT_TOKEN": "1:x", "TGBOT_DATABASE_URL": "sqlite:///no/where.db"},
+            "TGBOT_DATABASE_URL is wrong (its folder does not exist)",
+        ),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "json:dumps"}, "not an async generator function"),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": ".foo:bar"}, "neither one of echo nor package.module:name"),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "eliza"}, f"{TO_SET} echo, or package"),
+    ],
+)
+def test_a_wrong_setting_is_one_clear_line_and_exit_status_2(
+    tmp_path: Path, settings: dict[str, str], line: str
+) -> None:
+    ended = tgbot(tmp_path, "run", **settings)
+    assert ended.returncode == 2
+    (told,) = ended.stderr.splitlines()
+    assert line in told
+    assert "hush-hush" not in told
+
+
+def test_all_wrong_settings_are_listed_at_once_a_line_each(tmp_path: Path) -> None:
+    ended = tgbot(
+        tmp_path, "run", TGBOT_TOKN="hush-hush", TGBOT_MAX_TURNS="x", TGBOT_STREAM="y", TGBOT_FORMAT="rich"
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == [
+        f"tgbot: TGBOT_TOKEN is missing: {TO_SET} the bot's token, from @BotFather",
+        f"tgbot: TGBOT_MAX_TURNS is wrong: {TO_SET} a whole number of at least 1",
+        f"tgbot: TGBOT_STREAM is wrong: {TO_SET} edit, draft or off",
+        "tgbot: unknown setting TGBOT_TOKN, did you mean TGBOT_TOKEN?",
+    ]
+
+
+def test_settings_come_from_a_file_too(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("TGBOT_TOKEN=1:x\nTGBOT_AGENT=nope:x\n")
+    assert "can not import agent 'nope:x'" in tgbot(tmp_path, "run").stderr
+
+
+def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("TGBOT_TOKEN=1:x\nTGBOT_AGENT=nope:x\n")
+    assert "can not import agent 'nay:x'" in tgbot(tmp_path, "run", TGBOT_AGENT=" nay:x\n").stderr
+
+
+def test_a_settings_file_that_is_not_utf_8_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes("# clé\nTGBOT_TOKEN=1:x\n".encode("latin-1"))
+    ended = tgbot(tmp_path, "run")
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert ".env is not UTF-8" in ended.stderr
+
+
+def test_a_settings_file_that_cannot_be_read_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / ".env").symlink_to("/proc/self/mem")  # which fails also for root
+    ended = tgbot(tmp_path, "run")
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert ".env cannot be read" in ended.stderr
+
+
+def test_an_unknown_setting_is_a_warning_with_the_nearest_known_one(tmp_path: Path) -> None:
+    ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_AGENT="nope:x", TGBOT_MAX_TURN="3")
+    assert "unknown setting TGBOT_MAX_TURN, did you mean TGBOT_MAX_TURNS?" in ended.stderr
+
+
+def test_a_setting_in_small_letters_is_unknown_not_silently_left_out(tmp_path: Path) -> None:
+    ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_AGENT="nope:x", tgbot_max_turns="3")
+    assert "unknown setting tgbot_max_turns, did you mean TGBOT_MAX_TURNS?" in ended.stderr
+
+
+def test_the_readme_lists_every_setting_with_its_default() -> None:
+    table = re.findall(r"^\| (`[A-Z_`, ]+`) \|(.*?)\|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    listed = {
+        name.strip("`"): default.strip(" `")
+        for names, defaults in table
+        for name, default in zip(names.split(", "), defaults.split(", "), strict=True)
+    }
+    in_words = {"token": "", "allowed_users": "nobody", "api_url": "Telegram's", "receipts": "true"}
+    assert listed == {
+        field.name.upper(): in_words.get(field.name, str(field.default))
+        for field in dataclasses.fields(Settings)
+    }

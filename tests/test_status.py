@@ -1,0 +1,129 @@
+"""`tgbot status`, for people and for programs: what is listed is one line each, whatever people wrote."""
+
+import json
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.terminal import tgbot
+from tgbot.store import report
+
+DAY_SECONDS = 86_400
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Make a folder with a migrated database in it."""
+    assert tgbot(tmp_path, "db", "upgrade").returncode == 0
+    return tmp_path
+
+
+def add_dead(folder: Path, *raws: object, kind: str = "message", received_at: float = 0) -> None:
+    with closing(sqlite3.connect(folder / "tgbot.db")) as raw, raw:
+        (first,) = raw.execute("SELECT coalesce(max(id), 0) + 1 FROM pending").fetchone()
+        raw.executemany(
+            "INSERT INTO pending (update_id, kind, bot_id, state, session_key, received_at, ended_at, raw)"
+            " VALUES (?, ?, 1, 'dead', '1:7', ?, 0, ?)",
+            [(first + n, kind, received_at, json.dumps(update)) for n, update in enumerate(raws)],
+        )
+
+
+def said(text: object) -> dict[str, object]:
+    return {"message": {"text": text}}
+
+
+def listed(folder: Path, **environment: str) -> list[str]:
+    ended = tgbot(folder, "status", **environment)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return ended.stdout.removesuffix("\n").split("\n")[1:]
+
+
+def test_without_a_database_it_says_what_to_do(tmp_path: Path) -> None:
+    ended = tgbot(tmp_path, "status")
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert "start the bot once" in ended.stderr
+
+
+def test_it_names_its_database_file(folder: Path) -> None:
+    none = "the bot does not run: interrupted 0, queued 0, held 0, dead 0, unsent 0, parked 0"
+    path = str(folder / "tgbot.db")
+    assert tgbot(folder, "status").stdout == f"{none} ({path})\n"
+    document = json.loads(tgbot(folder, "status", "--json").stdout)
+    assert (document["database"], document["running"]) == (path, [])
+
+
+def test_it_needs_no_other_setting_to_be_right(folder: Path) -> None:
+    assert tgbot(folder, "status", TGBOT_MAX_TURNS="0", TGBOT_TOKEN="hush").returncode == 0
+
+
+def test_of_another_schema_it_says_what_to_do(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "tgbot.db")) as raw, raw:
+        raw.execute("UPDATE alembic_version SET version_num = '0000'")
+        raw.execute("DROP TABLE outbox")
+    ended = tgbot(folder, "status")
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert "run `tgbot db upgrade`" in ended.stderr
+
+
+def test_a_dead_row_shows_why_its_age_and_its_first_words(folder: Path) -> None:
+    add_dead(folder, said("Please count the stars"), received_at=time.time() - 3 * DAY_SECONDS - 60)
+    add_dead(folder, said({"not": "a text"}), kind="unreadable", received_at=time.time() - 90)
+    assert listed(folder) == [
+        "  dead     row=1 chat=None for 3 d: interrupted too often: Please count the stars",
+        "  dead     row=2 chat=None for 1 min: cannot be read",
+    ]
+    first, second = json.loads(tgbot(folder, "status", "--json").stdout)["dead_rows"]
+    assert (first["text"], second["text"]) == ("Please count the stars", "")
+    assert first["seconds"] >= 3 * DAY_SECONDS + 60
+
+
+def test_what_people_wrote_cannot_break_its_line(folder: Path) -> None:
+    shown = {
+        "one\ntwo\r\nthree\u2028four\vfive": "one two three four five",
+        "\x1b[31mred\x1b[0m\x07": "[31mred [0m",
+        "\u202edrawkcab": "drawkcab",  # would turn the rest of the line around
+        "\ud800 lone": "\ufffd lone",
+        "ä" * 500: "ä" * (report.WORDS_MAX_CHARACTERS - 1) + "…",
+    }
+    add_dead(folder, *map(said, shown))
+    assert [line.rpartition(": ")[2] for line in listed(folder)] == list(shown.values())
+
+
+def test_what_the_terminal_cannot_show_is_replaced(folder: Path) -> None:
+    add_dead(folder, said("naïve 🙂"))
+    (line,) = listed(folder, PYTHONIOENCODING="ascii")
+    assert line.endswith("na?ve ?")
+
+
+def test_the_reason_of_a_parked_part_is_one_line_too(folder: Path) -> None:
+    add_dead(folder, said("x"))
+    with closing(sqlite3.connect(folder / "tgbot.db")) as raw, raw:
+        raw.execute(
+            "INSERT INTO outbox (bot_id, pending_id, part, state, chat_id, error)"
+            " VALUES (1, 1, 0, 'parked', 7, 'Bad\nGateway')"
+        )
+    assert listed(folder)[1:] == ["  parked   row=1 part=0 chat=7: Bad Gateway"]
+
+
+def test_a_caption_counts_as_words_and_what_has_none_shows_none(folder: Path) -> None:
+    add_dead(folder, {"message": {"caption": "a chart"}}, {"message": {"photo": []}}, {"message": 1}, [])
+    assert [line.rpartition("often")[2] for line in listed(folder)] == [": a chart", "", "", ""]
+
+
+def test_a_row_nested_too_deep_to_be_parsed_shows_no_words(folder: Path) -> None:
+    add_dead(folder, said("x"))
+    with closing(sqlite3.connect(folder / "tgbot.db")) as raw, raw:
+        raw.execute("UPDATE pending SET raw = ?", ('{"message":' * 100_000,))
+    (line,) = listed(folder)
+    assert line.endswith("interrupted too often")
+
+
+def test_it_lists_a_bounded_number_and_counts_them_all(folder: Path) -> None:
+    add_dead(folder, *[said(n) for n in map(str, range(report.LISTED_MAX + 5))])
+    ended = tgbot(folder, "status").stdout
+    assert f"dead {report.LISTED_MAX + 5}," in ended
+    assert ended.count("  dead ") == report.LISTED_MAX
+    assert ended.splitlines()[-1] == "  and 5 more dead"

@@ -1,0 +1,74 @@
+"""/stop, /resume, /drop and their buttons: what runs ends, what waits is held until somebody decides."""
+
+from tgbot.intake.commands.quote import quote
+from tgbot.intake.commands.registry import Reply, button, command, draw
+from tgbot.model import Control, Owner, RowId
+from tgbot.store import inbox, turns
+from tgbot.store.engine.connection import Connection
+
+NAMED_MAX = 10  # held messages that the reply to /stop names
+NOTHING_HELD = "Nothing is on hold."
+
+
+@command("stop", "end the running turn and hold what waits", bare=True)
+def stop(conn: Connection, _owner: Owner, control: Control, row_id: RowId) -> Reply:
+    """Stop the running turn, and hold what waits."""
+    stopped = inbox.stop(conn, control.address.session_key, row_id)
+    return _stopped(stopped, row_id)
+
+
+@button("stop", args=1)
+def stop_this(conn: Connection, _owner: Owner, control: Control, row_id: RowId) -> Reply:
+    """Do the same, if the turn still runs that the button was drawn for."""
+    if inbox.running(conn, control.address.session_key) != control.target:
+        return Reply(None, toast="This has ended already.")
+    stopped = inbox.stop(conn, control.address.session_key, row_id)
+    reply = _stopped(stopped, row_id)
+    return reply if stopped.held else Reply(None, toast=reply.toast, stopped=reply.stopped)
+
+
+def _stopped(stopped: inbox.Stopped, row_id: RowId) -> Reply:
+    said = "Stopped." if stopped.running is not None else "Nothing is running."
+    if not stopped.held:
+        return Reply(said, toast=said, stopped=stopped.running)
+    buttons = draw("Run them", "resume", row_id), draw("Drop them", "drop", row_id)
+    return Reply(_held(said, stopped.held), buttons, toast=said, stopped=stopped.running)
+
+
+def _held(said: str, held: list[tuple[RowId, str]]) -> str:
+    named = [f"{n}. {quote(raw)}" for n, (_, raw) in enumerate(held[:NAMED_MAX], start=1)]
+    more = [f"and {len(held) - NAMED_MAX} more"] if len(held) > NAMED_MAX else []
+    return "\n".join(
+        [
+            f"{said} On hold, not run until you say so:",
+            *named,
+            *more,
+            "Run them with /resume, forget them with /drop.",
+        ]
+    )
+
+
+@command("resume", "run what /stop held")
+@button("resume", args=1)
+def resume(conn: Connection, owner: Owner, control: Control, _row_id: RowId) -> Reply:
+    """Run what every /stop holds, or the one that the button was drawn for."""
+    session_key = control.address.session_key
+    count = inbox.resume(conn, session_key, control.target)
+    if not count:
+        return Reply(NOTHING_HELD, instead=True)
+    claimed = turns.claim(conn, session_key, owner)
+    waits = "soon" if inbox.running(conn, session_key) is None else "after the running one"
+    when = "now" if claimed else waits
+    return Reply(f"Running {_messages(count)} {when}.", claimed=claimed, instead=True)
+
+
+@command("drop", "forget what /stop held")
+@button("drop", args=1)
+def drop(conn: Connection, _owner: Owner, control: Control, _row_id: RowId) -> Reply:
+    """Forget what every /stop holds, or the one that the button was drawn for."""
+    count = inbox.drop(conn, control.address.session_key, control.target)
+    return Reply(f"Dropped {_messages(count)}." if count else NOTHING_HELD, instead=True)
+
+
+def _messages(count: int) -> str:
+    return "1 message" if count == 1 else f"{count} messages"

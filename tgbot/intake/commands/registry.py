@@ -1,0 +1,157 @@
+"""The table of commands and buttons, and what all of them have in common.
+
+A command is a function of a module in this folder; it takes one more file, or one more function:
+
+    @command("ping", "say whether I am here")
+    def ping(conn: Connection, owner: Owner, control: Control, row_id: RowId) -> Reply:
+        return Reply("I am here.", (draw("Again", "ping", row_id),))
+
+    @button("ping", args=1)
+    def ping_again(conn: Connection, owner: Owner, control: Control, row_id: RowId) -> Reply: ...
+
+Such a function runs inside the transaction that stores the control, so "stored" and "acted on" are one
+commit: a crash finds either both or neither, and messages before and after it keep their side. `row_id`
+is the control's own row, `control.target` the one that a button was drawn for. A button may be all there
+is, with no command of its name.
+
+Each acts at once, beside the queue. One that has to wait its turn (say /new) would be a mark here, and be
+stored by `batch` as a queued row of its session: then it is claimed in order, by the same claim as messages.
+One that reads the words behind it would be a mark here too; they are in `Message.command`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from tgbot.model import Button, Control, Message, Owner, RowId, Turn
+from tgbot.render import Text
+from tgbot.store import inbox, outbox
+from tgbot.store.engine.connection import Connection
+
+DATA_BYTES_MAX = 64  # of a button (Bot API, InlineKeyboardButton)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a control answers: a message, or a `toast` on the button that was pressed, or both.
+
+    `claimed` is the turn that it began, `stopped` the row whose turn it ended.
+    """
+
+    text: str | None
+    buttons: tuple[Button, ...] = ()
+    toast: str | None = None
+    claimed: Turn | None = None
+    stopped: RowId | None = None
+    instead: bool = False  # of the message whose button was pressed
+
+
+NOTHING = Reply(None, toast="This button does nothing any more.")
+Act = Callable[[Connection, Owner, Control, RowId], Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something to type; `help` is its line in /help and in the menu.
+
+    `bare`: the word alone is enough, without its slash, in a private chat while a turn runs.
+    """
+
+    name: str
+    help: str
+    act: Act
+    bare: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Button:
+    args: int
+    act: Act
+
+
+_commands: dict[str, Command] = {}  # by name and alias
+_buttons: dict[str, _Button] = {}
+
+
+def command(
+    name: str, help_line: str, *, aliases: tuple[str, ...] = (), bare: bool = False
+) -> Callable[[Act], Act]:
+    """Register a function as what `/name` does, and each of its aliases, which no menu shows."""
+
+    def register(act: Act) -> Act:
+        for alias in (name, *aliases):
+            assert alias not in _commands, f"two commands /{alias}"
+            _commands[alias] = Command(name, help_line, act, bare)
+        return act
+
+    return register
+
+
+def button(name: str, *, args: int) -> Callable[[Act], Act]:
+    """Register a function as what buttons with the data `name:number...` do, with so many numbers.
+
+    The first number is a row of the chat. What is pressed may be forged: anything else never gets here,
+    but that row may be any of the chat's, and NOTHING is the reply where it is none that the button is for.
+    """
+
+    def register(act: Act) -> Act:
+        assert name not in _buttons, f"two buttons {name}"
+        _buttons[name] = _Button(args, act)
+        return act
+
+    return register
+
+
+def draw(label: str, name: str, *args: int) -> Button:
+    """Make a registered button."""
+    data = _data(name, args)
+    assert len(args) == _buttons[name].args, f"{data} is no button {name}"
+    assert len(data.encode()) <= DATA_BYTES_MAX, f"{data} is too long"
+    return Button(label, data)
+
+
+def _data(name: str, args: Sequence[int]) -> str:
+    return ":".join([name, *map(str, args)])
+
+
+def menu() -> dict[str, str]:
+    """Give the line of each command by its name, in the order of the modules; /help comes last."""
+    lines = {one.name: one.help for one in _commands.values()}
+    return lines | {"help": lines.pop("help")}
+
+
+def find_command(message: Message) -> Command | None:
+    """Find the command that a message is; a `bare` one still depends on what runs."""
+    words = message.command
+    found = _commands.get(words.name) if words else None
+    if words and not words.slash and not (found and found.bare and message.address.private):
+        return None
+    return found
+
+
+def find_button(conn: Connection, pressed: Control) -> tuple[Control, Act]:
+    """Find what a button does, and point it at the session of its row.
+
+    An old message does not name its topic, and a button may be forged.
+    """
+    found, address = _buttons.get(pressed.name), pressed.address
+    if found is None or pressed.target is None or len(pressed.args) != found.args:
+        return pressed, _nothing
+    place = inbox.place(conn, pressed.update.bot_id, address.chat_id, pressed.target)
+    if place is None:
+        return pressed, _nothing
+    session_key, topic_id = place
+    return replace(pressed, address=address._replace(session_key=session_key, topic_id=topic_id)), found.act
+
+
+def show(conn: Connection, owner: Owner, control: Control, row_id: RowId, reply: Reply) -> None:
+    """Put what a control came to into the outbox."""
+    if reply.text and reply.instead and control.target is not None:
+        pressed = _data(control.name, control.args)
+        outbox.rewrite(conn, control.target, control.address.chat_id, pressed, Text(reply.text))
+    elif reply.text:
+        home = outbox.Home(owner.bot_id, control.address.chat_id, control.address.topic_id)
+        outbox.reply(conn, home, row_id, Text(reply.text), reply.buttons)
+
+
+def _nothing(*_: object) -> Reply:
+    return NOTHING

@@ -1,0 +1,27 @@
+"""/status: what runs, and how many wait."""
+
+from tgbot.intake.commands.quote import quote
+from tgbot.intake.commands.registry import Reply, command
+from tgbot.model import Control, Owner, RowId
+from tgbot.store import report
+from tgbot.store.engine.connection import Connection
+
+
+@command("status", "what runs, and how many wait")
+def show_status(conn: Connection, _owner: Owner, control: Control, _row_id: RowId) -> Reply:
+    """Say it of the session, now."""
+    found = report.session(conn, control.address.session_key)
+    lines = ["Nothing is running yet." if found.queued else "Nothing is running."]
+    if found.running and found.raw:
+        again = f" (attempt {found.running.attempt})" if found.running.attempt > 1 else ""
+        what = "Stopping after" if found.running.state == "stopped" else "Working for"
+        lines = [f"{what} {_duration(found.running.seconds)}{again} on: {quote(found.raw)}"]
+    lines.append(f"Waiting: {found.queued}.")
+    if found.held:
+        lines.append(f"On hold: {found.held}. Run them with /resume, forget them with /drop.")
+    return Reply("\n".join(lines))
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,90 @@
+"""Reads the fences of code blocks, also of a block within another, at whose end CommonMark would end both."""
+
+import re
+
+FENCE = re.compile(
+    r"^([ >]*)(`{3,}|~{3,})(.*)$", re.MULTILINE
+)  # what stands before it, itself, its info string
+_HOLDS_BLOCKS = {"", "markdown", "md", "mdx", "text", "txt"}
+
+
+def opened_fence(markdown: str) -> str:
+    """Return the line that opened the code block in which the Markdown ends, or nothing."""
+    opening: re.Match[str] | None = None
+    for line in FENCE.finditer(markdown):
+        if opening is None:
+            opening = line if _opens(line) else None
+        elif line[2].startswith(opening[2]) and not line[3].strip():
+            opening = None
+    return opening[0] if opening else ""
+
+
+def outgrown(markdown: str, *, unfinished: bool = False) -> str:
+    """Make the fences of a block longer than those of the blocks within it, as CommonMark wants them.
+
+    Within a block, a fence with an info string opens another, and one without closes the innermost. That
+    holds if so each is closed in the end, or may still be, in an unfinished text; else nothing changes.
+    """
+    nesting = _Nesting()
+    for line in FENCE.finditer(markdown):
+        nesting.read(line)
+    return _inserted(markdown, nesting.end(unfinished=unfinished))
+
+
+class _Nesting:
+    def __init__(self) -> None:
+        self._opened: list[re.Match[str]] = []  # the outermost fence first
+        self._longest_chars = 0  # of the fences within the outermost
+        self._inserts: list[tuple[int, str]] = []
+
+    def read(self, line: re.Match[str]) -> None:
+        if self._opened and _quotes(line) < _quotes(self._opened[0]):
+            self._opened.clear()  # the quote ended, and with it the block
+        if not self._opened:
+            self._opened, self._longest_chars = [line] if _opens(line) else [], 0
+        elif line[2].startswith(self._opened[-1][2]) and _quotes(line) == _quotes(self._opened[0]):
+            self._read_within(line)
+
+    def _read_within(self, line: re.Match[str]) -> None:
+        if line[3].strip():
+            self._opened += [line] if _opens(line) else []
+        else:
+            opening = self._opened.pop()
+            if not self._opened:
+                self._outgrow(opening, line)
+        if self._opened:
+            self._longest_chars = max(self._longest_chars, len(line[2]))
+
+    def _outgrow(self, *fences: re.Match[str]) -> None:
+        for fence in fences:
+            missing = self._longest_chars + 1 - len(fence[2]) if self._longest_chars else 0
+            self._inserts.append((fence.end(2), fence[2][0] * missing))
+
+    def end(self, *, unfinished: bool) -> list[tuple[int, str]]:
+        """Return what to insert and where, in order; nothing if the fences do not come in pairs."""
+        if not self._opened:
+            return self._inserts
+        outermost, info = self._opened[0], self._opened[0][3].strip()
+        if self._longest_chars == 0:
+            return self._inserts if info or unfinished else []
+        if unfinished and info.split(" ")[0].lower() in _HOLDS_BLOCKS:
+            self._outgrow(outermost)
+            return self._inserts
+        return []
+
+
+def _opens(line: re.Match[str]) -> bool:
+    return line[2][0] == "~" or "`" not in line[3]  # "```x```" is code within a line
+
+
+def _quotes(line: re.Match[str]) -> int:
+    return line[1].count(">")
+
+
+def _inserted(markdown: str, inserts: list[tuple[int, str]]) -> str:
+    pieces: list[str] = []
+    cursor = 0
+    for at, inserted in inserts:
+        pieces += markdown[cursor:at], inserted
+        cursor = at
+    return "".join([*pieces, markdown[cursor:]])

@@ -1,0 +1,120 @@
+"""Pure: a message's text and its Context to one text for a model, with a header for all that is no text."""
+
+from collections.abc import Iterator
+
+from tgbot.turns.context import Attachment, Content, Context, Location, Origin, Reply, size_words
+
+REPLY_MAX_CHARACTERS = 1_000
+FIELD_MAX_CHARACTERS = 300  # names, titles, a poll's question
+URL_MAX_CHARACTERS = 2_000
+CUT = " … (the rest is cut)"
+KINDS = {
+    "photo": "Photo",
+    "document": "File",
+    "voice": "Voice message",
+    "audio": "Audio",
+    "video": "Video",
+    "video_note": "Video message",
+    "animation": "Animation",
+}
+
+
+def prompt_of(text: str, context: Context) -> str:
+    """Put a header of lines in brackets above the text; the text alone if there is nothing besides.
+
+    The text of a rich message stands for one that is missing. What others wrote can neither end its own line
+    nor pass for one of ours, and each field is cut at a limit.
+    """
+    header = "\n".join(_header(text, context))
+    return "\n\n".join(filter(None, [header, text or context.rich_text]))
+
+
+def _header(text: str, context: Context) -> Iterator[str]:
+    if context.forwarded_from:
+        yield f"[Forwarded from {_name(context.forwarded_from)}]"
+    if context.via_bot:
+        yield f"[Via the bot {_field(context.via_bot.name)}]"
+    if context.reply:
+        yield from _reply(context.reply)
+    yield from (f"[{words}]" for words in _content(context))
+    if context.preview_url and context.preview_url not in text:
+        yield f"[Link preview: {_url(context.preview_url)}]"
+
+
+def _reply(reply: Reply) -> Iterator[str]:
+    who = _name(reply.origin) if reply.origin else "a message"
+    label = f"In reply to {who}{' in another chat' if reply.external else ''}"
+    text, carried = reply.text or reply.rich_text, "; ".join(_content(reply))
+    if text:
+        yield _said(label, text)
+    elif carried or not reply.quote:
+        yield f"[{label}: {carried}]" if carried else f"[{label}]"
+    if text and carried:
+        yield f"[The replied-to message has: {carried}]"
+    if reply.quote and reply.quote != text:
+        yield _said("The quoted part" if text or carried else label, reply.quote)
+
+
+def _said(label: str, text: str) -> str:
+    """Say what somebody wrote: behind the label, or, if it has lines, as a quotation below."""
+    lines = _cut(text, REPLY_MAX_CHARACTERS, CUT).splitlines()
+    if len(lines) == 1:
+        return f'[{label}: "{lines[0]}"]'
+    return "\n".join([f"[{label}:]", *(f"> {line}" for line in lines)])
+
+
+def _content(content: Content) -> Iterator[str]:
+    for link in content.links:
+        yield f'Link "{_field(link.text)}": {_url(link.url)}'
+    if contact := content.contact:
+        yield f"Contact: {', '.join(filter(None, map(_field, (contact.name, contact.phone_number))))}"
+    if content.location:
+        yield f"Location: {_place(content.location)}"
+    if poll := content.poll:
+        options = ", ".join(map(_field, poll.options))
+        yield f'Poll: "{_field(poll.question)}"' + (f" ({options})" if options else "")
+    if dice := content.dice:
+        yield f"Dice {_field(dice.emoji)}: {dice.value}"
+    yield from map(_file, content.files)
+    if content.other:
+        yield content.other.replace("_", " ").capitalize()
+
+
+def _file(file: Attachment) -> str:
+    if file.kind == "sticker":
+        return f"Sticker {_field(file.emoji)}".rstrip()
+    return ", ".join(
+        filter(
+            None,
+            [
+                f"{KINDS[file.kind]} {_field(file.name)}".rstrip(),
+                f"{file.width}x{file.height}" if file.kind == "photo" and file.width else "",
+                f"{file.duration_seconds} s" if file.duration_seconds else "",
+                "" if file.size_bytes is None else size_words(file.size_bytes),
+                _field(file.mime_type),
+            ],
+        )
+    )
+
+
+def _place(location: Location) -> str:
+    point = f"{location.latitude}, {location.longitude}"
+    venue = ", ".join(filter(None, map(_field, (location.title, location.address))))
+    return f"{venue} ({point})" if venue else point
+
+
+def _name(origin: Origin) -> str:
+    name = _field(origin.name) or (f"@{_field(origin.username)}" if origin.username else "somebody")
+    return f"{origin.kind} {name}" if origin.kind in {"chat", "channel"} else name
+
+
+def _field(text: str) -> str:
+    return _cut(" ".join(text.split()), FIELD_MAX_CHARACTERS, "…")
+
+
+def _url(url: str) -> str:
+    return _cut("".join(url.split()), URL_MAX_CHARACTERS, "…")
+
+
+def _cut(text: str, limit: int, mark: str) -> str:
+    return text if len(text) <= limit else text[:limit] + mark
