@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import Engine, event
-from sqlalchemy.engine.interfaces import Dialect
 
 COMMIT = "COMMIT"
 
@@ -42,14 +41,10 @@ class Recorder(sqlite3.Connection):
 
 @contextlib.contextmanager
 def recording() -> Iterator[list[Call]]:
-    """List every call on a writing connection that is opened meanwhile."""
+    """List every call on the connections that are opened meanwhile: the writer's, while nobody reads."""
     calls: list[Call] = []
 
-    def connect(
-        dialect: Dialect, _: object, arguments: tuple[Any, ...], options: dict[str, Any]
-    ) -> Recorder | None:
-        if dialect.driver != "pysqlite":  # readers are aiosqlite's
-            return None
+    def connect(_dialect: object, _: object, arguments: tuple[Any, ...], options: dict[str, Any]) -> Recorder:
         recorder = sqlite3.connect(*arguments, **options, factory=Recorder)
         recorder.calls = calls
         return recorder
