@@ -215,7 +215,7 @@ class ChatSender:
             reply_parameters=shapes.reply_to(part.reply_to),
             reply_markup=stop_button(part.row_id) if part.state == "open" else None,
         )
-        await self._note(sending.placed, part.part_id, _message_id(message))
+        await self._note(sending.placed, part, _message_id(message))
 
     async def _show(self, part: Part) -> None:
         """Edit the content in; "not modified" means that an earlier try took effect."""
