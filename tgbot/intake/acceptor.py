@@ -1,7 +1,7 @@
-"""What a batch of updates goes through, however it came: one transaction, then hints to who has work.
+"""Accepts batches of raw updates, from wherever: one transaction, then wakes for whoever has work.
 
-An update counts as received when its row is committed. Whoever brought the batch may confirm it to Telegram
-when `accept` returns.
+An update counts as received when its row is committed. The caller may confirm the batch to Telegram when
+`accept` returns.
 """
 
 import logging
@@ -21,9 +21,10 @@ log = logging.getLogger(__name__)
 
 
 class Acceptor:
-    """Takes raw updates in; knows neither where they came from nor when to ask for more.
+    """Takes raw updates in; knows neither where they come from nor when to ask for more.
 
-    `username` is the bot's own, to tell /stop@this_bot from /stop@another; unknown until Telegram said it.
+    `username` is the bot's own, which distinguishes /stop@this_bot from /stop@another; None until getMe
+    was answered.
     """
 
     def __init__(self, db: Database, rules: Rules, dispatcher: Dispatcher, delivery: Delivery) -> None:
@@ -34,14 +35,17 @@ class Acceptor:
         self._delivery = delivery
 
     async def accept(self, batch: Sequence[Raw | Unparsed]) -> None:
-        """Commit a batch, then wake who has work from it. Raises StorageError: nothing was stored."""
+        """Commit a batch, then wake whoever has work from it.
+
+        Raises StorageError when nothing was stored; then the batch must not be confirmed.
+        """
         arrivals = _parsed(self._dispatcher.owner.bot_id, self.username, batch)
         try:
             self._pass_on(await self._receive(arrivals))
         except StorageError:
             raise
         except Exception:
-            # One of them trips over a bug of ours. Alone, it is the only one to be parked for it.
+            # One of them hits a bug in the code. Taken one by one, only that one is parked.
             log.exception("intake.batch_failed updates=%s", len(arrivals))
             for arrival in arrivals:
                 await self._accept_alone(arrival)
@@ -92,7 +96,7 @@ def _arrival(bot_id: BotId, username: str | None, item: Raw | Unparsed) -> Arriv
         return get_updates.unreadable(bot_id, item)
     try:
         return updates.parse(bot_id, username, item)
-    except RecursionError:  # JSON could just read it, and cannot write it
+    except RecursionError:  # nested so deep that JSON can read it but not write it
         return get_updates.unreadable(bot_id, item)
     except Exception:
         log.exception("intake.parse_failed update=%s", get_updates.update_id(item))

@@ -1,4 +1,4 @@
-"""One batch of arrivals, one transaction: store all, act on controls, claim for idle sessions."""
+"""Takes a batch of arrivals in one transaction: stores them, acts on controls, claims for idle sessions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ UNREADABLE = Text("Sorry, I could not read this message.", ())
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the settings say about arrivals; `queue_max` in rows per session."""
+    """What the settings say about arrivals: who may talk, and `queue_max` in rows per session."""
 
     access: Access
     queue_max: int
@@ -37,18 +37,18 @@ class Rules:
 
 @dataclass(slots=True)
 class Received:
-    """What a committed batch asks for next: hints, each of which may be lost without loss."""
+    """What a committed batch leads to: hints, of which each may be lost without harm."""
 
     claimed: list[Turn] = field(default_factory=list)
     waiting: list[Address] = field(default_factory=list)
     replied: set[ChatId] = field(default_factory=set)
     controls: list[tuple[Control, str | None]] = field(default_factory=list)
-    timed: bool = False  # a row waits for its time
+    timed: bool = False  # a row waits until it is due
     turned_away: list[str] = field(default_factory=list)  # callback ids of buttons that strangers pressed
 
 
 def receive(conn: Connection, owner: Owner, rules: Rules, arrivals: Sequence[Arrival]) -> Received:
-    """Take a batch in arrival order: what stands before a /stop is stopped, what stands behind it runs."""
+    """Take a batch in arrival order: what came before a /stop is stopped, what came after it runs."""
     inbox.forget_old_ids(conn, owner.bot_id, arrivals)
     batch = _Batch(conn, owner, rules)
     for is_message, group in groupby(arrivals, key=batch.is_simple_message):
@@ -57,7 +57,7 @@ def receive(conn: Connection, owner: Owner, rules: Rules, arrivals: Sequence[Arr
         else:
             for arrival in group:
                 batch.take_one(arrival)
-    batch.tell_full()
+    batch.report_full_queues()
     return batch.received
 
 
@@ -107,8 +107,8 @@ class _Batch:
             self._claim_for(joins.receive(self._conn, arrival, self._rules.queue_max))
             self.received.timed = True
 
-    def tell_full(self) -> None:
-        """Say it once a session, however many there were: a flood shall not keep answers waiting."""
+    def report_full_queues(self) -> None:
+        """Send one notice a session, however many messages it refused: a flood must not delay answers."""
         for entries in self._refused.values():
             first = entries[0].message.address
             what, again = ("this one", "it") if len(entries) == 1 else (f"these {len(entries)}", "them")
@@ -117,31 +117,31 @@ class _Batch:
             self._notify(entries[0].row_id, first.chat_id, Text(text, ()), first.topic_id)
 
     def _obey(self, command: commands.Command, message: Message, words: CommandWords) -> None:
-        """Act on a command, then queue the words behind it, so that a /stop does not hold them."""
-        # Asked here, and not when the batch was divided: what runs may be what stands before it.
+        """Act on a command, then queue the words behind it: in this order a /stop does not hold them."""
+        # Decided only now: the turn that makes a bare "stop" a command may have begun earlier in this batch.
         if not words.slash and not inbox.busy(self._conn, message.address.session_key):
             self.take_messages([message])
             return
         row_id = self._act(Control(message.update, message.address, command.name), command.act)
         if row_id is not None and words.behind:
-            # A row of their own, because each row has one answer in the outbox.
+            # They get a row of their own, because each row has one answer in the outbox.
             inbox.pass_id_on(self._conn, row_id)
             self.take_messages([words.behind])
 
     def _act(self, control: Control, act: commands.Act) -> RowId | None:
         row_id = inbox.store(self._conn, control, "done")
-        if row_id is None:  # acted on when it came the first time
+        if row_id is None:  # a known update: it was acted on when it came the first time
             return None
         reply = act(self._conn, self._owner, control, row_id)
         commands.show(self._conn, self._owner, control, row_id, reply)
         self.received.claimed += [reply.claimed] if reply.claimed else []
-        self._release_unborn(reply.stopped)
+        self._release_before_its_start(reply.stopped)
         self.received.controls.append((control, reply.toast))
         self.received.replied.add(control.address.chat_id)
         return row_id
 
-    def _release_unborn(self, stopped: RowId | None) -> None:
-        """End the turn that this very batch claimed: it has no task yet, so its agent shall never start."""
+    def _release_before_its_start(self, stopped: RowId | None) -> None:
+        """End a stopped turn that this very batch claimed: no task runs it yet, and none must begin."""
         for turn in [turn for turn in self.received.claimed if turn.row_id == stopped]:
             self.received.claimed.remove(turn)
             ended = turns.end(self._conn, self._owner, turn, turns.Ending("interrupted"))
@@ -154,13 +154,13 @@ class _Batch:
             self._notify(row_id, unreadable.chat_id, UNREADABLE, unreadable.topic_id)
 
     def _move(self, moved: ChatMoved) -> None:
-        """Let all of a chat follow it; to do it again changes nothing, so no row is kept of it."""
+        """Move all of a chat to its new id; doing it again changes nothing, so no row is stored for it."""
         chats.move(self._conn, self._owner.bot_id, moved.old_id, moved.chat_id)
         self.received.replied.add(moved.chat_id)
         self.received.timed = True  # a turn may have lost its guard, or a session become free
 
     def _turn_away(self, arrival: Message | Control) -> None:
-        """Tell a stranger his id, once; in a group he would only be one of many voices."""
+        """Send strangers their user id, once, and only in a private chat; in a group it would be noise."""
         address = arrival.address
         if isinstance(arrival, Control) and arrival.callback_id:
             self.received.turned_away.append(arrival.callback_id)

@@ -1,7 +1,7 @@
-"""Telegram in: commit, then acknowledge, then wake.
+"""Polls Telegram for updates: commit, then confirm.
 
-An update counts as received when its row is committed; only the getUpdates after that confirms it.
-So nothing is confirmed that is not on disk, and what comes twice is stored once.
+An update counts as received when its row is committed; only the next getUpdates confirms it to Telegram.
+So nothing is confirmed that is not on disk, and an update that comes twice is stored once.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 LONG_POLL_SECONDS = 30
 BATCH_MAX = 100  # Telegram's limit for one getUpdates
 RETRY_SECONDS = (0.5, 1.0, 3.0, 10.0)  # after a failure; the last one repeats
-FLOOD_SECONDS_MAX = 60.0  # however long Telegram asks to wait, we look again after this
+FLOOD_SECONDS_MAX = 60.0  # the longest wait, however long Telegram asks for
 
 
 class Poller:
@@ -44,7 +44,7 @@ class Poller:
         self._offset: int | None = None
 
     async def serve(self) -> None:
-        """Poll for ever. Raises TokenRefusedError, if the token was never good: no retry helps."""
+        """Poll for ever. Raises TokenRefusedError if the token was never good: then no retry helps."""
         while True:
             try:
                 await self._introduce()
@@ -62,7 +62,7 @@ class Poller:
                 await self._back_off(error)
 
     async def _introduce(self) -> None:
-        """Learn our own name, to tell /stop@this_bot from /stop@another, and show our commands."""
+        """Ask Telegram for the bot's own username, and set the commands menu."""
         if self._acceptor.username is not None:
             return
         me = await self._api.call("getMe")
@@ -85,7 +85,10 @@ class Poller:
         return batch
 
     def _confirm(self, batch: Sequence[Raw | Unparsed]) -> None:
-        """Move the offset behind a batch. Raises UnreachableError if it may come again at once."""
+        """Move the offset behind a batch.
+
+        Raises UnreachableError if the offset does not confirm it: Telegram would send it again at once.
+        """
         ids = [get_updates.update_id(item) for item in batch]
         before, self._offset = self._offset, _behind(ids, self._offset)
         if batch and (self._offset == before or not any(ids)):
@@ -110,8 +113,8 @@ class Poller:
 def _behind(ids: Sequence[int | None], offset: int | None) -> int | None:
     """Compute the offset that confirms a batch.
 
-    Telegram counts up, so what has no usable id has at least the one after its predecessor's. It may have a
-    greater one and come again: never is anything behind it confirmed.
+    Telegram counts up, so an update without a usable id has at least its predecessor's id plus one. If its id
+    is greater, it comes again; but no update behind it is ever confirmed by mistake.
     """
     known = [update_id for update_id in ids if update_id is not None]
     behind = max(known) + 1 if known else offset

@@ -1,6 +1,6 @@
-"""What people can type and press: one module for each theme, which is found by lying here.
+"""What people can type and press: one module for each theme; every module in this folder is imported.
 
-`registry` says how to add a command or a button. What its modules register is looked up here.
+`registry` says how to add a command or a button, and looks up what the modules register.
 """
 
 import importlib

@@ -18,7 +18,7 @@ def retry(conn: Connection, owner: Owner, control: Control, _row_id: RowId) -> R
 
 @button("forget", args=1)
 def forget(conn: Connection, _owner: Owner, control: Control, _row_id: RowId) -> Reply:
-    """Leave it at that."""
+    """Close the matter: the message is dropped."""
     assert control.target is not None, "a button has its row"
     if not recovery.forget(conn, control.address.session_key, control.target):
         return NOTHING

@@ -19,7 +19,7 @@ def stop(conn: Connection, _owner: Owner, control: Control, row_id: RowId) -> Re
 
 @button("stop", args=1)
 def stop_this(conn: Connection, _owner: Owner, control: Control, row_id: RowId) -> Reply:
-    """Do the same, if the turn still runs that the button was drawn for."""
+    """Do the same as `stop`, if the turn still runs that the button was drawn for."""
     if inbox.running(conn, control.address.session_key) != control.target:
         return Reply(None, toast="This has ended already.")
     stopped = inbox.stop(conn, control.address.session_key, row_id)

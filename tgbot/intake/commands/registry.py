@@ -1,6 +1,6 @@
-"""The table of commands and buttons, and what all of them have in common.
+"""Registers commands and buttons, finds them, and shows their replies.
 
-A command is a function of a module in this folder; it takes one more file, or one more function:
+A command is a function in a module of this folder; to add one, add a function, or a file with one:
 
     @command("ping", "say whether I am here")
     def ping(conn: Connection, owner: Owner, control: Control, row_id: RowId) -> Reply:
@@ -10,13 +10,13 @@ A command is a function of a module in this folder; it takes one more file, or o
     def ping_again(conn: Connection, owner: Owner, control: Control, row_id: RowId) -> Reply: ...
 
 Such a function runs inside the transaction that stores the control, so "stored" and "acted on" are one
-commit: a crash finds either both or neither, and messages before and after it keep their side. `row_id`
-is the control's own row, `control.target` the one that a button was drawn for. A button may be all there
-is, with no command of its name.
+commit: after a crash there are either both or neither, and every message stays before or after the control.
+`row_id` is the control's own row, `control.target` the one that a button was drawn for. There may be a button
+without a command of the same name.
 
-Each acts at once, beside the queue. One that has to wait its turn (say /new) would be a mark here, and be
+Each acts at once, beside the queue. One that has to wait its turn (say /new) would need a flag here, and be
 stored by `batch` as a queued row of its session: then it is claimed in order, by the same claim as messages.
-One that reads the words behind it would be a mark here too; they are in `Message.command`.
+One that reads the words behind it would need a flag too; the words are in `Message.command`.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +34,8 @@ DATA_BYTES_MAX = 64  # of a button (Bot API, InlineKeyboardButton)
 class Reply:
     """What a control answers: a message, or a `toast` on the button that was pressed, or both.
 
-    `claimed` is the turn that it began, `stopped` the row whose turn it ended.
+    `claimed` is the turn that it began, `stopped` the row whose turn it stopped. With `instead` the message
+    takes the place of the one whose button was pressed.
     """
 
     text: str | None
@@ -42,7 +43,7 @@ class Reply:
     toast: str | None = None
     claimed: Turn | None = None
     stopped: RowId | None = None
-    instead: bool = False  # of the message whose button was pressed
+    instead: bool = False
 
 
 NOTHING = Reply(None, toast="This button does nothing any more.")
@@ -51,9 +52,9 @@ Act = Callable[[Connection, Owner, Control, RowId], Reply]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Something to type; `help` is its line in /help and in the menu.
+    """A command to type; `help` is its line in /help and in the menu.
 
-    `bare`: the word alone is enough, without its slash, in a private chat while a turn runs.
+    `bare`: in a private chat, while a turn runs, the word alone is enough, without the slash.
     """
 
     name: str
@@ -75,7 +76,7 @@ _buttons: dict[str, _Button] = {}
 def command(
     name: str, help_line: str, *, aliases: tuple[str, ...] = (), bare: bool = False
 ) -> Callable[[Act], Act]:
-    """Register a function as what `/name` does, and each of its aliases, which no menu shows."""
+    """Register a function for `/name`, and for each alias, which no menu shows."""
 
     def register(act: Act) -> Act:
         for alias in (name, *aliases):
@@ -87,10 +88,10 @@ def command(
 
 
 def button(name: str, *, args: int) -> Callable[[Act], Act]:
-    """Register a function as what buttons with the data `name:number...` do, with so many numbers.
+    """Register a function for buttons with the data `name:number...`, with `args` numbers.
 
-    The first number is a row of the chat. What is pressed may be forged: anything else never gets here,
-    but that row may be any of the chat's, and NOTHING is the reply where it is none that the button is for.
+    The first number is the id of a row in the chat. A button may be forged: other data never reaches the
+    function, but the row may be any of the chat's. The function replies NOTHING if the button is not for it.
     """
 
     def register(act: Act) -> Act:
@@ -102,7 +103,7 @@ def button(name: str, *, args: int) -> Callable[[Act], Act]:
 
 
 def draw(label: str, name: str, *args: int) -> Button:
-    """Make a registered button."""
+    """Make a button that is registered as `name`, with `label` on it."""
     data = _data(name, args)
     assert len(args) == _buttons[name].args, f"{data} is no button {name}"
     assert len(data.encode()) <= DATA_BYTES_MAX, f"{data} is too long"
@@ -114,13 +115,13 @@ def _data(name: str, args: Sequence[int]) -> str:
 
 
 def menu() -> dict[str, str]:
-    """Give the line of each command by its name, in the order of the modules; /help comes last."""
+    """Map the name of each command to its help line, in the order of the modules; /help comes last."""
     lines = {one.name: one.help for one in _commands.values()}
     return lines | {"help": lines.pop("help")}
 
 
 def find_command(message: Message) -> Command | None:
-    """Find the command that a message is; a `bare` one still depends on what runs."""
+    """Find the command that a message is, if any; a `bare` one counts only while a turn runs."""
     words = message.command
     found = _commands.get(words.name) if words else None
     if words and not words.slash and not (found and found.bare and message.address.private):
@@ -129,9 +130,9 @@ def find_command(message: Message) -> Command | None:
 
 
 def find_button(conn: Connection, pressed: Control) -> tuple[Control, Act]:
-    """Find what a button does, and point it at the session of its row.
+    """Find the function of a button, and give the control the session of its row.
 
-    An old message does not name its topic, and a button may be forged.
+    The session is looked up, because an old message does not name its topic, and a button may be forged.
     """
     found, address = _buttons.get(pressed.name), pressed.address
     if found is None or pressed.target is None or len(pressed.args) != found.args:
@@ -144,7 +145,7 @@ def find_button(conn: Connection, pressed: Control) -> tuple[Control, Act]:
 
 
 def show(conn: Connection, owner: Owner, control: Control, row_id: RowId, reply: Reply) -> None:
-    """Put what a control came to into the outbox."""
+    """Put the reply to a control into the outbox."""
     if reply.text and reply.instead and control.target is not None:
         pressed = _data(control.name, control.args)
         outbox.rewrite(conn, control.target, control.address.chat_id, pressed, Text(reply.text))

@@ -9,7 +9,7 @@ from tgbot.store.engine.connection import Connection
 
 @command("status", "what runs, and how many wait")
 def show_status(conn: Connection, _owner: Owner, control: Control, _row_id: RowId) -> Reply:
-    """Say it of the session, now."""
+    """Describe the session as it is now."""
     found = report.session(conn, control.address.session_key)
     lines = ["Nothing is running yet." if found.queued else "Nothing is running."]
     if found.running and found.raw:
