@@ -263,7 +263,7 @@ async def test_a_log_that_grows_behind_a_reader_is_warned_of_once_each_time_it_d
 
 @contextmanager
 def folder_instead_of(path: Path) -> Iterator[None]:
-    """Put the file away, and what can not be opened in its place."""
+    """Put the file away, and what cannot be opened in its place."""
     away = path.rename(path.with_name("away.db"))
     path.mkdir()
     try:
