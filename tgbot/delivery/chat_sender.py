@@ -148,7 +148,7 @@ class ChatSender:
         if not self._hint.is_set():
             return following
         self._hint.clear()
-        # Through the writer: one thread hop; a reading connection would take five.
+        # Through the writer: it sees what was committed just now.
         return await self._tools.db.write(self._look())
 
     async def _write(self, change: Callable[..., None], *args: object) -> None:
