@@ -21,19 +21,19 @@ from tgbot.turns.calls import Calls
 
 log = logging.getLogger(__name__)
 
-BEAT_SECONDS = 1.0  # how often the agents' loop is asked whether it still runs, while agents do
-BLOCKED_THREADS_MAX = 8  # left behind; a process with more of them needs a restart, not another thread
+BEAT_SECONDS = 1.0  # how often the agents' loop is asked whether it still runs, while agents are at work
+BLOCKED_THREADS_MAX = 8  # abandoned at most; with more of them the process needs a restart, not a thread
 CLOSE_SECONDS = 1.0
 
 
 class AgentLostError(Exception):
-    """The agent's loop was blocked by another agent, and given up: the turn has to run again."""
+    """The agent's loop was blocked by another agent and abandoned: the turn has to run again."""
 
 
 class AgentRun:
     """One agent at work, as the bot's own loop sees it.
 
-    `ended` is set there when the agent let go: to None, or to what it raised.
+    `ended` is set in that loop when the agent has ended: to None, or to what it raised.
     """
 
     __slots__ = ("_task", "_thread", "answer", "cancel_seen", "ended")
@@ -41,13 +41,13 @@ class AgentRun:
     def __init__(self, answer: LiveAnswer, thread: "_AgentThread") -> None:
         self.answer = answer
         self.ended: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
-        self.cancel_seen = False  # False long after `cancel`: the thread is blocked
+        self.cancel_seen = False  # if still False some time after `cancel`, the thread is blocked
         self._thread = thread
         self._task: asyncio.Task[None] | None = None
 
     @property
     def thread(self) -> "_AgentThread":
-        """Where it runs."""
+        """The thread that it runs in."""
         return self._thread
 
     def begin(self, agent: Agent, turn: AgentTurn, changed: Callable[[], None], home: Calls) -> None:
@@ -57,12 +57,12 @@ class AgentRun:
         self._task.add_done_callback(functools.partial(self._task_ended, home))
 
     def cancel(self) -> None:
-        """Ask the agent to stop; what it says from now on does not count."""
+        """Ask the agent to stop; nothing that it says from now on counts."""
         self.answer.closed = True
         self._thread.calls.put(self._cancel_task)
 
     def settle(self, outcome: BaseException | None) -> None:
-        """Record how it ended; called in the bot's own loop. The first one counts."""
+        """Record how the agent ended; called in the bot's own loop. Only the first call counts."""
         if not self.ended.done():
             self.ended.set_result(outcome)
 
@@ -85,21 +85,21 @@ async def _speak(agent: Agent, turn: AgentTurn, answer: LiveAnswer, changed: Cal
                 changed()
                 if answer.full or answer.closed:
                     break
-                await asyncio.sleep(0)  # an agent that never waits would keep all others from running
+                await asyncio.sleep(0)  # or an agent that never waits would keep all others from running
     except (SystemExit, KeyboardInterrupt) as error:
-        # From inside a task these would end the loop, and with it every other agent.
+        # Raised in a task, these would end the loop, and with it every other agent.
         raise RuntimeError("the agent tried to end the process") from error
 
 
 class _AgentThread:
-    """One event loop in one thread, for as long as it can be had."""
+    """One event loop in a thread of its own."""
 
     def __init__(self, threads_max: int, on_end: Callable[["_AgentThread"], None]) -> None:
         self.loop = asyncio.new_event_loop()
         self.loop.set_default_executor(ThreadPoolExecutor(threads_max, thread_name_prefix="agent"))
         self.calls = Calls(self.loop)
         self.working: dict[asyncio.Task[None], AgentRun] = {}
-        self.asked_at: float | None = None  # since when the loop owes an answer
+        self.asked_at: float | None = None  # when the loop was asked whether it runs, until it answers
         self.warn_after_seconds = BEAT_SECONDS
         self._on_end = on_end
         self._stopping = False
@@ -107,22 +107,22 @@ class _AgentThread:
         self._thread.start()
 
     def answer(self) -> None:
-        """Show that the loop runs; called in it."""
+        """Answer that the loop runs; called in it."""
         self.asked_at = None
         self.warn_after_seconds = BEAT_SECONDS
 
     def wind_up(self) -> None:
-        """Cancel what still works, then end; called in the thread, whenever it can be had again."""
+        """Cancel what still works, then end; called in the thread, once it is not blocked any more."""
         for task in self.working:
             task.cancel()
         self.loop.create_task(self._stop_when_idle())
 
     def join(self, seconds: float) -> None:
-        """Wait for its end, for so long."""
+        """Wait for the end of the thread, `seconds` at most."""
         self._thread.join(seconds)
 
     def blocked_in(self, agent: Agent) -> tuple[str, str]:
-        """Name the session whose agent has the thread now, and the agent's own line."""
+        """Find the session whose agent runs now, and the line of the agent's code."""
         task = asyncio.current_task(self.loop)
         run = self.working.get(task) if task else None
         frame = sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001 - the documented way
@@ -139,7 +139,7 @@ class _AgentThread:
         while not self._stopping:
             try:
                 self.loop.run_forever()
-            except (SystemExit, KeyboardInterrupt):  # from a task that an agent made
+            except (SystemExit, KeyboardInterrupt):  # raised in a task that an agent created
                 log.exception("agents.tried_to_end_the_process")
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
@@ -147,9 +147,10 @@ class _AgentThread:
 
 
 class Agents:
-    """Starts agents in their loop; one that stays blocked is left to itself, and a fresh one made.
+    """Starts agents in a loop of their own; a loop that stays blocked is abandoned for a new one.
 
-    `download` fetches a file for an agent, in the bot's own loop.
+    `download` fetches a file for an agent, in the bot's own loop; `threads_max` is the number of threads for
+    `asyncio.to_thread` in an agent.
     """
 
     def __init__(
@@ -173,7 +174,7 @@ class Agents:
         await asyncio.to_thread(self._current.join, CLOSE_SECONDS)
 
     def start(self, answer: LiveAnswer, changed: Callable[[LiveAnswer], None]) -> AgentRun:
-        """Run the agent for a turn; `changed` is called, in this loop, when it has said something."""
+        """Start the agent for a turn; `changed` is called in this loop when it has said something."""
         turn = AgentTurn(answer.turn, self._fetch)
         run = AgentRun(answer, self._current)
         self._working.add(run)
@@ -184,12 +185,12 @@ class Agents:
         return run
 
     def give_up(self, run: AgentRun) -> None:
-        """Leave an agent that does not obey to itself, with the whole thread if it is blocked."""
+        """Abandon an agent that does not end, and the whole thread if that is blocked."""
         if not run.cancel_seen and run.thread is self._current:
             self._leave_thread(run.thread)
 
     async def serve(self) -> None:
-        """Log who blocks the agents' loop, for how long, and where."""
+        """Log which agent blocks the agents' loop, for how long, and in which line."""
         while True:
             await self._busy.wait()
             self._check(self._current)
@@ -198,7 +199,7 @@ class Agents:
                 self._busy.clear()
 
     async def _fetch(self, file: Attachment) -> bytes:
-        """Download in the bot's own loop, where the connections are; called in the agents' one."""
+        """Download in the bot's own loop, which owns the connections; called in the agents' loop."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._download(file), self._loop))
 
     def _new_thread(self) -> _AgentThread:
@@ -208,7 +209,7 @@ class Agents:
         self._home.put(functools.partial(self._left_behind.discard, thread))
 
     def _notify(self, answer: LiveAnswer, changed: Callable[[LiveAnswer], None]) -> None:
-        """Pass news on; called in the agents' thread. News that nobody has looked at needs no second call."""
+        """Report a change to the bot's own loop, if none waits there; called in the agents' thread."""
         if not answer.noticed:
             answer.noticed = True
             self._home.put(functools.partial(self._notice, answer, changed))

@@ -1,4 +1,4 @@
-"""Runs one claimed turn to its ending."""
+"""Runs one claimed turn until it ends."""
 
 import asyncio
 import functools
@@ -19,7 +19,7 @@ from tgbot.turns.formatting import formatted
 
 log = logging.getLogger(__name__)
 
-CANCEL_SECONDS = 5.0  # how long an agent may take to obey its cancellation
+CANCEL_SECONDS = 5.0  # how long an agent may take to end after its cancellation
 NO_ANSWER = Text("(There was no answer.)")
 NOT_ALLOWED = Text("You may not talk to this bot any more, so I did not work on this.")
 PING = Ping("✅ Done.")
@@ -29,7 +29,11 @@ Interrupt = asyncio.Future[None]  # set: the turn has to end now
 
 @dataclass(frozen=True, slots=True)
 class AnswerOptions:
-    """How answers are given: `rich` as rich messages; after `notify_after_seconds` (0: never) with a ping."""
+    """How answers are given.
+
+    A turn is ended after `timeout_seconds`; `rich` sends rich messages; a turn longer than
+    `notify_after_seconds` (0: never) ends with a ping.
+    """
 
     timeout_seconds: float
     rich: bool = False
@@ -46,7 +50,7 @@ class TurnRunner:
         self._options = options
 
     async def run(self, turn: Turn, interrupt: Interrupt) -> Ending:
-        """Run the agent until it ends, `interrupt` is set, or its time is over; say how it ended."""
+        """Run the agent until it ends, `interrupt` is set, or its time is over; returns how it ended."""
         if not self._access.may_talk(turn.user_id):
             return Ending("dropped", closing=[NOT_ALLOWED])
         answer = self._answers.open(turn)
@@ -71,7 +75,7 @@ class TurnRunner:
         return await _timed_out(answer)
 
     async def _ending(self, answer: LiveAnswer, error: BaseException | None, seconds: float) -> Ending:
-        """Say what a turn came to whose agent has ended."""
+        """Make the ending of a turn whose agent has ended."""
         if isinstance(error, AgentLostError):
             return Ending("interrupted", await formatted(answer))
         if error is not None:
@@ -85,7 +89,7 @@ class TurnRunner:
         return Ending("done", said or [NO_ANSWER], [PING] if 0 < limit < seconds else [])
 
     async def _cancel(self, run: AgentRun) -> None:
-        """Cancel the agent; one that does not obey is left to itself, and nobody listens to it."""
+        """Cancel the agent; one that does not end is abandoned, and what it says is ignored."""
         run.cancel()
         await asyncio.wait({run.ended}, timeout=CANCEL_SECONDS)
         turn = run.answer.turn
@@ -108,7 +112,7 @@ def _note_error(turn: Turn, ended: asyncio.Future[BaseException | None]) -> None
 
 
 async def _said(answer: LiveAnswer) -> list[Content]:
-    """Format what was said before it went wrong: somebody has read it."""
+    """Format what was said before the failure: somebody has read it."""
     answer.closed = True
     try:
         return await formatted(answer)
@@ -118,7 +122,7 @@ async def _said(answer: LiveAnswer) -> list[Content]:
 
 
 def failed(turn: Turn, why: str, error: BaseException | None, said: Sequence[Content] = ()) -> Ending:
-    """End a turn with an apology; its id leads from the chat to the traceback in the log."""
+    """Make an ending with an apology; its id is also in the log line with the traceback of `error`."""
     error_id = secrets.token_hex(3)
     ids = (turn.token, turn.session_key, error_id)
     log.error("turn.failed turn=%s session=%s error=%s: %s", *ids, why, exc_info=error)
