@@ -38,7 +38,7 @@ def test_an_agents_module_that_fails_is_reported_in_one_line_with_its_error(
     (tmp_path / "mine.py").write_text(source)
     ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_AGENT="mine:agent")
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
-    assert f"can not import agent 'mine:agent': {reason}" in ended.stderr
+    assert f"cannot import agent 'mine:agent': {reason}" in ended.stderr
 
 
 def test_an_agent_that_its_module_does_not_have_is_reported(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ TO_SET = "set it in the environment or in .env to"
         ({"TGBOT_TOKEN": "1:x", "TGBOT_RECEIPTS": ""}, f"TGBOT_RECEIPTS is wrong: {TO_SET} true or false"),
         (
             {"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "nope:x"},
-            "TGBOT_AGENT is wrong (can not import agent 'nope:x': ModuleNotFoundError",
+            "TGBOT_AGENT is wrong (cannot import agent 'nope:x': ModuleNotFoundError",
         ),
         (
             {"TGBOT_TOKEN": "1:x", "TGBOT_DATABASE_URL": "sqlite:////tmp"},
@@ -92,12 +92,12 @@ def test_all_wrong_settings_are_listed_at_once_a_line_each(tmp_path: Path) -> No
 
 def test_settings_come_from_a_file_too(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("TGBOT_TOKEN=1:x\nTGBOT_AGENT=nope:x\n")
-    assert "can not import agent 'nope:x'" in tgbot(tmp_path, "run").stderr
+    assert "cannot import agent 'nope:x'" in tgbot(tmp_path, "run").stderr
 
 
 def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("TGBOT_TOKEN=1:x\nTGBOT_AGENT=nope:x\n")
-    assert "can not import agent 'nay:x'" in tgbot(tmp_path, "run", TGBOT_AGENT=" nay:x\n").stderr
+    assert "cannot import agent 'nay:x'" in tgbot(tmp_path, "run", TGBOT_AGENT=" nay:x\n").stderr
 
 
 def test_a_settings_file_that_is_not_utf_8_is_one_clear_line(tmp_path: Path) -> None:

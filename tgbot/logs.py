@@ -1,4 +1,4 @@
-"""Log lines: one event a line with its ids, on stderr, and never the bot's token."""
+"""Configures logging: one event a line with its ids, on stderr, and never the bot's token."""
 
 import logging
 import sys
@@ -10,7 +10,7 @@ REDACTED = "***"
 
 
 class _Redacting(logging.Formatter):
-    """Redacts what is really printed, tracebacks included, whoever logged it."""
+    """Redacts the token in the final line, tracebacks included, whoever logged it."""
 
     def __init__(self, token: str | None) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
@@ -24,7 +24,7 @@ class _Redacting(logging.Formatter):
 
 
 def configure(token: str | None = None) -> None:
-    """Log at INFO to stderr, the token, if there is one, redacted, as it is and as a URL may quote it."""
+    """Log at INFO to stderr, with `token` redacted, both as it is and as a URL quotes it."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Redacting(token))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

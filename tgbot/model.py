@@ -1,4 +1,4 @@
-"""The nouns: what the rooms hand to each other."""
+"""Defines the types that the rooms pass to each other."""
 
 import json
 import re
@@ -24,13 +24,13 @@ _START = re.compile(r"/start(?:@\w+)?\s+([A-Za-z0-9_-]{1,64})\s*", re.IGNORECASE
 def session_key(bot_id: BotId, chat_id: ChatId, topic_id: int | None = None) -> SessionKey:
     """Name a session: one per chat, or per chat and topic, of one bot.
 
-    The bot id leads, so that another token on the same database never runs this bot's rows.
+    The bot id comes first, so that another token on the same database never runs this bot's rows.
     """
     return SessionKey(f"{bot_id}:{chat_id}" if topic_id is None else f"{bot_id}:{chat_id}:{topic_id}")
 
 
 class Address(NamedTuple):
-    """Where an update came from, and so where its answer goes."""
+    """Where an update came from, and where its answer goes."""
 
     session_key: SessionKey
     chat_id: ChatId
@@ -40,7 +40,7 @@ class Address(NamedTuple):
 
     @property
     def private(self) -> bool:
-        """Whether a person and the bot are alone there: a group's id is negative."""
+        """Whether this is a private chat: the id of a group is negative."""
         return self.chat_id > 0
 
 
@@ -54,10 +54,10 @@ class Update(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Something to run a turn for.
+    """A message, to run a turn for.
 
-    `join_key` is equal in all that were sent together (an album), by one person, in reply to one message.
-    `command`: how it reads as a command, if there is one of that name.
+    `join_key` is equal in messages sent together (an album), by one person, in reply to the same message.
+    `command`: how the message reads as a command, whether or not one of that name exists.
     """
 
     update: Update
@@ -82,8 +82,8 @@ class CommandWords:
 class Control:
     """A command or button that acts at once, beside the queue.
 
-    `args` are the numbers that a button carries, none for a typed command; `callback_id` is set for
-    buttons and wants an answer.
+    `args` are the numbers in a button's data, empty for a typed command; `callback_id` is set for buttons,
+    whose callback must be answered.
     """
 
     update: Update
@@ -100,7 +100,7 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """An update that could not be understood; `chat_id` and `topic_id` if at least those were there."""
+    """An update that could not be understood; `chat_id` and `topic_id` if at least those were found."""
 
     update: Update
     chat_id: ChatId | None
@@ -135,13 +135,13 @@ class Owner:
 
     @property
     def suspect_crashes(self) -> int:
-        """From so many crashes on a row is a suspect: one more, and it is given up."""
+        """The number of crashes that makes a row a suspect: after one more it is given up."""
         return max(1, self.crashes_max - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """A guard and the row that it is held for; every ending names its token."""
+    """A guard, named by its fencing token, and the row that it is held for."""
 
     token: Token
     row_id: RowId
@@ -152,8 +152,8 @@ class Ownership:
 class Turn(Ownership):
     """One claimed row, with the rows that joined it.
 
-    `attempt` is 1 at first and more when an earlier turn for the same row was interrupted; `raws` are
-    the updates that the turn is for, as JSON, in order: one, or those of an album.
+    `attempt` is 1 at first, and more if earlier turns for the same row were interrupted; `raws` are the
+    updates that the turn is for, as JSON, in order: one, or those of an album.
     """
 
     address: Address
@@ -172,7 +172,7 @@ class Turn(Ownership):
 
     @property
     def message(self) -> Raw:
-        """The raw Bot API Message, as Telegram sent it; of an album the first."""
+        """The raw Bot API Message, as Telegram sent it; the first one of an album."""
         return self.messages[0]
 
     @property
@@ -187,20 +187,20 @@ class Turn(Ownership):
 
 
 def message_text(message: Raw) -> str:
-    """Find the text or caption of a raw Message, "" when it has neither."""
+    """Find the text or caption of a raw Message, "" if it has neither."""
     return whole(message.get("text") or message.get("caption") or "")
 
 
 def whole(text: str) -> str:
-    """Join the halves of characters that came apart (an emoji in two pieces); what stays half is "\ufffd".
+    """Join the halves of split characters (an emoji in two pieces); a half without the other is "\ufffd".
 
-    A JSON escape can carry such a lone surrogate; neither UTF-8 nor the database nor Telegram can.
+    A JSON escape can carry such a lone surrogate; UTF-8, the database and Telegram cannot.
     """
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def start_payload(message: Raw) -> str | None:
-    """Find what the deep link (t.me/bot?start=PAYLOAD) carried that a raw Message came from.
+    """Find the payload of the deep link (t.me/bot?start=PAYLOAD) that a raw Message came from.
 
     None if it came from none. Anyone can type one: a payload proves nothing.
     """
@@ -222,7 +222,10 @@ PartKind = Literal["text", "rich", "reply", "ping", "document", "photo", "voice"
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file to show after the words before it. A document or photo appears exactly once, a voice nearly."""
+    """A file to show after the words before it. A document or photo appears exactly once.
+
+    A voice message nearly so: it is sent again, and marked, if no answer came.
+    """
 
     name: str
     content: bytes
@@ -232,9 +235,9 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Album:
-    """Files to show as one group; Telegram takes 2 to 10 photos, or documents, so more become several.
+    """Files to show as one group; Telegram takes 2 to 10 of one kind, so more become several albums.
 
-    Sent nearly exactly once: again, and marked, when no answer came.
+    It is sent again, and marked, if no answer came.
     """
 
     files: Sequence[File]
@@ -244,9 +247,10 @@ class Album:
 class Part:
     """One Telegram message of an answer, as the outbox holds it.
 
-    Without `ready_at` it is a placeholder, whose content is still to come; without `message_id` it
-    is not on screen. `text` is a file's caption, and the Markdown of a rich message. The parts of one
-    album have the same `album`, the number that its first one had at first.
+    Without `ready_at` (Unix time in seconds) it is a placeholder, whose content is still to come; without
+    `message_id` it is not on screen. `text` is a file's caption, and the Markdown of a rich message;
+    `entities` and `buttons` are JSON; `tries` counts how often it was sent without a known outcome. The parts
+    of one album have the same `album`, the original number of its first part.
     """
 
     part_id: PartId

@@ -1,4 +1,4 @@
-"""The embedded default: says back what it hears, word by word; `sleep 30 ...` takes that long first."""
+"""The default agent: repeats each message word by word; `sleep 30 ...` waits 30 seconds first."""
 
 import asyncio
 import re
@@ -11,7 +11,7 @@ _SLEEP = re.compile(r"sleep (\d{1,6}(?:\.\d+)?)\b\s*", re.IGNORECASE)
 
 
 async def agent(turn: AgentTurn) -> AsyncGenerator[str, None]:
-    """Stream the text back, so that queueing, /stop and kill can be tried without a model."""
+    """Stream the text back, so that queueing, /stop and a kill can be tried without a model."""
     text = turn.text
     sleep = _SLEEP.match(text)
     if sleep:

@@ -1,5 +1,5 @@
-"""Talks to the Bot API: one call and what can become of it, what a raw update is, how fast we may send.
+"""Talks to the Bot API: calls and their errors, the parsing of raw updates, the rate limit.
 
 May import `model` and `logs`; only this room imports the Telegram library. Offers `client.BotApi`, the
-errors of `errors`, `updates.parse` and `rate_limit.RateLimiter`.
+exceptions in `errors`, `updates.parse` and `rate_limit.RateLimiter`.
 """

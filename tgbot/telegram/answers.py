@@ -1,4 +1,4 @@
-"""Pure: what came back over HTTP. Telegram's own refusals become our errors; any other page is no answer."""
+"""Pure: judges what came back over HTTP. A refusal by Telegram is an error; any other page is no answer."""
 
 import json
 import math
@@ -19,13 +19,13 @@ from tgbot.telegram.errors import (
 )
 
 REASON_MAX_CHARACTERS = 300
-# The last one comes raw from behind the Bot API server, while that still knows what the user deleted.
+# The last one is the raw text from behind the Bot API server, while that still knows a deleted message.
 GONE = ("message to edit not found", "message can't be edited", "message_id_invalid")
 MAY_PASS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 def parse(payload: bytes) -> object:
-    """Parse JSON; None if it is none that Python can parse. Broken UTF-8 spoils only its characters."""
+    """Parse JSON; None if Python cannot. Broken UTF-8 spoils only the characters that it hits."""
     try:
         return json.loads(payload.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
@@ -33,14 +33,14 @@ def parse(payload: bytes) -> object:
 
 
 def is_success(answer: object) -> bool:
-    """Say whether this is Telegram's own success, with a result."""
+    """Whether this is a success from Telegram itself, with a result."""
     return isinstance(answer, dict) and answer.get("ok") is True and "result" in answer
 
 
 def failure(status: int, payload: bytes) -> BotApiError:
-    """Make the error of what is no success.
+    """Make the error for an HTTP answer that is no success.
 
-    Only Telegram's own refusal is one: a gateway's page says nothing of what became of the call.
+    Only Telegram itself can refuse; the page of a gateway says nothing about what became of the call.
     """
     answer = parse(payload)
     if isinstance(answer, dict) and answer.get("ok") is False and type(answer.get("error_code")) is int:
@@ -49,7 +49,7 @@ def failure(status: int, payload: bytes) -> BotApiError:
 
 
 def one_line(text: str) -> str:
-    """Make it short, of one line, and storable: JSON may hold lone surrogates, UTF-8 may not."""
+    """Make a text short, one line, and storable: JSON may hold lone surrogates, UTF-8 may not."""
     return " ".join(text.encode("utf-8", "replace").decode().split())[:REASON_MAX_CHARACTERS]
 
 
@@ -99,7 +99,7 @@ def _retry_after_seconds(parameters: dict[str, Any]) -> float | None:
 
 
 def _kind(payload: bytes, answer: object) -> str:
-    """Say what a page is by what is in it; it may be long, and may quote the URL, so it is never quoted."""
+    """Name the kind of a page by its content. Never its text: it may be long, or quote the URL."""
     page = payload.lstrip()
     if not page:
         return "empty"

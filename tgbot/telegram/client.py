@@ -1,7 +1,7 @@
-"""Calls the Bot API through python-telegram-bot: raw dicts in and out, every failure one of our errors.
+"""Calls the Bot API through python-telegram-bot (PTB): raw dicts in and out, every failure a BotApiError.
 
-Raw, because an answer that PTB cannot parse would look like a call that failed after it took effect. PTB
-makes the requests; what an answer means is judged in `answers`, since PTB goes by the HTTP status alone.
+Raw, because an answer that PTB cannot parse would look like a failed call, though it took effect. PTB makes
+the requests; what an answer means is judged in `answers`, since PTB looks at the HTTP status alone.
 """
 
 import ssl
@@ -24,17 +24,17 @@ from tgbot.telegram.files import DOWNLOAD_BYTES_MAX, Files
 
 CONNECTIONS_MAX = 64
 REQUEST_SECONDS = 20.0
-UPLOADED_BYTES_PER_SECOND = 500_000  # so long the server may chew on a file; given up, it would come twice
-LONG_POLL_MARGIN_SECONDS = 5.0  # beyond its timeout, a long poll that says nothing is dead
+UPLOADED_BYTES_PER_SECOND = 500_000  # sets how long to wait for an answer: too short, and it is sent twice
+LONG_POLL_MARGIN_SECONDS = 5.0  # a long poll without an answer this long after its timeout is dead
 NO_CONNECTION = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
-# It advises against do_api_request where a typed method exists; raw is what we want.
+# PTB advises against do_api_request where a typed method exists, but raw answers are wanted here.
 warnings.filterwarnings("ignore", message=".*do_api_request", category=PTBUserWarning)
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file as a parameter: as `media`, or in it, an InputMedia of its kind, elsewhere the file itself."""
+    """A file as a parameter: in `media` it becomes an InputMedia of its `kind`, elsewhere just the file."""
 
     kind: FileKind
     name: str
@@ -43,11 +43,14 @@ class Upload:
 
 
 class BotApi:
-    """`await api.call("sendMessage", chat_id=1, text="x")` gives the raw result."""
+    """Calls methods by name: `await api.call("sendMessage", chat_id=1, text="x")` gives the raw result.
+
+    `url` is that of the Bot API server, without the token.
+    """
 
     def __init__(self, token: str, url: str) -> None:
         self._host = httpx.URL(url).netloc.decode()  # without a password, which the URL may hold
-        tls = httpx.create_ssl_context()  # one for both: each costs as much as a hundred messages
+        tls = httpx.create_ssl_context()  # shared by both: making one costs as much as a hundred messages
         request = _request(_Request, CONNECTIONS_MAX, tls)
         self._files = Files(self.call, request.stream, f"{url}/file/bot{token}")
         self._bot = Bot(
@@ -67,9 +70,10 @@ class BotApi:
             await request.shutdown()
 
     async def call(self, method: str, wait_seconds: float | None = None, /, **params: object) -> Any:  # noqa: ANN401 - each method has its own
-        """Call a method; None parameters are left out. Raises a BotApiError.
+        """Call a method and return its raw result; parameters that are None are left out.
 
-        It waits for a connection and for an answer, each `wait_seconds` at most.
+        Waits `wait_seconds` at most for a connection, and as long for the answer. Raises BotApiError, or a
+        subclass of it, for every failure.
         """
         given = _given(params)
         # `from None`: the cause's text can hold the URL, and with it the token.
@@ -78,15 +82,15 @@ class BotApi:
         except BotApiError:
             raise
         except Exception as error:  # noqa: BLE001 - an odd answer makes PTB raise anything
-            reason = f"{method}: an answer of no use ({type(error).__name__})"
+            reason = f"{method}: useless answer ({type(error).__name__})"
             raise UnreachableError(f"{self._host}: {reason}") from None
 
     async def download(self, file_id: str, max_bytes: int = DOWNLOAD_BYTES_MAX) -> bytes:
-        """Fetch a file that somebody sent; of a larger one no more than `max_bytes` are ever read.
+        """Fetch a file that somebody sent, and return its content; never reads more than `max_bytes`.
 
-        Raises FileTooLargeError, also beyond Telegram's own limit of 20 MB; RefusedError when Telegram does
-        not know the file any more, or the Bot API server runs with --local; UnreachableError when it did
-        not arrive: try again.
+        Raises FileTooLargeError if it is larger, or beyond Telegram's own limit of 20 MB; RefusedError if
+        Telegram does not know the file any more, or the Bot API server runs with --local; UnreachableError
+        if it did not arrive, which may succeed later.
         """
         return await self._files.download(file_id, max_bytes)
 
@@ -105,7 +109,7 @@ class BotApi:
 
 
 class _FailureError(TelegramError):
-    """Carries our error through PTB, which would wrap any other exception."""
+    """Carries a BotApiError through PTB, which would wrap any other exception."""
 
     def __init__(self, failure: BotApiError) -> None:
         super().__init__(str(failure))
@@ -113,24 +117,24 @@ class _FailureError(TelegramError):
 
 
 class _Request(HTTPXRequest):
-    """Judges an answer before PTB does."""
+    """PTB's HTTP client, with answers judged before PTB does."""
 
     parse = staticmethod(answers.parse)
 
     async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:  # noqa: ANN401 - as PTB has them
-        """Raise for every status that is no success."""
+        """Raise for every HTTP status that is no success."""
         status, payload = await super().do_request(*args, **kwargs)
         if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             raise _FailureError(answers.failure(status, payload))
         return status, payload
 
     def stream(self, url: str) -> AbstractAsyncContextManager[httpx.Response]:
-        """Open a URL, to read what it has as it is stored."""
+        """Open a URL for reading, without compression: the bytes as they are stored."""
         return self._client.stream("GET", url, headers={"Accept-Encoding": "identity"})
 
     @classmethod
     def parse_json_payload(cls, payload: bytes) -> dict[str, Any]:
-        """Raise for a page that only looks like success; PTB would log it, with what people wrote."""
+        """Raise for a page that only has a successful status; PTB would log it, with what people wrote."""
         answer = cls.parse(payload)
         if not answers.is_success(answer):
             raise _FailureError(answers.failure(HTTPStatus.OK, payload))
@@ -138,7 +142,7 @@ class _Request(HTTPXRequest):
 
 
 class _UpdatesRequest(_Request):
-    """Reads updates one by one where it must: one that cannot be read harms itself only."""
+    """Reads updates one by one where it must, so that an unreadable one harms only itself."""
 
     parse = staticmethod(get_updates.read)
 
@@ -171,7 +175,7 @@ def _encoded(name: str, value: object) -> object:
 
 
 def _patience(params: dict[str, object], wait_seconds: float | None) -> dict[str, float]:
-    """Say how long to wait for what; who has little time has none for a connection either."""
+    """Choose PTB's timeouts. A short `wait_seconds` is the limit for a connection too."""
     if wait_seconds is not None:
         return dict.fromkeys(("pool_timeout", "connect_timeout", "read_timeout"), wait_seconds)
     timeout = params.get("timeout")

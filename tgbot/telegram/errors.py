@@ -1,4 +1,4 @@
-"""What can become of a call to the Bot API, other than its result."""
+"""The errors that a call to the Bot API can end with."""
 
 from tgbot.model import ChatId
 
@@ -8,7 +8,7 @@ class BotApiError(Exception):
 
 
 class UnreachableError(BotApiError):
-    """No answer, or none of use: the call may or may not have taken effect."""
+    """No answer, or a useless one: the call may or may not have taken effect."""
 
 
 class NotSentError(UnreachableError):
@@ -16,11 +16,11 @@ class NotSentError(UnreachableError):
 
 
 class RefusedError(BotApiError):
-    """Telegram will not do this, however often it is asked."""
+    """Telegram refuses this for good: asking again does not help."""
 
 
 class NotModifiedError(RefusedError):
-    """The message reads as asked already: for an edit this is success."""
+    """The message already reads as asked: for an edit this is success."""
 
 
 class MessageGoneError(RefusedError):
@@ -28,7 +28,7 @@ class MessageGoneError(RefusedError):
 
 
 class ChatMigratedError(RefusedError):
-    """The group became a supergroup: what was there is at `new_chat_id` now."""
+    """The group became a supergroup, whose id is `new_chat_id`."""
 
     def __init__(self, reason: str, new_chat_id: ChatId) -> None:
         super().__init__(reason)
@@ -36,7 +36,7 @@ class ChatMigratedError(RefusedError):
 
 
 class FloodedError(BotApiError):
-    """Too many requests; nothing took effect."""
+    """Too many requests: nothing took effect, and Telegram asks to wait `retry_after_seconds`."""
 
     def __init__(self, retry_after_seconds: float) -> None:
         super().__init__(f"asked to wait {retry_after_seconds} s")
@@ -52,7 +52,7 @@ class TokenRefusedError(BotApiError):
 
 
 class FileTooLargeError(BotApiError):
-    """A file has more bytes than may be downloaded; `size_bytes` is None where Telegram does not say."""
+    """A file has more than `max_bytes`; `size_bytes` is None where Telegram does not say how many."""
 
     def __init__(self, max_bytes: int, size_bytes: int | None = None) -> None:
         found = "the file is larger" if size_bytes is None else f"the file has {size_bytes} bytes, more"

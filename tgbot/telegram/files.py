@@ -1,4 +1,4 @@
-"""Downloads what people send: where a file is, then its bytes, bounded in size, time and number."""
+"""Downloads the files that people send, with bounds on their size, time and number."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,16 +12,16 @@ import httpx
 from tgbot.telegram.errors import BotApiError, FileTooLargeError, RefusedError, UnreachableError
 
 DOWNLOAD_BYTES_MAX = 20 * 1024 * 1024  # https://core.telegram.org/bots/api#getfile
-DOWNLOADS_MAX = 8  # at once: they share their connections with everything that is sent
-GET_FILE_SECONDS = 60.0  # the Bot API server answers once it has fetched the file itself
-DEADLINE_SECONDS = 600.0  # for a whole download, also one that waits for others, or drips
+DOWNLOADS_MAX = 8  # at once, because they share the connections with everything that is sent
+GET_FILE_SECONDS = 60.0  # the Bot API server answers only when it has fetched the file itself
+DEADLINE_SECONDS = 600.0  # for a whole download, including the wait for others
 
 Call = Callable[..., Awaitable[Any]]
 Stream = Callable[[str], AbstractAsyncContextManager[httpx.Response]]
 
 
 class Files:
-    """Gives files by their id. `call` calls a method, `stream` opens a URL; `url` is where the files are."""
+    """Downloads files by their id. `call` calls a method, `stream` opens a URL, files are below `url`."""
 
     def __init__(self, call: Call, stream: Stream, url: str) -> None:
         self._call = call
@@ -30,25 +30,25 @@ class Files:
         self._slots = asyncio.Semaphore(DOWNLOADS_MAX)
 
     async def download(self, file_id: str, max_bytes: int) -> bytes:
-        """Find a file and read it, as `BotApi.download` says."""
+        """Find a file and read it; raises what `BotApi.download` says."""
         # `from None`: the cause's text can hold the URL, and with it the token.
         try:
             async with asyncio.timeout(DEADLINE_SECONDS), self._slots:
                 return await self._read(await self._find(file_id, max_bytes), max_bytes)
         except BotApiError:
             raise
-        except Exception as error:  # noqa: BLE001 - of httpx, or of an odd path; all mean that no file came
+        except Exception as error:  # noqa: BLE001 - httpx, or an odd path, raises anything: no file came
             raise UnreachableError(f"the file did not arrive ({type(error).__name__})") from None
 
     async def _find(self, file_id: str, max_bytes: int) -> str:
-        """Ask for the URL of a file."""
+        """Ask Telegram for the path of a file, and make its URL."""
         try:
             file = await self._call("getFile", GET_FILE_SECONDS, file_id=file_id)
         except RefusedError as error:
             raise _refused(error) from None
         path = file.get("file_path") if isinstance(file, dict) else None
         if not isinstance(path, str) or not path:
-            raise UnreachableError("getFile: an answer of no use (no path)")
+            raise UnreachableError("getFile: useless answer (no path)")
         if path.startswith("/"):
             raise RefusedError("the Bot API server runs with --local and keeps its files on its own disk")
         _check(file.get("file_size"), max_bytes)
@@ -58,7 +58,7 @@ class Files:
         content = bytearray()
         async with self._stream(url) as response:
             _check_answer(response, max_bytes)
-            # Raw: what is unpacked on the way could be of any size.
+            # Raw: unpacked bytes could be of any size.
             async for chunk in response.aiter_raw():
                 if len(content) + len(chunk) > max_bytes:
                     raise FileTooLargeError(max_bytes)

@@ -1,4 +1,4 @@
-"""Pure: the answer to getUpdates, update by update, so that one that cannot be read harms itself only."""
+"""Pure: reads the answer to getUpdates update by update, so that an unreadable one harms only itself."""
 
 import contextlib
 import json
@@ -9,19 +9,19 @@ from tgbot.model import BotId, Raw, Unreadable, Update
 from tgbot.telegram import updates
 from tgbot.telegram.split import elements, members
 
-RAW_CHARACTERS_MAX = 100_000  # how much is kept of what nobody can read
-_LEVELS = 5  # an update, its callback_query, the message of that, its chat, and the id
+RAW_CHARACTERS_MAX = 100_000  # how much of an unreadable update is kept
+_LEVELS = 5  # the deepest value needed: update, callback_query, message, chat, id
 
 
 class Unparsed(NamedTuple):
-    """An update that JSON cannot parse, or that has no usable id; `rest` is what of it could be parsed."""
+    """An update that `json` cannot parse, or without a usable id; `rest` is the part that could be parsed."""
 
     text: str
     rest: Raw
 
 
 def read(payload: bytes) -> object:
-    """Parse the whole answer; None if it is none.
+    """Parse a whole answer; None if it is not one.
 
     Each of its updates is a dict with a usable id, or Unparsed.
     """
@@ -34,12 +34,12 @@ def read(payload: bytes) -> object:
 
 
 def update_id(item: Raw | Unparsed) -> int | None:
-    """Find the id that Telegram gave it; None if it has none that can be stored and confirmed."""
+    """Find the id that Telegram gave an update; None if it has none that can be stored and confirmed."""
     return updates.update_id(item.rest if isinstance(item, Unparsed) else item)
 
 
 def unreadable(bot_id: BotId, item: Raw | Unparsed) -> Unreadable:
-    """Make the arrival of an update that cannot be understood."""
+    """Make the arrival for an update that cannot be understood."""
     text, rest = item if isinstance(item, Unparsed) else (_encoded(item), item)
     known_id = updates.update_id(rest)
     stored_id = _made_up_id(text) if known_id is None else known_id
@@ -72,7 +72,7 @@ def _item(text: str) -> Raw | Unparsed:
 
 
 def _readable(text: str, levels: int) -> object:
-    """Parse what can be parsed, so many levels deep; None stands for the rest."""
+    """Parse what can be parsed, `levels` deep; None stands for the rest."""
     if not levels:
         return None
     with contextlib.suppress(ValueError, RecursionError):
@@ -83,9 +83,9 @@ def _readable(text: str, levels: int) -> object:
 
 
 def _made_up_id(text: str) -> int:
-    """Make an id out of the text, so that it is known when it comes again.
+    """Derive an id from the text, so that the update is recognized when it comes again.
 
-    It is below all that Telegram gives and all that `inbox.forget_old_ids` gives.
+    It is smaller than every id from Telegram, and than every one that `inbox.forget_old_ids` makes.
     """
     return -(2**62) - int.from_bytes(sha256(text.encode()).digest()[:8]) // 4
 

@@ -1,4 +1,4 @@
-"""The one limiter of what goes to Telegram: overall, per chat and per group, fair among chats."""
+"""Limits the rate of requests to Telegram: overall, per chat and per group, fair among chats."""
 
 import asyncio
 import math
@@ -10,17 +10,17 @@ from itertools import count
 from tgbot.model import ChatId
 
 # Telegram's FAQ (core.telegram.org/bots/faq) asks for one message a second in a chat, 20 a minute in a group,
-# about 30 a second overall, and allows a chat "short bursts" above. A burst is a loan: in the long run the
-# rate is kept exactly.
-CHAT_BURST = 3  # a short answer never waits: its receipt, its placeholder, its final text
-OVERALL_BURST = 10  # a third of a second's worth: some chats that speak at once do not queue
+# about 30 a second overall, and allows "short bursts" beyond that in a chat. A burst is a loan: in the long
+# run the rate is kept exactly.
+CHAT_BURST = 3  # a short answer never waits: its reaction, its placeholder, its final text
+OVERALL_BURST = 10  # a third of a second's worth: a few chats at the same moment do not queue
 
 _SWEEP_SECONDS = 60.0
 _EVERYONE = ChatId(0)  # the key of the overall limit; no chat has this id
 
 
 class Priority(IntEnum):
-    """Who goes first when several chats wait; lower goes first. What may be dropped uses `try_acquire`."""
+    """Which waiting request goes first: the lowest. Requests that may be dropped use `try_acquire`."""
 
     CONTROL = 0
     FINAL = 1
@@ -28,7 +28,7 @@ class Priority(IntEnum):
 
 
 class _Limit:
-    """A rate for each chat, by the GCRA: one float says when its burst is whole again; if it is, none."""
+    """A rate for each chat, by the GCRA: one float a chat, when its whole burst is free again."""
 
     def __init__(self, interval_seconds: float, burst: int) -> None:
         self.interval_seconds = interval_seconds
@@ -44,7 +44,7 @@ class _Limit:
         self._whole_at[chat_id] = max(self._whole_at.get(chat_id, now), now) + self.interval_seconds
 
     def block(self, chat_id: ChatId, until: float) -> None:
-        """Let one request go at `until`, and the next an interval later: the burst is gone too."""
+        """Allow one request at `until`, and the next an interval later: no burst is left then."""
         self._whole_at[chat_id] = max(self._whole_at.get(chat_id, until), until + self._ahead_seconds)
 
     def _sweep(self, now: float) -> None:
@@ -62,44 +62,44 @@ class _Waiter:
 
 
 class RateLimiter:
-    """Says when a request may go out; a rate of 0 means no such limit.
+    """Decides when a request may be sent; a rate of 0 means no such limit.
 
     A group is a chat whose id is negative; it has the limits of a chat and of a group. Time is the running
-    event loop's, so every method is called on it. No task or timer is left while nobody waits.
+    event loop's, so every method must be called on it. No task or timer is left while nobody waits.
     """
 
     def __init__(self, overall_per_second: float, chat_per_second: float, group_per_minute: float) -> None:
         self._overall = _Limit(_interval(1, overall_per_second), OVERALL_BURST)
         self._chat = _Limit(_interval(1, chat_per_second), CHAT_BURST)
         self._group = _Limit(_interval(60, group_per_minute), CHAT_BURST)
-        self._waiters: list[_Waiter] = []  # the next to go first
+        self._waiters: list[_Waiter] = []  # sorted: the first is the next
         self._arrivals = count()
         self._timer: asyncio.TimerHandle | None = None
 
     async def acquire(self, chat_id: ChatId, priority: Priority) -> None:
-        """Return when one request to this chat may go out, and spend it; cancelled before, nothing is spent.
+        """Wait until one request to this chat may be sent, and spend it; a cancelled wait spends nothing.
 
-        Those whose chats are ready share the overall rate by priority, then by arrival.
+        Chats that are ready share the overall rate by priority, then by arrival.
         """
         waiter = _Waiter(priority, next(self._arrivals), chat_id)
         insort(self._waiters, waiter)
         try:
-            # Asked anew after each wake-up: a penalty or a better priority may have come between it and us.
+            # Asked again after each wake-up: a penalty or a better priority may have come in between.
             while self._first_ready() is not waiter:
                 waiter.turn.clear()
                 self._wake_next()
                 await waiter.turn.wait()
-            # Not spent by who woke us: one cancelled between its wake-up and here has nothing to return.
+            # Spent here and not by the waker: a waiter cancelled before this line has nothing to give back.
             self._spend(chat_id)
         finally:
             self._waiters.remove(waiter)
             self._wake_next()
 
     def try_acquire(self, chat_id: ChatId, leaving: int = 1) -> bool:
-        """Spend one request that may as well be dropped, if it could go out now and nobody's turn it is.
+        """Spend one request that may be dropped; False if it cannot go now, or a waiter could.
 
-        It leaves so much of the chat's burst: a final text right behind it does not wait for the chat.
-        Who waits for a limit of another chat alone (a penalty, say) does not stand in the way.
+        It leaves `leaving` requests of the chat's burst, so that a final text right behind it need not wait.
+        Waiters whose own chat is not ready (because of a penalty, say) do not count.
         """
         if self.wait_seconds(chat_id, leaving) > 0 or self._first_ready() is not None:
             return False
@@ -107,10 +107,10 @@ class RateLimiter:
         return True
 
     def wait_seconds(self, chat_id: ChatId, leaving: int = 1) -> float:
-        """Say how long `try_acquire` can not succeed if nobody else comes, 0 when it may now.
+        """Compute how long `try_acquire` cannot succeed if no other request comes; 0 when it may succeed now.
 
-        It counts those who go before, so that many who sleep by it do not wake for nothing. Sleep for 0 too
-        (which lets others run): a waiter may have its turn and only not have run yet.
+        It counts the waiters that go first, so that many callers that sleep by it do not wake for nothing.
+        Sleep for 0 too (which lets other tasks run): a waiter whose turn it is may not have run yet.
         """
         now = _now()
         free_at = max(self._overall_ready_at(), now)
@@ -122,7 +122,7 @@ class RateLimiter:
         return max(free_then, after_them, now) - now
 
     def pause(self, chat_id: ChatId, seconds: float) -> None:
-        """Let nothing go to this chat for so long (Telegram's retry_after), then one request an interval."""
+        """Block this chat for `seconds` (Telegram's retry_after); after that no burst is left."""
         for limit in self._limits_of(chat_id):
             limit.block(chat_id, _now() + seconds)
 
@@ -148,7 +148,7 @@ class RateLimiter:
             limit.spend(chat_id, now)
 
     def _wake_next(self) -> None:
-        """Wake whose turn it is, who calls this again as it leaves; if it is nobody's yet, look later."""
+        """Wake the waiter whose turn it is, which calls this again as it leaves; or look again later."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -158,7 +158,7 @@ class RateLimiter:
             self._timer = asyncio.get_running_loop().call_at(self._look_again_at(), self._wake_next)
 
     def _look_again_at(self) -> float:
-        # The chats are gone through only when the overall limit is not what stops them: a crowd stays cheap.
+        # The chats are looked at only when the overall limit does not stop them anyway: a crowd stays cheap.
         if (overall := self._overall_ready_at()) > _now():
             return overall
         return min(self._chat_ready_at(waiter.chat_id) for waiter in self._waiters)

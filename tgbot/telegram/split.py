@@ -1,24 +1,24 @@
-"""Pure: cuts JSON text at its own commas, without reading what stands between them.
+"""Pure: cuts JSON text at its top-level commas, without parsing what stands between them.
 
-For what `json` cannot parse as a whole: it walks over strings and brackets once, however deep they are.
+This is for what `json` cannot parse as a whole: it reads strings and brackets once, however deep they are.
 """
 
 import json
 import re
 
-# Possessive, so that a string is looked at once; one that is never closed ends with the text.
+# Possessive, so that a string is read once; one that is never closed ends with the text.
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{},:]', re.DOTALL)
 
 
 def elements(text: str) -> list[str]:
-    """Cut `[a, b]` to `a` and `b`. Raises ValueError if that is no array, or brackets are missing."""
+    """Cut `[a, b]` into `a` and `b`. Raises ValueError if it is no array, or brackets are missing."""
     return _cut(_inside(text, "[]"), ",")
 
 
 def members(text: str) -> dict[str, str]:
-    """Cut `{"a": b}` to `a` and `b`.
+    """Cut `{"a": b}` into the name `a` and the text `b`.
 
-    Raises ValueError if that is no object, brackets are missing, or a name comes twice: which one counts?
+    Raises ValueError if it is no object, brackets are missing, or a name comes twice, which is ambiguous.
     """
     pairs = [_member(piece) for piece in _cut(_inside(text, "{}"), ",")]
     named = dict(pairs)
@@ -42,7 +42,7 @@ def _inside(text: str, brackets: str) -> str:
 
 
 def _cut(text: str, mark: str, most: int | None = None) -> list[str]:
-    """Cut at `mark`, where it is in no string and no brackets, `most` times at most."""
+    """Cut at each `mark` that is in no string and no brackets, `most` times at most."""
     pieces: list[str] = []
     begin = depth = 0
     for token in _TOKEN.finditer(text):

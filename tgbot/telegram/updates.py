@@ -1,4 +1,4 @@
-"""Pure: a raw update (a dict) to a message, a pressed button, or nothing."""
+"""Pure: parses a raw update (a dict) into a message, a pressed button, a moved chat, or nothing."""
 
 import contextlib
 import json
@@ -22,13 +22,13 @@ from tgbot.model import (
     session_key,
 )
 
-# Named at every poll: without it Telegram keeps whatever an earlier program had asked for.
+# Sent with every poll: without it Telegram keeps what an earlier program asked for.
 ALLOWED_UPDATES = ("message", "callback_query", "stopped_message_generation")
 
-# Telegram counts in 32 bits. A greater number is not one of its own, and would confirm all that is to come.
+# Telegram counts in 32 bits. A greater number is not its own, and would confirm all updates to come.
 UPDATE_ID_MAX = 2**31 - 1
 
-# What a message tells of, rather than what a person says. All else is for the agent, also of kinds to come.
+# Service messages: events in a chat, not something a person says. All else is for the agent.
 _SERVICE = frozenset(
     {
         *("new_chat_members", "left_chat_member", "chat_owner_left", "chat_owner_changed"),
@@ -48,22 +48,22 @@ _SERVICE = frozenset(
         *("video_chat_started", "video_chat_ended", "video_chat_participants_invited"),
     }
 )
-# Made once: dumps() with separators makes one a call. What was parsed from JSON has no circles.
+# Made once: dumps() with separators makes one for each call. Parsed JSON has no cycles.
 _ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 _COMMAND = re.compile(r"\s*/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]+))?[.,!…]*(?:\s+|$)")
 _WORD = re.compile(r"\s*([A-Za-z]{1,32})[.,!…]*\s*")
-# Its digits are ASCII and few: a button's data can be forged, and int() takes what no column can hold.
+# ASCII digits, and few: a button's data can be forged, and int() accepts what no column can hold.
 _BUTTON = re.compile(r"[a-z_]+(?::[0-9]{1,18})*")
 
 
 def parse(bot_id: BotId, username: str | None, raw: Raw) -> Arrival | None:
-    """Sort a raw update; None for what needs no row.
+    """Parse a raw update; None for what needs no row.
 
-    Whatever is malformed becomes Unreadable, so one bad update harms itself only. Raises KeyError or
-    TypeError without a usable `update_id`, and RecursionError if nested too deep: then it can not even
-    be stored.
+    `username` is the bot's own, None while unknown. A malformed update becomes Unreadable, so that it harms
+    only itself. Raises KeyError or TypeError without a usable `update_id`, and RecursionError if it is nested
+    too deep, so that it cannot even be stored.
     """
-    # ASCII, because a lone surrogate, legal in a JSON escape, can not be stored as UTF-8.
+    # ASCII, because a lone surrogate, legal in a JSON escape, cannot be stored as UTF-8.
     update = Update(bot_id, _integer(raw["update_id"]), _ENCODER.encode(raw))
     try:
         if "message" in raw:
@@ -84,7 +84,7 @@ def update_id(raw: object) -> int | None:
 
 
 def where(raw: Raw) -> tuple[ChatId | None, int | None]:
-    """Find at least the chat and topic of something malformed, so that its sender can be notified."""
+    """Find the chat and topic of a malformed update, so that its sender can be notified; None if unknown."""
     chat_id = topic_id = None
     with contextlib.suppress(KeyError, TypeError, AttributeError):
         message = raw.get("message") or raw["callback_query"]["message"]
@@ -99,7 +99,7 @@ def _message(update: Update, username: str | None, raw: Raw) -> Message | ChatMo
         raise TypeError("not an object")
     if "migrate_to_chat_id" in message or "migrate_from_chat_id" in message:
         return _chat_moved(update, message)
-    # On behalf of a chat (a channel, an anonymous admin): the sender is made up, nobody to let in.
+    # On behalf of a chat (a channel, an anonymous admin) the sender is made up: no user whose access counts.
     if "from" not in message or "sender_chat" in message or message["from"].get("is_bot"):
         return None
     if not _SERVICE.isdisjoint(message):
@@ -113,7 +113,7 @@ def _message(update: Update, username: str | None, raw: Raw) -> Message | ChatMo
 
 
 def _chat_moved(update: Update, message: Raw) -> ChatMoved:
-    """Read what stands in the old chat, or in the new one; whichever comes first counts."""
+    """Read the service message of the old chat, or of the new one; whichever comes first counts."""
     here = ChatId(_integer(message["chat"]["id"]))
     if "migrate_to_chat_id" in message:
         return ChatMoved(update, here, ChatId(_integer(message["migrate_to_chat_id"])))
@@ -127,7 +127,7 @@ def _is_for_another_bot(username: str | None, text: str) -> bool:
 
 
 def _command(update: Update, address: Address, raw: Raw) -> CommandWords | None:
-    """Read a text as a command; who takes messages in knows whether there is one of that name."""
+    """Read a text as a command; whether there is one of that name is for the caller to find out."""
     text = raw["message"].get("text", "")
     if word := _WORD.fullmatch(text):
         return CommandWords(word[1].lower(), slash=False)
@@ -143,9 +143,9 @@ def _command(update: Update, address: Address, raw: Raw) -> CommandWords | None:
 
 
 def _behind(update: Update, raw: Raw, start: int) -> Update:
-    """Make the update that a message would be whose text begins at `start`, behind a command.
+    """Make the update of a message whose text begins at `start`, behind a command.
 
-    What is cut off is all of one UTF-16 unit a character, and in these entities are measured.
+    Each character that is cut off is one UTF-16 unit, the unit of entities, so `start` fits both.
     """
     message: Raw = {**raw["message"], "text": raw["message"]["text"][start:]}
     if "entities" in message:
@@ -163,7 +163,7 @@ def _end(entity: dict[str, Any]) -> int:
 
 
 def _join_key(message: Raw, user_id: UserId) -> str | None:
-    """Name what may become one turn: nothing of another sender, nothing in reply to something else."""
+    """Make the key that messages of one turn share: same album, same sender, in reply to the same message."""
     if "media_group_id" not in message:
         return None
     target = message["reply_to_message"]["message_id"] if "reply_to_message" in message else None
@@ -180,7 +180,7 @@ def _button(update: Update, query: Raw) -> Control | None:
 
 
 def _stopped_draft(update: Update, stopped: Raw) -> Control:
-    """Read the native stop under a draft: drafts are in private chats, and named by their row."""
+    """Read Telegram's own stop button of a draft: only private chats have drafts, and the id is a row's."""
     chat = stopped["chat"]
     where = {"chat": chat, "message_id": 0, "message_thread_id": stopped.get("message_thread_id")}
     topic = {"is_topic_message": True} if stopped.get("message_thread_id") else {}
@@ -201,7 +201,7 @@ def _address(bot_id: BotId, message: Raw, sender: Raw) -> Address:
 
 
 def _integer(value: object) -> int:
-    if type(value) is not int or abs(value) >= 2**63:  # of its exact type: True is an int, too
+    if type(value) is not int or abs(value) >= 2**63:  # the exact type, because True is an int, too
         raise TypeError("not an id")
     return value
 

@@ -1,4 +1,4 @@
-"""Runs turns: who may run next, one turn to its ending, what the agent has said so far, what an agent is.
+"""Runs turns: starts and ends their tasks, runs the agent, collects its answer, defines what an agent is.
 
 May import `store` and `render`, but nothing of Telegram: a turn never waits for the network. Offers
 `dispatcher.Dispatcher`, `runner.TurnRunner`, `answer.LiveAnswer` and, for authors of agents, `agent` and

@@ -1,4 +1,4 @@
-"""The protocol an agent fulfils, and how the one that the settings name is found."""
+"""The protocol of an agent, and the import of the one that the settings name."""
 
 import importlib
 import inspect
@@ -35,7 +35,7 @@ EMBEDDED = {"echo": "tgbot.agents.echo:agent"}
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One line about what the agent is at ("searching the web"); the next one, or text, replaces it."""
+    """One line about what the agent is doing ("searching the web"); replaced by the next one, or by text."""
 
     line: str
 
@@ -49,7 +49,7 @@ class Replacement:
 
 @dataclass(frozen=True, slots=True)
 class AgentTurn:
-    """What the agent gets: one message, or an album, what came with it, and where it stands."""
+    """What the agent gets: one message, or an album, with all that it carries, and where it was sent."""
 
     _turn: Turn
     _download: Download
@@ -61,7 +61,7 @@ class AgentTurn:
 
     @property
     def prompt(self) -> str:
-        """The text for a model: above it, in brackets, what came with it (a reply, a forward, files, ...)."""
+        """The text for a model, below lines in brackets with its context (a reply, a forward, files, ...)."""
         return prompt_of(self.text, self.context)
 
     @property
@@ -71,11 +71,11 @@ class AgentTurn:
 
     @property
     def start_payload(self) -> str | None:
-        """What stood behind /start in a link like https://t.me/your_bot?start=payload; None without."""
+        """The payload of the link (https://t.me/your_bot?start=payload) that was opened; None without."""
         return start_payload(self.message)
 
     async def download(self, file: Attachment) -> bytes:
-        """Fetch a file of `context.files` or `context.reply.files`: 20 MB at most, as Telegram allows.
+        """Fetch a file of `context.files` or `context.reply.files`: Telegram allows 20 MB at most.
 
         Raises DownloadError, whose text may be shown to the user.
         """
@@ -83,7 +83,7 @@ class AgentTurn:
 
     @property
     def message(self) -> Raw:
-        """The raw Bot API Message; of an album the first."""
+        """The raw Bot API Message, as Telegram sent it; the first one of an album."""
         return self._turn.message
 
     @property
@@ -93,7 +93,7 @@ class AgentTurn:
 
     @property
     def session_key(self) -> SessionKey:
-        """The conversation: one for each chat, or chat and topic."""
+        """The key of the conversation: one for each chat, or for each topic of a chat."""
         return self._turn.session_key
 
     @property
@@ -108,25 +108,25 @@ class AgentTurn:
 
     @property
     def attempt(self) -> int:
-        """1 at first, more when an earlier turn for the same message was interrupted."""
+        """1 at first; more if earlier turns for the same message were interrupted."""
         return self._turn.attempt
 
 
 Event = str | Progress | Replacement | File | Album
 
-# `async def agent(turn)` that yields pieces of Markdown, and other events if it likes. CancelledError in it:
-# stop now.
+# `async def agent(turn)` that yields pieces of Markdown, and other events if it likes. A CancelledError in it
+# means: stop now.
 Agent = Callable[[AgentTurn], AsyncGenerator[Event, None]]
 
 
 class AgentError(Exception):
-    """The agent that the settings name can not be used; the text says why."""
+    """The agent that the settings name cannot be used; the text says why."""
 
 
 def load_agent(name: str) -> Agent:
     """Import `echo` or `package.module:name`: an async generator function, or an object whose `run` is one.
 
-    Raises AgentError.
+    Raises AgentError if it cannot be imported, or is neither of the two.
     """
     module_name, colon, attribute = EMBEDDED.get(name, name).partition(":")
     if not (module_name and colon and attribute) or module_name.startswith("."):
@@ -141,13 +141,13 @@ def load_agent(name: str) -> Agent:
 def _import(name: str, module_name: str) -> ModuleType:
     folder = str(Path.cwd())
     if name not in EMBEDDED and folder not in sys.path:
-        sys.path.insert(0, folder)  # as `python -m tgbot` has it; the console script has not
+        sys.path.insert(0, folder)  # `python -m tgbot` has it on the path, the console script does not
     try:
         return importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # it runs a stranger's code, which may raise anything
+    except (Exception, SystemExit) as error:  # code of others, which may raise anything
         first_line = str(error).partition("\n")[0]
         reason = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
-        raise AgentError(f"can not import agent {name!r}: {reason}") from error
+        raise AgentError(f"cannot import agent {name!r}: {reason}") from error
 
 
 def _attribute(module: ModuleType, name: str) -> Any:  # noqa: ANN401 - a module can hold anything

@@ -1,4 +1,4 @@
-"""What running turns have said so far: agents write it, delivery shows it. Nothing of it is on disk."""
+"""Collects what running turns have said so far: agents write, delivery reads. None of it is on disk."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -11,14 +11,14 @@ from tgbot.turns.agent import Event, Progress, Replacement
 
 ANSWER_MAX_CHARACTERS = 200_000  # about 50 messages; an agent that never ends must not fill the memory
 FILES_MAX = 50
-CAPTION_MAX_CHARACTERS = 500  # of 1,024 UTF-16 units, of which a character takes one or two
+CAPTION_MAX_CHARACTERS = 500  # Telegram allows 1,024 UTF-16 units, and a character takes one or two
 ALBUM_MAX = 10  # files (Bot API, sendMediaGroup)
 FILE_MAX_BYTES = 50_000_000  # what a bot may upload (Bot API, "Sending files")
 CUT = "\n\n(The answer was cut here: it was longer than I can show.)"
 
 
 class Reaction(Enum):
-    """A mark on the user's own message; each is an emoji that bots may react with."""
+    """What the bot shows on the user's own message; each is an emoji that bots may react with."""
 
     RECEIVED = "👀"
     WORKING = "✍"
@@ -27,10 +27,10 @@ class Reaction(Enum):
 
 
 class LiveAnswer:
-    """One turn's answer while it grows: Markdown and files in the order they came.
+    """One turn's answer while it is written: Markdown and files in the order they came.
 
-    The agent's thread writes it while the bot's own loop reads it. `version` grows with each change that
-    can be seen; `noticed` says that somebody was told of the latest ones and has not looked yet.
+    The agent's thread writes it while the bot's own loop reads it. `version` grows with each visible change;
+    `noticed`: the loop was notified of the latest changes and has not looked yet.
     """
 
     __slots__ = (
@@ -51,7 +51,7 @@ class LiveAnswer:
         self.progress = ""
         self.version = 0
         self.full = False
-        self.closed = False  # from its cancellation on, nothing that is said counts
+        self.closed = False  # after its cancellation nothing that the agent says counts
         self.noticed = False
         self.length = 0
         self._files = 0
@@ -59,7 +59,7 @@ class LiveAnswer:
         self._lock = threading.Lock()
 
     def take(self, event: Event) -> None:
-        """Add what the agent yielded. Raises TypeError for what no agent may yield."""
+        """Add what the agent yielded. Raises TypeError if it is no Event."""
         with self._lock:
             if not self.closed:
                 self._take(event)
@@ -85,12 +85,12 @@ class LiveAnswer:
 
     @property
     def text(self) -> str:
-        """All the Markdown so far, without the files between."""
+        """All the Markdown so far, without the files in between."""
         pieces = self._snapshot()
         return whole("".join(piece if isinstance(piece, str) else "\n\n" for piece in pieces))
 
     def segments(self) -> Iterator[str | File | Album]:
-        """Give the Markdown between files, and the files, in order."""
+        """Iterate over the Markdown between files, and the files, in order."""
         for is_text, group in groupby(self._snapshot(), key=lambda piece: isinstance(piece, str)):
             if is_text:
                 yield whole("".join(map(str, group)))
@@ -111,14 +111,14 @@ class LiveAnswer:
             self.full = True
 
     def _attach(self, files: Sequence[File]) -> None:
-        """Add files; what is said about them stands before them all."""
+        """Add files; a caption or notice that does not fit into them stands before all of them."""
         sendable = [fit for file in files[: FILES_MAX - self._files] if (fit := self._fitting(file))]
         self._files += len(sendable)
         self.full = self.full or self._files >= FILES_MAX
         self._pieces += _grouped(sendable)
 
     def _fitting(self, file: File) -> File | None:
-        """Say what cannot go with the file; None if it cannot go at all."""
+        """Make a file that can be sent, with the rest as text; None if it cannot be sent at all."""
         file = replace(file, name=whole(file.name), caption=whole(file.caption))
         if len(file.caption) > CAPTION_MAX_CHARACTERS:
             self._say(f"\n\n{file.caption}\n\n")
@@ -130,7 +130,7 @@ class LiveAnswer:
 
 
 def _grouped(files: Sequence[File]) -> Iterator[File | Album]:
-    """Make albums as Telegram takes them: 10 at most, of one kind; no voice can be in one."""
+    """Make albums that Telegram accepts: 10 files at most, all of one kind, no voice messages."""
     for kind, same in groupby(files, key=lambda file: file.kind):
         rest = list(same)
         most = 1 if kind == "voice" else ALBUM_MAX
@@ -140,20 +140,20 @@ def _grouped(files: Sequence[File]) -> Iterator[File | Album]:
 
 
 class LiveAnswers:
-    """The answers that grow now; `on_change` gets the chat whenever there is something new."""
+    """The answers being written now; `on_change` is called with the chat whenever there is something new."""
 
     def __init__(self, on_change: Callable[[ChatId], None]) -> None:
         self._on_change = on_change
         self._growing: dict[ChatId, list[LiveAnswer]] = {}
 
     def open(self, turn: Turn) -> LiveAnswer:
-        """Begin a turn's answer; it has to be closed."""
+        """Begin a turn's answer; it must be closed."""
         answer = LiveAnswer(turn)
         self._growing.setdefault(turn.chat_id, []).append(answer)
         return answer
 
     def close(self, answer: LiveAnswer) -> None:
-        """End it: what becomes of it is in the outbox."""
+        """End an answer: its final form goes to the outbox."""
         answers = self._growing[answer.turn.chat_id]
         answers.remove(answer)
         if not answers:
@@ -161,7 +161,7 @@ class LiveAnswers:
 
     @property
     def chats(self) -> int:
-        """Count the chats in which answers grow now."""
+        """Count the chats in which answers are being written now."""
         return len(self._growing)
 
     def changed(self, answer: LiveAnswer) -> None:
@@ -169,5 +169,5 @@ class LiveAnswers:
         self._on_change(answer.turn.chat_id)
 
     def in_chat(self, chat_id: ChatId) -> list[LiveAnswer]:
-        """List the answers that grow in a chat now: one, or one for each topic."""
+        """List the answers being written in a chat now: one, or one for each topic."""
         return self._growing.get(chat_id, [])

@@ -1,4 +1,4 @@
-"""Calls from other threads into one event loop."""
+"""Passes calls from other threads to one event loop."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 class Calls:
-    """Runs in its loop what any thread puts in, in order. Many that come together wake the loop once."""
+    """Runs calls from any thread in its loop, in order. Many that come together wake the loop once."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -18,8 +18,8 @@ class Calls:
         self._woken = False
 
     def put(self, call: Callable[[], object]) -> None:
-        """Run this in the loop, soon; never, if the loop is closed by then."""
-        # First in, then the look at the flag: whoever lowers it in between takes this call along.
+        """Run a call in the loop soon, or never if the loop is closed by then."""
+        # Append first, then read the flag: if `_run` clears it in between, it also runs this call.
         self._waiting.append(call)
         if not self._woken:
             self._woken = True

@@ -1,6 +1,6 @@
-"""What a person's message carries besides its text, as types: what an agent finds in `turn.context`.
+"""The types of `turn.context`: what a message carries besides its text.
 
-Where Telegram does not say, a text is "" and a number None.
+What Telegram left out is "" for a text and None for a number.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Literal
 
 AttachmentKind = Literal["photo", "document", "voice", "audio", "video", "video_note", "animation", "sticker"]
 OriginKind = Literal["user", "hidden_user", "chat", "channel"]
-# What there is no type for here.
+# Kinds of content without a type of their own here.
 OtherKind = Literal["checklist", "game", "giveaway", "giveaway_winners", "invoice", "paid_media", "story"]
 
 KB = 1_024
@@ -34,10 +34,10 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who wrote something first: `id` is the user's or chat's, `message_id` and `date` the message's there.
+    """Who first wrote a message: `id` is the user's or chat's, `message_id` that of the original message.
 
-    `date` is Unix time in seconds, `signature` that of the author in a channel or an anonymous admin. Of a
-    user who hides from forwards there is only the name.
+    `date` is the Unix time in seconds of the original, `signature` that of the author in a channel, or of an
+    anonymous admin. Of a user who hides from forwards there is only the name.
     """
 
     kind: OriginKind
@@ -53,8 +53,8 @@ class Origin:
 class Attachment:
     """A file that came with the message; `await turn.download(attachment)` gives its bytes.
 
-    Of a photo it is the largest size. `unique_id` stays the same over time, `file_id` need not. `emoji` is
-    that of a sticker.
+    Of a photo it is the largest size. `unique_id` stays the same over time, `file_id` may not; `width` and
+    `height` are in pixels, `emoji` is that of a sticker.
     """
 
     kind: AttachmentKind
@@ -70,13 +70,13 @@ class Attachment:
 
     @property
     def label(self) -> str:
-        """The file's name, or for want of one what it is ("the photo")."""
+        """The file's name, or without one its kind ("the photo")."""
         return self.name or f"the {self.kind.replace('_', ' ')}"
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link that hides behind words of the text."""
+    """A link behind words of the text, which do not show the URL."""
 
     text: str
     url: str
@@ -84,7 +84,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A contact that was shared; `user_id` if it is one of Telegram's."""
+    """A shared contact; `user_id` is set for users of Telegram."""
 
     phone_number: str
     first_name: str = ""
@@ -118,7 +118,7 @@ class Poll:
 
 @dataclass(frozen=True, slots=True)
 class Dice:
-    """A throw of the dice, or of what else `emoji` shows."""
+    """A throw of the dice, or of another game that `emoji` shows."""
 
     emoji: str
     value: int
@@ -128,7 +128,7 @@ class Dice:
 class Content:
     """What any message can carry; `files` are in order, `rich_text` is the plain text of a rich message.
 
-    `other` names what there is no type for here; `turn.message` has it as Telegram sent it.
+    `other` names content without a type here; `turn.message` has it as Telegram sent it.
     """
 
     files: tuple[Attachment, ...] = ()
@@ -145,7 +145,7 @@ class Content:
 class Reply(Content):
     """The message that was replied to; `quote` is the part of it that was quoted.
 
-    `external`: it is in another chat or topic, and Telegram shows a bot no more of its text than the quote.
+    `external`: it is in another chat or topic, and Telegram shows a bot only the quote of its text.
     """
 
     origin: Origin | None = None
@@ -158,8 +158,8 @@ class Reply(Content):
 class Context(Content):
     """All that a turn's message carries besides its text; of an album, what all its messages carry.
 
-    `via_bot` is the inline bot whose result it is; `preview_url` what its link preview shows, if that was
-    chosen by hand.
+    `via_bot` is the inline bot that made the message; `preview_url` is the URL of the link preview, if the
+    sender chose it.
     """
 
     sender: User = User()
@@ -174,14 +174,14 @@ class DownloadError(Exception):
 
     @classmethod
     def too_large(cls, file: Attachment, max_bytes: int, size_bytes: int | None = None) -> "DownloadError":
-        """Say how large the file is, as far as that is known, and what the limit is."""
+        """Make the error of a file that is too large; `size_bytes` is None where it is unknown."""
         size = size_bytes or file.size_bytes
         found = f"is {size_words(size)}" if size else "is too large"
         return cls(f"{file.label} {found}; bots may download at most {size_words(max_bytes)}")
 
 
 def size_words(size_bytes: int) -> str:
-    """Say a size as Telegram's apps do, 1,024 bytes a kB: "900 bytes", "12 kB", "1.5 MB"."""
+    """Write a size as Telegram's apps do, with 1,024 bytes in a kB: "900 bytes", "12 kB", "1.5 MB"."""
     if size_bytes < KB:
         return f"{size_bytes} bytes"
     if size_bytes < MB:

@@ -1,7 +1,7 @@
-"""Claims, spawns, tracks, stops and drains turns; knows neither agents nor Telegram.
+"""Claims, starts, tracks, stops and drains turns; knows neither agents nor Telegram.
 
-Who may run is decided in the store alone. Here are only handles: for each turn that holds a
-guard, its task. If the two disagree, the store is right.
+Only the store decides which turn may run. Here is only the task of each turn that holds a guard. If the two
+disagree, the store is right.
 """
 
 import asyncio
@@ -20,23 +20,23 @@ from tgbot.turns.runner import Interrupt, TurnRunner, failed
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 5.0  # what a lost wake costs at most
+POLL_SECONDS = 5.0  # the longest delay that a lost wake can cause
 RETRY_SECONDS = (0.1, 0.5, 2.0, 10.0)  # between tries to write an ending; the last one repeats
-WIND_UP_SECONDS = 10.0  # from the interrupt of a draining turn to giving its task up
+WIND_UP_SECONDS = 10.0  # while draining, from the interrupt of a turn until its task is abandoned
 
 
 class TurnObserver(Protocol):
-    """What the dispatcher reports turns to: delivery. Each call is a hint that may be lost."""
+    """Hears of turns from the dispatcher (delivery does). Each call is a hint that may be lost."""
 
     def turn_began(self, turn: Turn) -> None:
         """Note that a turn was claimed: its answer is open in the outbox."""
 
     def turn_ended(self, address: Address, state: str) -> None:
-        """Note that a turn's ending is committed, and which state its row is in now."""
+        """Note that a turn's ending is committed; `state` is the new state of its row."""
 
 
 class Dispatcher:
-    """`serve` claims what may run, `spawn` starts what was claimed elsewhere, `drain` ends it all."""
+    """`serve` claims what may run, `spawn` starts what was claimed elsewhere, `drain` ends everything."""
 
     def __init__(self, db: Database, owner: Owner, runner: TurnRunner, observer: TurnObserver) -> None:
         self._db = db
@@ -52,16 +52,16 @@ class Dispatcher:
 
     @property
     def owner(self) -> Owner:
-        """Who claims here; while draining it may hold no turns any more."""
+        """The owner that claims; while draining, its `max_turns` is 0."""
         return self._owner
 
     @property
     def running(self) -> int:
-        """Count the live turns."""
+        """Count the turns whose task has not ended."""
         return len(self._tasks)
 
     def wake(self) -> None:
-        """Hint that a session may be runnable, or that a turn was stopped."""
+        """Hint that a row may be claimed now, or that a turn was stopped."""
         self._woken.set()
 
     async def serve(self) -> None:
@@ -70,7 +70,7 @@ class Dispatcher:
             self._woken.clear()
             with _storage_errors_logged():
                 await self._reconcile()
-            # Not wait_for: Python 3.11's swallows a cancellation that comes right behind the wake.
+            # Not wait_for: in Python 3.11 it swallows a cancellation that comes right after the wake.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._idle_seconds()):
                     await self._woken.wait()
@@ -83,7 +83,7 @@ class Dispatcher:
         running = set(self._interrupts)
         guards = await self._db.write(recovery.guards)
         stopped = {guard.token for guard in guards if guard.state == "stopped"}
-        # Whoever lost his guard works for nothing; one that ended meanwhile needs no interrupt any more.
+        # A turn without its guard works for nothing. One that ended meanwhile has no interrupt any more.
         for token in stopped | (running - {guard.token for guard in guards}):
             self._interrupt(token)
         await self._recover(guards)
@@ -91,13 +91,13 @@ class Dispatcher:
         self._due_at = await self._db.write(turns.next_due)
 
     async def _recover(self, guards: list[recovery.Guard]) -> None:
-        """Take the guards whose owner is gone: of an earlier process, or twice in a row without a task.
+        """Recover the guards whose owner is gone: of an earlier process, or twice in a row without a task.
 
-        Of our own none while draining: what the stop cut off did not crash, and is given back at the end.
+        While draining, none of our own: what the stop interrupts has not crashed, and is released at the end.
         """
         without_task = {guard.token for guard in guards if guard.token not in self._interrupts}
         lost = without_task & self._without_task if self._owner.max_turns else set()
-        # Before the first await: a turn that crashes meanwhile adds itself, and is found at the next wake.
+        # Before the first await: a turn that crashes after this adds itself, and is found at the next wake.
         self._without_task = without_task
         for guard in guards:
             if guard.instance_id != self._owner.instance_id or guard.token in lost:
@@ -107,7 +107,7 @@ class Dispatcher:
                 self._observer.turn_ended(guard.address, state)
 
     def spawn(self, claimed: Iterable[Turn]) -> None:
-        """Start a fresh task for each claimed turn, so a chain of follow-ups has constant depth."""
+        """Start a new task for each claimed turn, so a chain of follow-ups has constant depth."""
         for turn in claimed:
             try:
                 self._start(turn)
@@ -137,9 +137,9 @@ class Dispatcher:
             return None
 
     def _gone(self, task: asyncio.Task[Turn | None]) -> None:
-        """Follow up on a turn's task.
+        """Start the turn that follows, or leave a crashed one to recovery.
 
-        A callback, because a task that is cancelled before its first step runs no `finally`.
+        This is a callback, because a task that is cancelled before its first step runs no `finally`.
         """
         turn = self._tasks.pop(task)
         del self._interrupts[turn.token]
@@ -151,7 +151,7 @@ class Dispatcher:
             self.spawn([following])
 
     def _abandon(self, turn: Turn) -> None:
-        """Leave the guard to the next reconcile, which treats it as any interrupted turn."""
+        """Leave the guard to the next reconcile, which treats it like any interrupted turn."""
         self._without_task.add(turn.token)
         self.wake()
 
@@ -161,7 +161,7 @@ class Dispatcher:
             interrupt.set_result(None)
 
     async def _write(self, turn: Turn, ending: turns.Ending) -> Turn | None:
-        """Commit the ending; while the database refuses, the guard and the answer are kept.
+        """Commit the ending, retrying while the database refuses; until then guard and answer are kept.
 
         Raises LostGuardError.
         """
@@ -184,13 +184,13 @@ class Dispatcher:
         log.info("turn.ended session=%s turn=%s state=%s", turn.session_key, turn.token, ended.state)
         self._observer.turn_ended(turn.address, ended.state)
         if turn.attempt > 1:
-            self.wake()  # it may have been the one suspect that ran, and another one waits
+            self.wake()  # it may have been the suspect that others waited for
         return ended.following
 
     async def drain(self, grace_seconds: float) -> None:
-        """Claim nothing more, let turns end for `grace_seconds`, then interrupt what still runs.
+        """Claim nothing more, give turns `grace_seconds` to end, then interrupt those that still run.
 
-        What does not even obey its interrupt keeps its guard, and is recovered by the next process.
+        A turn that does not end even then keeps its guard, and is recovered by the next process.
         """
         self._owner = dataclasses.replace(self._owner, max_turns=0)
         with _storage_errors_logged():
@@ -205,7 +205,7 @@ class Dispatcher:
             await self._give_back()
 
     async def _all_ended(self, seconds: float) -> None:
-        """Wait for every turn, also for those that a hand-over or a batch on its way still starts."""
+        """Wait for every turn, also for those that a hand-over or an unfinished batch still starts."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         while self._tasks and loop.time() < deadline:
@@ -213,9 +213,9 @@ class Dispatcher:
             await asyncio.wait(self._tasks, timeout=deadline - loop.time())
 
     async def _give_back(self) -> None:
-        """Release what was claimed for a task that never came to be: its batch was cut off by the stop."""
+        """Release what was claimed for a task that never started, because the stop interrupted its batch."""
         ours = self._owner.instance_id
-        # Before the next await: a task that ends meanwhile has given its guard back itself.
+        # Before the next await: a task that ends during it has released its guard itself.
         taskless = [
             guard
             for guard in await self._db.write(recovery.guards)

@@ -1,4 +1,4 @@
-"""Formats what an agent said as the contents of an answer; a long one beside the loop."""
+"""Formats what an agent said as the contents of an answer; a long answer in a thread."""
 
 import asyncio
 import functools
@@ -16,7 +16,7 @@ THREADS = ThreadPoolExecutor(4, thread_name_prefix="formatting")
 
 
 async def formatted(answer: LiveAnswer, *, rich: bool = False) -> list[Content]:
-    """Format what was said so far; `rich` as rich messages, where that works."""
+    """Format what was said so far; with `rich` as rich messages, where possible."""
     if answer.length <= LONG_CHARACTERS:
         return _contents(answer, rich=rich)
     formatting = functools.partial(_contents, answer, rich=rich)
@@ -31,7 +31,7 @@ def _contents(answer: LiveAnswer, *, rich: bool) -> list[Content]:
 
 
 def _of_segment(segment: str | File | Album, *, rich: bool) -> list[Content]:
-    """Format words; what is too long for a chat comes as a file."""
+    """Format Markdown; what is too long for a chat becomes a file."""
     if isinstance(segment, File | Album):
         return [segment]
     if rich and render.rich(segment):

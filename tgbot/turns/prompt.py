@@ -1,4 +1,4 @@
-"""Pure: a message's text and its Context to one text for a model, with a header for all that is no text."""
+"""Pure: makes one text for a model from a message's text and its Context, with a header for the latter."""
 
 from collections.abc import Iterator
 
@@ -20,10 +20,10 @@ KINDS = {
 
 
 def prompt_of(text: str, context: Context) -> str:
-    """Put a header of lines in brackets above the text; the text alone if there is nothing besides.
+    """Put a header of lines in brackets above the text; the text alone if it has no context.
 
-    The text of a rich message stands for one that is missing. What others wrote can neither end its own line
-    nor pass for one of ours, and each field is cut at a limit.
+    Without a text, that of a rich message is used. What others wrote can neither end its own line nor
+    imitate a header line, and each field is cut at a limit.
     """
     header = "\n".join(_header(text, context))
     return "\n\n".join(filter(None, [header, text or context.rich_text]))
@@ -56,7 +56,7 @@ def _reply(reply: Reply) -> Iterator[str]:
 
 
 def _said(label: str, text: str) -> str:
-    """Say what somebody wrote: behind the label, or, if it has lines, as a quotation below."""
+    """Quote what somebody wrote: behind the label, or below it if it has several lines."""
     lines = _cut(text, REPLY_MAX_CHARACTERS, CUT).splitlines()
     if len(lines) == 1:
         return f'[{label}: "{lines[0]}"]'

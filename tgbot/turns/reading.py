@@ -1,4 +1,4 @@
-"""Pure: the raw Messages of a turn to its Context. A field of an odd type is left out, nothing raises."""
+"""Pure: reads the Context of a turn from its raw Messages. A field of the wrong type is left out."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args
@@ -27,7 +27,7 @@ DEGREES_MAX = 180
 def context_of(messages: Sequence[Raw]) -> Context:
     """Read what the messages of a turn carry: one, or those of an album in order.
 
-    Of what a message has only one, an album has that of its first. Never raises, whatever the fields hold.
+    Whatever a message can have only once is read from the first. Never raises, whatever the fields hold.
     """
     first: Raw = messages[0] if messages else {}
     return Context(
@@ -86,7 +86,7 @@ def _origin(raw: Raw) -> Origin | None:
 
 
 def _author(message: Raw) -> Origin | None:
-    """Find who wrote a Message; on behalf of a chat, its `from` is made up."""
+    """Find who wrote a Message; if it was sent on behalf of a chat, its `from` is made up."""
     on_behalf, sender = _object(message, "sender_chat"), _object(message, "from")
     if on_behalf:
         return _of_chat(on_behalf, message)
@@ -114,7 +114,7 @@ def _of_chat(chat: Raw, message: Raw) -> Origin:
 def _reply(message: Raw) -> Reply | None:
     """Read what was replied to, in this chat or another."""
     target, external = _object(message, "reply_to_message"), _object(message, "external_reply")
-    # Whatever is written in a topic and replies to nothing, replies to the topic's beginning.
+    # In a topic, a message that replies to nothing has a reply to the topic's beginning.
     if "forum_topic_created" in target or not (target or external):
         return None
     return Reply(
@@ -132,7 +132,7 @@ def _reply(message: Raw) -> Reply | None:
 def _files(message: Raw) -> Iterator[Attachment]:
     for kind in get_args(AttachmentKind):
         if kind == "document" and _object(message, "animation"):
-            continue  # the same file again, for programs that know no animations
+            continue  # the same file again, for clients that do not know animations
         raw = _largest(message) if kind == "photo" else _object(message, kind)
         if file_id := _text(raw, "file_id"):
             yield _attachment(kind, file_id, raw)

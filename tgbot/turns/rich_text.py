@@ -1,4 +1,4 @@
-"""Pure: a raw RichMessage to its plain text, a line for each block."""
+"""Pure: makes the plain text of a raw RichMessage, a line for each block."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,7 +9,7 @@ BELOW = ("caption", "credit")
 
 
 def rich_text(raw: object) -> str:
-    """Join the words of a RichMessage. What has none, or is of an odd type, is left out; nothing raises."""
+    """Join the words of a RichMessage; leaves out what has none, or is of the wrong type. Never raises."""
     return _plain(raw, DEPTH_MAX).strip()
 
 

@@ -60,7 +60,7 @@ class TurnRunner:
         began = time.monotonic()
         run = self._agents.start(answer, self._answers.changed)
         try:
-            await _first({run.ended, interrupt}, self._options.timeout_seconds)
+            await _first(run.ended, interrupt, self._options.timeout_seconds)
         except asyncio.CancelledError:
             await self._cancel(run, timed_out=False)
             raise
@@ -100,8 +100,22 @@ class TurnRunner:
         return await self._agents.give_up(run, timed_out=timed_out)
 
 
-async def _first(futures: set[asyncio.Future[BaseException | None] | Interrupt], seconds: float) -> None:
-    await asyncio.wait(futures, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+async def _first(ended: asyncio.Future[BaseException | None], interrupt: Interrupt, seconds: float) -> None:
+    """Wait for the first of three. Turns are many: `asyncio.wait` takes 2 kB for it, one future a tenth."""
+    loop = asyncio.get_running_loop()
+    over: asyncio.Future[None] = loop.create_future()
+
+    def end(_: object = None) -> None:
+        if not over.done():
+            over.set_result(None)
+
+    ended.add_done_callback(end)
+    interrupt.add_done_callback(end)
+    timer = loop.call_later(seconds, end)
+    try:
+        await over
+    finally:
+        timer.cancel()
 
 
 def _note_error(turn: Turn, ended: asyncio.Future[BaseException | None]) -> None:
