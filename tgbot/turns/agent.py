@@ -71,7 +71,7 @@ class AgentTurn:
 
     @property
     def start_payload(self) -> str | None:
-        """The payload of the link (https://t.me/your_bot?start=payload) that was opened; None without."""
+        """What follows ?start= in the link that the user opened (https://t.me/your_bot?start=...), or None."""
         return start_payload(self.message)
 
     async def download(self, file: Attachment) -> bytes:
