@@ -104,6 +104,7 @@ async def _answer_and_show(line: scene.Line, delivery: Delivery, answering: Tall
     with showing.counting():
         delivery.wake(ChatId(CHAT_ID))
         await scene.idle()
+    assert showing.total["commits"], "nothing was shown: has a chat's task another name by now?"
 
 
 @contextlib.asynccontextmanager

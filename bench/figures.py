@@ -31,7 +31,8 @@ def at_least(name: str, ratio: float, least: float) -> Figure:
 
 
 def at_most(name: str, value: float, most: float, unit: str = "") -> Figure:
-    return Figure(name, f"{value:.4g} {unit}".strip(), f"<= {most:g} {unit}".strip(), value <= most)
+    digits = f"{value:.4g}" if value < 10_000 else f"{value:.0f}"
+    return Figure(name, f"{digits} {unit}".strip(), f"<= {most:g} {unit}".strip(), value <= most)
 
 
 class Times(NamedTuple):

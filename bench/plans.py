@@ -81,7 +81,7 @@ def _use_everything(conn: Connection) -> None:
     turns.claim_waiting(conn, owner)
     for held in recovery.guards(conn):
         recovery.recover(conn, owner, held)
-        recovery.retry(conn, owner, SESSION, CHAT_ID, held.row_id)
+        recovery.retry(conn, owner, SESSION, held.row_id)
         recovery.forget(conn, SESSION, held.row_id)
     parts = scene.messages([scene.update(CHAT_ID + 2) for _ in range(2)])
     assert receive(
@@ -92,7 +92,7 @@ def _use_everything(conn: Connection) -> None:
     recovery.note_stopping(conn, owner.instance_id)
     part = sending.next_part(conn, owner.bot_id, CHAT_ID)
     assert part
-    sending.placed(conn, part.part_id, MessageId(1))
+    sending.placed(conn, part, MessageId(1))
     sending.sent(conn, dataclasses.replace(part, message_id=MessageId(1)))
     sending.mark_uncertain(conn, part.row_id)
     sending.show_uncertain(conn, owner.bot_id)

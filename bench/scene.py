@@ -124,7 +124,7 @@ class Mute(Delivery):
 async def idle() -> None:
     """Wait until every turn has ended, and every chat was shown what there is for it."""
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while tasks := [t for t in asyncio.all_tasks() if t.get_name().startswith(("turn-", "lane-"))]:
+        while tasks := [t for t in asyncio.all_tasks() if t.get_name().startswith(("turn-", "sender-"))]:
             await asyncio.wait(tasks)
 
 

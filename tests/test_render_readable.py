@@ -80,11 +80,48 @@ def assert_literal(*texts: str) -> None:
         assert preview_of(f"{text}\n\nDone") == f"{text}\n\nDone"
 
 
+@pytest.mark.parametrize(
+    ("markdown", "expected"),
+    [
+        ("**Note:** *this (here)*.", [("bold", "Note:"), ("italic", "this (here)")]),
+        ("- **src/**: code\n- **.env**", [("bold", "src/"), ("bold", ".env")]),
+        ("**API**s, **A**/**B**", [("bold", "API"), ("bold", "A"), ("bold", "B")]),
+        (
+            "*e.g.* *et al.* *(optional)*",
+            [("italic", "e.g."), ("italic", "et al."), ("italic", "(optional)")],
+        ),
+        ("***a** b* **c *d***", [("italic", "a b"), ("bold", "a"), ("bold", "c d"), ("italic", "d")]),
+        (
+            "***all***, ~~$5~~ **$3**",
+            [("bold", "all"), ("italic", "all"), ("strikethrough", "$5"), ("bold", "$3")],
+        ),
+        ('**f(*args)** "*x*" **so :( sad**', [("bold", "f(*args)"), ("italic", "x"), ("bold", "so :( sad")]),
+        ("**Step 1)** and **/start**", [("bold", "Step 1)"), ("bold", "/start")]),
+        ("__bold phrase__ and _italics_", [("bold", "bold phrase"), ("italic", "italics")]),
+        ("**注意**ABC, Python**编程**", [("bold", "注意"), ("bold", "编程")]),
+        ("||a|| (||b||).", [("spoiler", "a"), ("spoiler", "b")]),
+        ("||a `b` c||", [("spoiler", "a "), ("code", "b"), ("spoiler", " c")]),
+        ("**kwargs and **a bold phrase**", [("bold", "a bold phrase")]),
+        ("**[a](https://x.yz)**", [("text_link", "a"), ("bold", "a")]),
+    ],
+)
+def test_what_is_meant_as_formatting_formats(markdown: str, expected: list[tuple[str, str]]) -> None:
+    assert shown(markdown)[1] == expected
+
+
 def test_dollars_are_math_only_in_unmistakable_latex() -> None:
     assert_literal(
-        "export PATH=$PATH:$HOME/bin", "$$ is the pid and $$ again", "$5 and $10, US$5-$10, 5$ and 6$", "$x$",
-        "$a$b$c", "echo \\$HOME", "$5-$10 for a_b and 6$", "${A}_1:${B}_2", '"$a_1:$b_2"', "$i^$j",
-    )  # fmt: skip
+        "export PATH=$PATH:$HOME/bin",
+        "$$ is the pid and $$ again",
+        "$5 and $10, US$5-$10, 5$ and 6$",
+        "$x$",
+        "$a$b$c",
+        "echo \\$HOME",
+        "$5-$10 for a_b and 6$",
+        "${A}_1:${B}_2",
+        '"$a_1:$b_2"',
+        "$i^$j",
+    )
     assert shown("$x^2$, $a_1$ and $\\alpha$")[1] == [("code", "x^2"), ("code", "a_1"), ("code", "\u03b1")]
     assert shown("$$\nx = \\frac{1}{2}\n$$") == ("x = ½", [("pre", "x = ½")])
     assert shown("\\( x^2 + 1 \\)") == ("x^2 + 1", [("code", "x^2 + 1")])
@@ -93,41 +130,54 @@ def test_dollars_are_math_only_in_unmistakable_latex() -> None:
 
 def test_underscores_of_names_stay() -> None:
     assert_literal(
-        "Edit __init__.py and call __main__", "self.__dict__, __init__() and '__x__'", "snake_case a__b",
-        "_x_y_, _private, _foo_()", "./_x_/y and $_GET", '_("a"), _("b"),_("c")', "__имя__",
-    )  # fmt: skip
-    assert shown("__bold phrase__ and _italics_")[1] == [("bold", "bold phrase"), ("italic", "italics")]
+        "Edit __init__.py and call __main__",
+        "self.__dict__, __init__() and '__x__'",
+        "snake_case a__b",
+        "_x_y_, _private, _foo_()",
+        "./_x_/y and $_GET",
+        "_fields_ = []",
+        "search('_on_')",
+        '_("a"), _("b"),_("c")',
+        "__имя__",
+    )
 
 
 def test_asterisks_of_code_and_globs_stay() -> None:
     assert_literal(
-        "a*b*c, 2*3*4 and x**2 + y**2", "f(*args, **kwargs) and g(**kw)", "(*p)*(*q)", "SELECT *, x.*, y.*",
-        "int *a, *b; void* c", "*.py, *.*, *.test.* and lib*.so", "src/**/*.ts and src/**/*.js", "*/5,*/10",
-        "**/a/**/b and c/**", "^.*foo.*$ (.*)-(.*) [a-z]*x[0-9]*", "'*' and '*' (*) (*)", "/* x */ /* y */",
-    )  # fmt: skip
-    assert shown("**API**s, **src/** and **A**/**B**")[1] == [
-        ("bold", "API"), ("bold", "src/"), ("bold", "A"), ("bold", "B")
-    ]  # fmt: skip
-    assert shown("*e.g.* **Note:** *this (here)*.")[1] == [
-        ("italic", "e.g."), ("bold", "Note:"), ("italic", "this (here)")
-    ]  # fmt: skip
-    assert shown("***a** b* **c *d***")[1] == [
-        ("italic", "a b"), ("bold", "a"), ("bold", "c d"), ("italic", "d")
-    ]  # fmt: skip
+        "a*b*c, 2*3*4 and x**2 + y**2",
+        "f(*args, **kwargs) and g(**kw)",
+        "(*p)*(*q)",
+        "SELECT *, x.*, y.*",
+        "int *a, *b; void* c",
+        "-*- C++ -*-",
+        '"File::*" or "File::Thing*"',
+        "*.py, *.*, *.test.* and lib*.so",
+        "src/**/*.ts and src/**/*.js",
+        "*/5,*/10",
+        "**/a/**/b and c/**",
+        "^.*foo.*$ (.*)-(.*) [a-z]*x[0-9]*",
+        "'*' and '*' (*) (*)",
+        "/* x */ /* y */",
+    )
 
 
 def test_bars_and_tildes_of_code_stay() -> None:
     assert_literal(
         "if (a||b) and (c||d)", "x||y||z or 'a'||b||'c'", "a || b ||c", "~~/x ~~/y, a~~b~~c", "~x~ ~5 a ~ b"
     )
-    assert shown("||a|| and ~~b~~.")[1] == [("spoiler", "a"), ("strikethrough", "b")]
 
 
 def test_a_backslash_stays_unless_it_escapes_markup() -> None:
     assert_literal(
-        "C:\\Users\\_me\\*.txt and D:\\*.*", "\\\\server\\share", "\\d+\\.\\d* \\[a-z\\]\\* \\(a\\|b\\)",
-        "s/\\./\\\\./g", "docker run \\\n-p 80:80", "find -name \\*.py \\;", "grep '\\<x\\>'",
-    )  # fmt: skip
+        "C:\\Users\\_me\\*.txt and D:\\*.*",
+        "\\\\server\\share",
+        "\\d+\\.\\d* \\[a-z\\]\\* \\(a\\|b\\)",
+        "s/\\./\\\\./g",
+        "docker run \\\n-p 80:80",
+        "find -name \\*.py \\;",
+        "grep '\\<x\\>'",
+        "/\\*.*?\\*/",
+    )
     assert shown("\\*a\\* snake\\_case 2 \\* 3\\\nb") == ("*a* snake_case 2 * 3\nb", [])
     assert shown("1\\. x") == ("1. x", [])
 
@@ -138,9 +188,12 @@ def test_html_and_its_entities_stay() -> None:
 
 def test_brackets_stay_where_no_web_address_follows() -> None:
     assert_literal(
-        "text[^1]\n\n[^1]: note", "[ERROR]: failed\n[ERROR] again", "a[0](b), f[int](3), [](x) and [&](y)",
-        "[see [a](b) here](c)", "[a](b)",
-    )  # fmt: skip
+        "text[^1]\n\n[^1]: note",
+        "[ERROR]: failed\n[ERROR] again",
+        "a[0](b), f[int](3), [](x) and [&](y)",
+        "[see [a](b) here](c)",
+        "[a](b)",
+    )
     assert shown("[a](src/b.py) [c](https://x.yz)") == ("a (src/b.py) c", [("text_link", "c")])
 
 

@@ -95,7 +95,11 @@ async def _serve(settings: Settings, agents: Agents, db: Database, api: BotApi, 
                 for s in (agents, delivery, dispatcher, db)
             ]
             polling = services.create_task(poller.serve(), name="Poller")
-            await asked_to_stop
+            try:
+                await asked_to_stop
+            except asyncio.CancelledError:  # a service died: what runs is given back, not failed
+                await dispatcher.drain(0)
+                raise
             log.info("app.stopping running_turns=%s", dispatcher.running)
             await _ended(polling)
             await dispatcher.drain(settings.grace_seconds)

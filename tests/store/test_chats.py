@@ -1,5 +1,6 @@
 """A group that becomes a supergroup: all that waits, runs or is unsent follows it, once."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -77,7 +78,7 @@ def test_what_is_unsent_is_a_new_message_in_the_new_chat(instance: Instance) -> 
     instance.finish(instance.start("a", chat=OLD))
     part = instance.do(sending.next_part, instance.owner.bot_id, ChatId(OLD))
     assert part
-    instance.do(sending.placed, part.part_id, MessageId(55))
+    instance.do(sending.placed, part, MessageId(55))
     waiting = instance.start("b", chat=OLD)
     instance.receive(upgraded(1))
     found = instance.rows("SELECT chat_id, message_id, reply_to, state FROM outbox ORDER BY id")
@@ -107,3 +108,35 @@ def test_a_death_after_the_move_recovers_in_the_new_chat(start_instance: StartIn
     new.recover()
     [turn] = new.claim_waiting()
     assert (turn.chat_id, run_all(new, turn)) == (NEW, ["a", "b"])
+
+
+def test_a_reply_that_comes_from_the_old_chat_after_the_move_is_not_written_into_the_new_one(
+    instance: Instance,
+) -> None:
+    """Its message id means another message there."""
+    turn = instance.start("a", chat=OLD)
+    part = instance.do(sending.next_part, instance.owner.bot_id, ChatId(OLD))
+    assert part
+    instance.receive(upgraded(1))
+    instance.do(sending.placed, part, MessageId(12))
+    instance.finish(turn)
+    instance.do(sending.sent, replace(part, message_id=MessageId(12)))
+    assert instance.rows("SELECT chat_id, message_id, state FROM outbox") == [(NEW, None, "ready")]
+
+
+def test_a_sent_answer_of_the_old_chat_is_not_shown_again_in_the_new_one(instance: Instance) -> None:
+    turn = instance.start("a", chat=OLD)
+    instance.do(sending.mark_uncertain, turn.row_id)
+    instance.finish(turn)
+    instance.rows("UPDATE outbox SET state = 'sent', message_id = 12 RETURNING id")
+    instance.receive(upgraded(1))
+    assert instance.rows("SELECT chat_id, uncertain_until FROM outbox") == [(OLD, None)]
+
+
+def test_a_stopped_turn_of_the_new_chat_gets_its_answer_though_it_loses_its_guard(instance: Instance) -> None:
+    instance.start("old", chat=OLD)
+    instance.start("new", chat=NEW)
+    instance.say("/stop", chat=NEW)
+    instance.receive(upgraded(1))
+    assert instance.states(NEW) == {"old": "claimed", "new": "stopped"}
+    assert "⏹ Stopped." in instance.answers(NEW)

@@ -1,12 +1,14 @@
 """Only a crash counts against a row, and one that crashed too often is offered to its sender."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from tests.store.instance import Instance, StartInstance
-from tgbot.model import Turn
-from tgbot.store import recovery
+from tgbot.model import ChatId, Turn
+from tgbot.render import Text
+from tgbot.store import outbox, recovery, sending
 from tgbot.store.outbox import GIVEN_UP
 
 CHATS = range(1, 9)
@@ -149,3 +151,24 @@ def test_another_commands_button_takes_no_offer_away(start_instance: StartInstan
     instance.press(f"{name}:{dead}")
     assert instance.answers() == [GIVEN_UP.text]
     assert list(buttons(instance)) == ["Try again", "Forget"]
+
+
+def test_a_deploy_gives_nothing_up_however_few_crashes_are_allowed(start_instance: StartInstance) -> None:
+    instance = given_up(start_instance)
+    assert len(instance.press(buttons(instance)["Try again"]).claimed) == 1
+    deploy(instance)
+    assert start_instance(crashes_max=1).recover() == ["queued"]
+
+
+def test_the_answer_of_a_second_try_keeps_its_order_when_it_falls_back(start_instance: StartInstance) -> None:
+    instance = given_up(start_instance)
+    [turn] = instance.press(buttons(instance)["Try again"]).claimed
+    instance.finish(turn)
+    [(first,)] = instance.rows("SELECT id FROM outbox WHERE part = 0")
+    parts = [instance.do(sending.next_part, instance.owner.bot_id, ChatId(7))]
+    assert parts[0]
+    answer = replace(parts[0], part_id=first, number=0)
+    plainer = [Text(words, ()) for words in ("one", "two", "three")]
+    instance.do(outbox.fall_back, instance.owner.bot_id, answer, plainer)
+    order = "SELECT text FROM outbox WHERE part >= 0 ORDER BY coalesce(first_id, id), part"
+    assert instance.rows(order) == [("one",), ("two",), ("three",)]

@@ -110,7 +110,7 @@ class Bot:
                 if part.message_id is None:
                     message_id = MessageId(self.telegram.send_placeholder(chat_id))
                     self._step()
-                    self.instance.do(sending.placed, part.part_id, message_id)
+                    self.instance.do(sending.placed, part, message_id)
                 else:
                     self.telegram.edit(part)
                     self._step()

@@ -27,7 +27,7 @@ def the_next(instance: Instance, chat: int = 7) -> Part:
 
 def place(instance: Instance, part: Part) -> MessageId:
     message_id = MessageId(next(_message_ids))
-    instance.do(sending.placed, part.part_id, message_id)
+    instance.do(sending.placed, part, message_id)
     return message_id
 
 

@@ -1,6 +1,7 @@
 """Guards and turns: every transition that claims a row or ends a turn, and who may make it."""
 
 import dataclasses
+import time
 
 import pytest
 
@@ -487,7 +488,7 @@ def test_a_second_attempt_writes_into_the_message_that_the_first_one_placed(
     turn = instance.start("a")
     placeholder = instance.do(sending.next_part, instance.owner.bot_id, turn.chat_id)
     assert placeholder
-    instance.do(sending.placed, placeholder.part_id, 55)  # type: ignore[arg-type]  # a message id
+    instance.do(sending.placed, placeholder, 55)  # type: ignore[arg-type]  # a message id
     new = start_instance()
     new.recover()
     [again] = new.claim_waiting()
@@ -516,3 +517,20 @@ def test_a_bot_whose_id_starts_with_anothers_is_another_bot(start_instance: Star
     for bot_id in (4, 420, 5):
         stranger = start_instance(bot_id=BotId(bot_id))
         assert stranger.claim_waiting() == []
+
+
+def test_a_clock_that_steps_back_between_the_look_and_the_claim_breaks_nothing(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance.say("part", media_group_id="g")
+    due = time.time() + 51
+    times = iter([due])
+    monkeypatch.setattr(time, "time", lambda: next(times, due - 2))
+    assert instance.claim_waiting() == []
+
+
+def test_a_session_that_may_not_run_yet_takes_no_slot_from_the_next(start_instance: StartInstance) -> None:
+    instance = start_instance(max_turns=1)
+    instance.say("part", media_group_id="g")
+    claimed = instance.receive(raw_message(9_000_001, "x", 7), raw_message(9_000_002, "y", 8)).claimed
+    assert [turn.text for turn in claimed] == ["y"]

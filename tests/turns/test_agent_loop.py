@@ -1,6 +1,8 @@
 """Agents on a loop of their own: one that blocks its thread delays nobody who is not an agent."""
 
 import asyncio
+import dataclasses
+import functools
 import linecache
 import re
 import threading
@@ -43,6 +45,7 @@ class Blocking(ScriptedAgent):
 async def blocked(db: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
     """A house where the agent for "block" blocks the agents' thread, and that for "patient" waits."""
     monkeypatch.setattr(runner, "CANCEL_SECONDS", 0.2)
+    monkeypatch.setattr(agent_loop, "PROBE_SECONDS", 0.2)
     agent = Blocking()
     async with House(db, agent) as house:
         try:
@@ -199,3 +202,82 @@ async def test_a_thread_that_a_loop_uses_up_does_not_slow_the_bots_own_loop(db: 
         finally:
             agent.enough = True
         await house.idle()
+
+
+async def test_a_turn_whose_time_is_over_because_another_agent_blocks_runs_again(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It did nothing wrong; and the one that blocks has its own time, and is not begun twice."""
+    monkeypatch.setattr(runner, "CANCEL_SECONDS", 0.1)
+    monkeypatch.setattr(agent_loop, "PROBE_SECONDS", 0.1)
+    agent = Blocking()
+    async with House(db, agent) as house:
+        house.runner._options = AnswerOptions(timeout_seconds=0.5)
+        try:
+            await house.say("patient", chat=8)
+            await agent.has_begun("patient")
+            house.runner._options = AnswerOptions(timeout_seconds=60)
+            await house.say("block", chat=7)
+            await agent.has_begun("block")
+            await agent.has_begun("patient", attempt=2)
+            await eventually_async(lambda: _is(house, 8, "done"), "the innocent one is answered")
+            assert await house.states(7) == ["claimed"]
+        finally:
+            agent.may_go.set()
+        await house.idle()
+        assert await house.answers(7) == ["half of itre: block"]
+        assert agent.texts.count("block") == 1
+
+
+async def test_a_stop_of_a_turn_that_another_agent_holds_up_ends_that_turn_alone(blocked: House) -> None:
+    await blocked.say("/stop", chat=8)
+    await eventually_async(lambda: _is(blocked, 8, "stopped"), "it is stopped")
+    assert blocked.agents._left_behind == set()
+    assert await blocked.states(7) == ["claimed"]
+    assert blocked.agent.texts.count("block") == 1
+
+
+async def test_an_agent_that_blocks_as_it_is_cancelled_keeps_no_other_waiting(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A synchronous close() in its `finally`, say."""
+    monkeypatch.setattr(runner, "CANCEL_SECONDS", 0.1)
+    monkeypatch.setattr(agent_loop, "PROBE_SECONDS", 0.1)
+    may_go = threading.Event()
+
+    class BadEnd(ScriptedAgent):
+        async def run(self, turn: AgentTurn) -> AsyncGenerator[str, None]:
+            self._enter(turn)
+            try:
+                if turn.text == "bad end":
+                    await asyncio.sleep(1e6)
+                yield f"re: {turn.text}"
+            finally:
+                if turn.text == "bad end":
+                    may_go.wait()
+
+    agent = BadEnd()
+    async with House(db, agent) as house:
+        try:
+            await house.say("bad end", chat=7)
+            await agent.has_begun("bad end")
+            await house.say("/stop", chat=7)
+            await eventually_async(lambda: _is(house, 7, "stopped"), "it is stopped")
+            await house.say("hello", chat=8)
+            await eventually_async(lambda: _is(house, 8, "done"), "another agent runs")
+        finally:
+            may_go.set()
+
+
+async def test_the_close_of_the_agents_fails_no_turn(house: House) -> None:
+    await house.say("hello")
+    await house.agent.has_begun("hello")
+    house.dispatcher._owner = dataclasses.replace(house.dispatcher.owner, max_turns=0)
+    await house.agents.__aexit__()
+    await eventually_async(lambda: _is(house, 7, "queued"), "it is given back")
+    assert await house.answers() == []
+
+
+def test_the_file_of_an_agent_that_is_a_partial_or_a_method_is_found() -> None:
+    assert agent_loop._file_of(functools.partial(Blocking().run)) == __file__
+    assert agent_loop._file_of(Blocking().run) == __file__

@@ -148,7 +148,7 @@ class ChatSender:
         if not self._hint.is_set():
             return following
         self._hint.clear()
-        # Through the writer: one thread hop; a reading connection would take five.
+        # Through the writer: it sees what was committed just now.
         return await self._tools.db.write(self._look())
 
     async def _write(self, change: Callable[..., None], *args: object) -> None:
@@ -215,7 +215,7 @@ class ChatSender:
             reply_parameters=shapes.reply_to(part.reply_to),
             reply_markup=stop_button(part.row_id) if part.state == "open" else None,
         )
-        await self._note(sending.placed, part.part_id, _message_id(message))
+        await self._note(sending.placed, part, _message_id(message))
 
     async def _show(self, part: Part) -> None:
         """Edit the content in; "not modified" means that an earlier try took effect."""

@@ -1,9 +1,11 @@
-"""Turns the Markdown of an answer into messages that Telegram accepts: text and entities, never a parse mode.
+"""Turns the Markdown of an answer into messages that Telegram accepts: text and entities, no parse mode.
 
-It imports nothing of tgbot from outside of this package, waits for nothing and keeps nothing. It offers
-`render`, `plain` and `rich` for what is finished, `preview` and `settled` for what is still being written,
-`overflow` for what may be too long, and `Text`, one message. All of them take any string, and what a model
-wrote stays readable: a character disappears only where it is Markdown and meant so.
+It may import nothing of tgbot from outside this package, and it neither waits nor keeps state.
+
+It offers `render`, `plain` and `rich` for finished text, `preview` and `settled` for text that is still
+being written, `overflow` for text that may be too long, and `Text`, which is one message. Every function
+takes any string, and what a model wrote stays readable: a character disappears only where it is
+unmistakably Markdown.
 """
 
 import logging
@@ -19,9 +21,9 @@ __all__ = ["MAX_UNITS", "Text", "overflow", "plain", "preview", "render", "rich"
 log = logging.getLogger(__name__)
 
 MAX_MARKDOWN_CHARS = 100_000  # a longer answer is a file anyway (see overflow), and parsing it takes seconds
-# A line that opens lists in lists without end ("1. 1. 1. ..."): indented, 4,000 characters become a million.
+# A line that nests lists endlessly ("1. 1. 1. ..."): indented, 4,000 characters become a million.
 _BOTTOMLESS = re.compile(r"^(?:[ \t>]*+(?:[-*+]|\d{1,9}[.)])[ \t]++){50}", re.MULTILINE)
-# Code without end ("```" again and again): the library reads back over all of it at each.
+# Endless fences ("```" again and again): at each one, telegramify-markdown reads back over all before it.
 _HOLLOW = re.compile(r"(?:^[ >]*(?:`{3,}|~{3,})[^\n]*\n+){200}", re.MULTILINE)
 PREVIEW_STEP_CHARS = 4000  # a preview renders one to two of these, however long the answer has become
 
@@ -32,7 +34,7 @@ def plain(text: str) -> list[Text]:
 
 
 def render(markdown: str) -> list[Text]:
-    """Format an answer as messages; what can't be formatted is shown as it was written, never lost."""
+    """Format an answer as messages; what can't be formatted is shown as it was written."""
     if len(markdown) > MAX_MARKDOWN_CHARS or _BOTTOMLESS.search(markdown) or _HOLLOW.search(markdown):
         return plain(markdown)
     from tgbot.render.convert import formatted  # noqa: PLC0415 - 50 ms and 4 MB that an idle process never needs
@@ -48,7 +50,7 @@ def preview(markdown: str) -> Text | None:
     """Show the newest message of an answer that is still being written; None while there is nothing to see.
 
     Half-written formatting is closed or left out. Once the answer outgrows a message, this is its last one:
-    what went before is cut at places that later words rarely move.
+    earlier text is cut at places that later words rarely move.
     """
     markdown = outgrown(without_surrogates(markdown), unfinished=True)
     parts = render(settled(whole_rows(tail(markdown, PREVIEW_STEP_CHARS))))
@@ -58,7 +60,7 @@ def preview(markdown: str) -> Text | None:
 def overflow(markdown: str, max_parts: int = 8) -> tuple[list[Text], str | None]:
     """Format an answer as at most max_parts messages, and return the Markdown of the rest, if any.
 
-    The rest is a string that UTF-8 can encode, whatever the answer was.
+    The rest can always be encoded as UTF-8, even if the answer holds lone surrogates.
     """
     markdown = outgrown(without_surrogates(markdown))
     head, rest = cut(markdown, 2 * max_parts * MAX_UNITS)  # links and formatting take no room on the screen

@@ -1,4 +1,4 @@
-"""Makes any string one that Telegram shows as it stands, so that no offset moves on the way.
+"""Replaces every character that Telegram would change, so that no offset moves on the way.
 
 What Telegram's own `clean_input_string` (TDLib, MessageEntity.cpp and utf8.cpp) removes or turns into a space
 is replaced here, before anything is measured.
@@ -18,9 +18,9 @@ _BLANK_LETTERS = "\u115f\u1160\u2800\u3164\uffa0"  # letters by category, nothin
 
 
 def without_surrogates(text: str) -> str:
-    """Join surrogates that come in pairs; a lone one becomes U+FFFD.
+    """Join surrogates that form a pair, and replace the others by U+FFFD.
 
-    A JSON escape can carry one, UTF-8 can't.
+    A JSON escape can carry a lone surrogate; UTF-8 can't.
     """
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
@@ -38,7 +38,7 @@ def clean(text: str) -> str:
 
 
 def same_length(text: str) -> str:
-    """Replace like `clean`, but one character by one: what `&#8238;` or a LaTeX accent bring in later."""
+    """Do the same as `clean`, but keep the length: for characters that LaTeX accents bring in later."""
     return text.translate(_SAME_LENGTH)
 
 

@@ -15,9 +15,8 @@ from tgbot.render.literal import joiners, reveal
 from tgbot.render.source import linkable, rewrite
 from tgbot.render.split import Ruler, Span
 
-_LANGUAGE = re.compile(
-    r"[\w+#.-]{1,64}"
-)  # the first word of a fence's info string; the rest is for other tools
+# The first word of a fence's info string; the rest is for other tools.
+_LANGUAGE = re.compile(r"[\w+#.-]{1,64}")
 _QUOTES = {"blockquote", "expandable_blockquote"}
 _STYLES = ("bold", "italic", "underline", "strikethrough", "spoiler")
 

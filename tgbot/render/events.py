@@ -1,4 +1,4 @@
-"""The parser's events in one shape: what, of which kind, and which bytes of the source it covers."""
+"""The parser's events in one shape: the kind, the element, and the bytes of the source that it covers."""
 
 from typing import Any, NamedTuple
 

@@ -1,10 +1,9 @@
-"""Reads the fences of code blocks, also of a block within another, at whose end CommonMark would end both."""
+"""Reads the fences of code blocks, including a block within a block, at whose end CommonMark ends both."""
 
 import re
 
-FENCE = re.compile(
-    r"^([ >]*)(`{3,}|~{3,})(.*)$", re.MULTILINE
-)  # what stands before it, itself, its info string
+# The groups: what stands before the fence, the fence, its info string.
+FENCE = re.compile(r"^([ >]*)(`{3,}|~{3,})(.*)$", re.MULTILINE)
 _HOLDS_BLOCKS = {"", "markdown", "md", "mdx", "text", "txt"}
 
 
@@ -22,8 +21,8 @@ def opened_fence(markdown: str) -> str:
 def outgrown(markdown: str, *, unfinished: bool = False) -> str:
     """Make the fences of a block longer than those of the blocks within it, as CommonMark wants them.
 
-    Within a block, a fence with an info string opens another, and one without closes the innermost. That
-    holds if so each is closed in the end, or may still be, in an unfinished text; else nothing changes.
+    Within a block, a fence with an info string opens another one, and a bare fence closes the innermost.
+    Fences are read like this only if every block gets closed, or still may, in an unfinished text.
     """
     nesting = _Nesting()
     for line in FENCE.finditer(markdown):
@@ -61,7 +60,7 @@ class _Nesting:
             self._inserts.append((fence.end(2), fence[2][0] * missing))
 
     def end(self, *, unfinished: bool) -> list[tuple[int, str]]:
-        """Return what to insert and where, in order; nothing if the fences do not come in pairs."""
+        """Return the places and what to insert there, in order; nothing if a block is not closed."""
         if not self._opened:
             return self._inserts
         outermost, info = self._opened[0], self._opened[0][3].strip()

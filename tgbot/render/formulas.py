@@ -1,4 +1,4 @@
-"""Tells LaTeX from prices, shell variables and regular expressions: in doubt it is none."""
+"""Finds LaTeX among prices, shell variables and regular expressions; in doubt, a dollar sign is just that."""
 
 import re
 from collections.abc import Iterable, Iterator

@@ -1,12 +1,12 @@
-"""Stand-ins: characters that are no syntax in Markdown, for some that are, swapped back at the end."""
+"""Stand-ins for punctuation, which mean nothing in Markdown and are swapped back at the end."""
 
 import html
 import string
 
 LINE_BREAK = "\u205f"  # shown as a line break, read as a space of a kind that Markdown doesn't trim
 JOINER = "\uffff"  # shown as nothing, read as a letter
-HOLE = "\ufffe"  # holds the place of something that is read elsewhere
-# Unicode's 32 noncharacters, which no text may interchange, are as many as ASCII has punctuation.
+HOLE = "\ufffe"  # the place of code or an address, which is not read along with the text around it
+# Unicode has 32 noncharacters in a row, which never occur in text, and ASCII 32 punctuation characters.
 _STAND_INS = [chr(0xFDD0 + i) for i in range(len(string.punctuation))]
 _HIDE = dict(zip(map(ord, string.punctuation), _STAND_INS, strict=True))
 _PUNCTUATION = dict(zip(map(ord, _STAND_INS), string.punctuation, strict=True))

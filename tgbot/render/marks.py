@@ -1,6 +1,6 @@
-"""What a mark may stand beside: **bold** from `x**2`, *italic* from `*.py`, ||spoiler|| from `a||b`.
+"""Where a mark formats: in **bold**, *italic* and ||spoiler||, but not in x**2, *.py and a||b.
 
-Stricter than CommonMark: what could as well be code, a path or a glob is text.
+It is stricter than CommonMark: what may as well be code, a path or a glob is text.
 """
 
 import re
@@ -17,29 +17,28 @@ _ENCLOSED = {"''", '""', "()", "[]", "{}", "<>", "“”", "\u2018\u2019", "«»
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """What must not stand on either side of an opening and of a closing mark."""
+    """Characters that must not stand beside an opening or a closing mark.
+
+    With strict rules, those outside of the formatted text are instead the only ones that may, with spaces.
+    """
 
     before_opener: str
     after_opener: str
     before_closer: str
     after_closer: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Strict(_Rules):
-    """The same, but on the outer side nothing may stand but spaces and these."""
+    strict: bool = False
 
 
 _LIGHT = _Rules(  # *i* and _i_
     rf"/\.@#$%&=+)]}}{HOLE}", r",.;:!?)]}>/\|=%+^", r"/\([{]}$@", rf"/\([{{<>=@#$%&{HOLE}"
 )
 _HEAVY = _Rules(")]}", ",;)]}", "([{", "")  # **b**, __b__ and ***both***
-_STRICT = _Strict("([{*_~>-:", ",;)]}=/.|", "([{", ".,;:!?)]}*_~-")  # ~~s~~ and ||s||
+_STRICT = _Rules("([{*_~>-:", ",;)]}=/.|", "([{", ".,;:!?)]}*_~-", strict=True)  # ~~s~~ and ||s||
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One or more of the same character, with up to four of those before and two of those behind it."""
+    """A run of one character, with the four characters before it and the two after it."""
 
     char: str
     start: int
@@ -51,13 +50,13 @@ class Mark:
 
     @property
     def before(self) -> str:
-        """The character before it, or nothing; in my_* it stands behind the word."""
+        """The character before it, or nothing. In my_* that is the y: the asterisk stands behind a word."""
         in_word = self.behind.endswith("_") and self.behind[-2:-1].isalnum()
         return self.behind[-2:-1] if in_word else self.behind[-1:]
 
     @property
     def after(self) -> str:
-        """The character behind it, or nothing."""
+        """The character after it, or nothing."""
         return self.ahead[:1]
 
     @property
@@ -67,8 +66,8 @@ class Mark:
 
     @property
     def formats(self) -> bool:
-        """Whether as many of these mean anything."""
-        return self.length == 2 if self.char in "~|" else self.length <= MAX_MARK_CHARS  # noqa: PLR2004 - as in ||x||
+        """Whether a run of this length means anything."""
+        return self.length in ((2,) if self.char in "~|" else (1, 2, MAX_MARK_CHARS))
 
     @property
     def within_word(self) -> bool:
@@ -89,7 +88,7 @@ class Mark:
         return _may_stand_outside(before, rules, rules.before_opener)
 
     def closes(self) -> bool:
-        """Whether formatting may end here; `pairs` has the last word."""
+        """Whether formatting may end here, if `pairs` agrees."""
         rules, before, after = self._rules, self.before, self.after
         if not before.strip() or before + after in _ENCLOSED or before in rules.before_closer:
             return False
@@ -124,6 +123,6 @@ def _is_unspaced(char: str) -> bool:
 def _may_stand_outside(char: str, rules: _Rules, listed: str) -> bool:
     if not char.strip():
         return True
-    if isinstance(rules, _Strict):
+    if rules.strict:
         return char in listed or not (char.isascii() or char == HOLE or _is_letter(char))
     return char not in listed

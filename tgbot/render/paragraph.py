@@ -1,7 +1,7 @@
-"""Hides what would be Markdown in a paragraph, but was not meant so: in code, paths, globs and prices.
+"""Hides what is Markdown in a paragraph by accident: in code, paths, globs and regular expressions.
 
-Marks format in pairs only. A backslash is an escape only before what would else format, and HTML's
-entities are text, as its tags are.
+Marks format only in pairs. A backslash escapes only what would format without it. HTML's entities are text,
+like its tags.
 """
 
 import re
@@ -27,9 +27,9 @@ _ESCAPED_MARKER = re.compile(r"(?:\d{1,9}\\[.)]|\\[-+>])(?!\S)")  # of a list or
 
 
 def literal(paragraph: str, *, in_table: bool = False) -> str:
-    """Return it with all but its formatting hidden; code and addresses are a HOLE in it.
+    """Hide all punctuation that neither formats nor is a HOLE, which stands for code or an address.
 
-    Spoilers become tags, which may hold code, as ||bars|| may not.
+    Spoilers become tags, because the library does not find ||bars|| around code.
     """
     return "".join(_Reader(paragraph, in_table=in_table).shown)
 
@@ -80,7 +80,7 @@ class _Reader:
         self._chunk_start = end
 
     def _bracket(self, start: int, end: int) -> None:
-        self._hide(start, end)  # what is a link is a hole; nothing else must become one
+        self._hide(start, end)  # links are holes; nothing else may become one
         if self._text[start] in "([{":
             self._depth += 1
         elif self._depth:
@@ -119,7 +119,7 @@ class _Reader:
         return mark.char == "_" and name.isidentifier() and (mark.length > 1 or "_" in name)
 
     def _word(self, start: int, end: int) -> None:
-        """Underscores format at the ends of words, but do not make a name of its __init__ or _x_y_ bold."""
+        """Let underscores format at the ends of words, except in names like __init__ or _x_y_."""
         word = self._text[start:end]
         if "_" not in word:
             return

@@ -1,7 +1,8 @@
 """Rewrites Markdown so that telegramify-markdown shows all of it.
 
-Left alone it drops `<...>`, links and images without a label, and unused link definitions; it links to
-addresses that Telegram refuses, and reads LaTeX into code. Each is rewritten where the parser says it is.
+Left alone, it drops `<...>`, links and images without a label, unused link definitions, and every mark that
+CommonMark takes for formatting, and it links to addresses that Telegram refuses. Each is rewritten where the
+parser finds it.
 """
 
 import re
@@ -22,7 +23,7 @@ from tgbot.render.table import tables
 MAX_URL_CHARS = 2048
 PICTURE = "🖼 "
 _NO_AUTOLINK = re.compile(r"<(?!(?:https?|tg)://[^\s<>]+>)")
-# Chinese, Japanese and Korean have no spaces around words, where CommonMark takes "**(x)**y" for no bold.
+# Chinese, Japanese and Korean have no spaces around words, where "**(x)**y" is not bold in CommonMark.
 _UNSPACED = re.compile(r"(?<=[^\w\s*])(?=\*\*[^\W\x00-\x7f])|(?<=[^\W\x00-\x7f]\*\*)(?=[^\w\s*])")
 _DEFINITION = re.compile(rb"^[ >*+\-\d.)]*(\[)(?=((?:[^\]\\]|\\.){1,999})\]:)", re.MULTILINE)
 _SPACE = re.compile(r"[\s\x00-\x1f]")
@@ -126,7 +127,7 @@ def _edits(source: bytes, events: list[Event]) -> Iterator[Edit]:
 
 
 def _open_tasks(events: Iterable[Event]) -> Iterator[Edit]:
-    """Show a task that is still open as such: the library's mark for it in rich messages has a tick."""
+    """Show open tasks as open: in rich messages, the library's mark for them has a tick."""
     return (
         (event.start, event.end, "⬜")
         for event in events
@@ -157,7 +158,7 @@ def _link_edits(source: bytes, link: _Link, *, inside_link: bool) -> Iterator[Ed
 
 
 def _is_code(source: bytes, link: _Link) -> bool:
-    """Whether it is rather a call, as in handlers[i](x.y) or [&](x): no link ends a word, or leads to one."""
+    """Whether it is a call rather than a link: handlers[i](x.y) follows a word, and [&](x) has no address."""
     before = reveal(source[max(0, link.opened.start - 3) : link.opened.start].decode(errors="ignore"))[-1:]
     inline = link.opened.data["link_type"] == "Inline"
     return inline and (not _ADDRESS.search(link.url) or _CALLED.fullmatch(before) is not None)

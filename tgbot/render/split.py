@@ -9,7 +9,7 @@ from itertools import takewhile
 from tgbot.render.clean import visible
 
 MAX_UNITS = 4096  # UTF-16 code units of a message's text (Bot API, sendMessage)
-MAX_ENTITIES = 100  # of a message; Telegram drops the rest without a word
+MAX_ENTITIES = 100  # of a message; Telegram silently drops the rest
 _SEPARATORS = ("\n\n", "\n", ". ", "。", " ")  # where to cut, best first
 _BLANK_LINES = re.compile(r"(?:[^\S\n]*+\n)*+")
 _BLANKS = re.compile(r"\s*")

@@ -1,4 +1,4 @@
-"""Cuts Markdown itself: the readable end of an unfinished answer, and the rest of one that is too long."""
+"""Cuts the Markdown itself: to the readable end of an unfinished answer, or to the start of a long one."""
 
 import re
 
@@ -17,7 +17,7 @@ _HALF_ROW = re.compile(r"(?:^|(?<=\n))[ >]*\|(?!\|)[^\n]*\Z")
 _HEADER_ROW = re.compile(r"(\A|(?:\A|\n)(?![ >]*\|)[^\n]*\n)[ >]*\|(?!\|)[^\n]*\n\Z")
 _BLOCK = re.compile(r"\n(?=\s|[>#|*+-]|\d+[.)])")
 _CODE = re.compile(r"`[^`]*`|\\.")
-_HEADING_END = re.compile(r"\n+#{1,6} [^\n]*\s*\Z")
+_HEADING_END = re.compile(r"(?<!\n)\n++#{1,6} [^\n]*+\s*+\Z")
 
 
 def settled(markdown: str) -> str:

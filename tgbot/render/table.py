@@ -50,7 +50,7 @@ def _read(table: _Table, source: bytes, event: Event) -> None:
 
 
 def _inline(cell: str) -> str:
-    r"""Keep a cell's source as it reads outside of a table, where \| is no escape within code."""
+    r"""Return a cell's source as it reads outside a table, where \| is no escape within code."""
     return _BREAK.sub(" ", cell.replace("\\|", hide("|"))).strip()
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, String, bindparam, case, delete, func, null, or_, select, update
 
 from tgbot.model import BotId, ChatId, session_key
+from tgbot.store import outbox as outbox_of
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
 from tgbot.store.schema import guard, outbox, pending, turn
@@ -36,6 +37,11 @@ _REQUEUE = Statement(
     )
     .values(state=literal("'queued'"))
 )
+_STOPPED = Statement(
+    select(pending.c.id)
+    .join(turn, turn.c.pending_id == pending.c.id)
+    .where(pending.c.state == literal("'stopped'"), turn.c.id.in_(_BEGUN))
+)
 _LEAVE = Statement(delete(guard).where(guard.c.turn_id.in_(_BEGUN)))
 _MOVE_GUARDS = Statement(update(guard).where(_is_of(guard)).values(session_key=_moved(guard.c.session_key)))
 # Runs once in the history of a group, so no index is kept for it.
@@ -65,18 +71,32 @@ _MOVE_PARTS = Statement(
 )
 
 
-def move(conn: Connection, bot_id: BotId, old_id: ChatId, new_id: ChatId) -> None:
-    """Move all that waits, runs or is unsent from one chat to another; doing it again changes nothing.
+# It stays in the old chat, so nothing may be shown there once more: the refusal would move it after all.
+_TRUST_SENT = Statement(
+    update(outbox)
+    .where(outbox.c.bot_id == bindparam("bot_id"), outbox.c.chat_id == bindparam("old_id"))
+    .values(uncertain_until=null())
+)
+_STEPS = (_REQUEUE, _LEAVE, _MOVE_GUARDS, _MOVE_ROWS, _MOVE_PARTS, _TRUST_SENT)
 
-    A turn that runs in the old chat goes on. One that had begun in the new chat loses its guard and runs
-    again after it: never two at once.
+
+def move(conn: Connection, bot_id: BotId, old_id: ChatId, new_id: ChatId) -> None:
+    """Give all that waits, runs or is unsent in one chat to another; a second time there is nothing left.
+
+    A turn that runs in the old chat goes on. One that had begun in the new one loses its guard and runs
+    again behind it: never two at once.
     """
     old_key = session_key(bot_id, old_id)
-    keys = {"old_key": old_key, "old_topics": f"{old_key}:", "old_topics_end": f"{old_key};"}
-    new_key = session_key(bot_id, new_id)
-    _REQUEUE(conn, **keys, new_key=new_key)
-    _LEAVE(conn, **keys, new_key=new_key)
-    _MOVE_GUARDS(conn, **keys, new_key=new_key)
-    ids = {"bot_id": bot_id, "old_id": old_id, "new_id": new_id}
-    _MOVE_ROWS(conn, **keys, **ids, new_key=new_key)
-    _MOVE_PARTS(conn, **ids)
+    names: dict[str, object] = {
+        "bot_id": bot_id,
+        "old_id": old_id,
+        "new_id": new_id,
+        "old_key": old_key,
+        "old_topics": f"{old_key}:",
+        "old_topics_end": f"{old_key};",
+        "new_key": session_key(bot_id, new_id),
+    }
+    for row_id in _STOPPED(conn, **names).scalars():  # its task will have no guard to end it with
+        outbox_of.answer(conn, row_id, outbox_of.stopped([]))
+    for statement in _STEPS:
+        statement(conn, **names)

@@ -67,11 +67,7 @@ _REWRITE = Statement(
     )
 )
 _CHANGE = Statement(_MAKE_READY.where(_PART))
-_LEAD = Statement(
-    select(func.min(outbox.c.id).label("first_id"), func.max(outbox.c.part).label("last")).where(
-        outbox.c.pending_id == bindparam("row_id")
-    )
-)
+_LAST_PART = Statement(select(func.max(outbox.c.part)).where(outbox.c.pending_id == bindparam("row_id")))
 _MAKE_ROOM = Statement(
     update(outbox)
     .where(outbox.c.pending_id == bindparam("row_id"), outbox.c.part > bindparam("number"))
@@ -80,7 +76,7 @@ _MAKE_ROOM = Statement(
 
 
 _SET_ASIDE = Statement(
-    _MAKE_READY.where(*_FIRST_PART, outbox.c.chat_id == bindparam("chat_id")).values(
+    _MAKE_READY.where(*_FIRST_PART).values(
         first_id=outbox.c.id,
         part=select(func.min(_other.c.part) - literal("1"))
         .where(_other.c.pending_id == bindparam("row_id"))
@@ -170,9 +166,9 @@ def rewrite(conn: Connection, row_id: RowId, chat_id: ChatId, pressed: str, text
     _REWRITE(conn, row_id=row_id, chat_id=chat_id, **values)
 
 
-def set_aside(conn: Connection, row_id: RowId, chat_id: ChatId, text: Text) -> None:
+def set_aside(conn: Connection, row_id: RowId, text: Text) -> None:
     """Sent -> ready: a row runs once more, so it gets a new message, and the old one says `text`."""
-    _SET_ASIDE(conn, row_id=row_id, chat_id=chat_id, **(_content(text) | {"kind": "reply"}))
+    _SET_ASIDE(conn, row_id=row_id, **(_content(text) | {"kind": "reply"}))
 
 
 def stopped(said: Sequence[Content]) -> list[Content]:
@@ -192,7 +188,8 @@ def fall_back(conn: Connection, bot_id: BotId, part: Part, plainer: Sequence[One
     _CHANGE(conn, part_id=part.part_id, **_content(plainer[0]))
     if len(plainer) == 1:
         return
-    first_id, last = _LEAD(conn, row_id=part.row_id).first()
+    *_home, first_id = _FIRST(conn, row_id=part.row_id).first()
+    last: int = _LAST_PART(conn, row_id=part.row_id).scalar()
     # Moved so far that no number is used twice, not even while the UPDATE runs row by row.
     _MAKE_ROOM(conn, row_id=part.row_id, number=part.number, room=max(last - part.number, len(plainer) - 1))
     home = Home(bot_id, part.chat_id, part.topic_id)

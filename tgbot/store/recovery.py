@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import and_, bindparam, delete, insert, null, select, update
 
-from tgbot.model import Address, ChatId, InstanceId, Owner, Ownership, RowId, SessionKey
+from tgbot.model import Address, InstanceId, Owner, Ownership, RowId, SessionKey
 from tgbot.render import Text
 from tgbot.store import joins, outbox, sending
 from tgbot.store.engine.connection import Connection
@@ -114,19 +114,19 @@ def recover(conn: Connection, owner: Owner, interrupted: Guard) -> str:
 
 def _requeue_or_give_up(conn: Connection, owner: Owner, interrupted: Guard) -> str:
     crashes = interrupted.crashes + (not interrupted.stopping)
-    if crashes < owner.crashes_max:
+    if interrupted.stopping or crashes < owner.crashes_max:
         changed = _REQUEUE(conn, row_id=interrupted.row_id, crashes=crashes).rowcount
         return "queued" if changed else "stopped"
     changed = _GIVE_UP(conn, row_id=interrupted.row_id, crashes=crashes, now=time.time()).rowcount
     return "dead" if changed else "stopped"
 
 
-def retry(conn: Connection, owner: Owner, session_key: SessionKey, chat_id: ChatId, row_id: RowId) -> bool:
+def retry(conn: Connection, owner: Owner, session_key: SessionKey, row_id: RowId) -> bool:
     """Dead -> queued, for one more try as a suspect. False if the row is not dead, or not of this session."""
     crashes = owner.suspect_crashes
     if not _RETRY(conn, row_id=row_id, session_key=session_key, suspect_crashes=crashes).rowcount:
         return False
-    outbox.set_aside(conn, row_id, chat_id, TRYING_AGAIN)
+    outbox.set_aside(conn, row_id, TRYING_AGAIN)
     return True
 
 

@@ -66,9 +66,11 @@ _CHATS = Statement(
     .limit(bindparam("most"))
 )
 _MESSAGE = Statement(select(outbox.c.message_id).where(*_FIRST_PART))
+# In the chat that it was sent to: the part may have moved meanwhile, and the id means another message there.
+_PART_HERE = and_(_PART, outbox.c.chat_id == bindparam("chat_id"))
 _PLACED = Statement(
     update(outbox)
-    .where(_PART)
+    .where(_PART_HERE)
     .values(
         message_id=bindparam("message_id"),
         state=case((outbox.c.state == literal("'open'"), literal("'placed'")), else_=outbox.c.state),
@@ -76,7 +78,7 @@ _PLACED = Statement(
 )
 _SENT = Statement(
     update(outbox)
-    .where(_PART, outbox.c.state == _READY, outbox.c.ready_at == bindparam("ready_at"))
+    .where(_PART_HERE, outbox.c.state == _READY, outbox.c.ready_at == bindparam("ready_at"))
     .values(state=literal("'sent'"), message_id=bindparam("message_id"))
 )
 _MARK_UNCERTAIN = Statement(
@@ -158,14 +160,15 @@ def message_of(conn: Connection, row_id: RowId) -> MessageId | None:
     return message_id
 
 
-def placed(conn: Connection, part_id: PartId, message_id: MessageId) -> None:
+def placed(conn: Connection, part: Part, message_id: MessageId) -> None:
     """Open -> placed: store the placeholder's message id, before any text is edited into it."""
-    _PLACED(conn, part_id=part_id, message_id=message_id)
+    _PLACED(conn, part_id=part.part_id, chat_id=part.chat_id, message_id=message_id)
 
 
 def sent(conn: Connection, part: Part) -> None:
     """Ready -> sent, unless the content was rewritten during the request."""
-    _SENT(conn, part_id=part.part_id, ready_at=part.ready_at, message_id=part.message_id)
+    where = {"part_id": part.part_id, "chat_id": part.chat_id}
+    _SENT(conn, **where, ready_at=part.ready_at, message_id=part.message_id)
 
 
 def all_sent(conn: Connection, parts: Sequence[Part]) -> None:

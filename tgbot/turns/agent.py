@@ -71,11 +71,11 @@ class AgentTurn:
 
     @property
     def start_payload(self) -> str | None:
-        """What follows ?start= in the link that the user opened (https://t.me/your_bot?start=...), or None."""
+        """What follows ?start= in the link (https://t.me/your_bot?start=...) that was opened, or None."""
         return start_payload(self.message)
 
     async def download(self, file: Attachment) -> bytes:
-        """Fetch the bytes of a file in `context.files` or `context.reply.files`: Telegram allows 20 MB at most.
+        """Fetch the bytes of a file in `context.files` or `context.reply.files`, 20 MB at most.
 
         Raises DownloadError, whose text may be shown to the user.
         """

@@ -201,6 +201,7 @@ class Dispatcher:
             self._interrupt(token)
         await self._all_ended(WIND_UP_SECONDS)
         with _storage_errors_logged():
+            await self._db.write(recovery.note_stopping, self._owner.instance_id)  # it may have been refused
             await self._give_back()
 
     async def _all_ended(self, seconds: float) -> None:

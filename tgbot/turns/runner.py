@@ -13,7 +13,8 @@ from tgbot.model import Turn
 from tgbot.render import Text
 from tgbot.store.outbox import Content, Ping
 from tgbot.store.turns import Ending
-from tgbot.turns.agent_loop import AgentLostError, AgentRun, Agents
+from tgbot.turns.agent_loop import AgentLostError, Agents
+from tgbot.turns.agent_thread import AgentRun
 from tgbot.turns.answer import LiveAnswer, LiveAnswers
 from tgbot.turns.formatting import formatted
 
@@ -65,19 +66,19 @@ class TurnRunner:
         try:
             await _first({run.ended, interrupt}, self._options.timeout_seconds)
         except asyncio.CancelledError:
-            await self._cancel(run)
+            await self._cancel(run, timed_out=False)
             raise
         if run.ended.done():
             return await self._ending(answer, run.ended.result(), time.monotonic() - began)
-        await self._cancel(run)
-        if interrupt.done():  # by /stop or a shutdown: the row knows which
-            return Ending("interrupted", await formatted(answer))
+        innocent = await self._cancel(run, timed_out=not interrupt.done())
+        if interrupt.done() or innocent:  # by /stop or a shutdown: the row knows which
+            return Ending("interrupted", await _said(answer))
         return await _timed_out(answer)
 
     async def _ending(self, answer: LiveAnswer, error: BaseException | None, seconds: float) -> Ending:
         """Make the ending of a turn whose agent has ended."""
         if isinstance(error, AgentLostError):
-            return Ending("interrupted", await formatted(answer))
+            return Ending("interrupted", await _said(answer))
         if error is not None:
             why = "cancelled from inside" if isinstance(error, asyncio.CancelledError) else "the agent raised"
             return failed(answer.turn, why, error, await _said(answer))
@@ -88,15 +89,19 @@ class TurnRunner:
         limit = self._options.notify_after_seconds
         return Ending("done", said or [NO_ANSWER], [PING] if 0 < limit < seconds else [])
 
-    async def _cancel(self, run: AgentRun) -> None:
-        """Cancel the agent; one that does not end is abandoned, and what it says is ignored."""
+    async def _cancel(self, run: AgentRun, *, timed_out: bool) -> bool:
+        """Cancel the agent; one that does not end is abandoned, and what it says is ignored.
+
+        Returns whether it is innocent: only another agent kept it from ending in time.
+        """
         run.cancel()
         await asyncio.wait({run.ended}, timeout=CANCEL_SECONDS)
+        run.ended.add_done_callback(functools.partial(_note_error, run.answer.turn))
+        if run.ended.done():
+            return False
         turn = run.answer.turn
-        if not run.ended.done():
-            log.warning("turn.wedged turn=%s session=%s", turn.token, turn.session_key)
-            self._agents.give_up(run)
-        run.ended.add_done_callback(functools.partial(_note_error, turn))
+        log.warning("turn.wedged turn=%s session=%s", turn.token, turn.session_key)
+        return await self._agents.give_up(run, timed_out=timed_out)
 
 
 async def _first(futures: set[asyncio.Future[BaseException | None] | Interrupt], seconds: float) -> None:

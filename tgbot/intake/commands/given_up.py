@@ -9,9 +9,9 @@ from tgbot.store.engine.connection import Connection
 @button("retry", args=1)
 def retry(conn: Connection, owner: Owner, control: Control, _row_id: RowId) -> Reply:
     """Run once more what was running each time the process died."""
-    session_key, chat_id = control.address.session_key, control.address.chat_id
+    session_key = control.address.session_key
     assert control.target is not None, "a button has its row"
-    if not recovery.retry(conn, owner, session_key, chat_id, control.target):
+    if not recovery.retry(conn, owner, session_key, control.target):
         return NOTHING
     return Reply(None, toast="Trying it again.", claimed=turns.claim(conn, session_key, owner))
 
