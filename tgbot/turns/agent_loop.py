@@ -72,8 +72,8 @@ class Agents:
     async def give_up(self, run: AgentRun, *, timed_out: bool) -> bool:
         """Abandon an agent that did not end, and the whole thread if it blocks that.
 
-        Returns whether it is innocent: its time is over only because another agent blocks the thread. That one
-        goes on there until its own time is over; the innocent ones have to run again.
+        Returns whether it is innocent: its time is over only because another agent blocks the thread. That
+        one goes on there until its own time is over; the innocent ones have to run again.
         """
         thread = run.thread
         if thread is not self._current or await thread.answers(PROBE_SECONDS):

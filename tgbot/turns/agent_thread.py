@@ -108,12 +108,12 @@ class AgentThread:
         return self.working.get(task) if task else None
 
     def line_of(self, file: str | None) -> str:
-        """Find the innermost line of `file` that the thread is in; else the innermost line of any file."""
+        """Find the innermost line of `file` that the thread is in; else that of any file."""
         frame = sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001 - the documented way
         return _line(frame, file) or _line(frame, None) or "an unknown line"
 
     def wind_up(self, kept: AgentRun | None = None) -> None:
-        """Cancel all agents except `kept`, and end when none is left; called in the thread, once it is free."""
+        """Cancel all agents except `kept`, then end when none is left; called in the thread when free."""
         for task, run in self.working.items():
             if run is not kept:
                 task.cancel()
