@@ -21,7 +21,7 @@ _STAND_IN = re.compile(r'\{"update_id":(\d+),"garbled":(\d+)\}')
 
 
 class Gateway:
-    """`pages[method]` are given in turn, and what they answer never reaches the playground."""
+    """Each method answers with its `pages` in turn; those requests never reach the playground."""
 
     def __init__(self, behind: PlaygroundServer) -> None:
         self._behind = behind
@@ -29,7 +29,7 @@ class Gateway:
         self._garbled: list[str] = []
 
     def inject(self, text: str) -> None:
-        """Queue an update that reads exactly so; "ID" in it stands for its number."""
+        """Queue an update with exactly this text; "ID" in it stands for its number."""
         self._behind.world.inject_update({"garbled": len(self._garbled)})
         self._garbled.append(text)
 

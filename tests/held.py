@@ -1,4 +1,4 @@
-"""A request that Telegram holds until the test lets it go: what happens meanwhile has no clock to beat."""
+"""A request that Telegram holds until the test releases it, so nothing depends on timing."""
 
 import asyncio
 from dataclasses import replace
@@ -13,7 +13,7 @@ from tgbot.playground.world import World
 
 
 class Held:
-    """The first call of a method, which takes effect when the test says so; all others do at once."""
+    """Holds the first call of a method until the test lets it take effect; all others do at once."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
         self.params: Params | None = None

@@ -1,4 +1,4 @@
-"""The durable line without Telegram: real file, real writer, real dispatcher, scripted agent."""
+"""The bot without Telegram: real file, real writer, real dispatcher, scripted agent."""
 
 import asyncio
 import itertools
@@ -44,7 +44,7 @@ async def no_download(file: Attachment) -> bytes:
 
 
 class House:
-    """One life of the process. `say` is what a person does; the rest looks."""
+    """One instance of the process, in the test's event loop. `say` sends messages; the rest looks."""
 
     def __init__(self, db: Database, agent: ScriptedAgent, **limits: int) -> None:
         self.db = db

@@ -30,7 +30,7 @@ _TEXT_FIELDS = (("text", "entities"), ("caption", "caption_entities"))
 
 
 def judge_journal(journal: Iterable[Mapping[str, Any]]) -> None:
-    """Fail if any request in the journal, or any answer to one, is wrong in a judge's eyes."""
+    """Fail if a judge objects to any request in the journal, or to any answer."""
     wrong = [f"#{call['n']} {call['method']}: {reason}" for call in journal for reason in _judge_call(call)]
     assert not wrong, "\n".join(wrong)
 

@@ -1,4 +1,4 @@
-"""A Bot API server of a test's own, that gives odd answers: what the playground never would."""
+"""A Bot API server that gives the odd answers a test asks for, which the playground never would."""
 
 import asyncio
 import socket
@@ -22,7 +22,7 @@ def result(value: Any) -> Response:  # noqa: ANN401 - any JSON
 
 
 class OddWire:
-    """`answers[method]` are given in turn, then `getMe` is sane and everything else has nothing new.
+    """Each method gives its `answers` in turn, then `getMe` is sane and everything else has nothing new.
 
     `files` are what a download gets in turn, then it is not found; `paths` are the paths that were asked for.
     """

@@ -8,7 +8,7 @@ from tgbot.turns.agent import AgentTurn
 
 
 class Gate:
-    """What an agent waits for in its thread until the test opens it in another."""
+    """A gate that an agent waits for in its thread until the test opens it in another."""
 
     def __init__(self) -> None:
         self._open = False
@@ -58,7 +58,7 @@ class ScriptedAgent:
             self.alive[turn.session_key] -= 1
 
     def let(self, text: str, answer: str | BaseException | None = None) -> None:
-        """End the turn for a text, now or when it begins; agents run in another thread, and look often."""
+        """End the turn for a text, now or when it begins; agents run in another thread and poll for it."""
         self._said[text] = f"re: {text}" if answer is None else answer
 
     async def has_begun(self, text: str, attempt: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""The command line as a person at a terminal has it: a real process."""
+"""Runs the command line as a person at a terminal does: as a real process."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The command line, as a person at a terminal meets it: real processes, one clear line each."""
+"""The command line, as a person at a terminal sees it: real processes, one clear line each."""
 
 import sqlite3
 from contextlib import closing
@@ -98,7 +98,7 @@ def test_an_agent_of_the_current_folder_is_found_from_the_console_script_too(tmp
 def test_db_upgrade_makes_the_database_and_then_has_nothing_to_do(tmp_path: Path) -> None:
     first = tgbot(tmp_path, "db", "upgrade")
     assert "now up to date" in first.stdout
-    assert "migrate.done from=None" in first.stderr, "and tells what it does"
+    assert "migrate.done from=None" in first.stderr, "and says what it does"
     assert "already up to date" in tgbot(tmp_path, "db", "upgrade").stdout
     assert (tmp_path / "tgbot.db").exists()
 

@@ -1,4 +1,4 @@
-"""The rooms and their walls: who may import whom is written in pyproject.toml, and kept here."""
+"""Imports: which room may import which is written in pyproject.toml, and enforced here."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ LINT = (
     "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(cache_dir=None, no_cache=True))"
 )
 
-# What takes CPU at every start and memory for ever, for nothing that the bot uses.
+# Modules that cost CPU at every start, and memory for ever, and that the bot does not use.
 TOO_MUCH = ("sqlalchemy.orm", "sqlalchemy.ext", "greenlet", "alembic")
 RUN = """
 import asyncio, sys

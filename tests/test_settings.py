@@ -1,4 +1,4 @@
-"""Settings, as a person who gets them wrong meets them: one clear line for each."""
+"""Wrong settings are reported to people: one clear line for each."""
 
 import dataclasses
 import re
@@ -72,9 +72,9 @@ def test_a_wrong_setting_is_one_clear_line_and_exit_status_2(
 ) -> None:
     ended = tgbot(tmp_path, "run", **settings)
     assert ended.returncode == 2
-    (told,) = ended.stderr.splitlines()
-    assert line in told
-    assert "hush-hush" not in told
+    (reported,) = ended.stderr.splitlines()
+    assert line in reported
+    assert "hush-hush" not in reported
 
 
 def test_all_wrong_settings_are_listed_at_once_a_line_each(tmp_path: Path) -> None:

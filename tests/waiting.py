@@ -1,4 +1,4 @@
-"""Tests wait on progress, never on time: a condition, and a deadline that only a broken bot meets."""
+"""Waits on progress, never on time: for a condition, with a deadline that only a broken bot misses."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Buttons and notices at their edges: who is answered, in which session a button acts, what is said."""
+"""Edge cases of buttons and notices: who is answered, and in which session a button acts."""
 
 import time
 from typing import Any
@@ -14,7 +14,7 @@ TOPIC = {"is_topic_message": True, "message_thread_id": 3}
 
 
 def _stop_id(instance: Instance) -> int:
-    """Tell the row of the last /stop, which its buttons name."""
+    """Find the row of the last /stop, which its buttons name."""
     [(row_id,)] = instance.rows("SELECT max(id) FROM pending WHERE kind = 'control'")
     return int(row_id)
 

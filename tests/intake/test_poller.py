@@ -28,12 +28,12 @@ from tgbot.telegram.rate_limit import RateLimiter
 
 
 def refusal(code: int, **more: object) -> Response:
-    """Answer as Telegram refuses."""
+    """Make a refusal as Telegram answers it."""
     return JSONResponse({"ok": False, "error_code": code, "description": "no", **more}, code)
 
 
 class WireIn:
-    """An Intake of the house's own, that polls an odd server."""
+    """A house with a poller that asks an odd server."""
 
     def __init__(self, house: House, odd: OddWire, api: BotApi) -> None:
         self.house, self.odd = house, odd
@@ -117,7 +117,7 @@ async def test_a_page_from_in_between_ends_no_bot_and_the_log_names_the_host(
 
 
 def _batch(*updates: str) -> Response:
-    """Answer with updates that read exactly so."""
+    """Make an answer with exactly these texts as updates."""
     return Response('{"ok":true,"result":[' + ",".join(updates) + "]}")
 
 
@@ -163,7 +163,7 @@ async def test_an_update_that_cannot_be_parsed_is_parked_and_its_neighbours_go_o
 async def test_an_update_without_a_usable_id_is_parked_once_under_one_that_no_update_has(
     line: WireIn, unusable: str
 ) -> None:
-    """It comes again, in another company: it is the same one."""
+    """It comes again among other updates, and is still the same one."""
     line.odd.answers["getUpdates"] = [
         _batch(_said(5), unusable),
         _batch(unusable, _said(7)),

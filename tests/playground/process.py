@@ -99,7 +99,7 @@ def until(look: Callable[[], Json]) -> Json:
 
 
 def is_gone(pid: int) -> bool:
-    """Tell whether a process has ended; a zombie has, only nobody has asked for its status yet."""
+    """Whether a process has ended; a zombie has, though nobody has asked for its status yet."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):

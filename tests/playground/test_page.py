@@ -52,7 +52,7 @@ QUESTION: dict[str, Json] = {
     "date": 1_800_000_000,
     "text": "How do I sort a list?",
 }
-OTHER_BOT = "bot2:playground"  # speaks when it is told to: for what the echo agent never says
+OTHER_BOT = "bot2:playground"  # speaks on request: for what the echo agent never says
 PHONE, DESKTOP = {"width": 390, "height": 780}, {"width": 1280, "height": 860}
 DEADLINE_MS = 1000 * DEADLINE_SECONDS
 

@@ -89,7 +89,7 @@ def test_what_is_unsent_is_a_new_message_in_the_new_chat(instance: Instance) -> 
 def test_a_turn_that_had_begun_in_the_new_chat_runs_again_behind_the_old_ones(
     start_instance: StartInstance,
 ) -> None:
-    """Its first message came before anybody said that the two are one: never two turns at once."""
+    """Its first message came before the bot knew that the two chats are one: never two turns at once."""
     instance = start_instance()
     old = instance.start("a", "b", chat=OLD)
     early = instance.start("c", chat=NEW)

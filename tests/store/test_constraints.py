@@ -142,5 +142,5 @@ def test_a_guard_names_a_turn_that_exists(instance: Instance) -> None:
 
 @pytest.mark.parametrize("table", ["instance", "pending", "turn", "outbox"])
 def test_an_id_is_never_used_twice(first_row: Instance, table: str) -> None:
-    """Tokens and the arrival order hang on it, also after old rows are deleted."""
+    """Tokens and the order of arrival depend on it, even after old rows are deleted."""
     assert "AUTOINCREMENT" in str(first_row.rows("SELECT sql FROM sqlite_master WHERE name = :t", t=table))

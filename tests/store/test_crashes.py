@@ -15,7 +15,7 @@ CHATS = range(1, 9)
 
 
 def deploy(instance: Instance) -> None:
-    """Ask a process to stop, and then end it without mercy: its guards stay."""
+    """Ask a process to stop, then let it die: its guards stay."""
     instance.do(recovery.note_stopping, instance.owner.instance_id)
 
 
@@ -89,7 +89,7 @@ def given_up(start_instance: StartInstance, *behind: str) -> Instance:
 
 
 def buttons(instance: Instance) -> dict[str, str]:
-    """Give the data of each button of the answer, by its label."""
+    """Map the label of each button of the answer to its data."""
     [(markup,)] = instance.rows("SELECT buttons FROM outbox WHERE buttons IS NOT NULL")
     return {b["text"]: b["callback_data"] for row in json.loads(markup)["inline_keyboard"] for b in row}
 

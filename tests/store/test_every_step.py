@@ -166,7 +166,7 @@ ENDS |= {"m": "stopped", "n": "held"}
 
 @contextmanager
 def mortal_engine(path: Path, step: Step) -> Iterator[Engine]:
-    """Step before whatever reaches the driver, whoever sent it there."""
+    """An engine that calls `step` before every statement and commit that reaches the driver."""
 
     class Cursor(sqlite3.Cursor):
         def execute(self, sql: str, values: Any = ()) -> "Cursor":  # noqa: ANN401 - as the driver has it
@@ -195,7 +195,7 @@ def mortal_engine(path: Path, step: Step) -> Iterator[Engine]:
 
     engine = writing_engine(path)
     event.listen(engine, "do_connect", lambda _d, _r, _a, options: options.update(factory=Connection))
-    # A SIGKILL takes nothing from the kernel; waiting for the disk would triple the time.
+    # A SIGKILL loses nothing that the kernel has; waiting for the disk would triple the time.
     event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
     try:
         yield engine
@@ -204,7 +204,7 @@ def mortal_engine(path: Path, step: Step) -> Iterator[Engine]:
 
 
 def carry_on(path: Path, telegram: Telegram, line: int, on_step: Callable[[int], None]) -> None:
-    """Run from a line of the script to its end, then look at what a user sees and the tables hold."""
+    """Run the script from a line to its end, then check what users see and the tables hold."""
 
     def step() -> None:
         on_step(line)
@@ -227,7 +227,7 @@ def carry_on(path: Path, telegram: Telegram, line: int, on_step: Callable[[int],
 
 
 def as_killed(path: Path, copy_of_it: Path) -> Path:
-    """Copy the file and its log: what a SIGKILL leaves, whatever the process had in its hands."""
+    """Copy the file and its log as a SIGKILL would leave them."""
     for suffix in ("", "-wal"):
         if (source := Path(f"{path}{suffix}")).exists():
             shutil.copyfile(source, f"{copy_of_it}{suffix}")

@@ -43,7 +43,7 @@ SHOWN = (
 
 @dataclass
 class Session:
-    """What the model knows of one chat; messages by their numbers, which are their texts too."""
+    """What the model knows of one chat; a message is its number, which is also its text."""
 
     queued: list[int] = field(default_factory=list)
     held: dict[int, int] = field(default_factory=dict)  # message -> row id of the /stop
@@ -52,7 +52,7 @@ class Session:
     album: int | None = None  # the first message of the last one that others can still join
 
     def take_back(self, message: int) -> None:
-        """Queue again: a message keeps its place in the order of arrival."""
+        """Queue a message again, in its place in the order of arrival."""
         self.queued = sorted([*self.queued, message])
 
 
@@ -70,7 +70,7 @@ class Histories(RuleBasedStateMachine):
         self.shown: dict[int, str | None] = {}
         self.attempts: dict[int, int] = {}
         self.crashes: dict[int, int] = {}
-        self.waiting: set[int] = set()  # first messages of albums, whose time has not come
+        self.waiting: set[int] = set()  # first messages of albums that are not due yet
         self.albums: dict[int, list[int]] = {}  # first message -> all that belong to it
         self.sent: list[Raw] = []
         self.stale: list[tuple[Instance, Turn]] = []
@@ -146,7 +146,7 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.held_by())
     @rule(data=st.data(), resume=st.booleans())
     def press(self, data: st.DataObject, *, resume: bool) -> None:
-        """A button of any /stop, pressed in any chat: it reaches the rows of its own only."""
+        """A button of any /stop, pressed in any chat, reaches only the rows of its own /stop."""
         stop_id, chat = data.draw(st.sampled_from(self.held_by())), data.draw(st.sampled_from(CHATS))
         (self.resume_held if resume else self.drop_held)(chat, lambda held_by: held_by == stop_id)
         name = "resume" if resume else "drop"
@@ -155,7 +155,7 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.sent)
     @rule(data=st.data())
     def deliver_again(self, data: st.DataObject) -> None:
-        """Telegram repeats all that was not confirmed: nothing comes of it."""
+        """Telegram repeats what was not confirmed: it has no effect."""
         again = self.instance.receive(*self.sent[data.draw(st.integers(0, len(self.sent) - 1)) :])
         assert (again.claimed, again.waiting, again.controls, again.replied) == ([], [], [], set())
 
@@ -255,7 +255,7 @@ class Histories(RuleBasedStateMachine):
     def only_what_has_ended_has_a_text(self) -> None:
         found = {int(text): shown for text, shown in self.instance.rows(SHOWN)}
         assert found.keys() == self.shown.keys()
-        # A stopped turn shows what it had said when it lets go of its guard.
+        # A stopped turn shows what it had said when it gives up its guard.
         winding_up = {self.message(s.running) for s in self.sessions.values() if s.running}
         for number, shown in found.items():
             expected = None if number in winding_up else self.shown[number]
@@ -306,7 +306,7 @@ class Histories(RuleBasedStateMachine):
     def hand_over(self, session: Session, following: Turn | None) -> None:
         ended, session.running = session.running, None
         self.begin_turns([following] if following else [])
-        if ended and ended.attempt > 1:  # the dispatcher looks who had to wait for it
+        if ended and ended.attempt > 1:  # the dispatcher then claims for whoever had to wait for it
             self.begin_turns(self.instance.claim_waiting())
 
     def end(self, number: int, state: str, shown: str | None) -> None:

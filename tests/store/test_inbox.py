@@ -1,4 +1,4 @@
-"""What comes in: each update once and in order; what /stop, /resume and /drop do to what waits."""
+"""The inbox: each update once and in order; what /stop, /resume and /drop do to what waits."""
 
 from typing import Any
 
@@ -357,7 +357,7 @@ def test_an_id_that_telegram_uses_again_is_another_update(instance: Instance) ->
 
 
 def test_a_clock_that_jumps_by_days_makes_no_update_run_twice(instance: Instance) -> None:
-    """What comes again is of the last batches; however old it seems, so few rows are known."""
+    """Only the last batches can come again: so many rows stay known, however old they seem."""
     first, *others = (raw_message(5000 + n, f"m{n}") for n in range(REDELIVERED_ROWS))
     instance.receive(first)
     instance.receive(*others)

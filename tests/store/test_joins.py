@@ -16,7 +16,7 @@ OF_FIVE = ("1", "2", "3", "4", "5")
 
 
 def begin(instance: Instance, *parts: str) -> Turn:
-    """Send parts of one album to an idle session, and let its time come; returns its turn."""
+    """Send parts of one album to an idle session, and make it due; returns its turn."""
     assert instance.say(*parts, **ALBUM).claimed == []
     [turn] = instance.due()
     return turn
@@ -28,7 +28,7 @@ def texts(turn: Turn | None) -> list[str]:
 
 
 def seconds_left(instance: Instance) -> float:
-    """Say how long the only row that waits for its time still does."""
+    """Compute in how many seconds the only row that waits is due."""
     due_at = instance.do(turns.next_due)
     assert due_at is not None
     return due_at - time.time()

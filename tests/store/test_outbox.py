@@ -1,4 +1,4 @@
-"""What goes out: each part from placeholder to sent or parked, in order, and never a text twice."""
+"""The outbox: each part from placeholder to sent or parked, in order, and no text twice."""
 
 import itertools
 from dataclasses import replace
@@ -124,7 +124,7 @@ def test_a_long_answer_goes_out_part_by_part_before_what_follows(instance: Insta
 
 
 def test_a_rewrite_while_the_old_text_is_on_its_way_is_not_lost(instance: Instance) -> None:
-    """The edit with the old text succeeds after the button's was committed."""
+    """The edit with the old text succeeds after the button's reply was committed."""
     turn = instance.start("a", "b")
     instance.say("/stop")
     place(instance, the_next(instance))
@@ -180,7 +180,7 @@ def test_an_answer_is_shown_again_after_a_preview_of_an_earlier_attempt(
 def test_an_answer_is_shown_again_after_a_preview_of_an_earlier_process(
     instance: Instance, start_instance: StartInstance
 ) -> None:
-    """Its last preview was on its way when it was killed, the answer's first edit was not."""
+    """Its last preview was under way when it was killed; the final edit had not been sent."""
     turn = instance.start("a")
     place(instance, the_next(instance))
     instance.finish(turn)
@@ -240,7 +240,7 @@ def test_an_uncertain_preview_sends_no_voice_message_or_album_again(
 def test_the_plainer_form_of_a_part_stands_before_what_follows_it(
     instance: Instance, said: list[str]
 ) -> None:
-    """What follows makes room: two parts that move by one, and two that move by more than two."""
+    """What follows moves: two parts by one, or by more than two."""
     turn = instance.start("a", "b")
     answer: list[outbox.Content] = [outbox.Rich("# long"), File("f.txt", b"x"), Text("end", ())]
     instance.do(turns.end, instance.owner, turn, Ending("done", answer))

@@ -1,4 +1,4 @@
-"""Guards and turns: every arrow that claims a row or ends an ownership, and who may draw it."""
+"""Guards and turns: every transition that claims a row or ends a turn, and who may make it."""
 
 import dataclasses
 import time
@@ -79,7 +79,7 @@ def test_topics_of_one_chat_are_sessions_of_their_own(instance: Instance) -> Non
 
 
 def test_the_same_session_reached_by_two_routes_is_still_serialized(instance: Instance) -> None:
-    """A message and a button of one chat name one session, so the button's claim finds it guarded."""
+    """A message and a button of one chat mean one session, so the button's claim finds its guard."""
     turn = instance.start("a", "b")
     instance.say("/stop")
     instance.say("c")
@@ -146,7 +146,7 @@ def test_a_turn_ends_once(instance: Instance) -> None:
 
 @pytest.mark.parametrize("outcome", ["done", "failed", "interrupted"])
 def test_a_stop_that_wins_by_a_hair_keeps_what_was_said(instance: Instance, outcome: Outcome) -> None:
-    """It is on screen already; only what would have stood behind it, an apology or a ping, does not come."""
+    """It is on screen already; only what would have followed it, an apology or a ping, is left out."""
     turn = instance.start("a")
     instance.say("/stop")
     ending = Ending(outcome, [Text("half a word", ())], [Text("sorry", ())])
@@ -420,7 +420,7 @@ def test_a_row_that_kills_the_process_takes_no_other_along(
 
 
 def test_at_most_one_notice_per_chat_per_boot(start_instance: StartInstance) -> None:
-    """However many wait in it."""
+    """However many messages wait in the chat."""
     start_instance(crashes_max=1).start("poison", *"abcdef")
     for boot in (1, 2, 3):
         instance = start_instance(crashes_max=1)
@@ -464,7 +464,7 @@ def test_a_row_that_kills_the_process_is_parked_after_k_attempts_and_the_rest_go
 
 
 def test_a_guard_of_a_dead_instance_never_blocks(start_instance: StartInstance) -> None:
-    """It holds the only slot; the first recovery gives it back."""
+    """It holds the only slot; the first recovery frees it."""
     start_instance(max_turns=1).start("a", chat=7)
     instance = start_instance(max_turns=1)
     assert instance.say("b", chat=8).claimed == []

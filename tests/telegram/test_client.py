@@ -1,4 +1,4 @@
-"""Whatever a server answers, a call gives its result or one of our errors, and no error holds a secret."""
+"""Whatever a server answers, a call gives its result or a BotApiError, and no error holds a secret."""
 
 import asyncio
 import contextlib
@@ -56,7 +56,7 @@ async def odd() -> AsyncIterator[OddWire]:
 
 
 def _refusal(code: int, description: str = "no", /, **more: object) -> Response:
-    """Answer as Telegram refuses."""
+    """Make a refusal as Telegram answers it."""
     return JSONResponse({"ok": False, "error_code": code, "description": description, **more}, code)
 
 
@@ -169,10 +169,10 @@ async def test_an_odd_new_id_is_a_refusal_like_any_other(odd: OddWire, odd_id: o
 
 
 @pytest.mark.parametrize(
-    "told", ["message to edit not found", "message can't be edited", "MESSAGE_ID_INVALID"]
+    "reason", ["message to edit not found", "message can't be edited", "MESSAGE_ID_INVALID"]
 )
-async def test_every_way_to_say_that_a_message_is_gone_is_known(odd: OddWire, told: str) -> None:
-    assert type(await _failure(odd, _refusal(400, f"Bad Request: {told}"))) is MessageGoneError
+async def test_every_way_to_say_that_a_message_is_gone_is_known(odd: OddWire, reason: str) -> None:
+    assert type(await _failure(odd, _refusal(400, f"Bad Request: {reason}"))) is MessageGoneError
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [(3, 3.0), (2.5, 2.5)])
@@ -204,7 +204,7 @@ async def test_a_large_file_is_given_the_time_it_takes(
 
 
 async def test_a_call_with_little_time_gives_up_without_a_connection_too() -> None:
-    """A host that takes no connection: what a preview waits for, the final text behind it waits for."""
+    """The host accepts no connection: the final text waits for as long as a preview before it does."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as others:
         for _ in range(3):
             other = others.enter_context(socket.socket())

@@ -106,7 +106,7 @@ async def test_a_file_that_turns_out_too_large_is_given_up(odd: OddWire, api: Bo
 
 
 async def test_what_comes_packed_is_not_unpacked(odd: OddWire, api: BotApi) -> None:
-    """It could be of any size, and what asked for no packing gets the file itself."""
+    """Unpacked it could have any size; and a request without compression gets the file itself."""
     packed = gzip.compress(b"x" * 1_000_000)
     found(odd, Response(packed, headers={"content-encoding": "gzip"}))
     assert await api.download("A", len(packed)) == packed

@@ -24,7 +24,7 @@ Grant = tuple[float, ChatId]
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Where a real loop would sleep until its next timer, this one sets its clock to it."""
+    """A loop that sets its clock to the next timer instead of sleeping until then."""
 
     def __init__(self) -> None:
         self.now = START
@@ -83,7 +83,7 @@ def kept(limiter: RateLimiter) -> int:
 
 
 def drain(limiter: RateLimiter) -> None:
-    """Use up the overall burst, by chats that nobody else uses."""
+    """Use up the overall burst, with chats that no test uses."""
     for index in range(OVERALL_BURST):
         assert limiter.try_acquire(ChatId(9000 + index))
 
@@ -419,7 +419,7 @@ calls = st.lists(
 
 
 def within(times: list[float], burst: int, rate: float) -> bool:
-    """In no stretch of time are there more than the burst and what the rate gives."""
+    """In no period are there more requests than the burst plus what the rate allows."""
     return all(
         until - number <= burst + (times[until] - times[number]) * rate - 1 + EPSILON
         for number in range(len(times))

@@ -43,7 +43,7 @@ class Blocking(ScriptedAgent):
 
 @pytest.fixture
 async def blocked(db: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
-    """A house where the agent for "block" holds the agents' thread, and one for "patient" waits beside it."""
+    """A house where the agent for "block" blocks the agents' thread, and that for "patient" waits."""
     monkeypatch.setattr(runner, "CANCEL_SECONDS", 0.2)
     monkeypatch.setattr(agent_loop, "PROBE_SECONDS", 0.2)
     agent = Blocking()

@@ -109,14 +109,14 @@ def test_files_without_end_are_cut_too() -> None:
 
 
 def test_the_answers_forgets_who_has_spoken() -> None:
-    told: list[ChatId] = []
-    answers = LiveAnswers(told.append)
+    changed: list[ChatId] = []
+    answers = LiveAnswers(changed.append)
     first, second = answers.open(turn(1)), answers.open(turn(2))
     assert answers.in_chat(ChatId(7)) == [first, second]
     answers.changed(second)
     answers.close(first)
     answers.close(second)
-    assert (answers.in_chat(ChatId(7)), told) == ([], [7])
+    assert (answers.in_chat(ChatId(7)), changed) == ([], [7])
 
 
 def of(kind: FileKind, *names: str) -> list[File]:
@@ -179,12 +179,12 @@ def edits(wire: PlaygroundServer) -> list[dict[str, Any]]:
 
 
 def texts(wire: PlaygroundServer) -> list[str]:
-    """What the edits made of the message, one after the other."""
+    """The texts that the edits gave the message, one after the other."""
     return [text for text, _ in itertools.groupby(call["params"]["text"] for call in edits(wire))]
 
 
 def let_time_pass(database_path: Path) -> None:
-    """Make it so late that what has not arrived never will."""
+    """Let so much time pass that a preview that has not arrived never will."""
     with contextlib.closing(sqlite3.connect(database_path)) as raw, raw:
         raw.execute("UPDATE outbox SET uncertain_until = uncertain_until - ?", (LATE_SECONDS,))
 

@@ -1,4 +1,4 @@
-"""The guard and its owner, through real tasks: the promises that the project was born from."""
+"""The guard and its owner, with real tasks: the promises that the project began with."""
 
 import asyncio
 import contextlib
@@ -56,7 +56,7 @@ async def test_a_late_arrival_still_starts_a_turn_when_no_hand_over_came_before(
 
 
 async def test_a_message_that_arrives_at_any_moment_of_an_ending_runs_once(house: House) -> None:
-    """Arrivals are spread over the whole life of turns that end at once; none is stranded or doubled."""
+    """Messages arrive at every moment of turns that end at once; none is stranded or runs twice."""
     house.agent.auto = True
     for n in range(300):
         await house.say(f"m{n}")
@@ -219,7 +219,7 @@ async def test_stop_before_the_agent_has_started_counts(house: House) -> None:
 
 
 async def test_stop_during_a_hand_over_stops_the_new_turn_too(house: House) -> None:
-    """The /stop is committed right behind the ending that handed over, before the new task exists."""
+    """The /stop is committed right after the ending that handed over, before the new task exists."""
     await house.say("first", "second")
     await house.agent.has_begun("first")
     house.agent.let("first")
@@ -509,7 +509,7 @@ async def test_nothing_is_kept_in_memory_for_idle_chats(house: House) -> None:
 
 
 async def test_a_drain_gives_nothing_up(db: Database, agent: ScriptedAgent) -> None:
-    """A batch that the stop cut off was claimed for no task: that is no crash, however long others take."""
+    """A batch that the stop interrupted was claimed without a task: no crash, however long others take."""
     async with House(db, agent, crashes_max=1) as house:
         await house.say("long", chat=8)
         await agent.has_begun("long")
@@ -539,7 +539,7 @@ async def test_a_wake_right_before_its_end_does_not_keep_it_serving(house: House
 async def test_a_task_that_ends_at_the_last_moment_of_a_drain_breaks_nothing(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was given up already, and ends while a batch that was cut off is given back."""
+    """It was abandoned already, and ends while an interrupted batch is released."""
     real, let_end = house.db.write, asyncio.Event()
 
     async def obey_nobody(_turn: Turn, _interrupt: Interrupt) -> Ending:

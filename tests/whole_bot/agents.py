@@ -11,7 +11,7 @@ from tgbot.turns.agent import AgentTurn, Album, DownloadError, Event, File, Prog
 
 
 async def moody(turn: AgentTurn) -> AsyncGenerator[str, None]:
-    """Does as it is told: `die`, `raise`, `wait for FILE`; answers anything else with its attempt."""
+    """Obeys `die`, `raise` and `wait for FILE`; answers anything else with its attempt."""
     if turn.text == "die":
         os.kill(os.getpid(), 9)
     if turn.text == "raise":
@@ -38,7 +38,7 @@ async def talkative(_: AgentTurn) -> AsyncGenerator[str, None]:
 
 
 async def stubborn(turn: AgentTurn) -> AsyncGenerator[str, None]:
-    """Does not obey its cancellation."""
+    """Ignores its cancellation."""
     while True:
         try:
             await asyncio.sleep(60)
@@ -48,7 +48,7 @@ async def stubborn(turn: AgentTurn) -> AsyncGenerator[str, None]:
 
 
 async def obedient(turn: AgentTurn) -> AsyncGenerator[Event, None]:
-    """Yields what a Dictation says, as it says it; the message is its path."""
+    """Yields what a Dictation says, when it says it; the message is the path of its file."""
     path = Path(f"{turn.text}.{turn.attempt}")
     await _exists(path)
     with path.open() as lines:  # noqa: ASYNC230 - a few bytes
@@ -86,7 +86,7 @@ _EVENTS: dict[str, Callable[..., Event]] = {
 
 
 class Dictation:
-    """The test's side of `obedient`: what it shall yield in one attempt at the turn for `message`."""
+    """The test's side of `obedient`: what it must yield in one attempt at the turn for `message`."""
 
     def __init__(self, folder: Path, name: str = "dictation", attempt: int = 1) -> None:
         self.message = str(folder / name)
@@ -142,13 +142,13 @@ PAUSES = 0.02
 
 
 def answer_to(text: str) -> str:
-    """What `patient` says to it: one message mostly, three now and then."""
+    """What `patient` answers: mostly one message, sometimes three."""
     dice = random.Random(text)
     return " ".join(f"{text}/{n}" for n in range(1500 if dice.random() < 0.1 else dice.randint(1, 60)))
 
 
 async def reader(turn: AgentTurn) -> AsyncGenerator[str, None]:
-    """Says what it was sent: the prompt, the payload of a link, and each file's size or why it has none."""
+    """Says what it was sent: the prompt, the payload of a link, and each file's size or why it is missing."""
     yield f"{turn.prompt}\n\npayload: {turn.start_payload}"
     for file in turn.context.files:
         try:

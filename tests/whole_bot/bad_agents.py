@@ -12,7 +12,7 @@ MEETING = threading.Barrier(34)  # more than Python's own number of threads is o
 
 
 async def bad(turn: AgentTurn) -> AsyncGenerator[Event, None]:  # noqa: C901 - a list of misdeeds
-    """Does as it is told, and answers anything else."""
+    """Misbehaves as the message says, and answers anything else."""
     if turn.text == "never wait":
         while True:
             yield ""

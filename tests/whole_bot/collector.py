@@ -1,4 +1,4 @@
-"""The agent of the tests of albums, and a longer quiet window, so that a busy machine is no matter."""
+"""The agent of the album tests, and a longer quiet window, so that a busy machine does not matter."""
 
 from collections.abc import AsyncGenerator
 
@@ -9,6 +9,6 @@ joins.QUIET_SECONDS = 3.0
 
 
 async def collector(turn: AgentTurn) -> AsyncGenerator[str, None]:
-    """Names the captions of all messages it got."""
+    """Lists the captions of all messages it got."""
     captions = " ".join(message.get("caption", "-") for message in turn.messages)
     yield f"{turn.text or 'no text'}: {captions} (attempt {turn.attempt})"

@@ -1,4 +1,4 @@
-"""The wire, the process against it, a person; and the judges at the end of every test."""
+"""Fixtures: a Bot API server, the bot's process, a person; and the judges at the end of every test."""
 
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -13,7 +13,7 @@ from tgbot.playground.server import PlaygroundServer
 
 @pytest.fixture
 async def bot(wire: PlaygroundServer, tmp_path: Path) -> AsyncIterator[BotProcess]:
-    """A bot that is not started yet. Afterwards: its token in no log, its requests fine with every judge."""
+    """A bot that is not started yet. Afterwards its token is in no log, and no judge objects to a request."""
     process = BotProcess(tmp_path, wire.url, agent="tests.whole_bot.agents:moody")
     yield process
     if not process.ended:

@@ -1,4 +1,4 @@
-"""The agent that does not obey, in a bot that waits for it for ever: no kill comes too late."""
+"""An agent that ignores its cancellation, in a bot that waits for it for ever: no kill is too late."""
 
 from tests.whole_bot.agents import stubborn
 from tgbot.turns import runner

@@ -39,13 +39,13 @@ class BotProcess:
             "TGBOT_API_URL": api_url,
             "TGBOT_DATABASE_URL": f"sqlite:///{self.database}",
             "TGBOT_ALLOWED_USERS": "*",
-            # The server is our own: what waits for Telegram's limits says so in its test.
+            # The server is our own: a test that needs Telegram's limits sets them.
             **dict.fromkeys(("TGBOT_RATE_OVERALL_PER_SECOND", "TGBOT_RATE_CHAT_PER_SECOND"), "0"),
             "TGBOT_RATE_GROUP_PER_MINUTE": "0",
             **{f"TGBOT_{name.upper()}": str(value) for name, value in settings.items()},
         }
         self._process: Process | None = None
-        self.gets_sane_updates = True  # a test that injects others says so
+        self.gets_sane_updates = True  # a test that injects others clears it
 
     @property
     def log(self) -> str:
@@ -70,14 +70,14 @@ class BotProcess:
         with self._log.open("ab") as log:
             return await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "tgbot", *words),
-                cwd=self._folder,  # where no .env of the developer lies
+                cwd=self._folder,  # a folder without the developer's .env
                 env=self._environment,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
             )
 
     async def kill(self) -> None:
-        """End it as the kernel would: SIGKILL, no last words."""
+        """End the process with SIGKILL, so that it can do nothing more."""
         await self.signal(SIGKILL)
 
     async def stop(self) -> int:
@@ -140,11 +140,11 @@ class Person:
 
     @property
     def sees(self) -> list[str]:
-        """What the bot's messages read now, oldest first."""
+        """The texts of the bot's messages now, oldest first."""
         return [message["text"] for message in self.screen if message["from"]["is_bot"]]
 
     async def sees_at_last(self, *texts: str) -> None:
-        """Wait until the bot's messages are exactly these, but for stray placeholders."""
+        """Wait until the bot's messages are exactly these, except for stray placeholders."""
         wanted = list(texts)
         await eventually(lambda: [t for t in self.sees if t != "…"] == wanted, f"{wanted} on screen")
 

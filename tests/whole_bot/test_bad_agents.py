@@ -90,7 +90,7 @@ async def test_an_agent_that_blocks_its_thread_delays_no_command_and_no_shutdown
     await ben.sees_among("Working for")  # on "hello", which waits for the agents' thread
     ann.says("/stop")
     await ann.sees_among("Stopped.")
-    await ben.sees_among("re: hello")  # in a fresh loop
+    await ben.sees_among("re: hello")  # in a new loop
     assert "bad_agents.py" in bot.log
     ann.says(f"{said} again", said)
     await bot.logs("agents.blocked", times=2)

@@ -1,4 +1,4 @@
-"""What a message carries besides its text, in the hands of the agent."""
+"""What a message carries besides its text reaches the agent."""
 
 import pytest
 

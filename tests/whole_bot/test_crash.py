@@ -127,7 +127,7 @@ async def test_held_rows_survive_a_restart(bot: BotProcess, ann: Person) -> None
 
 
 async def test_a_stop_right_before_a_kill_counts_after_it(bot: BotProcess, ann: Person) -> None:
-    """The agent does not obey, so the process dies between the /stop's commit and the turn's end."""
+    """The agent ignores its cancellation: the process dies between the /stop's commit and the turn's end."""
     bot.setting(agent="tests.whole_bot.deaf:stubborn")
     await bot.start()
     ann.says("x")
@@ -146,7 +146,7 @@ async def test_a_stop_right_before_a_kill_counts_after_it(bot: BotProcess, ann: 
 async def test_words_behind_a_stop_right_before_a_kill_are_answered_once_after_it(
     bot: BotProcess, ann: Person
 ) -> None:
-    """The agent does not obey, so the process dies before the words had their turn."""
+    """The agent ignores its cancellation: the process dies before the words get their turn."""
     bot.setting(agent="tests.whole_bot.deaf:stubborn")
     await bot.start()
     ann.says("x")
@@ -213,13 +213,13 @@ async def test_old_answers_are_parked_and_listed_not_sent_without_a_word(
 
 
 def _age_answers(bot: BotProcess) -> None:
-    """Make every answer two days old, one more than the default of what is sent without a word."""
+    """Make every answer two days old, one more than the default of TGBOT_SEND_WITHIN_SECONDS."""
     with closing(sqlite3.connect(bot.database)) as raw, raw:
         raw.execute("UPDATE outbox SET ready_at = ready_at - 2 * 86400")
 
 
 async def _storm(bot: BotProcess, wire: PlaygroundServer, kills: int, seed: int) -> None:
-    """Three people type all the while; the process is killed at random moments, mostly of its work."""
+    """Three people type all the time; the process is killed at random moments, mostly while it works."""
     dice = random.Random(seed)
     people = [Person(wire, user_id) for user_id in (11, 12, 13)]
     said: dict[int, list[str]] = {person.user_id: [] for person in people}

@@ -153,7 +153,7 @@ async def test_a_token_that_the_server_refuses_ends_with_a_clear_line(bot: BotPr
 async def test_the_pages_of_a_gateway_end_no_bot_and_park_no_answer(
     bot: BotProcess, ann: Person, wire: PlaygroundServer, status: int
 ) -> None:
-    """Whatever a proxy or a captive portal says, Telegram refused nothing: what it kept back comes after."""
+    """Whatever a proxy or a captive portal says, Telegram refused nothing: the answer comes afterwards."""
     async with Gateway(wire) as gateway:
         for method in ("getMe", "getUpdates", "sendMessage", "editMessageText"):
             gateway.pages[method] = [Response(b"<html>please log in</html>", status)]

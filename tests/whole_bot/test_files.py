@@ -1,4 +1,4 @@
-"""Files and long answers: behind the words they belong to, in order, and exactly once."""
+"""Files and long answers: after the words they belong to, in order, and exactly once."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -87,7 +87,7 @@ def album(kind: FileKind, *names: str) -> list[File]:
 
 
 def groups(person: Person) -> list[int]:
-    """How many messages each album on screen has."""
+    """The number of messages in each album on screen."""
     ids = [message["media_group_id"] for message in person.screen if "media_group_id" in message]
     return list(Counter(ids).values())
 
@@ -151,7 +151,7 @@ async def test_an_album_that_was_flood_limited_is_no_duplicate(
 async def test_an_album_that_the_server_refuses_comes_as_single_files(
     bot: BotProcess, ann: Person, agent: Dictation
 ) -> None:
-    """One of its pictures is none."""
+    """One of its pictures is not a picture."""
     await bot.start()
     ann.says(agent.message)
     bad = File("bad.png", b"no picture", "photo", "the bad one")

@@ -33,7 +33,7 @@ def agent(tmp_path: Path) -> Dictation:
 
 
 class Watch:
-    """What the bot sent into a chat, each call with the time it came; made before the bot starts."""
+    """Records what the bot sends to chats, each call with its time; must be made before the bot starts."""
 
     def __init__(self, wire: PlaygroundServer) -> None:
         self._seen: list[tuple[float, Call]] = []
@@ -52,7 +52,7 @@ class Watch:
         return [call for _, call in self if method in call["method"]]
 
     def previews(self) -> list[Call]:
-        """An edit that leaves the button under it: the turn is not over yet."""
+        """The edits that keep the stop button: their turn is not over yet."""
         return [call for call in self.calls("editMessageText") if "reply_markup" in call["params"]]
 
     def texts(self) -> list[str]:
@@ -393,7 +393,7 @@ async def test_a_draft_that_the_server_refuses_becomes_edits(
 async def test_a_server_that_does_not_know_drafts_gets_edits(
     bot: BotProcess, ann: Person, agent: Dictation, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One of one's own, older than drafts: it has no such method."""
+    """A Bot API server of one's own that is older than drafts has no such method."""
     monkeypatch.delitem(METHODS, "sendmessagedraft")
     bot.setting(stream="draft")
     await bot.start()

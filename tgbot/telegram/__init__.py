@@ -3,3 +3,8 @@
 May import `model` and `logs`; only this room imports the Telegram library. Offers `client.BotApi`, the
 exceptions in `errors`, `updates.parse` and `rate_limit.RateLimiter`.
 """
+
+import sys
+
+# httpx imports its own command line where click happens to be installed: 2 MB that no bot needs.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: an import of it fails

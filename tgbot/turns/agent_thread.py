@@ -1,4 +1,4 @@
-"""The agents' thread with its event loop, and one agent at work in it."""
+"""Runs the agents' thread with its event loop, and each agent in it."""
 
 import asyncio
 import functools
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 class AgentRun:
     """One agent at work, as the bot's own loop sees it.
 
-    `ended` is set there when the agent let go: to None, or to what it raised.
+    `ended` is set in that loop when the agent has ended: to None, or to what it raised.
     """
 
     __slots__ = ("_task", "answer", "ended", "thread")
@@ -29,7 +29,7 @@ class AgentRun:
         self.answer = answer
         self.thread = thread
         self.ended: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
-        self._task: asyncio.Task[None] | None = None  # the agents' thread's
+        self._task: asyncio.Task[None] | None = None  # used in the agents' thread only
 
     def begin(self, agent: Agent, turn: AgentTurn, changed: Callable[[], None], home: Calls) -> None:
         """Start the agent; called in the agents' thread."""
@@ -38,12 +38,12 @@ class AgentRun:
         self._task.add_done_callback(functools.partial(self._task_ended, home))
 
     def cancel(self) -> None:
-        """Ask the agent to stop; what it says from now on does not count."""
+        """Ask the agent to stop; nothing that it says from now on counts."""
         self.answer.closed = True
         self.thread.calls.put(self._cancel_task)
 
     def settle(self, outcome: BaseException | None) -> None:
-        """Record how it ended; called in the bot's own loop. The first one counts."""
+        """Record how the agent ended; called in the bot's own loop. Only the first call counts."""
         if not self.ended.done():
             self.ended.set_result(outcome)
 
@@ -65,16 +65,16 @@ async def _speak(agent: Agent, turn: AgentTurn, answer: LiveAnswer, changed: Cal
                 changed()
                 if answer.full or answer.closed:
                     break
-                await asyncio.sleep(0)  # an agent that never waits would keep all others from running
+                await asyncio.sleep(0)  # or an agent that never waits would keep all others from running
     except (SystemExit, KeyboardInterrupt) as error:
-        # From inside a task these would end the loop, and with it every other agent.
+        # Raised in a task, these would end the loop, and with it every other agent.
         raise RuntimeError("the agent tried to end the process") from error
 
 
 class AgentThread:
-    """One event loop in one thread; `on_end` is called in it as the last thing.
+    """One event loop in a thread of its own; `on_end` is the last thing that is called in it.
 
-    `working` is written in the thread alone; others only look at it.
+    Only this thread writes `working`; others may read it.
     """
 
     def __init__(self, threads_max: int, on_end: Callable[["AgentThread"], None]) -> None:
@@ -88,7 +88,7 @@ class AgentThread:
         self._thread.start()
 
     async def answers(self, seconds: float) -> bool:
-        """Find out, from the bot's own loop, whether this one still runs: it answers within `seconds`."""
+        """Whether this loop answers within `seconds`, so is not blocked; asked in the bot's own loop."""
         here = asyncio.get_running_loop()
         answered: asyncio.Future[None] = here.create_future()
 
@@ -103,24 +103,24 @@ class AgentThread:
 
     @property
     def busy_with(self) -> AgentRun | None:
-        """Whose agent has the thread right now; None between two, and for a task that an agent made."""
+        """The agent that has the thread right now; None between two, and in a task that an agent created."""
         task = asyncio.current_task(self.loop)
         return self.working.get(task) if task else None
 
     def line_of(self, file: str | None) -> str:
-        """Name the innermost line of a file that the thread is in; else the innermost line there is."""
+        """Find the innermost line of `file` that the thread is in; else that of any file."""
         frame = sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001 - the documented way
         return _line(frame, file) or _line(frame, None) or "an unknown line"
 
     def wind_up(self, kept: AgentRun | None = None) -> None:
-        """Cancel what still works but for one, and end with that; called in the thread, when it is free."""
+        """Cancel all agents except `kept`, then end when none is left; called in the thread when free."""
         for task, run in self.working.items():
             if run is not kept:
                 task.cancel()
         self.loop.create_task(self._stop_when_idle())
 
     def join(self, seconds: float) -> None:
-        """Wait for its end, for so long."""
+        """Wait for the end of the thread, `seconds` at most."""
         self._thread.join(seconds)
 
     async def _stop_when_idle(self) -> None:
@@ -134,7 +134,7 @@ class AgentThread:
         while not self._stopping:
             try:
                 self.loop.run_forever()
-            except (SystemExit, KeyboardInterrupt):  # from a task that an agent made
+            except (SystemExit, KeyboardInterrupt):  # raised in a task that an agent created
                 log.exception("agents.tried_to_end_the_process")
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()

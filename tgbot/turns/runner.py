@@ -86,7 +86,7 @@ class TurnRunner:
         return Ending("done", said or [NO_ANSWER], [PING] if 0 < limit < seconds else [])
 
     async def _cancel(self, run: AgentRun, *, timed_out: bool) -> bool:
-        """Cancel the agent; one that does not obey is left to itself, and nobody listens to it.
+        """Cancel the agent; one that does not end is abandoned, and what it says is ignored.
 
         Returns whether it is innocent: only another agent kept it from ending in time.
         """

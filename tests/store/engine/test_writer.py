@@ -202,10 +202,10 @@ async def test_of_a_batch_on_a_full_disk_each_part_is_written_or_refused_as_repo
     await db.write(limit_pages, 40)
     with busy_writer(db):
         writes: list[Write] = [db.write(add, 1), db.write(fill), db.write(add, 2)]
-    told = await asyncio.gather(*writes, return_exceptions=True)
-    assert isinstance(told[1], StorageError)
-    assert "full" in str(told[1]), "the reason is told, not what it led to"
-    assert await db.read(pids) == [pid for pid in told if isinstance(pid, int)]
+    outcomes = await asyncio.gather(*writes, return_exceptions=True)
+    assert isinstance(outcomes[1], StorageError)
+    assert "full" in str(outcomes[1]), "the reason is reported, not what it led to"
+    assert await db.read(pids) == [pid for pid in outcomes if isinstance(pid, int)]
 
 
 async def test_a_transaction_that_sqlite_took_back_fails_all_of_its_batch(db: Database) -> None:
@@ -215,14 +215,14 @@ async def test_a_transaction_that_sqlite_took_back_fails_all_of_its_batch(db: Da
 
     with busy_writer(db):
         writes: list[Write] = [db.write(add, 1), db.write(lose_transaction), db.write(add, 2)]
-    told = await asyncio.gather(*writes, return_exceptions=True)
-    assert [type(error) for error in told] == [StorageError] * 3
+    outcomes = await asyncio.gather(*writes, return_exceptions=True)
+    assert [type(error) for error in outcomes] == [StorageError] * 3
     assert await db.write(add, 3) == 3
     assert await db.read(pids) == [3]
 
 
 async def test_a_commit_that_fails_fails_all_of_its_batch_and_the_next_one_works(db: Database) -> None:
-    """SQLite keeps such a transaction open, until it is told to roll back."""
+    """SQLite keeps such a transaction open, until it is rolled back."""
 
     def owe(conn: Connection) -> None:
         conn.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
@@ -230,8 +230,8 @@ async def test_a_commit_that_fails_fails_all_of_its_batch_and_the_next_one_works
 
     with busy_writer(db):
         writes: list[Write] = [db.write(add, 1), db.write(owe)]
-    told = await asyncio.gather(*writes, return_exceptions=True)
-    assert ["FOREIGN KEY" in str(error) for error in told] == [True, True]
+    outcomes = await asyncio.gather(*writes, return_exceptions=True)
+    assert ["FOREIGN KEY" in str(error) for error in outcomes] == [True, True]
     assert await db.write(add, 2) == 2
     assert await db.read(pids) == [2]
 
