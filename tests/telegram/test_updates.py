@@ -40,7 +40,6 @@ def test_a_message_of_a_kind_that_this_server_cannot_show_is_a_message() -> None
         "pinned_message",
         "forum_topic_created",
         "video_chat_started",
-        "migrate_to_chat_id",
         "write_access_allowed",
     ],
 )

@@ -17,7 +17,7 @@ RUN = """
 import asyncio, os, sys
 from pathlib import Path
 os.umask(int(sys.argv[2], 8))
-from tgbot.store import turns
+from tgbot.store import recovery
 from tgbot.store.engine.lock import ProcessLock
 from tgbot.store.engine.migrate import upgrade
 from tgbot.store.engine.writer import Database
@@ -26,7 +26,7 @@ async def run(path):
     with ProcessLock(path):
         upgrade(path)
         async with Database(path) as db:
-            await db.write(turns.begin_instance, 1)
+            await db.write(recovery.begin_instance, 1)
             for file in sorted(path.parent.iterdir()):
                 print(f"{file.name} {file.stat().st_mode & 0o777:o}")
 
