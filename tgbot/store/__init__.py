@@ -1,6 +1,7 @@
 """The durable state of every message: one function = one transaction = one arrow of docs/lifecycle.md.
 
-May import `engine`, `render` and `model`; only this room contains SQL. Offers plain functions of a
-connection, for `await db.write(turns.end, ...)`: `inbox` stores updates, `turns` claims rows and ends turns,
-`outbox` stores answers, `sending` records what becomes of them, `report` only reads.
+May import `engine`, `render` and `model`; only this room writes SQL. Offers plain functions of a
+connection, for `await db.write(turns.end, ...)`: `inbox` takes updates in, `joins` those that run as one,
+`turns` claims rows and ends turns, `recovery` takes over from a process that is gone, `chats` moves a group,
+`outbox` takes answers in, `sending` records what becomes of them, `report` only reads.
 """
