@@ -148,6 +148,10 @@ def test_asterisks_of_code_and_globs_stay() -> None:
         "f(*args, **kwargs) and g(**kw)",
         "(*p)*(*q)",
         "SELECT *, x.*, y.*",
+        "*a*b* and *c*d",
+        "char*(x)* y",
+        "*p = f(q* r) + 1",
+        "f(*a) and g(b* c) + 1",
         "int *a, *b; void* c",
         "-*- C++ -*-",
         '"File::*" or "File::Thing*"',
@@ -254,6 +258,7 @@ def test_fences_without_end_are_shown_as_they_were_written() -> None:
         ("```py\na\n```js\nb\n```\nc\n```\nd\n```", ["a\n```js\nb", "d"]),
         ("````md\n```py\na\n```\n````\nb\n```js\nc\n```", ["```py\na\n```", "c"]),
         ("> ```\n> a\n\n```py\nb\n```\nc\n```py\nd\n```", ["a", "b", "d"]),
+        ("> ```\n> a\n\n```md\n```py\nb\n```\n```", ["a", "```py\nb\n```"]),
     ],
 )
 def test_blocks_one_after_another_are_read_as_ever(blocks: str, codes: list[str]) -> None:
@@ -270,6 +275,14 @@ def test_a_block_within_a_block_grows_in_a_stream_and_does_not_end_it() -> None:
         assert entity["offset"] + entity["length"] == len(part.text)  # type: ignore[operator]
         assert part.text.startswith(f"Here:\n\n{INNER.strip()}"[: len(part.text) - 3])
     assert preview(NESTED) == render(NESTED)[0]
+
+
+def test_a_stream_of_many_blocks_within_a_block_stays_code() -> None:
+    stream = "```markdown\n" + "```py\nx = 1\n```\n\nthen __this__\n\n" * 600
+    for end in range(9000, 9040):
+        part = preview(stream[:end])
+        assert part
+        assert [entity["type"] for entity in part.entities] == ["pre"]
 
 
 def test_the_rest_of_a_cut_block_within_a_block_is_still_code() -> None:
