@@ -172,3 +172,14 @@ def test_the_answer_of_a_second_try_keeps_its_order_when_it_falls_back(start_ins
     instance.do(outbox.fall_back, instance.owner.bot_id, answer, plainer)
     order = "SELECT text FROM outbox WHERE part >= 0 ORDER BY coalesce(first_id, id), part"
     assert instance.rows(order) == [("one",), ("two",), ("three",)]
+
+
+def test_a_second_try_is_the_last_one(start_instance: StartInstance) -> None:
+    """However many crashes are allowed: it has used them up before."""
+    start_instance().start("poison")
+    for _ in range(2):
+        restarted(start_instance)
+    instance = start_instance()
+    assert instance.recover() == ["dead"]
+    assert len(instance.press(buttons(instance)["Try again"]).claimed) == 1
+    assert start_instance().recover() == ["dead"]
