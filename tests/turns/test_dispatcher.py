@@ -626,3 +626,18 @@ async def test_a_turn_that_crashes_while_recovery_awaits_is_found_at_once(
     await house.idle()
     assert await house.answers() == ["re: x"]
     assert [t.attempt for t in house.agent.begun] == [2]
+
+
+async def test_a_drain_notes_first_that_the_process_was_asked_to_stop(house: House) -> None:
+    """So that a SIGKILL within its grace, as a container's stop sends it, counts as no crash."""
+    await house.say("long")
+    await house.agent.has_begun("long")
+    draining = asyncio.create_task(house.dispatcher.drain(60))
+
+    async def noted() -> bool:
+        return await house.rows("SELECT count(*) FROM instance WHERE stopping_at IS NOT NULL") == [(1,)]
+
+    await eventually_async(noted, "the stop is noted while the turn still runs")
+    assert await house.states() == ["claimed"]
+    house.agent.let("long")
+    await draining
