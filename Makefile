@@ -1,6 +1,8 @@
 # `make play` tries the bot with no account; `make test` runs every test. Both set up what they need.
 
 PYTHON ?= python3
+# A number, not `auto`: in a container that counts the cores of its host. Each worker wants a core of its own.
+WORKERS := 2
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
@@ -13,7 +15,7 @@ test: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 soak: $(INSTALLED)
 	$(BIN)/python -m pytest -m soak -s

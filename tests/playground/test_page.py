@@ -180,7 +180,7 @@ def test_an_answer_streams_into_one_bubble(page: Page) -> None:
     open_chat(page, "Ada")
     text = "streaming " + " ".join(f"word{number}" for number in range(60))
     say(page, text)
-    answer = page.locator("#messages .message:not(.mine)").last
+    answer = page.locator(f"#messages .mine:has-text('{text}') ~ .message:not(.mine)")
     answer.evaluate("element => { element.marked = true; }")
     expect(answer.locator(".body")).to_have_text(text)
     assert answer.evaluate("element => element.marked"), "the bubble was built anew while it streamed"
@@ -399,7 +399,8 @@ def test_files_go_both_ways(page: Page, playground: Playground) -> None:
 
 
 @pytest.mark.parametrize("page", [{"viewport": PHONE, "has_touch": True}], indirect=True)
-def test_on_a_phone_one_pane_at_a_time(page: Page) -> None:
+def test_on_a_phone_one_pane_at_a_time(page: Page, playground: Playground) -> None:
+    other_bot(playground, "sendMessage", chat_id=CHIOMA, text="word " * 100)
     expect(page.locator("#conversation")).to_be_hidden()
     open_chat(page, "Chioma")
     expect(page.locator("#chats")).to_be_hidden()

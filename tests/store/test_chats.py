@@ -7,8 +7,10 @@ import pytest
 
 from tests.house import raw_message
 from tests.store.instance import Instance, StartInstance, key
+from tgbot.intake.commands.registry import NOTHING
 from tgbot.model import ChatId, MessageId, Turn
 from tgbot.store import sending
+from tgbot.store.outbox import GIVEN_UP
 from tgbot.store.turns import LostGuardError
 
 OLD, NEW = -5, -1000000000005
@@ -140,3 +142,20 @@ def test_a_stopped_turn_of_the_new_chat_gets_its_answer_though_it_loses_its_guar
     instance.receive(upgraded(1))
     assert instance.states(NEW) == {"old": "claimed", "new": "stopped"}
     assert "⏹ Stopped." in instance.answers(NEW)
+
+
+def test_try_again_from_the_old_chat_does_nothing_once_its_message_has_moved(
+    start_instance: StartInstance,
+) -> None:
+    start_instance(crashes_max=1).start("poison", chat=OLD)
+    instance = start_instance(crashes_max=1)
+    assert instance.recover() == ["dead"]
+    [(dead,)] = instance.rows("SELECT id FROM pending")
+    instance.receive(upgraded(1))
+    pressed = instance.press(f"retry:{dead}", chat=OLD)
+    assert (pressed.claimed, [toast for _, toast in pressed.controls]) == ([], [NOTHING.toast])
+    assert (instance.states(NEW), instance.answers(NEW)) == ({"poison": "dead"}, [GIVEN_UP.text])
+    assert instance.outbox(OLD) == []
+    [again] = instance.press(f"retry:{dead}", chat=NEW).claimed
+    assert (again.text, again.chat_id) == ("poison", NEW)
+    assert instance.guards() == {key(NEW): again.token}

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.store.instance import Instance, StartInstance
+from tgbot.intake.commands.registry import NOTHING
 from tgbot.model import ChatId, Turn
 from tgbot.render import Text
 from tgbot.store import outbox, recovery, sending
@@ -139,7 +140,8 @@ def test_the_buttons_of_another_chat_or_of_what_is_not_dead_do_nothing(
     turn = instance.start("fine", chat=8)
     [(dead,)] = instance.rows("SELECT id FROM pending WHERE state = 'dead'")
     for data in (f"{name}:{dead}", f"{name}:{turn.row_id}", f"{name}:999"):
-        assert instance.press(data, chat=8).claimed == []
+        pressed = instance.press(data, chat=8)
+        assert (pressed.claimed, [toast for _, toast in pressed.controls]) == ([], [NOTHING.toast])
     assert (instance.states(), instance.states(8)) == ({"poison": "dead"}, {"fine": "claimed"})
 
 

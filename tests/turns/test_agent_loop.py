@@ -13,7 +13,7 @@ import pytest
 
 from tests.house import House
 from tests.scripted import ScriptedAgent
-from tests.waiting import eventually, eventually_async
+from tests.waiting import DEADLINE_SECONDS, eventually, eventually_async
 from tgbot.store.engine.writer import Database
 from tgbot.turns import agent_loop, runner
 from tgbot.turns.agent import AgentTurn
@@ -231,10 +231,10 @@ async def test_a_turn_whose_time_is_over_because_another_agent_blocks_runs_again
 
 async def test_a_stop_of_a_turn_that_another_agent_holds_up_ends_that_turn_alone(blocked: House) -> None:
     await blocked.say("/stop", chat=8)
-    await eventually_async(lambda: _is(blocked, 8, "stopped"), "it is stopped")
+    await eventually(lambda: blocked.dispatcher.running == 1, "its task has ended")
     assert blocked.agents._left_behind == set()
-    assert await blocked.states(7) == ["claimed"]
-    assert blocked.agent.texts.count("block") == 1
+    assert (await blocked.states(7), await blocked.states(8)) == (["claimed"], ["stopped"])
+    assert blocked.agent.texts == ["patient", "block"], "neither is begun again"
 
 
 async def test_an_agent_that_blocks_as_it_is_cancelled_keeps_no_other_waiting(
@@ -276,6 +276,31 @@ async def test_the_close_of_the_agents_fails_no_turn(house: House) -> None:
     await house.agents.__aexit__()
     await eventually_async(lambda: _is(house, 7, "queued"), "it is given back")
     assert await house.answers() == []
+
+
+async def test_the_close_of_the_agents_lets_each_clean_up_and_ends_their_thread(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_loop, "CLOSE_SECONDS", DEADLINE_SECONDS)
+
+    class Tidy(ScriptedAgent):
+        async def run(self, turn: AgentTurn) -> AsyncGenerator[str, None]:
+            self._enter(turn)
+            try:
+                await asyncio.sleep(1e6)
+                yield "never"
+            finally:
+                await asyncio.sleep(0.05)
+                self.ended.append(turn.text)
+
+    agent = Tidy()
+    async with House(db, agent) as house:
+        await house.say("hello")
+        await agent.has_begun("hello")
+        house.dispatcher._owner = dataclasses.replace(house.dispatcher.owner, max_turns=0)
+        await house.agents.__aexit__()
+        assert agent.ended == ["hello"]
+        assert not house.agents._current._thread.is_alive()
 
 
 def test_the_file_of_an_agent_that_is_a_partial_or_a_method_is_found() -> None:

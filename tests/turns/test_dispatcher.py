@@ -609,23 +609,22 @@ async def test_a_turn_that_is_handed_over_as_the_drain_begins_has_its_grace_too(
 async def test_a_turn_that_crashes_while_recovery_awaits_is_found_at_once(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """What is recovered does not end: a second attempt that does makes the dispatcher look again."""
     monkeypatch.setattr(dispatcher, "POLL_SECONDS", 1e6)
-    house.agent.auto = True
-    [turn] = (await house.accept_without_spawning(raw_message(1, "x"))).claimed
-    reading, crashed = house.db.write, False
+    await house.say("crashes", chat=8)
+    await house.agent.has_begun("crashes")
+    [lost] = (await house.accept_without_spawning(raw_message(1, "lost"))).claimed
+    writing, [task] = house.db.write, house.dispatcher._tasks
 
-    def write(operation: object, *args: object) -> object:
-        nonlocal crashed
-        if operation is turns.claim_waiting and not crashed:
-            crashed = True
-            house.dispatcher._abandon(turn)
-        return reading(operation, *args)  # type: ignore[arg-type]  # as it came
+    async def write(operation: object, *args: object) -> object:
+        if operation is recovery.recover and not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+        return await writing(operation, *args)  # type: ignore[arg-type]  # as it came
 
     monkeypatch.setattr(house.db, "write", write)
-    house.dispatcher.wake()
-    await house.idle()
-    assert await house.answers() == ["re: x"]
-    assert [t.attempt for t in house.agent.begun] == [2]
+    house.dispatcher._abandon(lost)
+    await house.agent.has_begun("crashes", attempt=2)
 
 
 async def test_a_drain_notes_first_that_the_process_was_asked_to_stop(house: House) -> None:
@@ -641,3 +640,20 @@ async def test_a_drain_notes_first_that_the_process_was_asked_to_stop(house: Hou
     assert await house.states() == ["claimed"]
     house.agent.let("long")
     await draining
+
+
+async def test_a_stop_that_the_database_refused_to_note_is_noted_at_the_end(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, refused = house.db.write, list[object]()
+
+    async def write(operation: object, *args: object) -> object:
+        if operation is recovery.note_stopping and not refused:
+            refused.append(operation)
+            raise StorageError("database is locked")
+        return await writing(operation, *args)  # type: ignore[arg-type]  # as it came
+
+    monkeypatch.setattr(house.db, "write", write)
+    await house.dispatcher.drain(0)
+    assert refused
+    assert await house.rows("SELECT count(*) FROM instance WHERE stopping_at IS NOT NULL") == [(1,)]
