@@ -20,7 +20,6 @@ class Chat:
     messages: OrderedDict[int, Message] = field(default_factory=OrderedDict)
     reactions: dict[int, dict[int, list[dict[str, Any]]]] = field(default_factory=dict)
     topics: dict[int, str] = field(default_factory=dict)
-    last_message_id: int = 0
     blocked: bool = False
     draft: dict[str, Any] | None = None
     upgraded_to: int | None = None  # the supergroup that it has become
@@ -41,11 +40,6 @@ class Chat:
             text = "Bad Request: group chat was upgraded to a supergroup chat"
             raise ApiError(400, text, migrate_to_chat_id=self.upgraded_to)
         return self
-
-    def add(self, message: Message) -> None:
-        """Put a message on the screen."""
-        self.last_message_id = message["message_id"]
-        self.messages[message["message_id"]] = message
 
     def remove(self, message_id: int) -> None:
         """Take a message and its reactions off the screen."""
@@ -88,6 +82,11 @@ class Chat:
             for user_id, reaction in self.reactions.get(message_id, {}).items()
             for one in reaction
         ]
+
+
+def quoted(message: Message) -> Message:
+    """Return a message as it appears inside a reply to it: without the message it replied to itself."""
+    return {key: value for key, value in message.items() if key != "reply_to_message"}
 
 
 def chat_info(chat_id: int, title: str | None = None, *, is_forum: bool = False) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def send_media_group(world: World, bot: Bot, params: Params) -> object:
         raise bad_request("document and audio albums can't be mixed with other media")
     placed = around(chat, params)
     contents = [_described(world, item, params) for item in items]
-    album = {"media_group_id": f"{bot.id}{chat.id}{chat.last_message_id}".replace("-", "")}
+    album = {"media_group_id": f"{bot.id}{chat.id}{world.boxes.next_id(chat.id)}".replace("-", "")}
     return [world.add_message(chat, bot.user, {**placed, **album, **content}) for content in contents]
 
 

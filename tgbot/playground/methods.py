@@ -5,13 +5,13 @@ from typing import Any
 
 from tgbot.playground import text as texts
 from tgbot.playground.bots import Bot
-from tgbot.playground.chats import Chat, Message
+from tgbot.playground.chats import Chat, Message, quoted
 from tgbot.playground.errors import bad_request
 from tgbot.playground.keyboards import check_inline_keyboard, check_markup
 from tgbot.playground.reactions import check_reaction
 from tgbot.playground.registry import Params, method
 from tgbot.playground.rich import rich_content
-from tgbot.playground.world import World, quoted
+from tgbot.playground.world import World
 
 CALLBACK_TEXT_MAX = 200  # https://core.telegram.org/bots/api#answercallbackquery
 DELETE_MAX = 100  # https://core.telegram.org/bots/api#deletemessages

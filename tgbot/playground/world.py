@@ -11,7 +11,8 @@ from typing import Any
 
 from tgbot.playground import text as texts
 from tgbot.playground.bots import UPDATES_MAX, Bot, bot_id
-from tgbot.playground.chats import Chat, Message, chat_info
+from tgbot.playground.boxes import Boxes
+from tgbot.playground.chats import Chat, Message, chat_info, quoted
 from tgbot.playground.errors import ApiError, bad_request
 from tgbot.playground.faults import Faults
 from tgbot.playground.files import ALBUM_MAX, Files, Stored, Upload, kind_of, shown
@@ -34,6 +35,7 @@ class World:
     def __init__(self, seed: int | None = None, folder: Path | None = None) -> None:
         self.journal = Journal()
         self.faults = Faults()
+        self.boxes = Boxes()
         self.files = Files(folder / "files" if folder else None)
         self.closing = asyncio.Event()
         self.listeners: list[Callable[[dict[str, Any]], None]] = []
@@ -87,13 +89,13 @@ class World:
     def add_message(self, chat: Chat, sender: dict[str, Any], content: Mapping[str, Any]) -> Message:
         """Put a new message with this content into a chat."""
         message = {
-            "message_id": chat.last_message_id + 1,
+            "message_id": self.boxes.take_id(chat.id),
             "from": sender,
             "chat": chat.info,
             "date": int(time.time()),
             **content,
         }
-        chat.add(message)
+        chat.messages[message["message_id"]] = message
         if chat.draft and chat.draft["bot_id"] == sender["id"]:
             chat.draft = None
         self.emit("message", chat.id, message=chat.shown(message))
@@ -278,7 +280,7 @@ class World:
         if not chat.info.get("is_forum"):
             raise bad_request("the chat is not a forum")
         created = {"name": name, "icon_color": 0x6FB9F0}
-        thread = {"message_thread_id": chat.last_message_id + 1, "is_topic_message": True}
+        thread = {"message_thread_id": self.boxes.next_id(chat.id), "is_topic_message": True}
         message = self.add_message(chat, self._person(user_id), {**thread, "forum_topic_created": created})
         chat.topics[message["message_id"]] = name
         self.emit("chat", chat.id, chat=self._overview(chat))
@@ -378,11 +380,6 @@ class World:
         topics = [{"message_thread_id": one, "name": name} for one, name in chat.topics.items()]
         draft = {"draft": chat.shown_draft()} if chat.shown_draft() else {}
         return {"id": chat.id, "info": chat.info, "topics": topics, "blocked": chat.blocked, **last, **draft}
-
-
-def quoted(message: Message) -> Message:
-    """Return a message as it appears inside a reply to it: without the message it replied to itself."""
-    return {key: value for key, value in message.items() if key != "reply_to_message"}
 
 
 def _member_change(chat: Chat, bot: Bot, *, blocked: bool) -> dict[str, Any]:
