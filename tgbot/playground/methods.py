@@ -121,26 +121,34 @@ def edit_message_reply_markup(world: World, bot: Bot, params: Params) -> object:
 
 
 @method("deleteMessage", ONE_MESSAGE)
-def delete_message(world: World, _bot: Bot, params: Params) -> object:
+def delete_message(world: World, bot: Bot, params: Params) -> object:
     """Delete one message."""
     chat = world.chat(params["chat_id"])
-    chat.message(params["message_id"], "message to delete not found")
+    _check_deletable(chat, bot, chat.message(params["message_id"], "message to delete not found"))
     world.delete_message(chat, params["message_id"])
     return True
 
 
 @method("deleteMessages", {"chat_id": int, "message_ids": list})
-def delete_messages(world: World, _bot: Bot, params: Params) -> object:
-    """Delete some messages; those that are not there are skipped."""
+def delete_messages(world: World, bot: Bot, params: Params) -> object:
+    """Delete some messages, or none if one may not be deleted; those that are not there are skipped."""
     chat = world.chat(params["chat_id"])
     if not 1 <= len(params["message_ids"]) <= DELETE_MAX:
         raise bad_request(
             "message identifiers are not specified" if not params["message_ids"] else "too many messages"
         )
-    for message_id in params["message_ids"]:
-        if message_id in chat.messages:
-            world.delete_message(chat, message_id)
+    there = [one for one in dict.fromkeys(params["message_ids"]) if one in chat.messages]
+    for message_id in there:
+        _check_deletable(chat, bot, chat.messages[message_id])
+    for message_id in there:
+        world.delete_message(chat, message_id)
     return True
+
+
+def _check_deletable(chat: Chat, bot: Bot, message: Message) -> None:
+    """Refuse what a bot without an administrator's rights may not delete: others' messages in a group."""
+    if not chat.private and message["from"]["id"] != bot.id:
+        raise bad_request("message can't be deleted for everyone")
 
 
 @method("setMessageReaction", ONE_MESSAGE, {"reaction": list, "is_big": bool})
