@@ -40,10 +40,12 @@ ONE_MESSAGE = {"chat_id": int, "message_id": int}
     "getUpdates",
     optional={"offset": int, "limit": int, "timeout": int, "allowed_updates": list},
 )
-async def get_updates(_world: World, bot: Bot, params: Params) -> object:
+async def get_updates(world: World, bot: Bot, params: Params) -> object:
     """Long poll."""
     bot.allow(params.get("allowed_updates"))
-    return await bot.poll(params.get("offset", 0), params.get("limit", 100), params.get("timeout", 0))
+    # A fault may have held the call back until the world closed: it must not wait then.
+    timeout_seconds = 0 if world.closing.is_set() else params.get("timeout", 0)
+    return await bot.poll(params.get("offset", 0), params.get("limit", 100), timeout_seconds)
 
 
 @method("getMe")

@@ -326,13 +326,12 @@ class World:
         self.faults.clear()
 
     async def close(self) -> None:
-        """Let every waiting poll and delay end now, and stop the webhooks."""
+        """Let every waiting poll, delay and late call end now, and stop the webhooks."""
         self.closing.set()
         for bot in self.bots.values():
             bot.end_poll()
             if bot.webhook is not None:
                 await bot.webhook.stop()
-        self.files.close()
 
     # -- inside --
 
