@@ -67,7 +67,7 @@ def send_message(world: World, bot: Bot, params: Params) -> object:
     """Send text."""
     chat = world.chat_to_send(params["chat_id"])
     content = text_content(params, "message is too long")
-    return world.add_message(chat, bot.user, {**around(chat, params), **content})
+    return world.add_message(chat, bot.user, {**around(chat, params), **content}, silent=silent(params))
 
 
 @method(
@@ -96,7 +96,7 @@ def send_rich_message(world: World, bot: Bot, params: Params) -> object:
     """Send a rich message."""
     chat = world.chat_to_send(params["chat_id"])
     content = rich_content(params["rich_message"])
-    return world.add_message(chat, bot.user, {**around(chat, params), **content})
+    return world.add_message(chat, bot.user, {**around(chat, params), **content}, silent=silent(params))
 
 
 @method("editMessageText", ONE_MESSAGE, {"text": str, "rich_message": dict, **TEXT, "reply_markup": dict})
@@ -283,6 +283,11 @@ def around(chat: Chat, params: Params) -> dict[str, Any]:
         **_reply(chat, params.get("reply_parameters")),
         **({"reply_markup": markup} if "inline_keyboard" in markup else {}),
     }
+
+
+def silent(params: Params) -> bool:
+    """Tell whether a message is to be sent without a notification."""
+    return bool(params.get("disable_notification"))
 
 
 def _reply(chat: Chat, reply: dict[str, Any] | None) -> dict[str, Any]:

@@ -92,6 +92,7 @@ class Persistence:
             "info": chat.info,
             "topics": list(chat.topics.items()),
             "blocked": chat.blocked,
+            "notification": chat.notification,
         }
         self._put("chat", (chat.id,), body)
 
@@ -101,6 +102,7 @@ class Persistence:
         box = box_of(chat_id)
         self._put("box", (box,), world.boxes.last_ids[box])
         self._put("message", (chat_id, message["message_id"]), kept)
+        self._chat(world.chat(chat_id))  # for its notification
 
     def _forget_message(self, chat_id: int, message_id: int) -> None:
         self._db.execute("DELETE FROM message WHERE chat_id = ? AND id = ?", (chat_id, message_id))
@@ -133,8 +135,10 @@ class Persistence:
                 info=body["info"],
                 topics=dict(body["topics"]),
                 blocked=body["blocked"],
+                notification=body["notification"],
             )
             messages = self._bodies("SELECT body FROM message WHERE chat_id = ? ORDER BY id", chat.id)
+            chat.silent = {message["message_id"] for message in messages if message.pop("silent", False)}
             chat.messages = OrderedDict((message["message_id"], message) for message in messages)
             rows = self._db.execute("SELECT id, body FROM reactions WHERE chat_id = ?", (chat.id,))
             chat.reactions = {message_id: dict(json.loads(text)) for message_id, text in rows}

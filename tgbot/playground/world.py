@@ -70,7 +70,7 @@ class World:
     def add_chat(self, chat: Chat) -> Chat:
         """Take in a chat, new or of an earlier run."""
         self._chats[chat.id] = chat
-        self.emit("chat", chat.id, chat=self._overview(chat))
+        self.emit("chat", chat.id, chat=chat.overview())
         return chat
 
     def chat(self, chat_id: int) -> Chat:
@@ -86,8 +86,10 @@ class World:
             raise ApiError(403, "Forbidden: bot was blocked by the user")
         return chat
 
-    def add_message(self, chat: Chat, sender: dict[str, Any], content: Mapping[str, Any]) -> Message:
-        """Put a new message with this content into a chat."""
+    def add_message(
+        self, chat: Chat, sender: dict[str, Any], content: Mapping[str, Any], *, silent: bool = False
+    ) -> Message:
+        """Put a new message with this content into a chat; `silent`: without a notification."""
         message = {
             "message_id": self.boxes.take_id(chat.id),
             "from": sender,
@@ -95,10 +97,10 @@ class World:
             "date": int(time.time()),
             **content,
         }
-        chat.messages[message["message_id"]] = message
+        chat.add(message, silent=silent)
         if chat.draft and chat.draft["bot_id"] == sender["id"]:
             chat.draft = None
-        self.emit("message", chat.id, message=chat.shown(message))
+        self.emit("message", chat.id, message=chat.shown(message), notification=chat.notification)
         if len(chat.messages) > MESSAGES_MAX:
             self.delete_message(chat, next(iter(chat.messages)))
         return message
@@ -266,13 +268,13 @@ class World:
         chat.blocked = blocked
         for bot in self.bots.values():
             bot.push({"my_chat_member": _member_change(chat, bot, blocked=blocked)})
-        self.emit("chat", chat.id, chat=self._overview(chat))
+        self.emit("chat", chat.id, chat=chat.overview())
 
     def make_chat(self, chat_id: int, title: str | None = None, *, is_forum: bool = False) -> dict[str, Any]:
         """Make a chat with a name, or a forum, before anybody writes; return its overview."""
         if chat_id in self._chats:
             raise bad_request("the chat exists already")
-        return self._overview(self._make_chat(chat_id, title, is_forum=is_forum))
+        return self._make_chat(chat_id, title, is_forum=is_forum).overview()
 
     def make_topic(self, chat_id: int, user_id: int, name: str) -> int:
         """Make a topic in a forum, and return its message_thread_id."""
@@ -283,13 +285,17 @@ class World:
         thread = {"message_thread_id": self.boxes.next_id(chat.id), "is_topic_message": True}
         message = self.add_message(chat, self._person(user_id), {**thread, "forum_topic_created": created})
         chat.topics[message["message_id"]] = name
-        self.emit("chat", chat.id, chat=self._overview(chat))
+        self.emit("chat", chat.id, chat=chat.overview())
         self.inject_update({"message": message})
         return int(message["message_id"])
 
     def chats(self) -> list[dict[str, Any]]:
-        """Return the chats, newest last: `{"id", "info", "topics", "blocked", "last_message"?}`."""
-        return [self._overview(chat) for chat in list(self._chats.values())[-CHATS_SHOWN_MAX:]]
+        """Return the chats, newest last, as they are listed.
+
+        `{"id", "info", "topics", "blocked", "last_message"?, "draft"?, "notification"?}`: the last is what a
+        phone's notification said when the bot's last message came that was to make one, in one line.
+        """
+        return [chat.overview() for chat in list(self._chats.values())[-CHATS_SHOWN_MAX:]]
 
     def messages(
         self,
@@ -373,12 +379,6 @@ class World:
         if len(self._chats) >= CHATS_MAX:
             raise bad_request(f"the playground takes at most {CHATS_MAX} chats")
         return self.add_chat(Chat(chat_info(chat_id, title, is_forum=is_forum)))
-
-    def _overview(self, chat: Chat) -> dict[str, Any]:
-        last = {"last_message": next(reversed(chat.messages.values()))} if chat.messages else {}
-        topics = [{"message_thread_id": one, "name": name} for one, name in chat.topics.items()]
-        draft = {"draft": chat.shown_draft()} if chat.shown_draft() else {}
-        return {"id": chat.id, "info": chat.info, "topics": topics, "blocked": chat.blocked, **last, **draft}
 
 
 def _member_change(chat: Chat, bot: Bot, *, blocked: bool) -> dict[str, Any]:
