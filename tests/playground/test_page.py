@@ -397,6 +397,8 @@ def test_reply_edit_and_reactions_by_keyboard(page: Page, playground: Playground
     expect(page.locator("#about")).to_contain_text("Edit")
     say(page, "a reply")
     expect(own.locator(".body")).to_have_text("a reply")
+    # The answer and its reaction have come: they would move the button away from the mouse.
+    expect(own.locator(".reactions")).to_have_text("👌")
     target.hover()
     target.get_by_role("button", name="React with 🎉").click()
     expect(target.locator(".reaction")).to_have_text("🎉")
