@@ -2,6 +2,7 @@
 
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,7 @@ class Chat:
     reactions: dict[int, dict[int, list[dict[str, Any]]]] = field(default_factory=dict)
     topics: dict[int, str] = field(default_factory=dict)
     blocked: bool = False
+    muted: bool = False  # the bots may not write in this group
     draft: dict[str, Any] | None = None
     silent: set[int] = field(default_factory=set)  # messages sent without a notification
     notification: str | None = None  # what a phone showed last, whatever was edited or deleted since
@@ -75,6 +77,23 @@ class Chat:
         if message_thread_id not in self.topics:
             raise bad_request("message thread not found")
         return {"message_thread_id": message_thread_id, "is_topic_message": True}
+
+    def check_writable(self) -> None:
+        """Refuse in Telegram's words if an administrator has muted the bots here."""
+        if self.muted:
+            raise bad_request("not enough rights to send text messages to the chat")
+
+    def newest_first(self, before: int | None, message_thread_id: int | None) -> Iterator[Message]:
+        """Iterate over the messages, or those below an id, or those of one topic (0 is the General one)."""
+        for message in reversed(self.messages.values()):
+            in_time = before is None or message["message_id"] < before
+            if in_time and message_thread_id in (None, message.get("message_thread_id", 0)):
+                yield message
+
+    def ids_in_topic(self, message_thread_id: int) -> list[int]:
+        """Return the messages of a topic, with the one that made it."""
+        self.thread(message_thread_id)
+        return [message["message_id"] for message in self.newest_first(None, message_thread_id)]
 
     def shown_draft(self) -> dict[str, Any] | None:
         """Return what the bot is writing, unless that has expired."""

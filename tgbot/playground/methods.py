@@ -276,7 +276,8 @@ def text_content(params: Params, too_long: str) -> dict[str, Any]:
 
 
 def around(chat: Chat, params: Params) -> dict[str, Any]:
-    """Return the topic, the reply and the keyboard of a message to be sent."""
+    """Return the topic, the reply and the keyboard of a message to be sent, if the bot may write here."""
+    chat.check_writable()
     markup = check_markup(params.get("reply_markup"))
     return {
         **chat.thread(params.get("message_thread_id")),

@@ -92,6 +92,7 @@ class Persistence:
             "info": chat.info,
             "topics": list(chat.topics.items()),
             "blocked": chat.blocked,
+            "muted": chat.muted,
             "notification": chat.notification,
         }
         self._put("chat", (chat.id,), body)
@@ -135,6 +136,7 @@ class Persistence:
                 info=body["info"],
                 topics=dict(body["topics"]),
                 blocked=body["blocked"],
+                muted=body["muted"],
                 notification=body["notification"],
             )
             messages = self._bodies("SELECT body FROM message WHERE chat_id = ? ORDER BY id", chat.id)

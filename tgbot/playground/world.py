@@ -17,6 +17,7 @@ from tgbot.playground.errors import ApiError, bad_request
 from tgbot.playground.faults import Faults
 from tgbot.playground.files import ALBUM_MAX, Files, Stored, Upload, kind_of, shown
 from tgbot.playground.journal import Journal
+from tgbot.playground.membership import ADMIN, member_change
 from tgbot.playground.presses import Presses
 
 CHATS_MAX = 10_000
@@ -266,9 +267,17 @@ class World:
         if chat.blocked == blocked:
             return
         chat.blocked = blocked
-        for bot in self.bots.values():
-            bot.push({"my_chat_member": _member_change(chat, bot, blocked=blocked)})
-        self.emit("chat", chat.id, chat=chat.overview())
+        self._membership_changed(chat, self._person(user_id), "kicked", lost=blocked)
+
+    def mute(self, chat_id: int, *, muted: bool = True) -> None:
+        """Let an administrator take the bots' right to write in a group, or give it back."""
+        chat = self.chat(chat_id)
+        if chat.private:
+            raise bad_request("a private chat is blocked, not muted")
+        if chat.muted == muted:
+            return
+        chat.muted = muted
+        self._membership_changed(chat, ADMIN, "restricted", lost=muted)
 
     def make_chat(self, chat_id: int, title: str | None = None, *, is_forum: bool = False) -> dict[str, Any]:
         """Make a chat with a name, or a forum, before anybody writes; return its overview."""
@@ -288,6 +297,14 @@ class World:
         self.emit("chat", chat.id, chat=chat.overview())
         self.inject_update({"message": message})
         return int(message["message_id"])
+
+    def delete_topic(self, chat_id: int, message_thread_id: int) -> None:
+        """Delete a topic of a forum and all that is in it; no update says so, as at Telegram."""
+        chat = self.chat(chat_id)
+        for message_id in chat.ids_in_topic(message_thread_id):
+            self.delete_message(chat, message_id)
+        del chat.topics[message_thread_id]
+        self.emit("chat", chat.id, chat=chat.overview())
 
     def chats(self) -> list[dict[str, Any]]:
         """Return the chats, newest last, as they are listed.
@@ -310,13 +327,8 @@ class World:
         topic of a forum; 0 is the General one.
         """
         chat = self.chat(chat_id)
-        wanted = (
-            message
-            for message in reversed(chat.messages.values())
-            if (before is None or message["message_id"] < before)
-            and (message_thread_id is None or message.get("message_thread_id", 0) == message_thread_id)
-        )
-        return [chat.shown(message) for message in itertools.islice(wanted, limit)][::-1]
+        newest = itertools.islice(chat.newest_first(before, message_thread_id), limit)
+        return [chat.shown(message) for message in newest][::-1]
 
     def commands(self) -> list[dict[str, str]]:
         """Return the commands menu that people see: the first one any bot has set."""
@@ -375,21 +387,12 @@ class World:
         name = known.info["first_name"] if known else f"Person {user_id}"
         return {"id": user_id, "is_bot": False, "first_name": name, "language_code": "en"}
 
+    def _membership_changed(self, chat: Chat, by: dict[str, Any], status: str, *, lost: bool) -> None:
+        for bot in self.bots.values():
+            bot.push({"my_chat_member": member_change(chat, bot, by, status, lost=lost)})
+        self.emit("chat", chat.id, chat=chat.overview())
+
     def _make_chat(self, chat_id: int, title: str | None = None, *, is_forum: bool = False) -> Chat:
         if len(self._chats) >= CHATS_MAX:
             raise bad_request(f"the playground takes at most {CHATS_MAX} chats")
         return self.add_chat(Chat(chat_info(chat_id, title, is_forum=is_forum)))
-
-
-def _member_change(chat: Chat, bot: Bot, *, blocked: bool) -> dict[str, Any]:
-    """Return a ChatMemberUpdated for a person who (un)blocked the bot."""
-    member = {"status": "member", "user": bot.user}
-    kicked = {"status": "kicked", "user": bot.user, "until_date": 0}
-    old, new = (member, kicked) if blocked else (kicked, member)
-    return {
-        "chat": chat.info,
-        "from": {"id": chat.id, "is_bot": False, "first_name": chat.info["first_name"]},
-        "date": int(time.time()),
-        "old_chat_member": old,
-        "new_chat_member": new,
-    }
