@@ -61,6 +61,34 @@ async def test_a_delay_ends_with_the_server(server: PlaygroundServer, bot: Clien
         assert (await slow)["ok"]
 
 
+async def test_a_late_call_is_cut_at_once_and_takes_effect_later(
+    server: PlaygroundServer, bot: Client
+) -> None:
+    server.world.add_faults([{"method": "sendMessage", "kind": "late", "seconds": 1, "times": 1}])
+    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+        await bot.raw("sendMessage", chat_id=7, text="late")
+    assert on_screen(server) == ["hello"]
+    await until(lambda: on_screen(server) == ["hello", "late"])
+    last = server.world.journal.after(0, "sendMessage")[-1]
+    assert (last["status"], last["applied"]) == (None, True)
+
+
+async def test_a_late_call_takes_effect_when_the_server_ends() -> None:
+    late = {"method": "sendDocument", "kind": "late", "seconds": 600}
+    polls = {"method": "getUpdates", "kind": "late", "seconds": 600}
+    async with PlaygroundServer() as server, httpx.AsyncClient(base_url=server.url) as http:
+        server.world.post_message(7, 7, "hello")
+        server.world.add_faults([late, polls])
+        document = {"document": ("a.txt", b"x", "text/plain")}
+        with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+            await http.post("/bot1:playground/sendDocument", data={"chat_id": 7}, files=document)
+        with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+            await Client(http).call("getUpdates", offset=2**40, timeout=50)
+        assert len(server.world.messages(7)) == 1
+    assert server.world.messages(7)[-1]["document"]["file_name"] == "a.txt"
+    assert [call["applied"] for call in server.world.journal] == [True, True]
+
+
 def test_the_same_seed_gives_the_same_faults() -> None:
     def history() -> list[bool]:
         faults = Faults()

@@ -355,6 +355,24 @@ def test_what_comes_while_a_chat_opens_is_in_its_place(page: Page, playground: P
     expect(page.locator("#messages .body")).to_have_text([QUESTION["text"]])
 
 
+def test_the_list_of_chats_shows_what_a_phone_showed_last(page: Page, playground: Playground) -> None:
+    open_chat(page, "Chioma")
+    listed = page.locator("#chat-list .chat", has_text="Chioma")
+    sent = other_bot(playground, "sendMessage", chat_id=CHIOMA, text="Sorted. Here is how")
+    expect(listed.locator(".notification")).to_contain_text("Sorted. Here is how")
+    place = {"chat_id": CHIOMA, "message_id": sent["message_id"]}
+    other_bot(playground, "editMessageText", **place, text="Sorted in another way")
+    other_bot(playground, "sendMessage", chat_id=CHIOMA, text="ssh", disable_notification=True)
+    expect(page.locator("#messages .message", has_text="ssh").locator(".meta")).to_contain_text("🔕")
+    expect(page.locator("#messages .message", has_text="another way").locator(".meta")).not_to_contain_text(
+        "🔕"
+    )
+    for _ in range(2):
+        expect(listed.locator(".preview")).to_have_text("ssh")
+        expect(listed.locator(".notification")).to_contain_text("Sorted. Here is how")
+        page.reload()
+
+
 def test_typing_is_shown_until_the_message_comes(page: Page, playground: Playground) -> None:
     open_chat(page, "Chioma")
     typing = page.locator(".typing")
@@ -379,6 +397,8 @@ def test_reply_edit_and_reactions_by_keyboard(page: Page, playground: Playground
     expect(page.locator("#about")).to_contain_text("Edit")
     say(page, "a reply")
     expect(own.locator(".body")).to_have_text("a reply")
+    # The answer and its reaction have come: they would move the button away from the mouse.
+    expect(own.locator(".reactions")).to_have_text("👌")
     target.hover()
     target.get_by_role("button", name="React with 🎉").click()
     expect(target.locator(".reaction")).to_have_text("🎉")

@@ -14,7 +14,7 @@ from tgbot.playground import media, methods, webhooks
 from tgbot.playground import params as parameters
 from tgbot.playground.errors import ApiError
 from tgbot.playground.registry import METHODS, Method
-from tgbot.playground.wire import Cut
+from tgbot.playground.wire import Cut, cut
 from tgbot.playground.world import World
 
 __all__ = ["media", "methods", "routes", "webhooks"]  # importing the three fills the registry
@@ -69,7 +69,7 @@ async def _run(world: World, call: Call, request: Request) -> object:
     call.method = method.name
     call.params = await parameters.read(request)
     call.params = parameters.convert(call.params, method.kinds, method.required)
-    await _meet_fault(world, call)
+    await _meet_fault(world, call, request)
     result = method.run(world, bot, call.params)
     if inspect.isawaitable(result):
         result = await result
@@ -83,18 +83,26 @@ def _method(name: str) -> Method:
     return METHODS[name.lower()]
 
 
-async def _meet_fault(world: World, call: Call) -> None:
+async def _meet_fault(world: World, call: Call, request: Request) -> None:
     """Wait out a delay, then raise the fault that keeps the call from taking effect, if there is one."""
     delay_seconds, fault = world.faults.strike(call.method, call.params.get("chat_id"))
     if delay_seconds:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(world.closing.wait(), delay_seconds)
+        await _pause(world, delay_seconds)
     if fault is None:
         return
-    call.cut = fault.kind.startswith("cut")
+    call.cut = fault.kind in ("cut_before", "cut_after", "late")
+    if fault.kind == "late":
+        cut(request.scope)
+        await _pause(world, fault.seconds)
     if fault.kind == "429":
         raise ApiError(
             429, f"Too Many Requests: retry after {fault.retry_after}", retry_after=fault.retry_after
         )
-    if fault.kind != "cut_after":
+    if fault.kind not in ("cut_after", "late"):
         raise ApiError(500, "Internal Server Error")
+
+
+async def _pause(world: World, seconds: float) -> None:
+    """Wait, but no longer than the world is open."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(world.closing.wait(), seconds)

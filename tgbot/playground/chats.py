@@ -2,10 +2,12 @@
 
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from tgbot.playground.errors import ApiError, bad_request
+from tgbot.playground.notifications import notification_text
 
 SUPERGROUP_ID_MAX = -1_000_000_000_000  # ids from here down are supergroups, above it basic groups
 
@@ -20,9 +22,11 @@ class Chat:
     messages: OrderedDict[int, Message] = field(default_factory=OrderedDict)
     reactions: dict[int, dict[int, list[dict[str, Any]]]] = field(default_factory=dict)
     topics: dict[int, str] = field(default_factory=dict)
-    last_message_id: int = 0
     blocked: bool = False
+    muted: bool = False  # the bots may not write in this group
     draft: dict[str, Any] | None = None
+    silent: set[int] = field(default_factory=set)  # messages sent without a notification
+    notification: str | None = None  # what a phone showed last, whatever was edited or deleted since
     upgraded_to: int | None = None  # the supergroup that it has become
 
     @property
@@ -42,15 +46,23 @@ class Chat:
             raise ApiError(400, text, migrate_to_chat_id=self.upgraded_to)
         return self
 
-    def add(self, message: Message) -> None:
-        """Put a message on the screen."""
-        self.last_message_id = message["message_id"]
+    def add(self, message: Message, *, silent: bool) -> None:
+        """Put a message on the screen; phones show a notification of a bot's, unless it is `silent`."""
+        if silent:
+            self.silent.add(message["message_id"])
+        elif message["from"]["is_bot"] and not self._goes_on_with_album(message):
+            self.notification = notification_text(message)
         self.messages[message["message_id"]] = message
+
+    def _goes_on_with_album(self, message: Message) -> bool:
+        last = next(reversed(self.messages.values()), {})
+        return "media_group_id" in message and message["media_group_id"] == last.get("media_group_id")
 
     def remove(self, message_id: int) -> None:
         """Take a message and its reactions off the screen."""
         del self.messages[message_id]
         self.reactions.pop(message_id, None)
+        self.silent.discard(message_id)
 
     def message(self, message_id: int, refusal: str) -> Message:
         """Return a message on the screen, or refuse in Telegram's words for this method."""
@@ -66,6 +78,23 @@ class Chat:
             raise bad_request("message thread not found")
         return {"message_thread_id": message_thread_id, "is_topic_message": True}
 
+    def check_writable(self) -> None:
+        """Refuse in Telegram's words if an administrator has muted the bots here."""
+        if self.muted:
+            raise bad_request("not enough rights to send text messages to the chat")
+
+    def newest_first(self, before: int | None, message_thread_id: int | None) -> Iterator[Message]:
+        """Iterate over the messages, or those below an id, or those of one topic (0 is the General one)."""
+        for message in reversed(self.messages.values()):
+            in_time = before is None or message["message_id"] < before
+            if in_time and message_thread_id in (None, message.get("message_thread_id", 0)):
+                yield message
+
+    def ids_in_topic(self, message_thread_id: int) -> list[int]:
+        """Return the messages of a topic, with the one that made it."""
+        self.thread(message_thread_id)
+        return [message["message_id"] for message in self.newest_first(None, message_thread_id)]
+
     def shown_draft(self) -> dict[str, Any] | None:
         """Return what the bot is writing, unless that has expired."""
         return self.draft if self.draft and self.draft["expires"] > time.time() else None
@@ -78,8 +107,9 @@ class Chat:
             of_message[user_id] = reaction
 
     def shown(self, message: Message) -> Message:
-        """Return a message as it stands on screen: with `reactions`, `[{"user_id", "emoji"}]`."""
-        return {**message, "reactions": self.reactions_of(message["message_id"])}
+        """Return a message as on screen: with `reactions`, `[{"user_id", "emoji"}]`, and `silent` or not."""
+        silent = {"silent": True} if message["message_id"] in self.silent else {}
+        return {**message, "reactions": self.reactions_of(message["message_id"]), **silent}
 
     def reactions_of(self, message_id: int) -> list[dict[str, Any]]:
         """Return who reacted to a message with what."""
@@ -88,6 +118,20 @@ class Chat:
             for user_id, reaction in self.reactions.get(message_id, {}).items()
             for one in reaction
         ]
+
+    def overview(self) -> dict[str, Any]:
+        """Return the chat as `World.chats` lists it."""
+        last = {"last_message": next(reversed(self.messages.values()))} if self.messages else {}
+        topics = [{"message_thread_id": one, "name": name} for one, name in self.topics.items()]
+        draft = {"draft": self.shown_draft()} if self.shown_draft() else {}
+        notification = {"notification": self.notification} if self.notification else {}
+        about = {"id": self.id, "info": self.info, "topics": topics, "blocked": self.blocked}
+        return {**about, **last, **draft, **notification}
+
+
+def quoted(message: Message) -> Message:
+    """Return a message as it appears inside a reply to it: without the message it replied to itself."""
+    return {key: value for key, value in message.items() if key != "reply_to_message"}
 
 
 def chat_info(chat_id: int, title: str | None = None, *, is_forum: bool = False) -> dict[str, Any]:

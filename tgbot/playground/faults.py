@@ -7,7 +7,7 @@ from typing import Any
 
 from tgbot.playground.errors import bad_request
 
-KINDS = ("429", "500", "cut_before", "cut_after", "delay")
+KINDS = ("429", "500", "cut_before", "cut_after", "late", "delay")
 RULES_MAX = 100
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "method": str,
@@ -26,8 +26,9 @@ class Fault:
     """One rule: the next `times` (None: all) requests it matches fail with `kind`.
 
     `cut_before` cuts the connection before the call takes effect, `cut_after` when it has, before any answer.
-    `retry_after` is in seconds (for 429), `seconds` is how long a `delay` lasts. `probability` is drawn from
-    a generator seeded with `seed`, so that a run can be repeated.
+    `late` cuts it at once, and the call takes effect `seconds` later: what a slow server does after a gateway
+    gave it up. `retry_after` is in seconds (for 429), `seconds` is also how long a `delay` lasts.
+    `probability` is drawn from a generator seeded with `seed`, so that a run can be repeated.
     """
 
     kind: str

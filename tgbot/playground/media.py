@@ -10,7 +10,7 @@ from tgbot.playground import text as texts
 from tgbot.playground.bots import Bot
 from tgbot.playground.errors import ApiError, bad_request
 from tgbot.playground.files import ALBUM_MAX, DOWNLOAD_BYTES_MAX, Stored, Upload, shown
-from tgbot.playground.methods import ONE_MESSAGE, SENT, around, inline_keyboard, own_message, replace
+from tgbot.playground.methods import ONE_MESSAGE, SENT, around, inline_keyboard, own_message, replace, silent
 from tgbot.playground.registry import Params, Run, method
 from tgbot.playground.world import World
 
@@ -35,7 +35,8 @@ def _sender(kind: str) -> Run:
         chat = world.chat_to_send(params["chat_id"])
         placed = around(chat, params)
         media = _media(world, kind, params[kind], params)
-        return world.add_message(chat, bot.user, {**placed, **media, **_caption(params)})
+        content = {**placed, **media, **_caption(params)}
+        return world.add_message(chat, bot.user, content, silent=silent(params))
 
     return send
 
@@ -66,8 +67,11 @@ def send_media_group(world: World, bot: Bot, params: Params) -> object:
         raise bad_request("document and audio albums can't be mixed with other media")
     placed = around(chat, params)
     contents = [_described(world, item, params) for item in items]
-    album = {"media_group_id": f"{bot.id}{chat.id}{chat.last_message_id}".replace("-", "")}
-    return [world.add_message(chat, bot.user, {**placed, **album, **content}) for content in contents]
+    album = {"media_group_id": f"{bot.id}{chat.id}{world.boxes.next_id(chat.id)}".replace("-", "")}
+    return [
+        world.add_message(chat, bot.user, {**placed, **album, **content}, silent=silent(params))
+        for content in contents
+    ]
 
 
 @method("editMessageMedia", {**ONE_MESSAGE, "media": dict}, {"reply_markup": dict})

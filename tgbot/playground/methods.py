@@ -5,13 +5,13 @@ from typing import Any
 
 from tgbot.playground import text as texts
 from tgbot.playground.bots import Bot
-from tgbot.playground.chats import Chat, Message
+from tgbot.playground.chats import Chat, Message, quoted
 from tgbot.playground.errors import bad_request
 from tgbot.playground.keyboards import check_inline_keyboard, check_markup
 from tgbot.playground.reactions import check_reaction
 from tgbot.playground.registry import Params, method
 from tgbot.playground.rich import rich_content
-from tgbot.playground.world import World, quoted
+from tgbot.playground.world import World
 
 CALLBACK_TEXT_MAX = 200  # https://core.telegram.org/bots/api#answercallbackquery
 DELETE_MAX = 100  # https://core.telegram.org/bots/api#deletemessages
@@ -40,10 +40,12 @@ ONE_MESSAGE = {"chat_id": int, "message_id": int}
     "getUpdates",
     optional={"offset": int, "limit": int, "timeout": int, "allowed_updates": list},
 )
-async def get_updates(_world: World, bot: Bot, params: Params) -> object:
+async def get_updates(world: World, bot: Bot, params: Params) -> object:
     """Long poll."""
     bot.allow(params.get("allowed_updates"))
-    return await bot.poll(params.get("offset", 0), params.get("limit", 100), params.get("timeout", 0))
+    # A fault may have held the call back until the world closed: it must not wait then.
+    timeout_seconds = 0 if world.closing.is_set() else params.get("timeout", 0)
+    return await bot.poll(params.get("offset", 0), params.get("limit", 100), timeout_seconds)
 
 
 @method("getMe")
@@ -65,7 +67,7 @@ def send_message(world: World, bot: Bot, params: Params) -> object:
     """Send text."""
     chat = world.chat_to_send(params["chat_id"])
     content = text_content(params, "message is too long")
-    return world.add_message(chat, bot.user, {**around(chat, params), **content})
+    return world.add_message(chat, bot.user, {**around(chat, params), **content}, silent=silent(params))
 
 
 @method(
@@ -94,7 +96,7 @@ def send_rich_message(world: World, bot: Bot, params: Params) -> object:
     """Send a rich message."""
     chat = world.chat_to_send(params["chat_id"])
     content = rich_content(params["rich_message"])
-    return world.add_message(chat, bot.user, {**around(chat, params), **content})
+    return world.add_message(chat, bot.user, {**around(chat, params), **content}, silent=silent(params))
 
 
 @method("editMessageText", ONE_MESSAGE, {"text": str, "rich_message": dict, **TEXT, "reply_markup": dict})
@@ -121,26 +123,34 @@ def edit_message_reply_markup(world: World, bot: Bot, params: Params) -> object:
 
 
 @method("deleteMessage", ONE_MESSAGE)
-def delete_message(world: World, _bot: Bot, params: Params) -> object:
+def delete_message(world: World, bot: Bot, params: Params) -> object:
     """Delete one message."""
     chat = world.chat(params["chat_id"])
-    chat.message(params["message_id"], "message to delete not found")
+    _check_deletable(chat, bot, chat.message(params["message_id"], "message to delete not found"))
     world.delete_message(chat, params["message_id"])
     return True
 
 
 @method("deleteMessages", {"chat_id": int, "message_ids": list})
-def delete_messages(world: World, _bot: Bot, params: Params) -> object:
-    """Delete some messages; those that are not there are skipped."""
+def delete_messages(world: World, bot: Bot, params: Params) -> object:
+    """Delete some messages, or none if one may not be deleted; those that are not there are skipped."""
     chat = world.chat(params["chat_id"])
     if not 1 <= len(params["message_ids"]) <= DELETE_MAX:
         raise bad_request(
             "message identifiers are not specified" if not params["message_ids"] else "too many messages"
         )
-    for message_id in params["message_ids"]:
-        if message_id in chat.messages:
-            world.delete_message(chat, message_id)
+    there = [one for one in dict.fromkeys(params["message_ids"]) if one in chat.messages]
+    for message_id in there:
+        _check_deletable(chat, bot, chat.messages[message_id])
+    for message_id in there:
+        world.delete_message(chat, message_id)
     return True
+
+
+def _check_deletable(chat: Chat, bot: Bot, message: Message) -> None:
+    """Refuse what a bot without an administrator's rights may not delete: others' messages in a group."""
+    if not chat.private and message["from"]["id"] != bot.id:
+        raise bad_request("message can't be deleted for everyone")
 
 
 @method("setMessageReaction", ONE_MESSAGE, {"reaction": list, "is_big": bool})
@@ -266,13 +276,19 @@ def text_content(params: Params, too_long: str) -> dict[str, Any]:
 
 
 def around(chat: Chat, params: Params) -> dict[str, Any]:
-    """Return the topic, the reply and the keyboard of a message to be sent."""
+    """Return the topic, the reply and the keyboard of a message to be sent, if the bot may write here."""
+    chat.check_writable()
     markup = check_markup(params.get("reply_markup"))
     return {
         **chat.thread(params.get("message_thread_id")),
         **_reply(chat, params.get("reply_parameters")),
         **({"reply_markup": markup} if "inline_keyboard" in markup else {}),
     }
+
+
+def silent(params: Params) -> bool:
+    """Tell whether a message is to be sent without a notification."""
+    return bool(params.get("disable_notification"))
 
 
 def _reply(chat: Chat, reply: dict[str, Any] | None) -> dict[str, Any]:

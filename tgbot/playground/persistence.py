@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from tgbot.playground.bots import Bot
+from tgbot.playground.boxes import box_of
 from tgbot.playground.chats import Chat
 from tgbot.playground.files import Stored
 from tgbot.playground.world import World
 
 _SCHEMA = """
+CREATE TABLE IF NOT EXISTS box (id INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS chat (id INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS message (
     chat_id INTEGER, id INTEGER, body TEXT NOT NULL, PRIMARY KEY (chat_id, id)) WITHOUT ROWID;
@@ -48,6 +50,7 @@ class Persistence:
     def attach(self, world: World) -> None:
         """Fill the world with what an earlier run left, then follow it."""
         self._load_files(world)
+        self._load_boxes(world)
         self._load_chats(world)
         self._load_bots(world)
         world.listeners.append(lambda event: self._follow(world, event))
@@ -88,15 +91,19 @@ class Persistence:
         body = {
             "info": chat.info,
             "topics": list(chat.topics.items()),
-            "last_message_id": chat.last_message_id,
             "blocked": chat.blocked,
+            "muted": chat.muted,
+            "notification": chat.notification,
         }
         self._put("chat", (chat.id,), body)
 
     def _message(self, world: World, chat_id: int, message: dict[str, Any]) -> None:
         kept = {key: value for key, value in message.items() if key != "reactions"}
+        # First the number: a kill between the two then skips an id, and never gives it to two messages.
+        box = box_of(chat_id)
+        self._put("box", (box,), world.boxes.last_ids[box])
         self._put("message", (chat_id, message["message_id"]), kept)
-        self._chat(world.chat(chat_id))
+        self._chat(world.chat(chat_id))  # for its notification
 
     def _forget_message(self, chat_id: int, message_id: int) -> None:
         self._db.execute("DELETE FROM message WHERE chat_id = ? AND id = ?", (chat_id, message_id))
@@ -115,6 +122,10 @@ class Persistence:
     def _bodies(self, query: str, *key: object) -> list[Any]:
         return [json.loads(row[0]) for row in self._db.execute(query, key)]
 
+    def _load_boxes(self, world: World) -> None:
+        for box, text in self._db.execute("SELECT id, body FROM box"):
+            world.boxes.last_ids[box] = json.loads(text)
+
     def _load_files(self, world: World) -> None:
         for body in self._bodies("SELECT body FROM file ORDER BY rowid"):
             world.files.restore(Stored(**body))
@@ -124,10 +135,12 @@ class Persistence:
             chat = Chat(
                 info=body["info"],
                 topics=dict(body["topics"]),
-                last_message_id=body["last_message_id"],
                 blocked=body["blocked"],
+                muted=body["muted"],
+                notification=body["notification"],
             )
             messages = self._bodies("SELECT body FROM message WHERE chat_id = ? ORDER BY id", chat.id)
+            chat.silent = {message["message_id"] for message in messages if message.pop("silent", False)}
             chat.messages = OrderedDict((message["message_id"], message) for message in messages)
             rows = self._db.execute("SELECT id, body FROM reactions WHERE chat_id = ?", (chat.id,))
             chat.reactions = {message_id: dict(json.loads(text)) for message_id, text in rows}

@@ -78,6 +78,7 @@ class PlaygroundServer:
         await self.world.close()
         self._server.should_exit = True
         await self._serving
+        self.world.files.close()  # not before: a late call may still bring one
 
 
 def _is_loopback(host: str) -> bool:

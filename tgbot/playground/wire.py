@@ -20,12 +20,17 @@ class CuttableProtocol(H11Protocol):
         self.app_state = {**self.app_state, "transport": transport}
 
 
+def cut(scope: Scope) -> None:
+    """Reset the connection that a request came by."""
+    cast("asyncio.Transport", scope["state"]["transport"]).abort()
+
+
 class Cut(Response):
     """A response that never comes: the connection is reset, and the client can't tell what took effect."""
 
     async def __call__(self, scope: Scope, receive: Receive, _send: Send) -> None:
         """Cut, then wait until the server has noticed, so that it doesn't report an app without an answer."""
-        cast("asyncio.Transport", scope["state"]["transport"]).abort()
+        cut(scope)
         while (await receive())["type"] != "http.disconnect":
             pass
 

@@ -11,11 +11,13 @@ from typing import Any
 
 from tgbot.playground import text as texts
 from tgbot.playground.bots import UPDATES_MAX, Bot, bot_id
-from tgbot.playground.chats import Chat, Message, chat_info
+from tgbot.playground.boxes import Boxes
+from tgbot.playground.chats import Chat, Message, chat_info, quoted
 from tgbot.playground.errors import ApiError, bad_request
 from tgbot.playground.faults import Faults
 from tgbot.playground.files import ALBUM_MAX, Files, Stored, Upload, kind_of, shown
 from tgbot.playground.journal import Journal
+from tgbot.playground.membership import ADMIN, member_change
 from tgbot.playground.presses import Presses
 
 CHATS_MAX = 10_000
@@ -34,6 +36,7 @@ class World:
     def __init__(self, seed: int | None = None, folder: Path | None = None) -> None:
         self.journal = Journal()
         self.faults = Faults()
+        self.boxes = Boxes()
         self.files = Files(folder / "files" if folder else None)
         self.closing = asyncio.Event()
         self.listeners: list[Callable[[dict[str, Any]], None]] = []
@@ -68,7 +71,7 @@ class World:
     def add_chat(self, chat: Chat) -> Chat:
         """Take in a chat, new or of an earlier run."""
         self._chats[chat.id] = chat
-        self.emit("chat", chat.id, chat=self._overview(chat))
+        self.emit("chat", chat.id, chat=chat.overview())
         return chat
 
     def chat(self, chat_id: int) -> Chat:
@@ -84,19 +87,21 @@ class World:
             raise ApiError(403, "Forbidden: bot was blocked by the user")
         return chat
 
-    def add_message(self, chat: Chat, sender: dict[str, Any], content: Mapping[str, Any]) -> Message:
-        """Put a new message with this content into a chat."""
+    def add_message(
+        self, chat: Chat, sender: dict[str, Any], content: Mapping[str, Any], *, silent: bool = False
+    ) -> Message:
+        """Put a new message with this content into a chat; `silent`: without a notification."""
         message = {
-            "message_id": chat.last_message_id + 1,
+            "message_id": self.boxes.take_id(chat.id),
             "from": sender,
             "chat": chat.info,
             "date": int(time.time()),
             **content,
         }
-        chat.add(message)
+        chat.add(message, silent=silent)
         if chat.draft and chat.draft["bot_id"] == sender["id"]:
             chat.draft = None
-        self.emit("message", chat.id, message=chat.shown(message))
+        self.emit("message", chat.id, message=chat.shown(message), notification=chat.notification)
         if len(chat.messages) > MESSAGES_MAX:
             self.delete_message(chat, next(iter(chat.messages)))
         return message
@@ -262,15 +267,23 @@ class World:
         if chat.blocked == blocked:
             return
         chat.blocked = blocked
-        for bot in self.bots.values():
-            bot.push({"my_chat_member": _member_change(chat, bot, blocked=blocked)})
-        self.emit("chat", chat.id, chat=self._overview(chat))
+        self._membership_changed(chat, self._person(user_id), "kicked", lost=blocked)
+
+    def mute(self, chat_id: int, *, muted: bool = True) -> None:
+        """Let an administrator take the bots' right to write in a group, or give it back."""
+        chat = self.chat(chat_id)
+        if chat.private:
+            raise bad_request("a private chat is blocked, not muted")
+        if chat.muted == muted:
+            return
+        chat.muted = muted
+        self._membership_changed(chat, ADMIN, "restricted", lost=muted)
 
     def make_chat(self, chat_id: int, title: str | None = None, *, is_forum: bool = False) -> dict[str, Any]:
         """Make a chat with a name, or a forum, before anybody writes; return its overview."""
         if chat_id in self._chats:
             raise bad_request("the chat exists already")
-        return self._overview(self._make_chat(chat_id, title, is_forum=is_forum))
+        return self._make_chat(chat_id, title, is_forum=is_forum).overview()
 
     def make_topic(self, chat_id: int, user_id: int, name: str) -> int:
         """Make a topic in a forum, and return its message_thread_id."""
@@ -278,16 +291,28 @@ class World:
         if not chat.info.get("is_forum"):
             raise bad_request("the chat is not a forum")
         created = {"name": name, "icon_color": 0x6FB9F0}
-        thread = {"message_thread_id": chat.last_message_id + 1, "is_topic_message": True}
+        thread = {"message_thread_id": self.boxes.next_id(chat.id), "is_topic_message": True}
         message = self.add_message(chat, self._person(user_id), {**thread, "forum_topic_created": created})
         chat.topics[message["message_id"]] = name
-        self.emit("chat", chat.id, chat=self._overview(chat))
+        self.emit("chat", chat.id, chat=chat.overview())
         self.inject_update({"message": message})
         return int(message["message_id"])
 
+    def delete_topic(self, chat_id: int, message_thread_id: int) -> None:
+        """Delete a topic of a forum and all that is in it; no update says so, as at Telegram."""
+        chat = self.chat(chat_id)
+        for message_id in chat.ids_in_topic(message_thread_id):
+            self.delete_message(chat, message_id)
+        del chat.topics[message_thread_id]
+        self.emit("chat", chat.id, chat=chat.overview())
+
     def chats(self) -> list[dict[str, Any]]:
-        """Return the chats, newest last: `{"id", "info", "topics", "blocked", "last_message"?}`."""
-        return [self._overview(chat) for chat in list(self._chats.values())[-CHATS_SHOWN_MAX:]]
+        """Return the chats, newest last, as they are listed.
+
+        `{"id", "info", "topics", "blocked", "last_message"?, "draft"?, "notification"?}`: the last is what a
+        phone's notification said when the bot's last message came that was to make one, in one line.
+        """
+        return [chat.overview() for chat in list(self._chats.values())[-CHATS_SHOWN_MAX:]]
 
     def messages(
         self,
@@ -302,13 +327,8 @@ class World:
         topic of a forum; 0 is the General one.
         """
         chat = self.chat(chat_id)
-        wanted = (
-            message
-            for message in reversed(chat.messages.values())
-            if (before is None or message["message_id"] < before)
-            and (message_thread_id is None or message.get("message_thread_id", 0) == message_thread_id)
-        )
-        return [chat.shown(message) for message in itertools.islice(wanted, limit)][::-1]
+        newest = itertools.islice(chat.newest_first(before, message_thread_id), limit)
+        return [chat.shown(message) for message in newest][::-1]
 
     def commands(self) -> list[dict[str, str]]:
         """Return the commands menu that people see: the first one any bot has set."""
@@ -324,13 +344,12 @@ class World:
         self.faults.clear()
 
     async def close(self) -> None:
-        """Let every waiting poll and delay end now, and stop the webhooks."""
+        """Let every waiting poll, delay and late call end now, and stop the webhooks."""
         self.closing.set()
         for bot in self.bots.values():
             bot.end_poll()
             if bot.webhook is not None:
                 await bot.webhook.stop()
-        self.files.close()
 
     # -- inside --
 
@@ -368,32 +387,12 @@ class World:
         name = known.info["first_name"] if known else f"Person {user_id}"
         return {"id": user_id, "is_bot": False, "first_name": name, "language_code": "en"}
 
+    def _membership_changed(self, chat: Chat, by: dict[str, Any], status: str, *, lost: bool) -> None:
+        for bot in self.bots.values():
+            bot.push({"my_chat_member": member_change(chat, bot, by, status, lost=lost)})
+        self.emit("chat", chat.id, chat=chat.overview())
+
     def _make_chat(self, chat_id: int, title: str | None = None, *, is_forum: bool = False) -> Chat:
         if len(self._chats) >= CHATS_MAX:
             raise bad_request(f"the playground takes at most {CHATS_MAX} chats")
         return self.add_chat(Chat(chat_info(chat_id, title, is_forum=is_forum)))
-
-    def _overview(self, chat: Chat) -> dict[str, Any]:
-        last = {"last_message": next(reversed(chat.messages.values()))} if chat.messages else {}
-        topics = [{"message_thread_id": one, "name": name} for one, name in chat.topics.items()]
-        draft = {"draft": chat.shown_draft()} if chat.shown_draft() else {}
-        return {"id": chat.id, "info": chat.info, "topics": topics, "blocked": chat.blocked, **last, **draft}
-
-
-def quoted(message: Message) -> Message:
-    """Return a message as it appears inside a reply to it: without the message it replied to itself."""
-    return {key: value for key, value in message.items() if key != "reply_to_message"}
-
-
-def _member_change(chat: Chat, bot: Bot, *, blocked: bool) -> dict[str, Any]:
-    """Return a ChatMemberUpdated for a person who (un)blocked the bot."""
-    member = {"status": "member", "user": bot.user}
-    kicked = {"status": "kicked", "user": bot.user, "until_date": 0}
-    old, new = (member, kicked) if blocked else (kicked, member)
-    return {
-        "chat": chat.info,
-        "from": {"id": chat.id, "is_bot": False, "first_name": chat.info["first_name"]},
-        "date": int(time.time()),
-        "old_chat_member": old,
-        "new_chat_member": new,
-    }

@@ -109,8 +109,8 @@ const handlers = {
   reload: load,
   lost: () => showSubtitle("The playground does not answer. Is it still running?"),
   chat: (event) => chats.set(event.chat),
-  message({ chat_id: chatId, message }) {
-    chats.setLast(chatId, message);
+  message({ chat_id: chatId, message, notification }) {
+    chats.setLast(chatId, message, notification);
     if (isHere(chatId, message.message_thread_id)) {
       conversation.whenFetched(() => conversation.upsert(message));
       if (message.from.is_bot) showSubtitle();

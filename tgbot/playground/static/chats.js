@@ -26,10 +26,12 @@ export class ChatList {
     this.draw();
   }
 
-  setLast(chatId, message) {
+  // `notification` is what a phone says now; undefined when the message was only edited.
+  setLast(chatId, message, notification) {
     const chat = this.chats.get(chatId);
     if (!chat) return;
     if ((chat.last_message?.message_id ?? 0) <= message.message_id) chat.last_message = message;
+    chat.notification = notification ?? chat.notification;
     this.draw();
   }
 
@@ -68,7 +70,9 @@ export class ChatList {
     el("span", { class: "avatar", "aria-hidden": "true", style: { "--hue": hue(chat.id) } }, initials(nameOf(chat))),
     el("span", { class: "name" }, nameOf(chat)),
     this.badge(key) ?? el("span", { class: "muted" }, last ? clock(last.date) : ""),
-    el("span", { class: "preview muted" }, last ? who + previewOf(last).slice(0, 120) : chat.info.is_forum ? "Forum" : "No messages yet"));
+    el("span", { class: "preview muted" }, last ? who + previewOf(last).slice(0, 120) : chat.info.is_forum ? "Forum" : "No messages yet"),
+    chat.notification ? el("span", { class: "notification muted" }, el("span", { "aria-hidden": "true" }, "🔔 "),
+      el("span", { class: "visually-hidden" }, "Notification: "), chat.notification) : null);
   }
 
   topicButton(chat, topic) {

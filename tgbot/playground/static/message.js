@@ -97,9 +97,10 @@ export class MessageView {
   showMeta() {
     const label = this.row && this.row.word + (this.row.attempt > 1 ? ` · try ${this.row.attempt}` : "");
     const edited = this.message.edit_date && this.message.from.is_bot === false ? "edited" : "";
-    this.part("meta", [label, edited, this.message.date], () => [
+    this.part("meta", [label, edited, this.message.date, this.message.silent], () => [
       label ? el("span", { class: `state ${this.row.state}` }, label) : null,
       edited ? el("span", {}, edited) : null,
+      this.message.silent ? el("span", { title: "Sent without a notification" }, "🔕") : null,
       el("time", {}, clock(this.message.date)),
     ].filter(Boolean));
   }

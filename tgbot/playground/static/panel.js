@@ -21,7 +21,7 @@ const FAULTS = {
   },
   slow: { hint: "Every answer takes 2 s more.", rules: () => [{ kind: "delay", seconds: 2 }] },
 };
-const SWITCH_OF_KIND = { cut_before: "cut", cut_after: "cut", 429: "429", delay: "slow" };
+const SWITCH_OF_KIND = { cut_before: "cut", cut_after: "cut", late: "cut", 429: "429", delay: "slow" };
 
 // How a state is called: a claimed row runs only while the bot does.
 export const wordOf = (state, running) => (state === "claimed" ? (running ? "running" : "interrupted") : state);
