@@ -18,6 +18,16 @@ def opened_fence(markdown: str) -> str:
     return opening[0] if opening else ""
 
 
+def opened_fences(markdown: str) -> list[str]:
+    """Return the lines that opened the blocks in which the Markdown ends, the outermost first."""
+    nesting = _Nesting()
+    for line in FENCE.finditer(markdown):
+        nesting.read(line)
+    if not nesting.opened or nesting.end(unfinished=True):
+        return [line[0] for line in nesting.opened]
+    return [fence] if (fence := opened_fence(markdown)) else []
+
+
 def outgrown(markdown: str, *, unfinished: bool = False) -> str:
     """Make the fences of a block longer than those of the blocks within it, as CommonMark wants them.
 
@@ -32,26 +42,26 @@ def outgrown(markdown: str, *, unfinished: bool = False) -> str:
 
 class _Nesting:
     def __init__(self) -> None:
-        self._opened: list[re.Match[str]] = []  # the outermost fence first
+        self.opened: list[re.Match[str]] = []  # the outermost fence first
         self._longest_chars = 0  # of the fences within the outermost
         self._inserts: list[tuple[int, str]] = []
 
     def read(self, line: re.Match[str]) -> None:
-        if self._opened and _quotes(line) < _quotes(self._opened[0]):
-            self._opened.clear()  # the quote ended, and with it the block
-        if not self._opened:
-            self._opened, self._longest_chars = [line] if _opens(line) else [], 0
-        elif line[2].startswith(self._opened[-1][2]) and _quotes(line) == _quotes(self._opened[0]):
+        if self.opened and _quotes(line) < _quotes(self.opened[0]):
+            self.opened.clear()  # the quote ended, and with it the block
+        if not self.opened:
+            self.opened, self._longest_chars = [line] if _opens(line) else [], 0
+        elif line[2].startswith(self.opened[-1][2]) and _quotes(line) == _quotes(self.opened[0]):
             self._read_within(line)
 
     def _read_within(self, line: re.Match[str]) -> None:
         if line[3].strip():
-            self._opened += [line] if _opens(line) else []
+            self.opened += [line] if _opens(line) else []
         else:
-            opening = self._opened.pop()
-            if not self._opened:
+            opening = self.opened.pop()
+            if not self.opened:
                 self._outgrow(opening, line)
-        if self._opened:
+        if self.opened:
             self._longest_chars = max(self._longest_chars, len(line[2]))
 
     def _outgrow(self, *fences: re.Match[str]) -> None:
@@ -61,9 +71,9 @@ class _Nesting:
 
     def end(self, *, unfinished: bool) -> list[tuple[int, str]]:
         """Return the places and what to insert there, in order; nothing if a block is not closed."""
-        if not self._opened:
+        if not self.opened:
             return self._inserts
-        outermost, info = self._opened[0], self._opened[0][3].strip()
+        outermost, info = self.opened[0], self.opened[0][3].strip()
         if self._longest_chars == 0:
             return self._inserts if info or unfinished else []
         if unfinished and info.split(" ")[0].lower() in _HOLDS_BLOCKS:

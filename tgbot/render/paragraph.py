@@ -7,6 +7,7 @@ like its tags.
 import re
 from collections import defaultdict
 from dataclasses import replace
+from functools import lru_cache
 from operator import attrgetter
 
 from tgbot.render.literal import hide, reveal_in_place
@@ -23,6 +24,7 @@ _CHUNK = re.compile(r"\S*")
 _CODE = re.compile(r"\\[A-Za-z0-9.+?^|/<>()\[\]{}]|^\W*[A-Za-z]:\\")
 _ESCAPED = re.compile(r"(?<![/^])\\(?:[*_`~#](?!\.\w|/)|\$(?=\d))")
 _LINE_BREAK = re.compile(r"(?<=[\w.,:;!?*_])\\(?=\n)")  # behind anything else, code goes on in the next line
+_REMEMBERED_CHARS = 4096
 _ESCAPED_MARKER = re.compile(r"(?:\d{1,9}\\[.)]|\\[-+>])(?!\S)")  # of a list or quote
 
 
@@ -31,7 +33,15 @@ def literal(paragraph: str, *, in_table: bool = False) -> str:
 
     Spoilers become tags, because the library does not find ||bars|| around code.
     """
+    read = _remembered if len(paragraph) <= _REMEMBERED_CHARS else _literal
+    return read(paragraph, in_table=in_table)
+
+
+def _literal(paragraph: str, *, in_table: bool) -> str:
     return "".join(_Reader(paragraph, in_table=in_table).shown)
+
+
+_remembered = lru_cache(maxsize=256)(_literal)  # a stream's paragraphs are read again for each preview
 
 
 def closing(paragraph: str) -> str:

@@ -10,7 +10,7 @@ from tgbot.render.clean import visible
 
 MAX_UNITS = 4096  # UTF-16 code units of a message's text (Bot API, sendMessage)
 MAX_ENTITIES = 100  # of a message; Telegram silently drops the rest
-_SEPARATORS = ("\n\n", "\n", ". ", "。", " ")  # where to cut, best first
+SEPARATORS = ("\n\n", "\n", ". ", "。", " ")  # where to cut, best first
 _BLANK_LINES = re.compile(r"(?:[^\S\n]*+\n)*+")
 _BLANKS = re.compile(r"\s*")
 
@@ -65,6 +65,12 @@ class Ruler:
         return min(index if self.units(index) <= units else index - 1, self._length)
 
 
+def fullness(parts: Sequence[Text]) -> float:
+    """Compute how many messages they would fill, at least 1."""
+    units = sum(len(part.text.encode("utf-16-le")) // 2 for part in parts)
+    return max(1, units / MAX_UNITS, sum(len(part.entities) for part in parts) / MAX_ENTITIES)
+
+
 def split(text: str, spans: Sequence[Span] = ()) -> list[Text]:
     """Cut into messages; `spans` are sorted by start, and nested or apart, never crossing."""
     return list(_parts(text, list(spans)))
@@ -115,10 +121,10 @@ def _cut(text: str, spans: list[Span], start: int, ruler: Ruler) -> int:
     whole = _unbreakable(spans, start, limit, ruler)
     # A message at least half full is worth a worse separator; breaking an entity is the last resort.
     for floor, kept in ((middle, whole), (start, whole), (middle, []), (start, [])):
-        for separator in _SEPARATORS:
+        for separator in SEPARATORS:
             if end := _last(separator, text, floor, limit, kept):
                 return _before_heading(text, start, end, spans, kept)
-    return _grapheme(text, start, limit)
+    return grapheme(text, start, limit)
 
 
 def _before_heading(text: str, start: int, end: int, spans: list[Span], kept: list[Span]) -> int:
@@ -158,7 +164,7 @@ def _last(separator: str, text: str, floor: int, limit: int, kept: list[Span]) -
     return None
 
 
-def _grapheme(text: str, start: int, limit: int) -> int:
+def grapheme(text: str, start: int, limit: int) -> int:
     """Find the last boundary of a drawn character; an endless one is cut where it has to be."""
     from wcwidth import grapheme_boundary_before  # noqa: PLC0415 - 20 ms of import that few processes need
 

@@ -17,7 +17,7 @@ _HALF_ROW = re.compile(r"(?:^|(?<=\n))[ >]*\|(?!\|)[^\n]*\Z")
 _HEADER_ROW = re.compile(r"(\A|(?:\A|\n)(?![ >]*\|)[^\n]*\n)[ >]*\|(?!\|)[^\n]*\n\Z")
 _BLOCK = re.compile(r"\n(?=\s|[>#|*+-]|\d+[.)])")
 _CODE = re.compile(r"`[^`]*`|\\.")
-_HEADING_END = re.compile(r"(?<!\n)\n++#{1,6} [^\n]*+\s*+\Z")
+HEADING_END = re.compile(r"(?<!\n)(?P<before>\n++)(?:(?:#{1,6} [^\n]*+|\*\*[^*\n]++\*\*:?)\s*+)+\Z")
 
 
 def settled(markdown: str) -> str:
@@ -35,16 +35,16 @@ def settled(markdown: str) -> str:
     if markdown.count("\n", end) > 1:
         return markdown[:end]  # the paragraph is over: what it has not closed by now is text
     markdown = _without_half_mark(_HALF_MARKER.sub("", markdown).rstrip())
-    return markdown + _closing(markdown)
+    return markdown + closing(markdown)
 
 
 def _without_half_mark(markdown: str) -> str:
     """Drop what may be the first half of a closing mark, as in "**bold*"."""
-    closing = _closing(markdown)
-    if not closing:
+    marks = closing(markdown)
+    if not marks:
         return markdown
-    missing = len(closing) - len(closing.lstrip(closing[0]))
-    start = len(markdown.rstrip(closing[0]))
+    missing = len(marks) - len(marks.lstrip(marks[0]))
+    start = len(markdown.rstrip(marks[0]))
     return markdown[:start] if 0 < len(markdown) - start < missing else markdown
 
 
@@ -58,24 +58,11 @@ def whole_rows(markdown: str) -> str:
     return _HEADER_ROW.sub(r"\1", _HALF_ROW.sub("", markdown))
 
 
-def _closing(markdown: str) -> str:
+def closing(markdown: str) -> str:
     """Return what closes the code and styles that the last block leaves open."""
     start = max((found.end() for found in _BLOCK.finditer(markdown)), default=0)
     block, backtick, _ = _CODE.sub(HOLE, markdown[start:]).partition("`")
     return backtick + closing_marks(block)
-
-
-def tail(markdown: str, step_chars: int) -> str:
-    """Return the last one to two steps, from the start of a paragraph or line.
-
-    The start moves once in a step, not with every word, so that the message on the screen stays put.
-    """
-    start = (len(markdown) // step_chars - 1) * step_chars
-    if start <= 0:
-        return markdown
-    start = next((at for at in (markdown.find("\n\n", start), markdown.find("\n", start)) if at >= 0), start)
-    fence = opened_fence(markdown[:start])
-    return f"{fence}\n{markdown[start:].lstrip()}" if fence else markdown[start:]
 
 
 def cut(markdown: str, max_chars: int) -> tuple[str, str]:
@@ -84,7 +71,7 @@ def cut(markdown: str, max_chars: int) -> tuple[str, str]:
         return markdown, ""
     found = (markdown.rfind(separator, max_chars // 2, max_chars) for separator in ("\n\n", "\n", " "))
     end = next((at for at in found if at > 0), max_chars)
-    if heading := _HEADING_END.search(markdown, 1, end):
+    if heading := HEADING_END.search(markdown, 1, end):
         end = heading.start()  # it belongs to what follows
     head, rest = markdown[:end], markdown[end:].lstrip("\n")
     fence = opened_fence(head)
