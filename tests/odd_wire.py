@@ -25,7 +25,8 @@ class OddWire:
     """Each method gives its `answers` in turn, then `getMe` is sane and everything else has nothing new.
 
     `files` are what a download gets in turn, then it is not found; `paths` are the paths that were asked for.
-    The methods in `silent` are accepted and never answered; `unanswered` counts those under way.
+    `asked` are the methods that were called. Those in `silent` are accepted and never answered; `unanswered`
+    counts them.
     """
 
     def __init__(self) -> None:
@@ -34,6 +35,7 @@ class OddWire:
         self.paths: list[str] = []
         self.offsets: list[int | None] = []
         self.dead_polls = 0  # how many getUpdates to leave without any answer
+        self.asked: list[str] = []
         self.silent: set[str] = set()
         self.unanswered = 0
 
@@ -61,6 +63,7 @@ class OddWire:
 
     async def _answer(self, request: Request) -> Response:
         method = request.path_params["method"]
+        self.asked.append(method)
         if method == "getUpdates":
             offset = (await request.form()).get("offset")
             self.offsets.append(int(str(offset)) if offset else None)
