@@ -25,6 +25,8 @@ class OddWire:
     """Each method gives its `answers` in turn, then `getMe` is sane and everything else has nothing new.
 
     `files` are what a download gets in turn, then it is not found; `paths` are the paths that were asked for.
+    `asked` are the methods that were called. Those in `silent` are accepted and never answered; `unanswered`
+    counts them.
     """
 
     def __init__(self) -> None:
@@ -33,6 +35,9 @@ class OddWire:
         self.paths: list[str] = []
         self.offsets: list[int | None] = []
         self.dead_polls = 0  # how many getUpdates to leave without any answer
+        self.asked: list[str] = []
+        self.silent: set[str] = set()
+        self.unanswered = 0
 
     async def __aenter__(self) -> Self:
         listening = socket.create_server(("127.0.0.1", 0))
@@ -47,23 +52,38 @@ class OddWire:
         self._serving = asyncio.create_task(self._server.serve(sockets=[listening]))
         return self
 
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._server.server_state.connections)
+
     async def __aexit__(self, *_: object) -> None:
         self._server.should_exit = True
         await self._serving
 
     async def _answer(self, request: Request) -> Response:
         method = request.path_params["method"]
+        self.asked.append(method)
         if method == "getUpdates":
             offset = (await request.form()).get("offset")
             self.offsets.append(int(str(offset)) if offset else None)
             if self.dead_polls:
                 self.dead_polls -= 1
                 await asyncio.sleep(60)
+        if method in self.silent:
+            return await self._never(request)
         if self.answers[method]:
             return self.answers[method].pop(0)
         if method == "getMe":
             return result(ME)
         await asyncio.sleep(0.01)  # a long poll, shortened
+        return NOTHING
+
+    async def _never(self, request: Request) -> Response:
+        self.unanswered += 1
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        self.unanswered -= 1
         return NOTHING
 
     async def _file(self, request: Request) -> Response:

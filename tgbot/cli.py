@@ -1,4 +1,4 @@
-"""The commands: run, status, db upgrade, play."""
+"""The commands: run, status, doctor, db upgrade, play."""
 
 import argparse
 import asyncio
@@ -6,13 +6,15 @@ import dataclasses
 import json
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import tgbot
-from tgbot import app, config, logs
+from tgbot import app, config, doctor, logs
+from tgbot.model import ChatId
 from tgbot.store import report
 from tgbot.store.engine import migrate
 from tgbot.store.engine.connection import read_once
@@ -28,7 +30,7 @@ INTERRUPTED = 128 + signal.SIGINT  # as a shell has it
 
 # What a person can fix: their texts are for the terminal. Everything else is a bug, with a traceback.
 MISUSED = (config.ConfigError, migrate.SchemaError, TokenRefusedError)
-FAILED = (DatabaseLockedError, DatabaseDamagedError, StorageError)
+FAILED = (DatabaseLockedError, DatabaseDamagedError, StorageError, doctor.DoctorError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,6 +66,13 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="what runs, waits and is unsent; also while the bot runs")
     status.add_argument("--json", action="store_true", help="for programs")
     status.set_defaults(command=_status)
+    checkup = commands.add_parser("doctor", help="check what the bot relies on")
+    checkup.add_argument(
+        "--live",
+        metavar="CHAT_ID",
+        help="on the real server, with three silent messages in this chat that are deleted again",
+    )
+    checkup.set_defaults(command=_doctor)
     database = commands.add_parser("db", help="the database").add_subparsers(required=True, metavar="COMMAND")
     database.add_parser("upgrade", help="apply the migrations").set_defaults(command=_upgrade)
     commands.add_parser("play", help="try it in the browser, with no account (`tgbot play --help`)")
@@ -128,6 +137,20 @@ def _status(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _doctor(arguments: argparse.Namespace) -> int:
+    if arguments.live is None:
+        return _fail(
+            "a chat to check in is missing: tgbot doctor --live CHAT_ID (your own user id is one)",
+            USAGE_ERROR,
+        )
+    if not re.fullmatch(r"-?[1-9][0-9]{0,15}", arguments.live):
+        return _fail(f"CHAT_ID is a number like 7 or -1001234567890, not {arguments.live!r}", USAGE_ERROR)
+    settings = config.load()
+    logs.configure(settings.token)
+    checking = doctor.check_live(settings.token, settings.api_url, ChatId(int(arguments.live)), _print)
+    return 0 if asyncio.run(checking) else 1
+
+
 def _upgrade(_: argparse.Namespace) -> int:
     path = config.database_path()
     logs.configure()  # where the backup copy lies
@@ -182,13 +205,17 @@ def _duration(seconds: float) -> str:
 
 def _one_line(text: str) -> str:
     """Take out what is not printable: line breaks, what steers a terminal, marks that turn a line around."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return " ".join(_printable(text).split())
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _print(line: str) -> None:
     """Print it also where the terminal cannot show all of it."""
     encoding = sys.stdout.encoding
-    print(line.encode(encoding, "replace").decode(encoding))
+    print(_printable(line).encode(encoding, "replace").decode(encoding), flush=True)
 
 
 def _fail(reason: object, status: int) -> int:

@@ -124,7 +124,7 @@ async def test_a_draft_leaves_room_for_the_two_requests_that_replace_it(
     assert [call["params"]["text"] for call in wire.world.journal] == ["Once"]
     async with asyncio.timeout(30):
         for _ in range(2):
-            await limiter.acquire(CHAT, Priority.FINAL)
+            await limiter.acquire(CHAT, Priority.ANSWER)
 
 
 async def test_new_words_go_before_the_reaction_that_a_turn_works(

@@ -18,9 +18,12 @@ from tgbot.telegram.errors import (
     ConflictError,
     FloodedError,
     MessageGoneError,
+    NotNowError,
+    NotOursError,
     NotSentError,
     RefusedError,
     TokenRefusedError,
+    TopicGoneError,
     UnreachableError,
 )
 
@@ -87,7 +90,7 @@ async def test_what_is_refused_for_good_is_not_asked_again(odd: OddWire, code: i
     assert "Request Entity Too Large" in str(failure)
 
 
-@pytest.mark.parametrize("code", [300, 408, 425, 429, 500, 502, 503, 504, 599])
+@pytest.mark.parametrize("code", [300, 408, 425, 500, 502, 503, 504, 599])
 async def test_what_may_pass_is_asked_again(odd: OddWire, code: int) -> None:
     assert type(await _failure(odd, Response(b"<html>", code))) is UnreachableError
     assert type(await _failure(odd, _refusal(code))) is UnreachableError
@@ -169,26 +172,111 @@ async def test_an_odd_new_id_is_a_refusal_like_any_other(odd: OddWire, odd_id: o
 
 
 @pytest.mark.parametrize(
-    "reason", ["message to edit not found", "message can't be edited", "MESSAGE_ID_INVALID"]
+    "reason", ["message to edit not found", "message to delete not found", "MESSAGE_ID_INVALID"]
 )
 async def test_every_way_to_say_that_a_message_is_gone_is_known(odd: OddWire, reason: str) -> None:
     assert type(await _failure(odd, _refusal(400, f"Bad Request: {reason}"))) is MessageGoneError
 
 
-@pytest.mark.parametrize(("asked", "seconds"), [(3, 3.0), (2.5, 2.5)])
-async def test_too_many_requests_says_how_long_to_wait(odd: OddWire, asked: float, seconds: float) -> None:
-    failure = await _failure(odd, _refusal(429, parameters={"retry_after": asked}))
+async def test_a_message_of_somebody_else_is_not_taken_for_one_that_is_gone(odd: OddWire) -> None:
+    failure = await _failure(odd, _refusal(400, "Bad Request: message can't be edited"))
+    assert type(failure) is NotOursError
+    assert isinstance(failure, MessageGoneError), "for an edit both mean: not into this one"
+
+
+@pytest.mark.parametrize("reason", ["message thread not found", "TOPIC_CLOSED", "TOPIC_DELETED"])
+async def test_every_way_to_say_that_a_topic_is_gone_is_known(odd: OddWire, reason: str) -> None:
+    failure = await _failure(odd, _refusal(400, f"Bad Request: {reason}"))
+    assert type(failure) is TopicGoneError
+    assert isinstance(failure, RefusedError)
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        "Forbidden: bot was blocked by the user",
+        "Forbidden: bot can't initiate conversation with a user",
+        "Forbidden: bot was kicked from the group chat",
+        "Forbidden: bot was kicked from the supergroup chat",
+        "Forbidden: bot is not a member of the group chat",
+        "Forbidden: bot is not a member of the channel chat",
+        "Bad Request: not enough rights to send text messages to the chat",
+        "Bad Request: not enough rights to send documents to the chat",
+        "Bad Request: have no rights to send a message",
+        "Bad Request: have no write access to the chat",
+        "Bad Request: need administrator rights in the channel chat",
+        "Bad Request: CHAT_ADMIN_REQUIRED",
+        "Bad Request: CHAT_RESTRICTED",
+        "Bad Request: CHAT_WRITE_FORBIDDEN",
+        "Bad Request: CHAT_SEND_PLAIN_FORBIDDEN",
+        "Bad Request: CHAT_SEND_PHOTOS_FORBIDDEN",
+        "Bad Request: USER_BANNED_IN_CHANNEL",
+        "Bad Request: CHANNEL_PRIVATE",
+    ],
+)
+async def test_what_is_refused_for_now_may_pass_when_the_chat_is_active_again(
+    odd: OddWire, description: str
+) -> None:
+    code = 403 if description.startswith("Forbidden") else 400
+    failure = await _failure(odd, _refusal(code, description))
+    assert type(failure) is NotNowError
+    assert isinstance(failure, RefusedError)
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        "Forbidden: user is deactivated",
+        "Forbidden: the group chat was deleted",
+        "Forbidden: bot can't send messages to bots",
+        "Forbidden: user restricted receiving of voice messages",
+        "Bad Request: chat not found",
+        "Bad Request: message can't be deleted",
+        "Bad Request: message text is empty",
+        "Bad Request: can't parse entities: unsupported start tag",
+        "Bad Request: not enough rights to pin a message",
+    ],
+)
+async def test_what_no_activity_changes_is_refused_for_good(odd: OddWire, description: str) -> None:
+    code = 403 if description.startswith("Forbidden") else 400
+    assert type(await _failure(odd, _refusal(code, description))) is RefusedError
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        ("3", 3.0),
+        ("2.5", 2.5),
+        ("0", 1.0),
+        ("-5", 1.0),
+        ("0.01", 1.0),
+        ("NaN", 1.0),
+        ("-1e999", 1.0),
+        ("true", 1.0),
+        ("null", 1.0),
+        ('"soon"', 1.0),
+        ("[1]", 1.0),
+        ("86401", 86_400.0),
+        ("1e999", 86_400.0),
+        pytest.param("9" * 4_000, 86_400.0, id="4,000 digits"),
+    ],
+)
+async def test_too_many_requests_means_to_wait_between_a_second_and_a_day(
+    odd: OddWire, asked: str, seconds: float
+) -> None:
+    body = f'{{"ok":false,"error_code":429,"parameters":{{"retry_after":{asked}}}}}'
+    failure = await _failure(odd, Response(body, 429))
     assert isinstance(failure, FloodedError)
     assert failure.retry_after_seconds == seconds
 
 
-async def test_odd_parameters_of_a_refusal_are_no_answer(odd: OddWire) -> None:
-    async with BotApi(TOKEN, odd.url) as api:
-        for wanted in ('"soon"', "[1]", "true", "0", "-5", "NaN", "1e999", "9" * 4_000):
-            body = f'{{"ok":false,"error_code":429,"parameters":{{"retry_after":{wanted}}}}}'
-            failure = await _failure_of(api, odd, Response(body, 429))
-            assert type(failure) is UnreachableError, wanted
-        assert type(await _failure_of(api, odd, _refusal(429, parameters=5))) is UnreachableError
+@pytest.mark.parametrize("parameters", [None, 5, [], {}, {"retry": 3}])
+async def test_too_many_requests_without_a_time_means_to_wait_a_second(
+    odd: OddWire, parameters: object
+) -> None:
+    failure = await _failure(odd, _refusal(429, "Too Many Requests", parameters=parameters))
+    assert isinstance(failure, FloodedError)
+    assert failure.retry_after_seconds == 1.0
 
 
 async def test_a_large_file_is_given_the_time_it_takes(

@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tgbot.model import ChatId
-from tgbot.telegram.rate_limit import CHAT_BURST, OVERALL_BURST, Priority, RateLimiter
+from tgbot.telegram.rate_limit import (
+    CHAT_BURST,
+    NOTICES_PER_MINUTE,
+    OVERALL_BURST,
+    Priority,
+    RateLimiter,
+)
 
 ANN, BOB, CARL = ChatId(1), ChatId(2), ChatId(3)
 GROUP = ChatId(-1)
@@ -59,7 +65,7 @@ def elapsed() -> float:
 
 async def ask(limiter: RateLimiter, chat_id: ChatId, times: int, grants: list[Grant]) -> None:
     for _ in range(times):
-        await limiter.acquire(chat_id, Priority.FINAL)
+        await limiter.acquire(chat_id, Priority.ANSWER)
         grants.append((elapsed(), chat_id))
 
 
@@ -79,7 +85,9 @@ def chats(number: int) -> list[ChatId]:
 
 
 def kept(limiter: RateLimiter) -> int:
-    return sum(len(limit._whole_at) for limit in (limiter._overall, limiter._chat, limiter._group))
+    return sum(
+        len(limit._whole_at) for limit in (limiter._overall, limiter._chat, limiter._group, limiter._notices)
+    )
 
 
 def drain(limiter: RateLimiter) -> None:
@@ -185,7 +193,7 @@ def test_a_better_priority_that_comes_between_a_wake_up_and_its_turn_goes_first(
 async def woken(limiter: RateLimiter, chat_id: ChatId) -> asyncio.Task[None]:
     """Bring a waiter to where its turn has come, on the first second, and it has not run yet."""
     drain(limiter)
-    task = asyncio.create_task(limiter.acquire(chat_id, Priority.FINAL))
+    task = asyncio.create_task(limiter.acquire(chat_id, Priority.ANSWER))
     await settle()
     cast("VirtualLoop", asyncio.get_running_loop()).now += 1
     await asyncio.sleep(0)  # the timer is due
@@ -194,11 +202,85 @@ async def woken(limiter: RateLimiter, chat_id: ChatId) -> asyncio.Task[None]:
     return task
 
 
+def test_notices_have_a_budget_of_their_own_and_delay_nobody_else() -> None:
+    async def main() -> None:
+        limiter = RateLimiter(30, 1, 20)
+        at: list[float] = []
+
+        async def notice(stranger: ChatId) -> None:
+            await limiter.acquire(stranger, Priority.NOTICE)
+            at.append(elapsed())
+
+        notices = asyncio.gather(*(notice(stranger) for stranger in chats(30)))
+        await settle()
+        assert at == [0] * NOTICES_PER_MINUTE
+        friends = await crowd(limiter, [ChatId(1000 + index) for index in range(60)], 1)
+        assert friends[-1][0] == pytest.approx(2), "as long as without strangers: they have had the burst"
+        await notices
+        assert at[NOTICES_PER_MINUTE:] == pytest.approx([6 * (1 + index) for index in range(20)])
+
+    run(main)
+
+
+def test_a_notice_does_not_go_while_anybody_else_could() -> None:
+    async def main() -> None:
+        limiter = RateLimiter(1, 0, 0)
+        drain(limiter)
+        notice = asyncio.create_task(limiter.acquire(ANN, Priority.NOTICE))
+        await settle()
+        await crowd(limiter, chats(20), 1)
+        assert not notice.done()
+        await notice
+        assert elapsed() == pytest.approx(21)
+
+    run(main)
+
+
+def test_notices_beyond_their_budget_keep_no_preview_from_going() -> None:
+    async def main() -> None:
+        limiter = RateLimiter(30, 1, 20)
+        notices = [asyncio.create_task(limiter.acquire(one, Priority.NOTICE)) for one in chats(15)]
+        await asyncio.sleep(1)
+        assert limiter.wait_seconds(ChatId(1000)) == 0
+        assert limiter.try_acquire(ChatId(1000))
+        await asyncio.gather(*notices)
+
+    run(main)
+
+
+def test_a_chat_says_when_it_may_send_again_whatever_the_others_do() -> None:
+    async def main() -> None:
+        limiter = RateLimiter(1, 1, 20)
+        drain(limiter)
+        assert limiter.ready_in(ANN) == 0.0, "it takes its place among those who wait"
+        limiter.pause(ANN, 100)
+        assert limiter.ready_in(ANN) == pytest.approx(100)
+        await asyncio.sleep(limiter.ready_in(ANN))
+        before = elapsed()
+        await limiter.acquire(ANN, Priority.ANSWER)
+        assert elapsed() == before
+        assert limiter.ready_in(ANN) == pytest.approx(1)
+
+    run(main)
+
+
+def test_how_long_a_notice_would_wait_for_its_budget_is_known_before() -> None:
+    async def main() -> None:
+        limiter = RateLimiter(30, 1, 20)
+        for stranger in chats(NOTICES_PER_MINUTE):
+            assert limiter.ready_in(stranger, Priority.NOTICE) == 0.0
+            await limiter.acquire(stranger, Priority.NOTICE)
+        assert limiter.ready_in(ChatId(1000), Priority.NOTICE) == pytest.approx(6)
+        assert limiter.ready_in(ChatId(1000)) == 0.0
+
+    run(main)
+
+
 def test_who_is_cancelled_after_its_wake_up_leaves_its_turn_to_the_next() -> None:
     async def main() -> None:
         limiter = RateLimiter(1, 1, 20)
         cancelled = await woken(limiter, ANN)
-        following = asyncio.create_task(limiter.acquire(BOB, Priority.PLACEHOLDER))
+        following = asyncio.create_task(limiter.acquire(BOB, Priority.GROWING))
         cancelled.cancel()
         await following
         assert cancelled.cancelled()
@@ -213,7 +295,7 @@ def test_who_is_cancelled_in_the_queue_gives_its_place_back() -> None:
         limiter = RateLimiter(1, 0, 0)
         drain(limiter)
         queue = [
-            asyncio.create_task(limiter.acquire(chat_id, Priority.FINAL)) for chat_id in (ANN, BOB, CARL)
+            asyncio.create_task(limiter.acquire(chat_id, Priority.ANSWER)) for chat_id in (ANN, BOB, CARL)
         ]
         await settle()
         queue[0].cancel()
@@ -320,7 +402,7 @@ def test_a_preview_costs_the_final_part_one_interval_at_most(chat_id: ChatId, ga
         await asyncio.sleep(limiter.wait_seconds(chat_id))
         assert limiter.try_acquire(chat_id)
         before = elapsed()
-        await limiter.acquire(chat_id, Priority.FINAL)
+        await limiter.acquire(chat_id, Priority.ANSWER)
         assert elapsed() - before <= (3 if chat_id < 0 else 1) + EPSILON
 
     run(main)
@@ -361,7 +443,7 @@ def test_no_timer_is_left_of_those_who_gave_up() -> None:
         for chat_id in (ANN, BOB, CARL):
             limiter.pause(chat_id, 1000)
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(limiter.acquire(chat_id, Priority.FINAL), 1)
+                await asyncio.wait_for(limiter.acquire(chat_id, Priority.ANSWER), 1)
         loop = cast("Any", asyncio.get_running_loop())
         assert [timer for timer in loop._scheduled if not timer.cancelled()] == []
 
@@ -373,7 +455,7 @@ def test_what_is_kept_of_a_stream_of_new_chats_is_bounded() -> None:
         limiter = RateLimiter(30, 1, 20)
         most = 0
         for index in range(10_000):
-            await limiter.acquire(ChatId(index + 1), Priority.FINAL)
+            await limiter.acquire(ChatId(index + 1), Priority.ANSWER)
             most = max(most, kept(limiter))
         assert most < 30 * 70
 
@@ -386,8 +468,8 @@ def test_a_sweep_forgets_no_penalty() -> None:
         limiter.pause(ANN, 1000)
         for _ in range(5):
             await asyncio.sleep(100)
-            await limiter.acquire(BOB, Priority.FINAL)
-        await limiter.acquire(ANN, Priority.FINAL)
+            await limiter.acquire(BOB, Priority.ANSWER)
+        await limiter.acquire(ANN, Priority.ANSWER)
         assert elapsed() == pytest.approx(1000)
 
     run(main)

@@ -369,4 +369,4 @@ def _message_id(message: object) -> MessageId:
 def _priority(part: Part) -> Priority:
     if part.kind == "reply":
         return Priority.CONTROL
-    return Priority.PLACEHOLDER if part.state == "open" else Priority.FINAL
+    return Priority.GROWING if part.state == "open" else Priority.ANSWER

@@ -1,7 +1,6 @@
 """Pure: judges what came back over HTTP. A refusal by Telegram is an error; any other page is no answer."""
 
 import json
-import math
 from http import HTTPStatus
 from typing import Any
 
@@ -13,15 +12,47 @@ from tgbot.telegram.errors import (
     FloodedError,
     MessageGoneError,
     NotModifiedError,
+    NotNowError,
+    NotOursError,
     RefusedError,
     TokenRefusedError,
+    TopicGoneError,
     UnreachableError,
 )
 
 REASON_MAX_CHARACTERS = 300
-# The last one is the raw text from behind the Bot API server, while that still knows a deleted message.
-GONE = ("message to edit not found", "message can't be edited", "message_id_invalid")
-MAY_PASS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
+# What a refusal means, by the words in it: lower case is the Bot API server's own text, CAPITALS are what it
+# passes on raw from behind it (MESSAGE_ID_INVALID: while that still knows a deleted message).
+MEANINGS: tuple[tuple[type[RefusedError], tuple[str, ...]], ...] = (
+    (NotModifiedError, ("message is not modified",)),
+    (MessageGoneError, ("message to edit not found", "message to delete not found", "MESSAGE_ID_INVALID")),
+    (NotOursError, ("message can't be edited",)),
+    (TopicGoneError, ("message thread not found", "TOPIC_CLOSED", "TOPIC_DELETED")),
+    (
+        NotNowError,
+        (
+            "bot was blocked by the user",
+            "bot can't initiate conversation with a user",
+            "bot was kicked from",
+            "bot is not a member of",
+            "not enough rights to send",
+            "have no rights to send",
+            "have no write access",
+            "need administrator rights",
+            "CHANNEL_PRIVATE",
+            "CHAT_ADMIN_REQUIRED",
+            "CHAT_RESTRICTED",
+            "CHAT_SEND_",  # ..._PLAIN_FORBIDDEN, ..._PHOTOS_FORBIDDEN
+            "CHAT_WRITE_FORBIDDEN",
+            "USER_BANNED_IN_CHANNEL",
+        ),
+    ),
+)
+MAY_PASS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY)
+# A server that says less, or nothing that can be read, must not make a busy loop of us; nor one that says
+# more silence a chat for good.
+RETRY_AFTER_SECONDS_MIN = 1.0
+RETRY_AFTER_SECONDS_MAX = 86_400.0
 
 
 def parse(payload: bytes) -> object:
@@ -54,12 +85,12 @@ def one_line(text: str) -> str:
 
 
 def _refusal(code: int, answer: dict[str, Any]) -> BotApiError:
-    text, parameters = _text(code, answer.get("description")), answer.get("parameters")
-    if isinstance(parameters, dict):
-        if (chat_id := _new_chat_id(parameters)) is not None:
-            return ChatMigratedError(text, chat_id)
-        if (seconds := _retry_after_seconds(parameters)) is not None:
-            return FloodedError(seconds)
+    text, given = _text(code, answer.get("description")), answer.get("parameters")
+    parameters = given if isinstance(given, dict) else {}
+    if (chat_id := _new_chat_id(parameters)) is not None:
+        return ChatMigratedError(text, chat_id)
+    if code == HTTPStatus.TOO_MANY_REQUESTS:
+        return FloodedError(_retry_after_seconds(parameters))
     if code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND):
         return TokenRefusedError(
             "the Bot API server does not know this token: check TGBOT_TOKEN and TGBOT_API_URL"
@@ -67,16 +98,15 @@ def _refusal(code: int, answer: dict[str, Any]) -> BotApiError:
     if code == HTTPStatus.CONFLICT:
         return ConflictError(text)
     if HTTPStatus.BAD_REQUEST <= code < HTTPStatus.INTERNAL_SERVER_ERROR and code not in MAY_PASS:
-        return _refused_for_good(text)
+        return _refused(text)
     return UnreachableError(text)
 
 
-def _refused_for_good(text: str) -> RefusedError:
+def _refused(text: str) -> RefusedError:
     lowered = text.lower()
-    if "message is not modified" in lowered:
-        return NotModifiedError(text)
-    if any(words in lowered for words in GONE):
-        return MessageGoneError(text)
+    for meaning, phrases in MEANINGS:
+        if any(phrase.lower() in lowered for phrase in phrases):
+            return meaning(text)
     return RefusedError(text)
 
 
@@ -91,11 +121,11 @@ def _new_chat_id(parameters: dict[str, Any]) -> ChatId | None:
     return ChatId(found) if type(found) is int and abs(found) < 2**63 else None
 
 
-def _retry_after_seconds(parameters: dict[str, Any]) -> float | None:
+def _retry_after_seconds(parameters: dict[str, Any]) -> float:
     found = parameters.get("retry_after")
-    if not isinstance(found, int | float) or isinstance(found, bool):
-        return None
-    return float(found) if 0 < found < math.inf else None
+    if not isinstance(found, int | float) or not found >= RETRY_AFTER_SECONDS_MIN:  # NaN is not
+        return RETRY_AFTER_SECONDS_MIN
+    return float(min(found, RETRY_AFTER_SECONDS_MAX))
 
 
 def _kind(payload: bytes, answer: object) -> str:

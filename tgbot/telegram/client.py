@@ -4,9 +4,10 @@ Raw, because an answer that PTB cannot parse would look like a failed call, thou
 the requests; what an answer means is judged in `answers`, since PTB looks at the HTTP status alone.
 """
 
-import ssl
+import asyncio
 import warnings
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Self, cast
@@ -14,17 +15,18 @@ from typing import Any, Self, cast
 import httpx
 from telegram import Bot, InputFile, InputMediaDocument, InputMediaPhoto
 from telegram.error import TelegramError
-from telegram.request import HTTPXRequest
+from telegram.request import BaseRequest
 from telegram.warnings import PTBUserWarning
 
 from tgbot.model import FileKind
 from tgbot.telegram import answers, get_updates
+from tgbot.telegram.connections import REQUEST_SECONDS, Connections
 from tgbot.telegram.errors import BotApiError, NotSentError, UnreachableError
 from tgbot.telegram.files import DOWNLOAD_BYTES_MAX, Files
 
-CONNECTIONS_MAX = 64
-REQUEST_SECONDS = 20.0
 UPLOADED_BYTES_PER_SECOND = 500_000  # sets how long to wait for an answer: too short, and it is sent twice
+UPLOADS_MAX = 16  # at once: each has up to 50 MB in memory, and they share the line with all that is short
+UPLOAD_WAIT_SECONDS = 120.0  # for another upload to end: the largest takes as long
 LONG_POLL_MARGIN_SECONDS = 5.0  # a long poll without an answer this long after its timeout is dead
 NO_CONNECTION = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -50,15 +52,15 @@ class BotApi:
 
     def __init__(self, token: str, url: str) -> None:
         self._host = httpx.URL(url).netloc.decode()  # without a password, which the URL may hold
-        tls = httpx.create_ssl_context()  # shared by both: making one costs as much as a hundred messages
-        request = _request(_Request, CONNECTIONS_MAX, tls)
-        self._files = Files(self.call, request.stream, f"{url}/file/bot{token}")
+        self._connections = Connections()
+        self._files = Files(self.call, self._connections.stream, f"{url}/file/bot{token}")
+        self._uploads = asyncio.Semaphore(UPLOADS_MAX)
         self._bot = Bot(
             token,
             base_url=f"{url}/bot",
             base_file_url=f"{url}/file/bot",
-            request=request,
-            get_updates_request=_request(_UpdatesRequest, 1, tls),
+            request=_Request(self._connections),
+            get_updates_request=_UpdatesRequest(self._connections),
         )
 
     async def __aenter__(self) -> Self:
@@ -66,24 +68,20 @@ class BotApi:
 
     async def __aexit__(self, *_: object) -> None:
         # Not Bot.shutdown(): that expects initialize(), which wants the network at once.
-        for request in self._bot._request:  # noqa: SLF001 - see above
-            await request.shutdown()
+        await self._connections.close()
 
     async def call(self, method: str, wait_seconds: float | None = None, /, **params: object) -> Any:  # noqa: ANN401 - each method has its own
         """Call a method and return its raw result; parameters that are None are left out.
 
-        Waits `wait_seconds` at most for a connection, and as long for the answer. Raises BotApiError, or a
-        subclass of it, for every failure.
+        Waits `wait_seconds` at most for a connection, and as long for the answer; with a file in it, first
+        until there are fewer than UPLOADS_MAX others. Raises BotApiError, or a subclass of it, for every
+        failure.
         """
-        given = _given(params)
-        # `from None`: the cause's text can hold the URL, and with it the token.
-        try:
-            return await self._ask(method, given, _patience(params, wait_seconds))
-        except BotApiError:
-            raise
-        except Exception as error:  # noqa: BLE001 - an odd answer makes PTB raise anything
-            reason = f"{method}: useless answer ({type(error).__name__})"
-            raise UnreachableError(f"{self._host}: {reason}") from None
+        given, patience = _given(params), _patience(params, wait_seconds)
+        if not _uploaded_bytes(params):
+            return await self._ask(method, given, patience)
+        async with self._room_for_an_upload():
+            return await self._ask(method, given, patience)
 
     async def download(self, file_id: str, max_bytes: int = DOWNLOAD_BYTES_MAX) -> bytes:
         """Fetch a file that somebody sent, and return its content; never reads more than `max_bytes`.
@@ -94,11 +92,27 @@ class BotApi:
         """
         return await self._files.download(file_id, max_bytes)
 
-    async def _ask(self, method: str, given: dict[str, object], patience: dict[str, float]) -> Any:  # noqa: ANN401
+    async def _ask(self, method: str, given: dict[str, object], patience: dict[str, Any]) -> Any:  # noqa: ANN401
+        # `from None`: the cause's text can hold the URL, and with it the token.
         try:
-            return await self._bot.do_api_request(method, api_kwargs=given, **patience)  # type: ignore[arg-type]  # timeouts
+            return await self._bot.do_api_request(method, api_kwargs=given, **patience)
         except TelegramError as error:
             raise self._of_ours(error) from None
+        except Exception as error:  # noqa: BLE001 - an odd answer makes PTB raise anything
+            reason = f"{method}: useless answer ({type(error).__name__})"
+            raise UnreachableError(f"{self._host}: {reason}") from None
+
+    @asynccontextmanager
+    async def _room_for_an_upload(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(UPLOAD_WAIT_SECONDS):
+                await self._uploads.acquire()
+        except TimeoutError:
+            raise NotSentError(f"{self._host}: too many uploads at once") from None
+        try:
+            yield
+        finally:
+            self._uploads.release()
 
     def _of_ours(self, error: TelegramError) -> BotApiError:
         known = error.failure if isinstance(error, _FailureError) else None
@@ -116,21 +130,32 @@ class _FailureError(TelegramError):
         self.failure = failure
 
 
-class _Request(HTTPXRequest):
-    """PTB's HTTP client, with answers judged before PTB does."""
+class _Request(BaseRequest):
+    """What PTB makes requests with: each on a connection of its own, the answer judged before PTB does."""
 
     parse = staticmethod(answers.parse)
 
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    @property
+    def read_timeout(self) -> float:
+        """The time to wait for an answer where the call gives none."""
+        return REQUEST_SECONDS
+
+    async def initialize(self) -> None:
+        """Nothing: connections are opened when they are needed."""
+
+    async def shutdown(self) -> None:
+        """Nothing: `Connections.close` does."""
+
     async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:  # noqa: ANN401 - as PTB has them
         """Raise for every HTTP status that is no success."""
-        status, payload = await super().do_request(*args, **kwargs)
+        async with self._connections.one() as connection:
+            status, payload = await connection.do_request(*args, **kwargs)
         if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             raise _FailureError(answers.failure(status, payload))
         return status, payload
-
-    def stream(self, url: str) -> AbstractAsyncContextManager[httpx.Response]:
-        """Open a URL for reading, without compression: the bytes as they are stored."""
-        return self._client.stream("GET", url, headers={"Accept-Encoding": "identity"})
 
     @classmethod
     def parse_json_payload(cls, payload: bytes) -> dict[str, Any]:
@@ -145,17 +170,6 @@ class _UpdatesRequest(_Request):
     """Reads updates one by one where it must, so that an unreadable one harms only itself."""
 
     parse = staticmethod(get_updates.read)
-
-
-def _request(kind: type[_Request], connections: int, tls: ssl.SSLContext) -> _Request:
-    return kind(
-        httpx_kwargs={"verify": tls},
-        connection_pool_size=connections,
-        connect_timeout=REQUEST_SECONDS,
-        read_timeout=REQUEST_SECONDS,
-        write_timeout=REQUEST_SECONDS,
-        pool_timeout=REQUEST_SECONDS,
-    )
 
 
 def _given(params: dict[str, object]) -> dict[str, object]:
@@ -177,7 +191,7 @@ def _encoded(name: str, value: object) -> object:
 def _patience(params: dict[str, object], wait_seconds: float | None) -> dict[str, float]:
     """Choose PTB's timeouts. A short `wait_seconds` is the limit for a connection too."""
     if wait_seconds is not None:
-        return dict.fromkeys(("pool_timeout", "connect_timeout", "read_timeout"), wait_seconds)
+        return dict.fromkeys(("connect_timeout", "read_timeout"), wait_seconds)
     timeout = params.get("timeout")
     if isinstance(timeout, int):
         return {"read_timeout": timeout + LONG_POLL_MARGIN_SECONDS}

@@ -16,7 +16,7 @@ class NotSentError(UnreachableError):
 
 
 class RefusedError(BotApiError):
-    """Telegram refuses this for good: asking again does not help."""
+    """Telegram refuses this, and nothing took effect: asking again at once does not help."""
 
 
 class NotModifiedError(RefusedError):
@@ -24,7 +24,19 @@ class NotModifiedError(RefusedError):
 
 
 class MessageGoneError(RefusedError):
-    """The message to edit is not there any more."""
+    """The message to edit or delete is not there."""
+
+
+class NotOursError(MessageGoneError):
+    """The message to edit is there, but somebody else's: no edit can go into it."""
+
+
+class TopicGoneError(RefusedError):
+    """The topic was deleted or closed; the chat itself may still take the message."""
+
+
+class NotNowError(RefusedError):
+    """The bot is blocked, muted or not in the chat: it may pass when the chat is active again."""
 
 
 class ChatMigratedError(RefusedError):
@@ -36,7 +48,10 @@ class ChatMigratedError(RefusedError):
 
 
 class FloodedError(BotApiError):
-    """Too many requests: nothing took effect, and Telegram asks to wait `retry_after_seconds`."""
+    """Too many requests: nothing took effect, and Telegram asks to wait `retry_after_seconds`.
+
+    At least a second and at most a day, whatever the server said.
+    """
 
     def __init__(self, retry_after_seconds: float) -> None:
         super().__init__(f"asked to wait {retry_after_seconds} s")

@@ -12,7 +12,7 @@ import httpx
 from tgbot.telegram.errors import BotApiError, FileTooLargeError, RefusedError, UnreachableError
 
 DOWNLOAD_BYTES_MAX = 20 * 1024 * 1024  # https://core.telegram.org/bots/api#getfile
-DOWNLOADS_MAX = 8  # at once, because they share the connections with everything that is sent
+DOWNLOADS_MAX = 8  # at once, because each is held in memory
 GET_FILE_SECONDS = 60.0  # the Bot API server answers only when it has fetched the file itself
 DEADLINE_SECONDS = 600.0  # for a whole download, including the wait for others
 

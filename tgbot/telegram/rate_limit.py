@@ -12,19 +12,25 @@ from tgbot.model import ChatId
 # Telegram's FAQ (core.telegram.org/bots/faq) asks for one message a second in a chat, 20 a minute in a group,
 # about 30 a second overall, and allows "short bursts" beyond that in a chat. A burst is a loan: in the long
 # run the rate is kept exactly.
-CHAT_BURST = 3  # a short answer never waits: its reaction, its placeholder, its final text
+CHAT_BURST = 3  # a short answer never waits: typing, its reaction, its text
 OVERALL_BURST = 10  # a third of a second's worth: a few chats at the same moment do not queue
+NOTICES_PER_MINUTE = 10  # over all chats, and as many at once: strangers may come by the thousand
 
 _SWEEP_SECONDS = 60.0
-_EVERYONE = ChatId(0)  # the key of the overall limit; no chat has this id
+_EVERYONE = ChatId(0)  # the key of a limit over all chats; no chat has this id
 
 
 class Priority(IntEnum):
-    """Which waiting request goes first: the lowest. Requests that may be dropped use `try_acquire`."""
+    """Which waiting request goes first: the lowest. Requests that may be dropped use `try_acquire`.
+
+    CONTROL is a reply to a command, ANSWER a final text, GROWING the first words of a streamed answer,
+    NOTICE what nobody asked for, like the notice to a stranger: it has a budget of its own over all chats.
+    """
 
     CONTROL = 0
-    FINAL = 1
-    PLACEHOLDER = 2
+    ANSWER = 1
+    GROWING = 2
+    NOTICE = 3
 
 
 class _Limit:
@@ -72,6 +78,7 @@ class RateLimiter:
         self._overall = _Limit(_interval(1, overall_per_second), OVERALL_BURST)
         self._chat = _Limit(_interval(1, chat_per_second), CHAT_BURST)
         self._group = _Limit(_interval(60, group_per_minute), CHAT_BURST)
+        self._notices = _Limit(_interval(60, NOTICES_PER_MINUTE), NOTICES_PER_MINUTE)
         self._waiters: list[_Waiter] = []  # sorted: the first is the next
         self._arrivals = count()
         self._timer: asyncio.TimerHandle | None = None
@@ -90,7 +97,7 @@ class RateLimiter:
                 self._wake_next()
                 await waiter.turn.wait()
             # Spent here and not by the waker: a waiter cancelled before this line has nothing to give back.
-            self._spend(chat_id)
+            self._spend(chat_id, priority)
         finally:
             self._waiters.remove(waiter)
             self._wake_next()
@@ -106,6 +113,14 @@ class RateLimiter:
         self._spend(chat_id)
         return True
 
+    def ready_in(self, chat_id: ChatId, priority: Priority = Priority.ANSWER) -> float:
+        """Compute for how many seconds the chat itself must not send; 0.0 if `acquire` may grant at once.
+
+        Who comes back after that time, instead of waiting, holds nothing through a long penalty. The overall
+        rate does not count: it is shared out among those who wait for it.
+        """
+        return max(0.0, self._ready_at(chat_id, priority) - _now())
+
     def wait_seconds(self, chat_id: ChatId, leaving: int = 1) -> float:
         """Compute how long `try_acquire` cannot succeed if no other request comes; 0 when it may succeed now.
 
@@ -114,7 +129,7 @@ class RateLimiter:
         """
         now = _now()
         free_at = max(self._overall_ready_at(), now)
-        before = sum(self._chat_ready_at(waiter.chat_id) <= free_at for waiter in self._waiters)
+        before = sum(self._ready_at(waiter.chat_id, waiter.priority) <= free_at for waiter in self._waiters)
         after_them = self._overall_ready_at() + before * self._overall.interval_seconds
         free_then = max(
             limit.ready_at(chat_id) + leaving * limit.interval_seconds for limit in self._limits_of(chat_id)
@@ -129,8 +144,9 @@ class RateLimiter:
     def _limits_of(self, chat_id: ChatId) -> tuple[_Limit, ...]:
         return (self._chat, self._group) if chat_id < 0 else (self._chat,)
 
-    def _chat_ready_at(self, chat_id: ChatId) -> float:
-        return max(limit.ready_at(chat_id) for limit in self._limits_of(chat_id))
+    def _ready_at(self, chat_id: ChatId, priority: Priority) -> float:
+        at = max(limit.ready_at(chat_id) for limit in self._limits_of(chat_id))
+        return max(at, self._notices.ready_at(_EVERYONE)) if priority is Priority.NOTICE else at
 
     def _overall_ready_at(self) -> float:
         return self._overall.ready_at(_EVERYONE)
@@ -139,13 +155,16 @@ class RateLimiter:
         now = _now()
         if self._overall_ready_at() > now:
             return None
-        return next((waiter for waiter in self._waiters if self._chat_ready_at(waiter.chat_id) <= now), None)
+        ready = (one for one in self._waiters if self._ready_at(one.chat_id, one.priority) <= now)
+        return next(ready, None)
 
-    def _spend(self, chat_id: ChatId) -> None:
+    def _spend(self, chat_id: ChatId, priority: Priority | None = None) -> None:
         now = _now()
         self._overall.spend(_EVERYONE, now)
         for limit in self._limits_of(chat_id):
             limit.spend(chat_id, now)
+        if priority is Priority.NOTICE:
+            self._notices.spend(_EVERYONE, now)
 
     def _wake_next(self) -> None:
         """Wake the waiter whose turn it is, which calls this again as it leaves; or look again later."""
@@ -161,7 +180,7 @@ class RateLimiter:
         # The chats are looked at only when the overall limit does not stop them anyway: a crowd stays cheap.
         if (overall := self._overall_ready_at()) > _now():
             return overall
-        return min(self._chat_ready_at(waiter.chat_id) for waiter in self._waiters)
+        return min(self._ready_at(waiter.chat_id, waiter.priority) for waiter in self._waiters)
 
 
 def _interval(period_seconds: float, rate: float) -> float:
