@@ -15,7 +15,7 @@ from tgbot.delivery.delivery import Delivery
 from tgbot.intake.acceptor import Acceptor
 from tgbot.intake.batch import Rules
 from tgbot.intake.poller import BATCH_MAX
-from tgbot.model import Address, BotId, ChatId, Message, Owner, Raw, Turn
+from tgbot.model import Address, BotId, ChatId, Message, Owner, Part, Raw, RowId, Turn
 from tgbot.store import recovery
 from tgbot.store.engine import migrate
 from tgbot.store.engine.connection import PRAGMAS
@@ -113,11 +113,12 @@ class Mute(Delivery):
     def wake(self, chat_id: ChatId) -> None:
         """Leave the part in the outbox."""
 
-    def react(self, _address: Address, _reaction: Reaction) -> None:
+    def react(self, _address: Address, _reaction: Reaction | None) -> None:
         """Show no reaction."""
 
-    def turn_ended(self, _address: Address, _state: str) -> None:
-        """Hear of a committed ending."""
+    def turn_ended(self, address: Address, row_id: RowId, state: str, part: Part | None = None) -> None:
+        """Hear of a committed ending, and keep what it was."""
+        self.ended = (address, row_id, state, part)
         self._on_end()
 
 

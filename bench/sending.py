@@ -10,7 +10,6 @@ from typing import Any
 from bench import scene
 from bench.figures import PAIRS_WARM_UP, Figure, at_most
 from bench.memory import Waiting, growth
-from tgbot.delivery.chat_sender import PLACEHOLDER
 from tgbot.delivery.delivery import Delivery
 from tgbot.intake.batch import receive
 from tgbot.model import Raw
@@ -18,6 +17,7 @@ from tgbot.playground.journal import Journal
 from tgbot.playground.server import PlaygroundServer
 from tgbot.playground.world import World
 from tgbot.store.engine.writer import Database
+from tgbot.store.outbox import SURPLUS_TEXT
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.rate_limit import RateLimiter
 from tgbot.turns.agent import Agent, AgentTurn, Event, Replacement
@@ -34,13 +34,12 @@ CHAT_ID = 5
 
 
 def figures() -> Iterator[Figure]:
-    # A placeholder and an edit for each message, and nothing else.
-    yield at_most("requests for an answer of one message", asyncio.run(_requests(ONE)), 2)
-    yield at_most("requests for an answer of three messages", asyncio.run(_requests(THREE)), 6)
-    yield at_most("requests for an answer of eight messages and a file", asyncio.run(_requests(MANY)), 18)
+    yield at_most("requests for an answer of one message", asyncio.run(_requests(ONE)), 1)
+    yield at_most("requests for an answer of three messages", asyncio.run(_requests(THREE)), 3)
+    yield at_most("requests for an answer of eight messages and a file", asyncio.run(_requests(MANY)), 9)
     yield at_most("requests after the last streamed word, one message", asyncio.run(_last_requests(ONE)), 1)
     yield at_most(
-        "requests after the last streamed word, three messages", asyncio.run(_last_requests(THREE)), 5
+        "requests after the last streamed word, three messages", asyncio.run(_last_requests(THREE)), 3
     )
     yield at_most(
         "from the last word to the final edit / a commit and an edit", asyncio.run(_wait_ratio()), 3, "x"
@@ -58,7 +57,7 @@ class Bot:
             api,
             scene.BOT_ID,
             rate_limiter=limiter,
-            reactions=False,
+            receipts=False,
             send_within_seconds=scene.DEADLINE_SECONDS,
         )
         self.db = db
@@ -125,7 +124,7 @@ class Screen:
         )
 
     def _look(self, event: dict[str, Any]) -> None:
-        if event["kind"] == "message" and event["message"].get("text") != PLACEHOLDER:
+        if event["kind"] == "message" and event["message"].get("text") != SURPLUS_TEXT:
             self.changes += 1
             self.changed_at = time.monotonic()
 
@@ -196,7 +195,7 @@ async def _wait_ratio() -> float:
 
 async def _least_seconds(bot: Bot, api: BotApi, screen: Screen, number: int) -> float:
     """Commit something, edit a message, and say how long that takes until it is on screen."""
-    message = await api.call("sendMessage", chat_id=CHAT_ID, text=PLACEHOLDER)
+    message = await api.call("sendMessage", chat_id=CHAT_ID, text="word")
     began = time.monotonic()
     await scene.begin_instance(bot.db)
     text = f"{_text(ONE)} {number}"

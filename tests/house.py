@@ -11,7 +11,7 @@ from tests.scripted import ScriptedAgent
 from tests.waiting import eventually, eventually_async
 from tgbot.access import Access
 from tgbot.intake.batch import Received, Rules, receive
-from tgbot.model import Address, Arrival, BotId, Owner, Raw, Turn
+from tgbot.model import Address, Arrival, BotId, Owner, Part, Raw, RowId, Turn
 from tgbot.store import recovery
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.writer import Database
@@ -73,7 +73,7 @@ class House:
     def turn_began(self, turn: Turn) -> None:
         """Hear of it, as delivery does."""
 
-    def turn_ended(self, address: Address, state: str) -> None:
+    def turn_ended(self, address: Address, row_id: RowId, state: str, part: Part | None = None) -> None:
         """Hear of it, as delivery does."""
 
     async def say(self, *texts: str, chat: int = 7, **more: str) -> Received:
@@ -103,7 +103,10 @@ class House:
         return [state for (state,) in await self.rows(sql, chat=chat)]
 
     async def answers(self, chat: int = 7) -> list[str]:
-        sql = "SELECT text FROM outbox WHERE chat_id = :chat AND state = 'ready' ORDER BY id"
+        sql = (
+            "SELECT text FROM outbox WHERE chat_id = :chat"
+            " AND state IN ('ready', 'sending', 'unknown') ORDER BY id"
+        )
         return [said for (said,) in await self.rows(sql, chat=chat)]
 
     async def guards(self) -> list[tuple[Any, ...]]:

@@ -102,8 +102,8 @@ def test_the_reason_of_a_parked_part_is_one_line_too(folder: Path) -> None:
     add_dead(folder, said("x"))
     with closing(sqlite3.connect(folder / "tgbot.db")) as raw, raw:
         raw.execute(
-            "INSERT INTO outbox (bot_id, pending_id, part, state, chat_id, error)"
-            " VALUES (1, 1, 0, 'parked', 7, 'Bad\nGateway')"
+            "INSERT INTO outbox (bot_id, pending_id, part, text, state, chat_id, box, error)"
+            " VALUES (1, 1, 0, 'x', 'parked', 7, 0, 'Bad\nGateway')"
         )
     assert listed(folder)[1:] == ["  parked   row=1 part=0 chat=7: Bad Gateway"]
 

@@ -117,7 +117,8 @@ def _delivery(settings: Settings, db: Database, api: BotApi) -> Delivery:
             settings.rate_overall_per_second, settings.rate_chat_per_second, settings.rate_group_per_minute
         ),
         stream=settings.stream,
-        reactions=settings.receipts,
+        cuts=settings.format != "rich",
+        receipts=settings.receipts,
         send_within_seconds=settings.send_within_seconds,
     )
 

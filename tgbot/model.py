@@ -12,11 +12,14 @@ UserId = NewType("UserId", int)
 MessageId = NewType("MessageId", int)
 RowId = NewType("RowId", int)
 PartId = NewType("PartId", int)
+FileId = NewType("FileId", int)
 InstanceId = NewType("InstanceId", int)
 Token = NewType("Token", int)
 SessionKey = NewType("SessionKey", str)
 
 Raw = dict[str, Any]
+
+SUPERGROUPS_FROM = -1_000_000_000_000  # ids of supergroups and channels, from here down
 
 _START = re.compile(r"/start(?:@\w+)?\s+([A-Za-z0-9_-]{1,64})\s*", re.IGNORECASE | re.ASCII)
 
@@ -27,6 +30,14 @@ def session_key(bot_id: BotId, chat_id: ChatId, topic_id: int | None = None) -> 
     The bot id comes first, so that another token on the same database never runs this bot's rows.
     """
     return SessionKey(f"{bot_id}:{chat_id}" if topic_id is None else f"{bot_id}:{chat_id}:{topic_id}")
+
+
+def box(chat_id: ChatId) -> int:
+    """Name the sequence that numbers the messages of a chat (`schema.box_of` says the same in SQL).
+
+    Private chats and basic groups of a bot share one, 0; a supergroup or channel has its own, its id.
+    """
+    return 0 if chat_id > SUPERGROUPS_FROM else chat_id
 
 
 class Address(NamedTuple):
@@ -217,15 +228,13 @@ class Button:
 
 
 FileKind = Literal["document", "photo", "voice"]
-PartKind = Literal["text", "rich", "reply", "ping", "document", "photo", "voice"]
+# `notice` answers what no turn runs for, `ping` says that an answer is there, `surplus` has to disappear.
+PartKind = Literal["text", "rich", "reply", "notice", "ping", "document", "photo", "voice", "surplus"]
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file to show after the words before it. A document or photo appears exactly once.
-
-    A voice message nearly so: it is sent again, and marked, if no answer came.
-    """
+    """A file to show after the words before it."""
 
     name: str
     content: bytes
@@ -235,22 +244,38 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Album:
-    """Files to show as one group; Telegram takes 2 to 10 of one kind, so more become several albums.
-
-    It is sent again, and marked, if no answer came.
-    """
+    """Files to show as one group; Telegram takes 2 to 10 of one kind, so more become several albums."""
 
     files: Sequence[File]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A file whose content is in the database, as the file `file_id`."""
+
+    name: str
+    file_id: FileId
+    kind: FileKind = "document"
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAlbum:
+    """An album whose files are in the database."""
+
+    files: Sequence[KeptFile]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """One Telegram message of an answer, as the outbox holds it.
 
-    Without `ready_at` (Unix time in seconds) it is a placeholder, whose content is still to come; without
-    `message_id` it is not on screen. `text` is a file's caption, and the Markdown of a rich message;
-    `entities` and `buttons` are JSON; `tries` counts how often it was sent without a known outcome. The parts
-    of one album have the same `album`, the original number of its first part.
+    Without `ready_at` (Unix time in seconds) its turn may add to it; without `message_id` it is not known to
+    be on screen. `text` is a file's caption, and the Markdown of a rich message; `entities` and `buttons` are
+    JSON. The parts of one album have the same `album`, the original number of its first part.
+    While it is sent, its message id is larger than `floor`, and smaller than `ceiling` if that is known;
+    `sent_text` is what was sent, where `text` has changed since. `tries` counts how often it failed though
+    other requests succeeded; a `duplicate` may be on screen twice.
     """
 
     part_id: PartId
@@ -261,12 +286,17 @@ class Part:
     chat_id: ChatId
     topic_id: int | None
     reply_to: MessageId | None
+    silent: bool
     message_id: MessageId | None
     text: str | None
     entities: str | None
     buttons: str | None
     file_name: str | None
-    file: bytes | None
-    ready_at: float | None
-    tries: int
+    file_id: FileId | None
     album: int | None
+    ready_at: float | None
+    floor: MessageId | None
+    ceiling: MessageId | None
+    sent_text: str | None
+    duplicate: bool
+    tries: int

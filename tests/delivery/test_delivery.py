@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from sqlalchemy import text
 
 from tests.held import Held
 from tests.house import BOT, arrival, raw_message
@@ -15,19 +16,24 @@ from tests.turns.test_answer import turn
 from tests.waiting import eventually, eventually_async
 from tests.whole_bot.process import TOKEN, Person
 from tgbot.access import Access
+from tgbot.delivery.commits import Commits
 from tgbot.delivery.delivery import Delivery
 from tgbot.delivery.preview import Previews
+from tgbot.delivery.tools import Tools
 from tgbot.intake.batch import Rules, receive
-from tgbot.model import ChatId, File, MessageId, Owner
+from tgbot.model import ChatId, File, MessageId, Owner, RowId
 from tgbot.playground.server import PlaygroundServer
 from tgbot.playground.world import World
-from tgbot.store import recovery, turns
+from tgbot.render import Text
+from tgbot.store import chats, outbox, recovery, turns
 from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.rate_limit import Priority, RateLimiter
 from tgbot.turns.answer import LiveAnswers, Reaction
+from tgbot.turns.keeping import kept
 
 CHAT = ChatId(7)
+GROUP, SUPERGROUP = ChatId(-5), ChatId(-1_000_000_000_005)
 
 
 @pytest.fixture
@@ -55,11 +61,16 @@ async def test_a_wake_in_the_moment_that_a_sender_ends_is_not_lost(
     await eventually(lambda: any("agent" in said for said in ann.sees), "the reply")
 
 
+def previews_of(db: Database, api: BotApi, limiter: RateLimiter, answers: LiveAnswers, mode: str) -> Previews:
+    tools = Tools(db, api, limiter, answers, BOT, mode, cuts=True, receipts=True, wake=lambda _: None)
+    return Previews(CHAT, tools, Commits(db, BOT, CHAT))
+
+
 async def test_previews_sleep_through_a_penalty(db: Database, wire: PlaygroundServer) -> None:
     """Otherwise they would format, ten times a second, an answer that cannot be shown."""
     limiter, answers = RateLimiter(0, 1, 0), LiveAnswers(lambda _: None)
     async with BotApi(TOKEN, wire.url) as api:
-        previews = Previews(CHAT, db, api, limiter, answers, "edit", db.write)
+        previews = previews_of(db, api, limiter, answers, "edit")
         answers.open(turn()).take("Once upon a time")
         limiter.pause(CHAT, 600)
         wait_seconds = await previews.step()
@@ -76,7 +87,7 @@ async def test_previews_that_had_to_slow_down_find_their_pace_again(
     wire.world.post_message(CHAT, 7, "look")
     wire.world.add_faults([{"method": "sendMessageDraft", "kind": "cut_before", "times": 3}])
     async with BotApi(TOKEN, wire.url) as api:
-        previews = Previews(CHAT, db, api, RateLimiter(0, 0, 0), answers, "draft", db.write)
+        previews = previews_of(db, api, RateLimiter(0, 0, 0), answers, "draft")
         live = answers.open(turn())
 
         async def slowed_to(seconds: float) -> bool:
@@ -96,7 +107,7 @@ async def test_what_changes_nothing_on_screen_is_no_preview(
     answers = LiveAnswers(lambda _: None)
     wire.world.post_message(CHAT, 7, "look")
     async with BotApi(TOKEN, wire.url) as api:
-        previews = Previews(CHAT, db, api, RateLimiter(0, 0, 0), answers, "draft", db.write)
+        previews = previews_of(db, api, RateLimiter(0, 0, 0), answers, "draft")
         live = answers.open(turn())
         live.take("Look:")
         await previews.step()
@@ -108,23 +119,34 @@ async def test_what_changes_nothing_on_screen_is_no_preview(
     assert drafts == ["Look:", "Look:\n\nNice?"]
 
 
-async def test_a_draft_leaves_room_for_the_two_requests_that_replace_it(
+async def test_a_full_part_of_a_turn_that_was_stopped_is_left_to_its_ending(
+    db: Database, wire: PlaygroundServer
+) -> None:
+    """Its agent may take seconds to obey; until then the part would be formatted and stored all the time."""
+    answers = LiveAnswers(lambda _: None)
+    async with BotApi(TOKEN, wire.url) as api:
+        previews = previews_of(db, api, RateLimiter(0, 0, 0), answers, "edit")
+        answers.open(turn()).take("word " * 2000)  # no guard is held for it any more
+        assert await previews.step() != 0.0
+        await previews.step()  # types
+        assert (await previews.step() or 0.0) > 1
+
+
+async def test_a_draft_leaves_room_for_the_message_that_replaces_it(
     db: Database, wire: PlaygroundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its words are gone when the placeholder comes: the final text must not have to wait after that."""
     monkeypatch.setattr("tgbot.delivery.preview.PRIVATE_SECONDS", 0)
     limiter, answers = RateLimiter(0, 1 / 600, 0), LiveAnswers(lambda _: None)
     wire.world.post_message(CHAT, 7, "look")
     async with BotApi(TOKEN, wire.url) as api:
-        previews = Previews(CHAT, db, api, limiter, answers, "draft", db.write)
+        previews = previews_of(db, api, limiter, answers, "draft")
         live = answers.open(turn())
         for word in ("Once ", "upon ", "a time"):
             live.take(word)
             await previews.step()
-    assert [call["params"]["text"] for call in wire.world.journal] == ["Once"]
+    assert [call["params"]["text"] for call in wire.world.journal] == ["Once", "Once upon"]
     async with asyncio.timeout(30):
-        for _ in range(2):
-            await limiter.acquire(CHAT, Priority.ANSWER)
+        await limiter.acquire(CHAT, Priority.ANSWER)
 
 
 async def test_new_words_go_before_the_reaction_that_a_turn_works(
@@ -228,7 +250,8 @@ async def test_what_could_not_leave_while_the_network_was_gone_was_no_try(
     owner = Owner(BOT, await db.write(recovery.begin_instance, os.getpid()), max_turns=1, crashes_max=3)
     received = await db.write(receive, owner, Rules(Access(None), 9), [arrival(raw_message(1, "speak"))])
     hello = File("hello.ogg", b"OggS", "voice", "Hello")
-    await db.write(turns.end, owner, received.claimed[0], turns.Ending("done", [hello]))
+    ending = await kept(db, turns.Ending("done", [hello]))
+    await db.write(turns.end, owner, received.claimed[0], ending)
     async with BotApi(TOKEN, f"http://127.0.0.1:{port}") as api:
         delivery = Delivery(db, api, BOT, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=60)
         delivery.wake(CHAT)
@@ -239,3 +262,79 @@ async def test_what_could_not_leave_while_the_network_was_gone_was_no_try(
             await eventually(lambda: "voice" in world.messages(CHAT)[-1], "the voice message")
             await delivery.flush(1)
     assert world.messages(CHAT)[-1]["caption"] == "Hello"
+
+
+async def test_the_answer_of_a_turn_whose_chat_has_moved_has_one_sender(
+    db: Database, wire: PlaygroundServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire.world.make_chat(SUPERGROUP, "Friends")
+    held = Held(monkeypatch, "sendMessage")
+    owner = Owner(BOT, await db.write(recovery.begin_instance, os.getpid()), max_turns=1, crashes_max=3)
+    received = await db.write(receive, owner, Rules(Access(None), 9), [arrival(raw_message(1, "hi", GROUP))])
+    [turn] = received.claimed
+    async with BotApi(TOKEN, wire.url) as api:
+        delivery = Delivery(db, api, BOT, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=60)
+        await db.write(chats.move, BOT, GROUP, SUPERGROUP)
+        ended = await db.write(turns.end, owner, turn, turns.Ending("done", [Text("re: hi")]))
+        delivery.turn_ended(turn.address, turn.row_id, ended.state, ended.part)
+        await held.comes()
+        delivery.wake(SUPERGROUP)  # as a scan does
+        await asyncio.sleep(0.2)
+        held.let_go()
+        await delivery.flush(5)
+    assert [message["text"] for message in wire.world.messages(SUPERGROUP)] == ["re: hi"]
+
+
+async def test_an_answer_does_not_wait_for_a_second_look(
+    delivery: Delivery, db: Database, wire: PlaygroundServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a group it may ask for 100 ids, at 20 a minute."""
+    monkeypatch.setattr("tgbot.delivery.delivery.POLL_SECONDS", 0.1)
+    ann = Person(wire)
+    ann.says("look")
+    owner = Owner(BOT, await db.write(recovery.begin_instance, os.getpid()), max_turns=1, crashes_max=3)
+    rules = Rules(Access(None), 9)
+    await db.write(receive, owner, rules, [arrival(raw_message(50, "look"))])
+    await db.write(lambda conn: conn.execute(text(LOOK)).close())
+    asked = Held(monkeypatch, "editMessageReplyMarkup")
+    serving = asyncio.create_task(delivery.serve())
+    await asked.comes()
+    await db.write(receive, owner, rules, [arrival(raw_message(51, "/help"))])
+    delivery.wake(CHAT)
+    asked.let_go()
+    await eventually(lambda: len(ann.sees) == 1, "the reply")
+    await eventually_async(lambda: _has_looked(db), "the look goes on")
+    methods = [call["method"] for call in wire.world.journal if call["method"] != "setMessageReaction"]
+    assert methods[:3] == ["editMessageReplyMarkup", "sendMessage", "editMessageReplyMarkup"]
+    assert methods.count("editMessageReplyMarkup") < 60, "it goes on where it was"
+    serving.cancel()
+
+
+LOOK = "INSERT INTO second_look SELECT 1, bot_id, id, chat_id, 1, 'words', 0 FROM pending"
+
+
+async def _has_looked(db: Database) -> bool:
+    return not await db.read(lambda conn: conn.execute(text("SELECT 1 FROM second_look")).all())
+
+
+async def test_an_answer_does_not_wait_behind_a_notice_that_has_to_wait(
+    db: Database, wire: PlaygroundServer
+) -> None:
+    wire.world.make_chat(CHAT, "Ann")
+    owner = Owner(BOT, await db.write(recovery.begin_instance, os.getpid()), max_turns=1, crashes_max=3)
+    said = [arrival(raw_message(number, "hi")) for number in (1, 2)]
+    received = await db.write(receive, owner, Rules(Access(None), 9), said)
+    limiter = RateLimiter(0, 0, 0)
+    while limiter.ready_in(CHAT, Priority.NOTICE) == 0:
+        await limiter.acquire(ChatId(99), Priority.NOTICE)
+    async with BotApi(TOKEN, wire.url) as api:
+        delivery = Delivery(db, api, BOT, rate_limiter=limiter, send_within_seconds=60)
+        await db.write(outbox.notice, RowId(2), Text("Too much."))
+        delivery.wake(CHAT)
+        await eventually(lambda: bool(delivery._resting), "the notice waits for its time")
+        [turn] = received.claimed
+        ended = await db.write(turns.end, owner, turn, turns.Ending("done", [Text("re: hi")]))
+        delivery.turn_ended(turn.address, turn.row_id, ended.state, ended.part)
+        await eventually(lambda: bool(wire.world.messages(CHAT)), "the answer")
+        await delivery.flush(1)
+    assert [message["text"] for message in wire.world.messages(CHAT)] == ["re: hi"]

@@ -66,10 +66,14 @@ class Playground:
         ]
 
     def answers(self, chat_id: int = 1001) -> list[str]:
-        """Return what the bot said; a placeholder says nothing, and a kill may leave one behind."""
+        """Return what the bot said."""
         messages = self.get(f"playground/chats/{chat_id}/messages")
-        said = [message["text"] for message in messages if message["from"]["is_bot"]]
-        return [text for text in said if text != "…"]
+        return [message["text"] for message in messages if message["from"]["is_bot"]]
+
+    def reactions(self, chat_id: int = 1001) -> list[str]:
+        """Return the reactions to all messages of a chat."""
+        messages = self.get(f"playground/chats/{chat_id}/messages")
+        return [one["emoji"] for message in messages for one in message["reactions"]]
 
     def bot_pid(self) -> int:
         return int(until(lambda: self.get("playground/state")["bot"]["pid"]))

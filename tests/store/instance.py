@@ -10,11 +10,12 @@ from sqlalchemy import Engine, text
 from tests.house import BOT, raw_message
 from tgbot.access import Access
 from tgbot.intake.batch import Received, Rules, receive
-from tgbot.model import BotId, ChatId, Owner, Raw, SessionKey, Turn, UserId, session_key
+from tgbot.model import BotId, ChatId, MessageId, Owner, Part, Raw, SessionKey, Turn, UserId, session_key
 from tgbot.render import Text
-from tgbot.store import recovery, turns
+from tgbot.store import outbox, recovery, sending, turns
 from tgbot.store.engine.connection import Connection
-from tgbot.store.turns import Ending, Outcome
+from tgbot.store.parts import Content
+from tgbot.store.turns import Ended, Ending, Outcome
 from tgbot.telegram import updates
 
 P = ParamSpec("P")
@@ -65,6 +66,17 @@ class Instance:
         self.rows("UPDATE pending SET not_before = 0 WHERE not_before IS NOT NULL RETURNING id")
         return self.claim_waiting()
 
+    def begin(self, turn: Turn, words: str, number: int = 0) -> Part | None:
+        """Show the first words of a part, with a button below them."""
+        buttons = f'{{"inline_keyboard": [[{{"text": "Stop", "callback_data": "stop:{turn.row_id}"}}]]}}'
+        begun = turn.token, turn.row_id, number, Text(words), buttons
+        return self.do(outbox.begin, *begun, silent=number > 0)
+
+    def answer(self, turn: Turn, *contents: str | Content, first: int = 0) -> Ended:
+        """End a turn with an answer of several parts."""
+        said = [Text(one) if isinstance(one, str) else one for one in contents]
+        return self.do(turns.end, self.owner, turn, Ending("done", said, first=first))
+
     def end(self, turn: Turn, outcome: Outcome, *said: str, error_id: str | None = None) -> Turn | None:
         ending = Ending(outcome, [Text(words, ()) for words in said], error_id=error_id)
         return self.do(turns.end, self.owner, turn, ending).following
@@ -85,6 +97,28 @@ class Instance:
 
     def claim_waiting(self) -> list[Turn]:
         return self.do(turns.claim_waiting, self.owner)
+
+    def next_part(self, chat: int = 7) -> Part | None:
+        return self.do(sending.next_part, self.owner.bot_id, ChatId(chat))
+
+    def the_next(self, chat: int = 7) -> Part:
+        part = self.next_part(chat)
+        assert part
+        return part
+
+    def sent(self, part: Part) -> MessageId:
+        """Note that a part is on screen: as the message that it has, or as the newest one."""
+        message_id = part.message_id or new_id()
+        self.do(sending.sent, part, message_id)
+        return message_id
+
+    def send_all(self, chat: int = 7) -> list[str | None]:
+        """Send what is unsent in a chat, without a fault; returns the texts in order."""
+        said = []
+        while part := self.next_part(chat):
+            said.append(part.text)
+            self.do(sending.removed, part) if part.kind == "surplus" else self.sent(part)
+        return said
 
     def rows(self, sql: str, **values: object) -> list[tuple[Any, ...]]:
         def select(conn: Connection) -> list[tuple[Any, ...]]:
@@ -124,6 +158,11 @@ class StartInstance(Protocol):
         bot_id: BotId = BOT,
         allowed_users: frozenset[UserId] | None = None,
     ) -> Instance: ...
+
+
+def new_id() -> MessageId:
+    """Give the id of a new message, which is above all before it, whatever the chat."""
+    return MessageId(next(_update_ids))
 
 
 def key(chat: int = 7) -> SessionKey:

@@ -1,15 +1,15 @@
 """A group that becomes a supergroup: all that waits, runs or is unsent follows it, once."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.house import raw_message
-from tests.store.instance import Instance, StartInstance, key
+from tests.store.instance import Instance, StartInstance, key, new_id
 from tgbot.intake.commands.registry import NOTHING
-from tgbot.model import ChatId, MessageId, Turn
-from tgbot.store import sending
+from tgbot.model import Turn
+from tgbot.render import Text
+from tgbot.store import outbox, sending, settling
 from tgbot.store.outbox import GIVEN_UP
 from tgbot.store.turns import LostGuardError
 
@@ -75,17 +75,49 @@ def test_a_group_whose_id_starts_alike_stays(instance: Instance) -> None:
     assert instance.guards() == {key(-51): 1}
 
 
-def test_what_is_unsent_is_a_new_message_in_the_new_chat(instance: Instance) -> None:
+@pytest.mark.parametrize("state", ["ready", "sending", "unknown", "searched for"])
+def test_what_is_unsent_is_a_new_message_in_the_new_chat(instance: Instance, state: str) -> None:
     """Message ids of the old chat mean other messages there."""
-    instance.finish(instance.start("a", chat=OLD))
-    part = instance.do(sending.next_part, instance.owner.bot_id, ChatId(OLD))
-    assert part
-    instance.do(sending.placed, part, MessageId(55))
-    waiting = instance.start("b", chat=OLD)
+    turn = instance.start("a", "b", chat=OLD)
+    instance.begin(turn, "first words")
+    asked_for = instance.the_next(OLD)
+    if state == "ready":
+        instance.sent(asked_for)
+    elif state != "sending":
+        instance.do(sending.lost, asked_for)
+    instance.answer(turn, "one", "two")
+    if state == "searched for":
+        instance.do(settling.placed, instance.the_next(OLD), new_id())
     instance.receive(upgraded(1))
-    found = instance.rows("SELECT chat_id, message_id, reply_to, state FROM outbox ORDER BY id")
-    assert found == [(NEW, None, None, "ready"), (NEW, None, None, "open")]
-    instance.finish(waiting)
+    columns = "chat_id, box, message_id, reply_to, floor, ceiling, sent_text, state"
+    nothing = (None,) * 5
+    found = instance.rows(f"SELECT {columns} FROM outbox ORDER BY part")
+    assert found == [(NEW, NEW, *nothing, "ready")] * 2
+    assert instance.send_all(NEW) == ["one", "two"]
+
+
+def test_words_of_a_running_turn_stay_and_it_says_them_again_in_the_new_chat(instance: Instance) -> None:
+    turn = instance.start("a", chat=OLD)
+    instance.do(outbox.close_part, turn.token, turn.row_id, 0, Text("the first part"))
+    instance.send_all(OLD)
+    instance.begin(turn, "more words", 1)
+    instance.sent(instance.the_next(OLD))
+    instance.receive(upgraded(1))
+    part = instance.begin(turn, "even more", 1)
+    assert part
+    assert (part.chat_id, part.floor) == (NEW, 0)
+    instance.sent(part)
+    instance.answer(turn, "the rest", first=1)
+    assert instance.send_all(NEW) == ["the rest"]
+
+
+def test_what_was_to_disappear_from_the_old_chat_is_forgotten(instance: Instance) -> None:
+    instance.finish(instance.start("a", chat=OLD))
+    part = instance.the_next(OLD)
+    instance.sent(part)
+    instance.do(sending.add_surplus, part, new_id())
+    instance.receive(upgraded(1))
+    assert instance.send_all(NEW) == instance.send_all(OLD) == []
 
 
 def test_a_turn_that_had_begun_in_the_new_chat_runs_again_behind_the_old_ones(
@@ -112,36 +144,34 @@ def test_a_death_after_the_move_recovers_in_the_new_chat(start_instance: StartIn
     assert (turn.chat_id, run_all(new, turn)) == (NEW, ["a", "b"])
 
 
-def test_a_reply_that_comes_from_the_old_chat_after_the_move_is_not_written_into_the_new_one(
+def test_a_message_id_that_comes_from_the_old_chat_after_the_move_is_not_taken_for_the_new_one(
     instance: Instance,
 ) -> None:
-    """Its message id means another message there."""
-    turn = instance.start("a", chat=OLD)
-    part = instance.do(sending.next_part, instance.owner.bot_id, ChatId(OLD))
-    assert part
+    """It means another message there."""
+    instance.finish(instance.start("a", chat=OLD))
+    part = instance.the_next(OLD)
     instance.receive(upgraded(1))
-    instance.do(sending.placed, part, MessageId(12))
-    instance.finish(turn)
-    instance.do(sending.sent, replace(part, message_id=MessageId(12)))
+    assert instance.do(sending.sent, part, new_id()) is None
     assert instance.rows("SELECT chat_id, message_id, state FROM outbox") == [(NEW, None, "ready")]
 
 
 def test_a_sent_answer_of_the_old_chat_is_not_shown_again_in_the_new_one(instance: Instance) -> None:
     turn = instance.start("a", chat=OLD)
-    instance.do(sending.mark_uncertain, turn.row_id)
     instance.finish(turn)
-    instance.rows("UPDATE outbox SET state = 'sent', message_id = 12 RETURNING id")
+    instance.sent(instance.the_next(OLD))
+    instance.do(sending.mark_uncertain, turn.row_id)
     instance.receive(upgraded(1))
     assert instance.rows("SELECT chat_id, uncertain_until FROM outbox") == [(OLD, None)]
 
 
 def test_a_stopped_turn_of_the_new_chat_gets_its_answer_though_it_loses_its_guard(instance: Instance) -> None:
     instance.start("old", chat=OLD)
-    instance.start("new", chat=NEW)
+    instance.begin(instance.start("new", chat=NEW), "first words")
+    instance.sent(instance.the_next(NEW))
     instance.say("/stop", chat=NEW)
     instance.receive(upgraded(1))
     assert instance.states(NEW) == {"old": "claimed", "new": "stopped"}
-    assert "⏹ Stopped." in instance.answers(NEW)
+    assert instance.send_all(NEW) == ["Stopped.", "⏹ Stopped."]
 
 
 def test_try_again_from_the_old_chat_does_nothing_once_its_message_has_moved(

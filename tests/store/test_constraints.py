@@ -24,13 +24,15 @@ OUTBOX: Row = {
     "part": 0,
     "state": "ready",
     "chat_id": 7,
-    "message_id": 5,
+    "box": 0,
     "text": "x",
     "ready_at": 1.0,
 }
 ENDED: Row = {"ended_at": 1.0}
 CONTROL: Row = {"kind": "control"}
-WORDLESS: Row = {"text": None, "ready_at": None}
+SHOWN: Row = {"message_id": 5}
+FLYING: Row = {"state": "sending", "floor": 0}
+WORDS: Row = {"ready_at": None}
 
 REFUSED: list[tuple[str, Row]] = [
     ("ck_pending_kind", ENDED | {"kind": "wish", "state": "done"}),
@@ -48,13 +50,20 @@ REFUSED: list[tuple[str, Row]] = [
     ("ck_pending_ended", ENDED),
     *[("ck_pending_ended", Row(state=state)) for state in ("done", "failed", "stopped", "dead", "dropped")],
     ("ck_outbox_state", {"state": "lost"}),
-    ("ck_outbox_shown_in_a_message", {"state": "placed", "message_id": None}),
-    ("ck_outbox_shown_in_a_message", {"state": "sent", "message_id": None}),
     ("ck_outbox_kind", {"kind": "poem"}),
-    ("ck_outbox_has_content", WORDLESS),
+    ("ck_outbox_shown_in_a_message", {"state": "sent"}),
+    ("ck_outbox_shown_in_a_message", WORDS | {"state": "growing"}),
+    ("ck_outbox_surplus_is_shown", {"kind": "surplus"}),
+    ("ck_outbox_surplus_is_shown", {"kind": "surplus", "state": "parked", "error": "no reason"}),
+    ("ck_outbox_has_content", {"text": None}),
     ("ck_outbox_has_content", {"text": ""}),
-    ("ck_outbox_has_content", {"state": "sent", "ready_at": None}),
-    ("ck_outbox_open_is_not_shown", WORDLESS | {"state": "open"}),
+    ("ck_outbox_final", WORDS),
+    ("ck_outbox_final", WORDS | SHOWN | {"state": "sent"}),
+    ("ck_outbox_floor_while_sending", {"floor": 0}),
+    *[("ck_outbox_floor_while_sending", Row(state=state)) for state in ("sending", "unknown")],
+    ("ck_outbox_sending_is_not_shown", FLYING | SHOWN),
+    ("ck_outbox_ceiling_while_unknown", {"ceiling": 9}),
+    ("ck_outbox_ceiling_while_unknown", FLYING | {"ceiling": 9}),
     ("ck_outbox_part_0_is_first", {"first_id": 1}),
     ("ck_outbox_part_0_is_first", {"part": 1}),
     ("ck_outbox_parked_for_a_reason", {"state": "parked"}),
@@ -70,12 +79,19 @@ ACCEPTED: list[tuple[str, Row]] = [
     *[("pending", CONTROL | {"state": state} | ENDED) for state in ("done", "dropped")],
     ("pending", ENDED | {"kind": "unreadable", "state": "dead", "session_key": None}),
     ("outbox", {}),
-    ("outbox", {"message_id": None}),
-    ("outbox", WORDLESS | {"state": "open", "message_id": None}),
-    ("outbox", WORDLESS | {"state": "placed"}),
-    ("outbox", {"state": "sent"}),
+    ("outbox", SHOWN),
+    ("outbox", FLYING),
+    ("outbox", FLYING | WORDS),
+    ("outbox", FLYING | {"state": "unknown"}),
+    ("outbox", FLYING | {"state": "unknown", "ceiling": 9}),
+    ("outbox", FLYING | {"kind": "surplus", "sent_text": "more"}),
+    ("outbox", WORDS | SHOWN | {"state": "growing"}),
+    ("outbox", SHOWN | {"state": "sent"}),
+    ("outbox", SHOWN | {"state": "sent", "text": None}),
+    ("outbox", SHOWN | {"kind": "surplus"}),
+    ("outbox", {"text": None, "file_id": 1, "kind": "voice"}),
     ("outbox", {"state": "parked", "error": "blocked"}),
-    ("outbox", WORDLESS | {"state": "parked", "error": "blocked", "message_id": None}),
+    ("outbox", WORDS | {"state": "parked", "error": "blocked"}),
 ]
 
 
@@ -135,12 +151,21 @@ def test_one_row_an_update_and_one_part_a_number(first_row: Instance) -> None:
         add(first_row, schema.outbox, OUTBOX)
 
 
+def test_one_part_of_a_chat_is_in_flight_at_a_time(first_row: Instance) -> None:
+    add(first_row, schema.outbox, OUTBOX | FLYING)
+    second = OUTBOX | FLYING | {"part": 1, "first_id": 1}
+    for state in ("sending", "unknown"):
+        with pytest.raises(IntegrityError, match=r"outbox\.bot_id, outbox\.chat_id"):
+            add(first_row, schema.outbox, second | {"state": state})
+    add(first_row, schema.outbox, second | {"chat_id": 8})
+
+
 def test_a_guard_names_a_turn_that_exists(instance: Instance) -> None:
     with pytest.raises(IntegrityError, match="FOREIGN KEY"):
         add(instance, schema.guard, {"session_key": "42:7", "turn_id": 999, "since": 1.0})
 
 
-@pytest.mark.parametrize("table", ["instance", "pending", "turn", "outbox"])
+@pytest.mark.parametrize("table", ["instance", "pending", "turn", "outbox", "file"])
 def test_an_id_is_never_used_twice(first_row: Instance, table: str) -> None:
     """Tokens and the order of arrival depend on it, even after old rows are deleted."""
     assert "AUTOINCREMENT" in str(first_row.rows("SELECT sql FROM sqlite_master WHERE name = :t", t=table))

@@ -1,15 +1,14 @@
 """Only a crash counts against a row, and one that crashed too often is offered to its sender."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
 from tests.store.instance import Instance, StartInstance
 from tgbot.intake.commands.registry import NOTHING
-from tgbot.model import ChatId, Turn
+from tgbot.model import Turn
 from tgbot.render import Text
-from tgbot.store import outbox, recovery, sending
+from tgbot.store import outbox, recovery
 from tgbot.store.outbox import GIVEN_UP
 
 CHATS = range(1, 9)
@@ -166,14 +165,11 @@ def test_the_answer_of_a_second_try_keeps_its_order_when_it_falls_back(start_ins
     instance = given_up(start_instance)
     [turn] = instance.press(buttons(instance)["Try again"]).claimed
     instance.finish(turn)
-    [(first,)] = instance.rows("SELECT id FROM outbox WHERE part = 0")
-    parts = [instance.do(sending.next_part, instance.owner.bot_id, ChatId(7))]
-    assert parts[0]
-    answer = replace(parts[0], part_id=first, number=0)
-    plainer = [Text(words, ()) for words in ("one", "two", "three")]
-    instance.do(outbox.fall_back, instance.owner.bot_id, answer, plainer)
-    order = "SELECT text FROM outbox WHERE part >= 0 ORDER BY coalesce(first_id, id), part"
-    assert instance.rows(order) == [("one",), ("two",), ("three",)]
+    instance.sent(instance.the_next())
+    refused = instance.the_next()
+    assert (refused.text, refused.number) == ("re: poison", 0)
+    instance.do(outbox.fall_back, refused, [Text(words) for words in ("one", "two", "three")])
+    assert instance.send_all() == ["one", "two", "three"]
 
 
 def test_a_second_try_is_the_last_one(start_instance: StartInstance) -> None:

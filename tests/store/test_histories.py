@@ -29,7 +29,7 @@ from tgbot.store import turns
 from tgbot.store.engine.connection import writing_engine
 from tgbot.store.inbox import DROPPED
 from tgbot.store.joins import TOGETHER_MAX
-from tgbot.store.outbox import GIVEN_UP
+from tgbot.store.outbox import GIVEN_UP, STOPPED
 
 CHATS = (1, 2, 3)
 CRASHES_MAX = 2
@@ -37,7 +37,7 @@ QUEUE_MAX = 4
 STATES = "SELECT json_extract(raw, '$.message.text'), state FROM pending WHERE kind = 'message'"
 SHOWN = (
     "SELECT json_extract(raw, '$.message.text'), text FROM outbox JOIN pending ON pending.id = pending_id"
-    " WHERE pending.kind = 'message'"
+    " WHERE pending.kind = 'message' AND outbox.kind != 'surplus'"
 )
 
 
@@ -49,6 +49,7 @@ class Session:
     held: dict[int, int] = field(default_factory=dict)  # message -> row id of the /stop
     running: Turn | None = None
     orphan: bool = False  # the running turn belongs to an earlier instance
+    full: bool = False  # and its people know that nothing more is taken
     album: int | None = None  # the first message of the last one that others can still join
 
     def take_back(self, message: int) -> None:
@@ -67,7 +68,7 @@ class Histories(RuleBasedStateMachine):
         shutil.copyfile(template, self.path)
         self.sessions = {chat: Session() for chat in CHATS}
         self.ends: dict[int, str] = {}
-        self.shown: dict[int, str | None] = {}
+        self.shown: dict[int, str] = {}  # what each message is answered with
         self.attempts: dict[int, int] = {}
         self.crashes: dict[int, int] = {}
         self.waiting: set[int] = set()  # first messages of albums that are not due yet
@@ -100,8 +101,10 @@ class Histories(RuleBasedStateMachine):
         if len(session.queued) >= QUEUE_MAX and session.running is None:
             return  # idle for want of a slot: the next one would neither wait nor run
         if len(session.queued) >= QUEUE_MAX:
-            self.end(number, "dropped", f"{QUEUE_MAX} messages wait already")
+            self.end(number, "dropped", None if session.full else f"{QUEUE_MAX} messages wait already")
+            session.full = True
         else:
+            session.full = False
             session.queued.append(number)
             if more:
                 session.album, self.albums[number] = number, [number]
@@ -115,6 +118,7 @@ class Histories(RuleBasedStateMachine):
             self.say(chat, media_group_id="g")
             return
         number = next(self.numbers)
+        self.sessions[chat].full = False
         self.albums[album].append(number)
         self.waiting.add(album)
         if len(self.albums[album]) == TOGETHER_MAX:
@@ -127,7 +131,8 @@ class Histories(RuleBasedStateMachine):
         """Words behind a /stop are a message of their own that follows it."""
         number, session = next(self.numbers), self.sessions[chat]
         if session.running and self.message(session.running) not in self.ends:
-            self.end(self.message(session.running), "stopped", "⏹ Stopped.")
+            self.end(self.message(session.running), "stopped", None)
+        session.full = session.full and not words
         held, session.queued = session.queued, [number] if words else []
         self.receive(raw_message(number, f"/stop {number}" if words else "/stop", chat))
         [(row_id,)] = self.instance.rows("SELECT max(id) FROM pending WHERE kind = 'control'")
@@ -169,14 +174,32 @@ class Histories(RuleBasedStateMachine):
         if number not in self.ends:
             self.end(number, *(("failed", "sorry") if fails else ("done", f"re: {number}")))
         else:  # a /stop was first: what was said stays
-            self.shown[number] = "sorry" if fails else f"re: {number}"
+            said = "sorry" if fails else f"re: {number}"
+            self.shown[number] = f"{said}\n\n{STOPPED.text}"
         self.hand_over(session, self.instance.fail(turn) if fails else self.instance.finish(turn))
 
     @precondition(lambda self: any(self.was_stopped(s) for s in self.busy()))
     @rule(data=st.data())
     def stopped_turn_is_released(self, data: st.DataObject) -> None:
         session = data.draw(st.sampled_from([s for s in self.busy() if self.was_stopped(s)]))
+        self.mark_stopped(session)
         self.hand_over(session, self.instance.release(session.running))
+
+    @precondition(lambda self: any(not self.was_stopped(s) for s in self.busy()))
+    @rule(data=st.data())
+    def first_words_are_shown(self, data: st.DataObject) -> None:
+        session = data.draw(st.sampled_from([s for s in self.busy() if not self.was_stopped(s)]))
+        turn, number = session.running, self.message(session.running)
+        self.instance.send_all(turn.chat_id)
+        part = self.instance.begin(turn, "first words")
+        assert (part is None) == (number in self.shown), "a second attempt finds those of the first"
+        if part:
+            self.instance.sent(part)
+            self.shown[number] = "first words"
+
+    @rule(chat=st.sampled_from(CHATS))
+    def all_is_sent(self, chat: int) -> None:
+        self.instance.send_all(chat)
 
     # What happens to processes, and to time
 
@@ -191,6 +214,8 @@ class Histories(RuleBasedStateMachine):
         self.stale += [(self.instance, session.running) for session in self.busy()]
         for session in self.busy():
             session.orphan = True
+        for session in self.sessions.values():
+            session.full = False
         self.recovered = False
         self.start_instance()
         waiting = [n for s in self.sessions.values() for n in (*s.queued, *s.held)]
@@ -200,6 +225,7 @@ class Histories(RuleBasedStateMachine):
     def recover(self) -> None:
         self.instance.recover()
         for session in [s for s in self.sessions.values() if s.orphan]:
+            self.mark_stopped(session)
             number, session.running, session.orphan = self.message(session.running), None, False
             if number in self.ends:
                 continue
@@ -252,15 +278,16 @@ class Histories(RuleBasedStateMachine):
         assert len(self.suspects()) <= 1
 
     @invariant()
-    def only_what_has_ended_has_a_text(self) -> None:
+    def each_message_is_answered_with_what_it_ended_with(self) -> None:
         found = {int(text): shown for text, shown in self.instance.rows(SHOWN)}
         assert found.keys() == self.shown.keys()
-        # A stopped turn shows what it had said when it gives up its guard.
-        winding_up = {self.message(s.running) for s in self.sessions.values() if s.running}
         for number, shown in found.items():
-            expected = None if number in winding_up else self.shown[number]
-            assert (shown or "").startswith(expected or "")
-            assert (shown is None) == (expected is None)
+            assert shown.startswith(self.shown[number])
+
+    @invariant()
+    def one_part_of_a_chat_is_in_flight(self) -> None:
+        in_flight = self.instance.rows("SELECT chat_id FROM outbox WHERE state IN ('sending', 'unknown')")
+        assert len(in_flight) == len(set(in_flight)), "two of one chat"
 
     def teardown(self) -> None:
         """At the end, every message gets its ending."""
@@ -301,7 +328,6 @@ class Histories(RuleBasedStateMachine):
             session.album = None if session.album == number else session.album
             self.attempts[number] = self.attempts.get(number, 0) + 1
             assert turn.attempt == self.attempts[number]
-            self.shown.setdefault(number, None)
 
     def hand_over(self, session: Session, following: Turn | None) -> None:
         ended, session.running = session.running, None
@@ -315,6 +341,12 @@ class Histories(RuleBasedStateMachine):
         if shown:
             self.shown[number] = shown
 
+    def mark_stopped(self, session: Session) -> None:
+        """A stopped turn ends that says nothing: words on screen say so, where there are any."""
+        number = self.message(session.running)
+        if number in self.ends and number in self.shown:
+            self.shown[number] = STOPPED.text
+
     def resume_held(self, chat: int, chosen: Callable[[int], bool]) -> None:
         session = self.sessions[chat]
         for number in [n for n, stop_id in session.held.items() if chosen(stop_id)]:
@@ -325,7 +357,7 @@ class Histories(RuleBasedStateMachine):
         session = self.sessions[chat]
         for number in [n for n, stop_id in session.held.items() if chosen(stop_id)]:
             del session.held[number]
-            # One that an earlier instance began has left a placeholder, which now says so.
+            # One that an earlier instance began may have left words, which now say so.
             self.end(number, "dropped", DROPPED.text if number in self.shown else None)
 
     def held_by(self) -> list[int]:

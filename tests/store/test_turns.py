@@ -9,7 +9,7 @@ from tests.house import raw_message
 from tests.store.instance import Instance, StartInstance, key
 from tgbot.model import BotId, Turn
 from tgbot.render import Text
-from tgbot.store import recovery, sending, turns
+from tgbot.store import outbox, recovery, turns
 from tgbot.store.outbox import GIVEN_UP
 from tgbot.store.turns import Ended, Ending, LostGuardError, Outcome
 
@@ -93,7 +93,7 @@ def test_the_same_session_reached_by_two_routes_is_still_serialized(instance: In
 def test_finish_writes_the_answer_and_frees_the_session(instance: Instance) -> None:
     assert instance.finish(instance.start("a")) is None
     assert instance.states() == {"a": "done"}
-    assert instance.outbox() == [("ready", "re: a")]
+    assert instance.outbox() == [("sending", "re: a")], "nothing else of its chat is unsent"
     assert instance.guards() == {}
 
 
@@ -128,7 +128,8 @@ def test_a_released_row_stands_where_it_stood_and_runs_as_attempt_2(start_instan
 def test_a_draining_owner_claims_nothing_more(instance: Instance) -> None:
     turn = instance.start("a", "b")
     draining = dataclasses.replace(instance.owner, max_turns=0)
-    assert instance.do(turns.end, draining, turn, Ending("done", [Text("re: a", ())])) == Ended("done", None)
+    ended = instance.do(turns.end, draining, turn, Ending("done", [Text("re: a")]))
+    assert (ended.state, ended.following) == ("done", None)
     assert instance.do(turns.claim_waiting, draining) == []
     assert instance.states() == {"a": "done", "b": "queued"}
     assert instance.guards() == {}
@@ -149,18 +150,35 @@ def test_a_stop_that_wins_by_a_hair_keeps_what_was_said(instance: Instance, outc
     """It is on screen already; only what would have followed it, an apology or a ping, is left out."""
     turn = instance.start("a")
     instance.say("/stop")
-    ending = Ending(outcome, [Text("half a word", ())], [Text("sorry", ())])
+    ending = Ending(outcome, [Text("half a word")], [Text("sorry")])
     assert instance.do(turns.end, instance.owner, turn, ending).state == "stopped"
     assert instance.states() == {"a": "stopped"}
-    assert instance.answers() == ["half a word\n\n⏹ Stopped.", "Stopped."]
+    assert sorted(instance.answers()) == ["Stopped.", "half a word\n\n⏹ Stopped."]
     assert instance.guards() == {}
 
 
-def test_a_stop_before_the_first_word_says_only_that_it_stopped(instance: Instance) -> None:
+def test_a_stop_before_the_first_word_is_only_replied_to(instance: Instance) -> None:
     turn = instance.start("a")
     instance.say("/stop")
     instance.release(turn)
-    assert instance.answers() == ["⏹ Stopped.", "Stopped."]
+    assert instance.answers() == ["Stopped."]
+
+
+def test_a_stop_of_a_long_answer_marks_its_last_part(instance: Instance) -> None:
+    turn = instance.start("a")
+    instance.do(outbox.close_part, turn.token, turn.row_id, 0, Text("the first part"))
+    instance.say("/stop")
+    ending = Ending("interrupted", [Text("half a word")], first=1)
+    instance.do(turns.end, instance.owner, turn, ending)
+    assert instance.send_all() == ["Stopped.", "the first part", "half a word\n\n⏹ Stopped."]
+
+
+def test_a_stop_behind_a_part_that_was_complete_is_marked_below_it(instance: Instance) -> None:
+    turn = instance.start("a")
+    instance.do(outbox.close_part, turn.token, turn.row_id, 0, Text("the first part"))
+    instance.say("/stop")
+    instance.do(turns.end, instance.owner, turn, Ending("interrupted", first=1))
+    assert instance.send_all() == ["Stopped.", "the first part", "⏹ Stopped."]
 
 
 # Hand-over
@@ -376,7 +394,7 @@ def test_a_stopped_turn_does_not_run_again_after_a_restart(start_instance: Start
     assert new.guards() == {}
     assert new.claim_waiting() == []
     assert new.states() == {"a": "stopped", "b": "held"}
-    assert "⏹ Stopped." in new.answers()
+    assert len(new.answers()) == 1, "the reply to the /stop: nothing else was on screen"
 
 
 def test_a_stop_stored_but_not_acted_on_before_a_crash_counts_after_it(start_instance: StartInstance) -> None:
@@ -399,7 +417,7 @@ def test_a_stop_that_comes_while_recovery_is_under_way_is_not_overruled(
     instance.say("/stop")
     assert instance.do(recovery.recover, instance.owner, seen) == "stopped"
     assert instance.states() == {"a": "stopped"}
-    assert instance.answers() == ["⏹ Stopped.", "Stopped."]
+    assert instance.answers() == ["Stopped."]
 
 
 @pytest.mark.parametrize("innocent", [6, 8], ids=["claimed before it", "claimed after it"])
@@ -476,24 +494,21 @@ def test_a_guard_of_a_dead_instance_never_blocks(start_instance: StartInstance) 
 def test_a_finished_answer_that_was_not_sent_is_there_after_a_restart(start_instance: StartInstance) -> None:
     instance = start_instance()
     instance.finish(instance.start("a"))
-    part = start_instance().do(sending.next_part, instance.owner.bot_id, instance.start("b").chat_id)
-    assert part
-    assert part.text == "re: a"
+    instance.start("b")
+    assert start_instance().the_next().text == "re: a"
 
 
-def test_a_second_attempt_writes_into_the_message_that_the_first_one_placed(
+def test_words_of_an_interrupted_turn_say_that_it_was_stopped_after_a_restart(
     start_instance: StartInstance,
 ) -> None:
     instance = start_instance()
-    turn = instance.start("a")
-    placeholder = instance.do(sending.next_part, instance.owner.bot_id, turn.chat_id)
-    assert placeholder
-    instance.do(sending.placed, placeholder, 55)  # type: ignore[arg-type]  # a message id
+    instance.begin(instance.start("a"), "first words")
+    message_id = instance.sent(instance.the_next())
+    instance.say("/stop")
     new = start_instance()
     new.recover()
-    [again] = new.claim_waiting()
-    new.finish(again)
-    assert new.rows("SELECT message_id, text, state FROM outbox") == [(55, "re: a", "ready")]
+    shown = {part.text: part.message_id for part in iter(new.next_part, None) if new.sent(part)}
+    assert shown["⏹ Stopped."] == message_id
 
 
 def test_another_token_on_the_same_database_neither_runs_nor_loses_the_first_ones_rows(

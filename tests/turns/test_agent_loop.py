@@ -62,7 +62,7 @@ async def test_a_stop_of_an_agent_that_blocks_frees_its_session_and_the_agents(b
     await blocked.say("/stop", "next", chat=7)
     await blocked.agent.has_begun("next")
     await eventually_async(lambda: _is(blocked, 7, "stopped", "done"), "the next message is answered")
-    assert (await blocked.answers(7))[0] == "half of it\n\n⏹ Stopped."
+    assert await blocked.answers(7) == ["Stopped.", "half of it\n\n⏹ Stopped.", "re: next"]
 
 
 async def test_agents_beside_one_that_blocks_for_good_run_again_and_nothing_counts_against_them(

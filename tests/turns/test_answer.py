@@ -4,22 +4,23 @@ import asyncio
 import contextlib
 import itertools
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.held import Held
+from tests.running import running
 from tests.scripted import Gate
 from tests.waiting import eventually
-from tests.whole_bot.process import TOKEN, Person
-from tgbot import app, config, render
+from tests.whole_bot.process import Person
+from tgbot import render
 from tgbot.model import Address, ChatId, FileKind, MessageId, RowId, SessionKey, Token, Turn, UserId
 from tgbot.playground.server import PlaygroundServer
-from tgbot.store.outbox import LATE_SECONDS
+from tgbot.store.sending import LATE_SECONDS
 from tgbot.turns import answer
-from tgbot.turns.agent import Agent, AgentTurn, Album, Event, File, Progress, Replacement
+from tgbot.turns.agent import AgentTurn, Album, Event, File, Progress, Replacement
 from tgbot.turns.answer import LiveAnswer, LiveAnswers
 from tgbot.turns.formatting import formatted
 
@@ -37,11 +38,17 @@ def taken(*events: Event) -> LiveAnswer:
     return speaking
 
 
+def said(answered: LiveAnswer) -> list[str | File | Album]:
+    """All that is not complete on screen yet."""
+    _, segments = answered.rest()
+    return segments
+
+
 HALVES = "\ud83d", "\ude00"  # of one emoji
 
 
 def test_an_emoji_that_comes_in_two_pieces_is_one() -> None:
-    assert list(taken("ha ", *HALVES, "!").segments()) == ["ha \U0001f600!"]
+    assert said(taken("ha ", *HALVES, "!")) == ["ha \U0001f600!"]
     assert taken("ha ", *HALVES, "!").text == "ha \U0001f600!"
 
 
@@ -49,7 +56,7 @@ def test_an_emoji_that_comes_in_two_pieces_is_one() -> None:
 @pytest.mark.parametrize("words", ["ha ", "word " * 20_000])
 async def test_half_a_character_loses_nothing_else(half: str, words: str) -> None:
     """Also of an answer so long that its rest is a file."""
-    *_, last = contents = await formatted(taken(words, half, " end"))
+    *_, last = contents = (await formatted(taken(words, half, " end"))).contents
     assert isinstance(last, File | render.Text)
     shown = last.content.decode() if isinstance(last, File) else last.text
     assert shown.endswith("\ufffd end")
@@ -57,13 +64,37 @@ async def test_half_a_character_loses_nothing_else(half: str, words: str) -> Non
 
 
 def test_half_a_character_in_a_rich_answer_loses_nothing_else() -> None:
-    [text] = taken("**ha** ", HALVES[0], " end").segments()
+    [text] = said(taken("**ha** ", HALVES[0], " end"))
     assert "end" in str(render.rich(str(text)))
+
+
+def test_what_is_complete_on_screen_is_cut_off_and_the_rest_goes_on() -> None:
+    speaking = taken("one ", "two ")
+    growing = speaking.growing()
+    speaking.take("three ")
+    speaking.cut(growing, "one", "two ")
+    assert speaking.rest() == (1, ["two three "])
+    assert (speaking.growing().text, speaking.growing().number) == ("two three ", 1)
+    speaking.cut(speaking.growing(), "two", "three ")
+    assert (speaking.rest(), speaking.opening) == ((2, ["three "]), "one")
+
+
+def test_what_was_replaced_while_it_was_closed_is_not_cut() -> None:
+    speaking = taken("one ", "two ")
+    growing = speaking.growing()
+    speaking.take(Replacement("other"))
+    speaking.cut(growing, "one", "two ")
+    assert speaking.rest() == (0, ["other"])
+
+
+def test_a_part_with_files_between_its_words_does_not_count_as_text_alone() -> None:
+    assert taken("one ", "two ").growing().only_text
+    assert not taken("one ", File("plan.txt", b"dig"), "two ").growing().only_text
 
 
 def test_words_and_files_keep_their_order() -> None:
     plan = File("plan.txt", b"dig")
-    assert list(taken("a", "b", plan, "c").segments()) == ["ab", plan, "c"]
+    assert said(taken("a", "b", plan, "c")) == ["ab", plan, "c"]
 
 
 def test_words_before_and_after_a_file_do_not_run_into_each_other() -> None:
@@ -77,7 +108,7 @@ def test_words_end_a_progress_line() -> None:
 
 def test_a_replacement_takes_back_words_and_keeps_files() -> None:
     plan = File("plan.txt", b"dig")
-    assert list(taken("a", plan, "b", Replacement("c")).segments()) == [plan, "c"]
+    assert said(taken("a", plan, "b", Replacement("c"))) == [plan, "c"]
 
 
 def test_each_event_that_can_be_seen_is_a_new_version() -> None:
@@ -128,15 +159,15 @@ def test_an_album_is_sent_in_groups_that_telegram_takes() -> None:
     many = of("photo", *"abcdefghijkl")
     [plan] = of("document", "plan")
     voices = of("voice", "hi", "ho")
-    said = taken("See:", Album([*many, plan, *voices, *many[:1]]))
-    assert list(said.segments()) == ["See:", Album(many[:10]), Album(many[10:]), plan, *voices, many[0]]
+    answered = taken("See:", Album([*many, plan, *voices, *many[:1]]))
+    assert said(answered) == ["See:", Album(many[:10]), Album(many[10:]), plan, *voices, many[0]]
 
 
 def test_what_is_said_of_an_albums_files_stands_before_it() -> None:
     photos = of("photo", "a", "b")
-    said = list(taken(Album([*photos, File("empty", b"", "photo")])).segments())
-    assert said[1] == Album(photos)
-    assert "empty cannot be sent" in str(said[0])
+    notice, sent = said(taken(Album([*photos, File("empty", b"", "photo")])))
+    assert sent == Album(photos)
+    assert "empty cannot be sent" in str(notice)
 
 
 def test_an_album_counts_as_its_files() -> None:
@@ -153,25 +184,6 @@ async def held(monkeypatch: pytest.MonkeyPatch) -> Held:
     monkeypatch.setattr("tgbot.delivery.delivery.POLL_SECONDS", 0.1)
     monkeypatch.setattr("tgbot.delivery.preview.PRIVATE_SECONDS", 0.05)
     return Held(monkeypatch, "editMessageText")
-
-
-@contextlib.asynccontextmanager
-async def running(wire: PlaygroundServer, database_path: Path, agent: Agent) -> AsyncIterator[Person]:
-    settings = config.Settings(
-        token=TOKEN,
-        api_url=wire.url,
-        database_url=f"sqlite:///{database_path}",
-        allowed_users=frozenset({UserId(7)}),
-        receipts=False,
-        rate_overall_per_second=0,
-        rate_chat_per_second=0,
-    )
-    bot = asyncio.create_task(app.run(settings, agent))
-    try:
-        yield Person(wire)
-    finally:
-        bot.cancel()
-        await asyncio.wait({bot})
 
 
 def edits(wire: PlaygroundServer) -> list[dict[str, Any]]:
@@ -195,11 +207,14 @@ async def test_a_preview_that_arrives_after_the_final_text_does_not_stay(
     gate = Gate()
 
     async def agent(_: AgentTurn) -> AsyncGenerator[str, None]:
-        yield "Once upon "
+        yield "Once "
+        await eventually(lambda: ann.sees == ["Once"], "the first words")
+        yield "upon "
         await gate.wait()
         yield "a time."
 
-    async with running(wire, database_path, agent) as ann:
+    ann = Person(wire)
+    async with running(wire, database_path, agent):
         ann.says("tell me")
         await held.comes()
         gate.set()
@@ -219,13 +234,16 @@ async def test_a_late_preview_of_a_turn_that_goes_on_is_overwritten_by_its_next_
 
     async def agent(_: AgentTurn) -> AsyncGenerator[str, None]:
         yield "Once "
+        await eventually(lambda: bool(ann.sees), "the first words")
+        yield "upon "
         await held.comes()
         while not gate.is_set():
             await asyncio.sleep(0.05)
             yield "upon "
         yield "a time."
 
-    async with running(wire, database_path, agent) as ann:
+    ann = Person(wire)
+    async with running(wire, database_path, agent):
         ann.says("tell me")
         await eventually(lambda: len(texts(wire)) > 1, "previews go on after the one that is held")
         held.let_go()

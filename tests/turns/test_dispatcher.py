@@ -213,8 +213,8 @@ async def test_stop_before_the_agent_has_started_counts(house: House) -> None:
     await house.idle()
     assert await house.states() == ["stopped", "held", "done"]
     assert house.agent.texts == ["after"]
-    stopped, reply, answer = await house.answers()
-    assert (stopped, reply.splitlines()[0]) == ("⏹ Stopped.", "Stopped. On hold, not run until you say so:")
+    reply, answer = await house.answers()
+    assert reply.splitlines()[0] == "Stopped. On hold, not run until you say so:"
     assert answer == "re: after"
 
 

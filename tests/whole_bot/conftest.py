@@ -9,11 +9,15 @@ import pytest
 from tests.judges import judge_journal
 from tests.whole_bot.process import TOKEN, BotProcess, Person
 from tgbot.playground.server import PlaygroundServer
+from tgbot.store.outbox import SURPLUS_TEXT
 
 
 @pytest.fixture
 async def bot(wire: PlaygroundServer, tmp_path: Path) -> AsyncIterator[BotProcess]:
-    """A bot that is not started yet. Afterwards its token is in no log, and no judge objects to a request."""
+    """A bot that is not started yet.
+
+    Afterwards its token is in no log, no judge objects to a request, and without trouble nobody saw a "…".
+    """
     process = BotProcess(tmp_path, wire.url, agent="tests.whole_bot.agents:moody")
     yield process
     if not process.ended:
@@ -21,6 +25,8 @@ async def bot(wire: PlaygroundServer, tmp_path: Path) -> AsyncIterator[BotProces
     assert TOKEN not in process.log
     assert TOKEN.partition(":")[2] not in process.log
     assert not any("drop_pending_updates" in call["params"] for call in wire.world.journal)
+    if process.had_no_trouble:
+        assert not [call for call in wire.world.journal if call["params"].get("text") == SURPLUS_TEXT]
     judge_journal(
         call
         for call in wire.world.journal

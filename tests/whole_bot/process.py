@@ -52,6 +52,11 @@ class BotProcess:
         return self._log.read_text() if self._log.exists() else ""
 
     @property
+    def had_no_trouble(self) -> bool:
+        """Whether one process got an answer to every request that sends."""
+        return self.log.count("app.started") == 1 and "delivery.retry" not in self.log
+
+    @property
     def pid(self) -> int:
         assert self._process
         return self._process.pid
@@ -143,13 +148,25 @@ class Person:
         """The texts of the bot's messages now, oldest first."""
         return [message["text"] for message in self.screen if message["from"]["is_bot"]]
 
+    @property
+    def shown(self) -> list[str]:
+        """The bot's messages now, oldest first: a text, or the kind of a file with its caption."""
+        return [_shown(message) for message in self.screen if message["from"]["is_bot"]]
+
     async def sees_at_last(self, *texts: str) -> None:
-        """Wait until the bot's messages are exactly these, except for stray placeholders."""
+        """Wait until the bot's messages are exactly these."""
         wanted = list(texts)
-        await eventually(lambda: [t for t in self.sees if t != "…"] == wanted, f"{wanted} on screen")
+        await eventually(lambda: self.sees == wanted, f"{wanted} on screen")
 
     async def sees_among(self, words: str) -> None:
         await eventually(lambda: any(words in said for said in self.sees), f"{words!r} on screen")
+
+
+def _shown(message: dict[str, Any]) -> str:
+    kinds = [kind for kind in ("photo", "document", "voice") if kind in message]
+    if "rich_message" in message:
+        return "rich"
+    return f"{kinds[0]}: {message.get('caption', '')}" if kinds else message["text"]
 
 
 def _buttons(message: dict[str, Any]) -> list[dict[str, Any]]:

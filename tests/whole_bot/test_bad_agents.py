@@ -25,7 +25,7 @@ async def test_an_agent_that_never_waits_freezes_nobody_and_can_be_stopped(
     ben.says("hello")
     await ben.sees_at_last("re: hello")
     ann.says("/stop")
-    await ann.sees_among("⏹ Stopped.")
+    await ann.sees_among("Stopped.")
 
 
 async def test_an_agent_that_exits_fails_its_own_turn(bot: BotProcess, ann: Person) -> None:

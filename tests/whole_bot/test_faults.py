@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -10,23 +11,40 @@ from starlette.responses import Response
 
 from tests.gateway import Gateway
 from tests.waiting import eventually
+from tests.whole_bot.agents import Dictation
 from tests.whole_bot.process import TOKEN, BotProcess, Person
 from tgbot.playground.server import PlaygroundServer
 
+KINDS = ("429", "500", "cut_before", "cut_after")
 
-@pytest.mark.parametrize("kind", ["429", "500", "cut_before", "cut_after"])
-@pytest.mark.parametrize("method", ["sendMessage", "editMessageText"])
+
+@pytest.mark.parametrize("kind", KINDS)
 async def test_a_send_whose_outcome_is_unknown_is_neither_lost_nor_shown_twice(
-    bot: BotProcess, ann: Person, wire: PlaygroundServer, method: str, kind: str
+    bot: BotProcess, ann: Person, wire: PlaygroundServer, kind: str
 ) -> None:
-    wire.world.add_faults([{"method": method, "kind": kind, "times": 2, "retry_after": 1}])
+    wire.world.add_faults([{"method": "sendMessage", "kind": kind, "times": 2, "retry_after": 1}])
     await bot.start()
     ann.says("one", "two")
     await ann.sees_at_last("one (attempt 1)", "two (attempt 1)")
-    lost_replies = 2 if (method, kind) == ("sendMessage", "cut_after") else 0
-    assert ann.sees.count("…") == lost_replies, "one stray placeholder per reply that was lost, else none"
     await bot.logs("delivery.sent", times=2)
     assert (await bot.status())["parked"] == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_final_edit_whose_outcome_is_unknown_is_made_again(
+    bot: BotProcess, ann: Person, wire: PlaygroundServer, tmp_path: Path, kind: str
+) -> None:
+    bot.setting(agent="tests.whole_bot.agents:obedient")
+    agent = Dictation(tmp_path)
+    await bot.start()
+    ann.says(agent.message)
+    agent.words("Once ")
+    await ann.sees_at_last("Once")
+    wire.world.add_faults([{"method": "editMessageText", "kind": kind, "times": 2, "retry_after": 1}])
+    agent.words("upon a time.").end()
+    await bot.logs("delivery.sent", times=2)
+    assert ann.sees == ["Once upon a time."]
+    assert "reply_markup" not in ann.screen[-1]
 
 
 async def test_retry_after_is_honoured(bot: BotProcess, ann: Person, wire: PlaygroundServer) -> None:
@@ -60,32 +78,18 @@ async def test_one_flooded_chat_does_not_delay_another(
     await bob.sees_at_last("hello (attempt 1)")
 
 
-async def test_a_chat_that_blocked_the_bot_is_parked_and_named_in_status(
-    bot: BotProcess, ann: Person, wire: PlaygroundServer
+async def test_an_answer_whose_first_words_the_user_deleted_is_sent_anew(
+    bot: BotProcess, ann: Person, wire: PlaygroundServer, tmp_path: Path
 ) -> None:
+    bot.setting(agent="tests.whole_bot.agents:obedient")
+    agent = Dictation(tmp_path)
     await bot.start()
-    wire.world.block(ann.user_id, blocked=False)
-    ann.says("hello")
-    await ann.sees_at_last("hello (attempt 1)")
-    wire.world.add_faults([{"method": "sendMessage", "kind": "delay", "seconds": 0.5, "times": 1}])
-    ann.says("bye")
-    await bot.logs("turn.claimed", times=2)
-    wire.world.block(ann.user_id, blocked=True)
-    await bot.logs("delivery.parked")
-    report = await bot.status()
-    assert [(part["chat_id"], "blocked" in part["error"]) for part in report["parked_parts"]] == [(7, True)]
-
-
-async def test_a_message_that_the_user_deleted_is_placed_anew(
-    bot: BotProcess, ann: Person, wire: PlaygroundServer
-) -> None:
-    await bot.start()
-    ann.says("wait for /never")
-    await eventually(lambda: ann.sees == ["…"], "the placeholder")
-    chat = wire.world.chat(ann.chat_id)
-    wire.world.delete_message(chat, ann.screen[-1]["message_id"])
-    ann.says("/stop")
-    await ann.sees_among("⏹ Stopped.")
+    ann.says(agent.message)
+    agent.words("Once ")
+    await ann.sees_at_last("Once")
+    wire.world.delete_message(wire.world.chat(ann.chat_id), ann.screen[-1]["message_id"])
+    agent.words("upon a time.").end()
+    await ann.sees_at_last("Once upon a time.")
 
 
 async def test_a_second_poller_is_reported_and_recovered_from(
@@ -155,7 +159,7 @@ async def test_the_pages_of_a_gateway_end_no_bot_and_park_no_answer(
 ) -> None:
     """Whatever a proxy or a captive portal says, Telegram refused nothing: the answer comes afterwards."""
     async with Gateway(wire) as gateway:
-        for method in ("getMe", "getUpdates", "sendMessage", "editMessageText"):
+        for method in ("getMe", "getUpdates", "sendMessage", "editMessageReplyMarkup", "editMessageText"):
             gateway.pages[method] = [Response(b"<html>please log in</html>", status)]
         bot.setting(api_url=gateway.url)
         await bot.start()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from tgbot.delivery.delivery import Delivery
 from tgbot.intake.batch import Received, Rules, receive
-from tgbot.model import Arrival, BotId, ChatMoved, Raw, Unreadable
+from tgbot.model import Arrival, BotId, ChatMoved, Control, Message, Raw, Unreadable
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
 from tgbot.telegram import get_updates, updates
@@ -40,6 +40,7 @@ class Acceptor:
         Raises StorageError when nothing was stored; then the batch must not be confirmed.
         """
         arrivals = _parsed(self._dispatcher.owner.bot_id, self.username, batch)
+        self._note_alive(arrivals, batch)
         try:
             self._pass_on(await self._receive(arrivals))
         except StorageError:
@@ -49,6 +50,13 @@ class Acceptor:
             log.exception("intake.batch_failed updates=%s", len(arrivals))
             for arrival in arrivals:
                 await self._accept_alone(arrival)
+
+    def _note_alive(self, arrivals: Sequence[Arrival], batch: Sequence[Raw | Unparsed]) -> None:
+        """Hint at chats in which somebody wrote, or the bot's rights changed: it may write there again."""
+        chats = {one.address.chat_id for one in arrivals if isinstance(one, Message | Control)}
+        chats |= {chat for item in batch if (chat := updates.rights_changed_in(item)) is not None}
+        for chat_id in chats:
+            self._delivery.alive(chat_id)
 
     async def _accept_alone(self, arrival: Arrival) -> None:
         try:
@@ -74,6 +82,8 @@ class Acceptor:
             self._delivery.wake(chat_id)
         for address in received.waiting:
             self._delivery.react(address, Reaction.RECEIVED)
+        for address, waits in received.marks:
+            self._delivery.react(address, Reaction.RECEIVED if waits else None)
         for callback_id in received.turned_away:
             self._delivery.answer_callback(callback_id, None)
         for control, toast in received.controls:

@@ -29,10 +29,14 @@ UNREADABLE = Text("Sorry, I could not read this message.", ())
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the settings say about arrivals: who may talk, and `queue_max` in rows per session."""
+    """What the settings say about arrivals: who may talk, and `queue_max` in rows per session.
+
+    `full` are the sessions whose queue is full, and whose people know it.
+    """
 
     access: Access
     queue_max: int
+    full: set[SessionKey] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -41,6 +45,7 @@ class Received:
 
     claimed: list[Turn] = field(default_factory=list)
     waiting: list[Address] = field(default_factory=list)
+    marks: list[tuple[Address, bool]] = field(default_factory=list)  # whether it waits now
     replied: set[ChatId] = field(default_factory=set)
     controls: list[tuple[Control, str | None]] = field(default_factory=list)
     timed: bool = False  # a row waits until it is due
@@ -57,7 +62,6 @@ def receive(conn: Connection, owner: Owner, rules: Rules, arrivals: Sequence[Arr
         else:
             for arrival in group:
                 batch.take_one(arrival)
-    batch.report_full_queues()
     return batch.received
 
 
@@ -67,7 +71,6 @@ class _Batch:
         self._owner = owner
         self._rules = rules
         self.received = Received()
-        self._refused: dict[SessionKey, list[inbox.Stored]] = {}
 
     def is_simple_message(self, arrival: Arrival) -> bool:
         return (
@@ -88,8 +91,10 @@ class _Batch:
         started = {turn.row_id for turn in claimed}
         for entry in stored:
             if entry.refused:
-                self._refused.setdefault(entry.message.address.session_key, []).append(entry)
-            elif entry.row_id not in started:
+                self._report_full(entry)
+            else:
+                self._rules.full.discard(entry.message.address.session_key)
+            if not entry.refused and entry.row_id not in started:
                 self.received.waiting.append(entry.message.address)
 
     def take_one(self, arrival: Arrival) -> None:
@@ -107,14 +112,15 @@ class _Batch:
             self._claim_for(joins.receive(self._conn, arrival, self._rules.queue_max))
             self.received.timed = True
 
-    def report_full_queues(self) -> None:
-        """Send one notice a session, however many messages it refused: a flood must not delay answers."""
-        for entries in self._refused.values():
-            first = entries[0].message.address
-            what, again = ("this one", "it") if len(entries) == 1 else (f"these {len(entries)}", "them")
-            waiting = f"{self._rules.queue_max} messages wait already"
-            text = f"{waiting}, so I did not take {what}. Send {again} again later."
-            self._notify(entries[0].row_id, first.chat_id, Text(text, ()), first.topic_id)
+    def _report_full(self, refused: inbox.Stored) -> None:
+        """Send one notice for as long as a queue is full: a flood must not delay answers."""
+        address = refused.message.address
+        if address.session_key in self._rules.full:
+            return
+        self._rules.full.add(address.session_key)
+        waiting = f"{self._rules.queue_max} messages wait already"
+        text = f"{waiting}, so I did not take this one, and take no more until some are done."
+        self._notify(refused.row_id, address.chat_id, Text(text, ()))
 
     def _obey(self, command: commands.Command, message: Message, words: CommandWords) -> None:
         """Act on a command, then queue the words behind it: in this order a /stop does not hold them."""
@@ -133,10 +139,13 @@ class _Batch:
         if row_id is None:  # a known update: it was acted on when it came the first time
             return None
         reply = act(self._conn, self._owner, control, row_id)
-        commands.show(self._conn, self._owner, control, row_id, reply)
+        commands.show(self._conn, control, row_id, reply)
         self.received.claimed += [reply.claimed] if reply.claimed else []
         self._release_before_its_start(reply.stopped)
         self.received.controls.append((control, reply.toast))
+        self.received.marks += [
+            (control.address._replace(message_id=mark.message_id), mark.waits) for mark in reply.marks
+        ]
         self.received.replied.add(control.address.chat_id)
         return row_id
 
@@ -151,7 +160,7 @@ class _Batch:
     def _park(self, unreadable: Unreadable) -> None:
         row_id = inbox.store(self._conn, unreadable, "dead")
         if row_id is not None and unreadable.chat_id is not None:
-            self._notify(row_id, unreadable.chat_id, UNREADABLE, unreadable.topic_id)
+            self._notify(row_id, unreadable.chat_id, UNREADABLE)
 
     def _move(self, moved: ChatMoved) -> None:
         """Move all of a chat to its new id; doing it again changes nothing, so no row is stored for it."""
@@ -172,6 +181,6 @@ class _Batch:
         if row_id is not None:
             self._notify(row_id, address.chat_id, Text(text, ()))
 
-    def _notify(self, row_id: RowId, chat_id: ChatId, text: Text, topic_id: int | None = None) -> None:
-        outbox.notice(self._conn, outbox.Home(self._owner.bot_id, chat_id, topic_id), row_id, text)
+    def _notify(self, row_id: RowId, chat_id: ChatId, text: Text) -> None:
+        outbox.notice(self._conn, row_id, text)
         self.received.replied.add(chat_id)

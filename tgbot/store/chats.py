@@ -8,7 +8,7 @@ from tgbot.model import BotId, ChatId, session_key
 from tgbot.store import outbox as outbox_of
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
-from tgbot.store.schema import guard, outbox, pending, turn
+from tgbot.store.schema import box_of, guard, outbox, pending, turn
 
 _OF_CHAT = (pending.c.bot_id == bindparam("bot_id"), pending.c.chat_id == bindparam("old_id"))
 
@@ -53,31 +53,29 @@ _MOVE_ROWS = Statement(
         session_key=case((_is_of(pending), _moved(pending.c.session_key)), else_=pending.c.session_key),
     )
 )
+_OF_OLD = (outbox.c.bot_id == bindparam("bot_id"), outbox.c.chat_id == bindparam("old_id"))
 # What is on screen stays there: in the new chat, the same message ids belong to other messages.
+_LEAVE_BEHIND = Statement(
+    delete(outbox).where(*_OF_OLD, or_(outbox.c.kind == literal("'surplus'"), outbox.c.ready_at.is_(None)))
+)
+_UNSENT = outbox.c.state.in_([literal("'ready'"), literal("'sending'"), literal("'unknown'")])
 _MOVE_PARTS = Statement(
     update(outbox)
-    .where(
-        outbox.c.bot_id == bindparam("bot_id"),
-        outbox.c.chat_id == bindparam("old_id"),
-        outbox.c.state.in_([literal("'open'"), literal("'placed'"), literal("'ready'")]),
-    )
+    .where(*_OF_OLD, _UNSENT)
     .values(
         chat_id=bindparam("new_id"),
-        message_id=null(),
-        reply_to=null(),
-        uncertain_until=null(),
-        state=case((outbox.c.state == literal("'placed'"), literal("'open'")), else_=outbox.c.state),
+        box=box_of(bindparam("new_id")),
+        state=literal("'ready'"),
+        **dict.fromkeys(
+            ("message_id", "reply_to", "uncertain_until", "floor", "ceiling", "sent_text"), null()
+        ),
     )
 )
 
 
 # It stays in the old chat, so nothing may be shown there once more: the refusal would move it after all.
-_TRUST_SENT = Statement(
-    update(outbox)
-    .where(outbox.c.bot_id == bindparam("bot_id"), outbox.c.chat_id == bindparam("old_id"))
-    .values(uncertain_until=null())
-)
-_STEPS = (_REQUEUE, _LEAVE, _MOVE_GUARDS, _MOVE_ROWS, _MOVE_PARTS, _TRUST_SENT)
+_TRUST_SENT = Statement(update(outbox).where(*_OF_OLD).values(uncertain_until=null()))
+_STEPS = (_REQUEUE, _LEAVE, _MOVE_GUARDS, _MOVE_ROWS, _LEAVE_BEHIND, _MOVE_PARTS, _TRUST_SENT)
 
 
 def move(conn: Connection, bot_id: BotId, old_id: ChatId, new_id: ChatId) -> None:
@@ -97,6 +95,6 @@ def move(conn: Connection, bot_id: BotId, old_id: ChatId, new_id: ChatId) -> Non
         "new_key": session_key(bot_id, new_id),
     }
     for row_id in _STOPPED(conn, **names).scalars():  # its task will have no guard to end it with
-        outbox_of.answer(conn, row_id, outbox_of.stopped([]))
+        outbox_of.close(conn, row_id, outbox_of.STOPPED)
     for statement in _STEPS:
         statement(conn, **names)

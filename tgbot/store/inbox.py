@@ -9,16 +9,30 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, exists, func, null, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from tgbot.model import Arrival, BotId, ChatId, Control, Message, Owner, RowId, SessionKey, Unreadable, UserId
+from tgbot.model import (
+    Arrival,
+    BotId,
+    ChatId,
+    Control,
+    Message,
+    MessageId,
+    Owner,
+    RowId,
+    SessionKey,
+    Unreadable,
+    UserId,
+    box,
+)
 from tgbot.render import Text
 from tgbot.store import outbox
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, listed, literal
 from tgbot.store.schema import guard, pending, stranger, turn
 
+STRANGERS_A_MINUTE = 10  # who get the reply that this bot is private: a crowd must not keep friends waiting
 REDELIVERED_SECONDS = 3 * 86400.0  # Telegram keeps an update for 24 hours (Bot API, "Getting updates")
 REDELIVERED_ROWS = 1_000  # only the last batches, of 100 updates at most, can be delivered again
-DROPPED = Text("Dropped.")  # replaces the placeholder that an interrupted turn has left
+DROPPED = Text("Dropped.")  # replaces what an interrupted turn has shown
 
 _QUEUED = literal("'queued'")
 _HELD = literal("'held'")
@@ -31,7 +45,7 @@ _INSERT = Statement(
         {
             column: bindparam(column)
             for column in (
-                *("bot_id", "update_id", "kind", "state", "session_key", "chat_id", "topic_id"),
+                *("bot_id", "update_id", "kind", "state", "session_key", "chat_id", "box", "topic_id"),
                 *("user_id", "message_id", "received_at", "ended_at", "raw"),
             )
         }
@@ -71,11 +85,12 @@ _STOP_RUNNING = Statement(
     .values(state=literal("'stopped'"), ended_at=bindparam("now"))
     .returning(pending.c.id)
 )
+_WAITING_ROW = (pending.c.id, pending.c.raw, pending.c.message_id)
 _HOLD = Statement(
     update(pending)
     .where(_OF_SESSION, pending.c.state == _QUEUED)
     .values(state=_HELD, held_by=bindparam("stop_id"))
-    .returning(pending.c.id, pending.c.raw)
+    .returning(*_WAITING_ROW)
 )
 _OF_STOP = (
     _OF_SESSION,
@@ -83,13 +98,13 @@ _OF_STOP = (
     pending.c.held_by == func.coalesce(bindparam("stop_id"), pending.c.held_by),
 )
 _RESUME = Statement(
-    update(pending).where(*_OF_STOP).values(state=_QUEUED, held_by=null()).returning(pending.c.id)
+    update(pending).where(*_OF_STOP).values(state=_QUEUED, held_by=null()).returning(*_WAITING_ROW)
 )
 _DROP = Statement(
     update(pending)
     .where(*_OF_STOP)
     .values(state=literal("'dropped'"), held_by=null(), ended_at=bindparam("now"))
-    .returning(pending.c.id)
+    .returning(*_WAITING_ROW)
 )
 _KNOWN = Statement(
     select(pending.c.update_id, pending.c.id).where(
@@ -111,9 +126,14 @@ _FORGET_IDS = Statement(
 _PASS_ID_ON = Statement(
     update(pending).where(pending.c.id == bindparam("row_id")).values(update_id=-pending.c.id)
 )
+_STRANGERS = Statement(
+    select(func.count()).where(
+        stranger.c.bot_id == bindparam("bot_id"), stranger.c.replied_at > bindparam("since")
+    )
+)
 _NOTE_STRANGER = Statement(
     insert(stranger)
-    .values(bot_id=bindparam("bot_id"), user_id=bindparam("user_id"), told_at=bindparam("now"))
+    .values(bot_id=bindparam("bot_id"), user_id=bindparam("user_id"), replied_at=bindparam("now"))
     .on_conflict_do_nothing()
 )
 
@@ -126,12 +146,20 @@ class Stored(NamedTuple):
     refused: bool
 
 
+class Waiting(NamedTuple):
+    """A row that waited, or was held: its raw update and the message it came in."""
+
+    row_id: RowId
+    raw: str
+    message_id: MessageId
+
+
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """What a /stop did: the row whose turn it ended, and (id, raw update) of each row that it holds."""
+    """What a /stop did: the row whose turn it ended, and the rows that it holds, in order."""
 
     running: RowId | None
-    held: list[tuple[RowId, str]]
+    held: list[Waiting]
 
 
 def receive(conn: Connection, messages: Sequence[Message], queue_max: int) -> list[Stored]:
@@ -145,9 +173,19 @@ def receive(conn: Connection, messages: Sequence[Message], queue_max: int) -> li
         return []
     refused = _over_limit(conn, fresh.values(), queue_max)
     now = time.time()
-    _INSERT.many(conn, [_row(m, "dropped" if i in refused else "queued", now) for i, m in fresh.items()])
-    row_ids = _known(conn, messages)
+    rows = [_row(m, "dropped" if i in refused else "queued", now) for i, m in fresh.items()]
+    row_ids = _inserted(conn, list(fresh.values()), rows)
     return [Stored(message, row_ids[i], i in refused) for i, message in fresh.items()]
+
+
+def _inserted(
+    conn: Connection, messages: Sequence[Message], rows: Sequence[dict[str, object]]
+) -> dict[int, RowId]:
+    """Insert rows, and map the update ids to the new row ids."""
+    if len(rows) == 1:
+        return {messages[0].update.update_id: RowId(_INSERT(conn, **rows[0]).lastrowid)}
+    _INSERT.many(conn, rows)
+    return _known(conn, messages)
 
 
 def forget_old_ids(conn: Connection, bot_id: BotId, arrivals: Iterable[Arrival]) -> None:
@@ -197,13 +235,17 @@ def store(conn: Connection, arrival: Message | Control | Unreadable, state: str)
 
 def _row(arrival: Message | Control | Unreadable, state: str, now: float) -> dict[str, object]:
     address = None if isinstance(arrival, Unreadable) else arrival.address
+    chat_id = arrival.chat_id if isinstance(arrival, Unreadable) else arrival.address.chat_id
+    # A button names a message of ours, perhaps one that is still to be settled: it must not count as known.
+    presses = isinstance(arrival, Control) and arrival.callback_id is not None
     return {
         "bot_id": arrival.update.bot_id,
         "update_id": arrival.update.update_id,
         "kind": _KINDS[type(arrival)],
         "state": state,
         "session_key": address and address.session_key,
-        "chat_id": arrival.chat_id if isinstance(arrival, Unreadable) else arrival.address.chat_id,
+        "chat_id": chat_id,
+        "box": None if chat_id is None or presses else box(chat_id),
         "topic_id": arrival.topic_id if isinstance(arrival, Unreadable) else arrival.address.topic_id,
         "user_id": address and address.user_id,
         "message_id": address and address.message_id,
@@ -243,23 +285,31 @@ def stop(conn: Connection, session_key: SessionKey, stop_id: RowId) -> Stopped:
     The guard stays: the turn's task has not ended yet, and no other turn may run beside it.
     """
     running = _STOP_RUNNING(conn, session_key=session_key, now=time.time()).scalar()
-    held = [(RowId(row.id), str(row.raw)) for row in _HOLD(conn, session_key=session_key, stop_id=stop_id)]
+    held = [Waiting(*row) for row in _HOLD(conn, session_key=session_key, stop_id=stop_id)]
     return Stopped(running, sorted(held))
 
 
-def resume(conn: Connection, session_key: SessionKey, stop_id: RowId | None) -> int:
-    """Held -> queued: the rows of one /stop, or all of the session. Returns how many."""
-    return len(_RESUME(conn, session_key=session_key, stop_id=stop_id).rows)
+def resume(conn: Connection, session_key: SessionKey, stop_id: RowId | None) -> list[Waiting]:
+    """Held -> queued: the rows of one /stop, or all of the session. Returns them."""
+    return [Waiting(*row) for row in _RESUME(conn, session_key=session_key, stop_id=stop_id)]
 
 
-def drop(conn: Connection, session_key: SessionKey, stop_id: RowId | None) -> int:
-    """Held -> dropped: the rows of one /stop, or all of the session. Returns how many."""
-    dropped = _DROP(conn, session_key=session_key, stop_id=stop_id, now=time.time()).scalars()
-    for row_id in dropped:
-        outbox.answer(conn, row_id, [DROPPED])
-    return len(dropped)
+def drop(conn: Connection, session_key: SessionKey, stop_id: RowId | None) -> list[Waiting]:
+    """Held -> dropped: the rows of one /stop, or all of the session. Returns them."""
+    dropped = [
+        Waiting(*row) for row in _DROP(conn, session_key=session_key, stop_id=stop_id, now=time.time())
+    ]
+    for row in dropped:
+        outbox.close(conn, row.row_id, DROPPED)
+    return dropped
 
 
 def note_stranger(conn: Connection, owner: Owner, user_id: UserId) -> bool:
-    """Note that this stranger gets a reply; False if they got one before."""
+    """Note that this stranger gets a reply.
+
+    False if they got one before, or if STRANGERS_A_MINUTE got one within the last minute.
+    """
+    since = time.time() - 60
+    if _STRANGERS(conn, bot_id=owner.bot_id, since=since).scalar() >= STRANGERS_A_MINUTE:
+        return False
     return _NOTE_STRANGER(conn, bot_id=owner.bot_id, user_id=user_id, now=time.time()).rowcount == 1

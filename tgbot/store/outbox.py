@@ -1,158 +1,287 @@
-"""Stores the parts of every answer: placeholders, answers, replies and notices."""
+"""Stores the parts of every answer: what a turn shows while it runs, answers, replies and notices.
+
+A part is on disk before it is sent. Where nothing else of its chat waits, an answer is stored as `sending` at
+once, so that it needs no further commit before it goes out.
+"""
 
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any
 
-from sqlalchemy import bindparam, func, null, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, delete, exists, func, null, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from tgbot.model import Address, Album, BotId, Button, ChatId, File, Part, PartId, RowId
+from tgbot.model import Button, ChatId, MessageId, Part, RowId, Token
 from tgbot.render import Text
+from tgbot.store import parts
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
-from tgbot.store.schema import outbox
+from tgbot.store.parts import Content, Offer, OnePart, columns, part_of
+from tgbot.store.schema import box_of, guard, outbox, pending
 
+SURPLUS_TEXT = "…"
 STOPPED = Text("⏹ Stopped.")
 GIVEN_UP = Text("I was interrupted each time I worked on this, so I gave it up.")
-LATE_SECONDS = 60.0  # an edit whose outcome is unknown arrives within this time, or never
+TOO_OLD = Text("I could not show you an answer here for so long that I kept it back.")
+BETWEEN_MAX = 200  # message ids that are searched for other messages of the chat
 
-_READY = literal("'ready'")
-_other = outbox.alias()
-_PART = outbox.c.id == bindparam("part_id")
-_FIRST_PART = (outbox.c.pending_id == bindparam("row_id"), outbox.c.part == literal("0"))
-_CONTENT = ("kind", "text", "entities", "buttons", "file_name", "file", "album", "ready_at")
+_READY, _SENDING, _ZERO = literal("'ready'"), literal("'sending'"), literal("0")
+_ROW = outbox.c.pending_id == bindparam("row_id")
+_IN_FLIGHT = outbox.c.state.in_([_SENDING, literal("'unknown'")])
+_other, _newer = outbox.alias("other"), pending.alias("newer")
+_box = box_of(pending.c.chat_id)
+_waits = _other.c.state.in_([_READY, _SENDING, literal("'unknown'")])
+_is_free = and_(
+    bindparam("at_once"),
+    ~exists().where(_other.c.bot_id == pending.c.bot_id, _other.c.chat_id == pending.c.chat_id, _waits),
+)
 
-_OPEN = Statement(
-    insert(outbox)
-    .values(
-        bot_id=bindparam("bot_id"),
-        pending_id=bindparam("row_id"),
-        part=literal("0"),
-        state=literal("'open'"),
-        chat_id=bindparam("chat_id"),
-        topic_id=bindparam("topic_id"),
-        reply_to=bindparam("reply_to"),
+
+def newest_id(bot_id: Any, box: Any) -> ColumnElement[int]:  # noqa: ANN401 - columns or parameters
+    """Make the SQL expression of the newest message id that is known in a box, 0 if there is none."""
+    newest = (
+        select(func.max(table.c.message_id))
+        .where(table.c.bot_id == bot_id, table.c.box == box)
+        .scalar_subquery()
+        for table in (pending.alias("in_box"), outbox.alias("out_box"))
     )
-    # It exists already: a preview of the earlier attempt may still arrive.
-    .on_conflict_do_update(
-        index_elements=["pending_id", "part"], set_={"uncertain_until": bindparam("uncertain_until")}
+    return func.max(*(func.coalesce(one, _ZERO) for one in newest))
+
+
+def _between(table: Any, *others: ColumnElement[bool]) -> ColumnElement[bool]:  # noqa: ANN401 - an alias
+    """Make the SQL condition that a message of this table lies between the question and its answer."""
+    return exists().where(
+        *others,
+        table.c.bot_id == pending.c.bot_id,
+        table.c.box == pending.c.box,
+        table.c.message_id.between(
+            pending.c.message_id + literal("1"), pending.c.message_id + literal(str(BETWEEN_MAX))
+        ),
+        table.c.chat_id == pending.c.chat_id,
+    )
+
+
+# An answer is a reply where other messages lie between. In another box the id means another message.
+_reply_to = case(
+    (
+        and_(
+            bindparam("part") == _ZERO,
+            bindparam("quote"),
+            pending.c.box == _box,
+            or_(
+                _between(_newer, func.coalesce(_newer.c.lead_id, _ZERO) != pending.c.id),
+                _between(_other, _other.c.pending_id != pending.c.id),
+                # What the chat gets before this answer.
+                exists().where(
+                    _other.c.bot_id == pending.c.bot_id,
+                    _other.c.chat_id == pending.c.chat_id,
+                    _other.c.pending_id != pending.c.id,
+                    _other.c.kind.not_in([literal("'notice'"), literal("'surplus'")]),
+                    _waits,
+                ),
+            ),
+        ),
+        pending.c.message_id,
+    ),
+)
+_first = (
+    select(_other.c.id).where(_other.c.pending_id == pending.c.id, _other.c.part == _ZERO).scalar_subquery()
+)
+_VALUES: dict[str, Any] = {
+    "bot_id": pending.c.bot_id,
+    "pending_id": pending.c.id,
+    "part": bindparam("part"),
+    "first_id": case((bindparam("part") != _ZERO, _first)),
+    "chat_id": pending.c.chat_id,
+    "box": _box,
+    "topic_id": pending.c.topic_id,
+    "reply_to": _reply_to,
+    "silent": bindparam("silent"),
+    "state": case((_is_free, _SENDING), else_=_READY),
+    "floor": case((_is_free, newest_id(pending.c.bot_id, _box))),
+    **{column: bindparam(column) for column in parts.CONTENT},
+}
+_insert = insert(outbox).from_select(
+    list(_VALUES), select(*_VALUES.values()).where(pending.c.id == bindparam("row_id"))
+)
+# What is on screen or on its way there stays that message: its content is edited in.
+_kept: dict[str, Any] = {
+    "state": case((_IN_FLIGHT, outbox.c.state), else_=_READY),
+    "sent_text": case((_IN_FLIGHT, func.coalesce(outbox.c.sent_text, outbox.c.text))),
+    "error": null(),
+}
+_rewritten = {column: _insert.excluded[column] for column in parts.CONTENT} | _kept
+_new_content = {column: bindparam(column) for column in parts.CONTENT} | _kept
+_PUT = Statement(
+    _insert.on_conflict_do_update(index_elements=["pending_id", "part"], set_=_rewritten).returning(
+        *parts.COLUMNS,
+        # Written out: in RETURNING, SQLAlchemy does not say of which table a column is.
+        literal(
+            "EXISTS (SELECT 1 FROM outbox AS more"
+            " WHERE more.pending_id = outbox.pending_id AND more.part > outbox.part)"
+        ).label("more"),
     )
 )
-_INSERT = Statement(
-    insert(outbox).values(
-        {
-            column: bindparam(column)
-            for column in (
-                *("bot_id", "pending_id", "part", "first_id", "state", "chat_id", "topic_id"),
-                *_CONTENT,
-            )
+_HOLDS = (
+    pending.c.state == literal("'claimed'"),
+    exists().where(guard.c.turn_id == bindparam("token")),
+)
+_BEGIN = Statement(
+    insert(outbox)
+    .from_select(
+        list(_VALUES), select(*_VALUES.values()).where(pending.c.id == bindparam("row_id"), *_HOLDS, _is_free)
+    )
+    .on_conflict_do_nothing()
+    .returning(*parts.COLUMNS)
+)
+_HOLDING = Statement(select(pending.c.id).where(pending.c.id == bindparam("row_id"), *_HOLDS))
+_SHOWN = Statement(
+    select(outbox.c.message_id).where(
+        _ROW, outbox.c.part == bindparam("part"), outbox.c.kind != literal("'surplus'")
+    )
+)
+_BEYOND = (_ROW, outbox.c.part >= bindparam("part"))
+_ANY_BEYOND = Statement(select(exists().where(*_BEYOND)))
+_REMOVE_BEYOND = Statement(
+    update(outbox)
+    .where(*_BEYOND)
+    .values(
+        kind=literal("'surplus'"),
+        state=case((_IN_FLIGHT, outbox.c.state), else_=_READY),
+        sent_text=case((_IN_FLIGHT, func.coalesce(outbox.c.sent_text, outbox.c.text))),
+        text=SURPLUS_TEXT,
+        ready_at=bindparam("now"),
+        error=null(),
+    )
+)
+_FORGET_BEYOND = Statement(delete(outbox).where(*_BEYOND, outbox.c.message_id.is_(None), ~_IN_FLIGHT))
+
+_REWRITE = Statement(
+    update(outbox)
+    .where(
+        _ROW,
+        outbox.c.chat_id == bindparam("chat_id"),
+        func.instr(outbox.c.buttons, bindparam("pressed")) > _ZERO,
+    )
+    .values(_new_content)
+)
+_SET_ASIDE = Statement(
+    update(outbox)
+    .where(_ROW, outbox.c.part == _ZERO)
+    .values(
+        _new_content
+        | {
+            "first_id": outbox.c.id,
+            "part": select(func.min(_other.c.part) - literal("1"))
+            .where(_other.c.pending_id == bindparam("row_id"))
+            .scalar_subquery(),
         }
     )
 )
-_MAKE_READY = update(outbox).values(
-    {column: bindparam(column) for column in _CONTENT} | {"state": _READY, "error": null()}
-)
-_ANSWER = Statement(_MAKE_READY.where(*_FIRST_PART, outbox.c.ready_at.is_(None)))
-_FIRST = Statement(
-    select(outbox.c.bot_id, outbox.c.chat_id, outbox.c.topic_id, outbox.c.id).where(*_FIRST_PART)
-)
-_REWRITE = Statement(
-    _MAKE_READY.where(
-        *_FIRST_PART,
-        outbox.c.chat_id == bindparam("chat_id"),
-        func.instr(outbox.c.buttons, bindparam("pressed")) > literal("0"),
+_CHANGE = Statement(
+    update(outbox)
+    .where(outbox.c.id == bindparam("part_id"))
+    .values(
+        {column: bindparam(column) for column in parts.CONTENT}
+        | dict.fromkeys(("floor", "ceiling", "sent_text"), null())
+        # The "…" of a search that was given up takes the plainer form.
+        | {
+            "state": _READY,
+            "message_id": func.coalesce(outbox.c.message_id, outbox.c.ceiling),
+            "tries": _ZERO,
+        }
     )
 )
-_CHANGE = Statement(_MAKE_READY.where(_PART))
-_LAST_PART = Statement(select(func.max(outbox.c.part)).where(outbox.c.pending_id == bindparam("row_id")))
+_TOPIC_NAME = Statement(
+    select(
+        func.json_extract(pending.c.raw, literal("'$.message.reply_to_message.forum_topic_created.name'"))
+    ).where(pending.c.id == bindparam("row_id"))
+)
+# Words of a running turn: it says them again.
+_FORGET_WORDS = Statement(delete(outbox).where(_ROW, _IN_FLIGHT, outbox.c.ready_at.is_(None)))
+_LEAVE_TOPIC = Statement(
+    update(outbox)
+    .where(_ROW)
+    .values(
+        state=case((_IN_FLIGHT, _READY), else_=outbox.c.state),
+        **dict.fromkeys(("topic_id", "reply_to", "floor", "ceiling", "sent_text"), null()),
+    )
+)
+_LEAVE_TOPIC_ROW = Statement(
+    update(pending).where(pending.c.id == bindparam("row_id")).values(topic_id=null())
+)
+_LAST_PART = Statement(select(func.max(outbox.c.part)).where(_ROW))
 _MAKE_ROOM = Statement(
     update(outbox)
-    .where(outbox.c.pending_id == bindparam("row_id"), outbox.c.part > bindparam("number"))
+    .where(_ROW, outbox.c.part > bindparam("number"))
     .values(part=outbox.c.part + bindparam("room"))
 )
 
 
-_SET_ASIDE = Statement(
-    _MAKE_READY.where(*_FIRST_PART).values(
-        first_id=outbox.c.id,
-        part=select(func.min(_other.c.part) - literal("1"))
-        .where(_other.c.pending_id == bindparam("row_id"))
-        .scalar_subquery(),
-    )
-)
+def begin(  # noqa: PLR0913, PLR0917 - whose words they are, and how they are shown
+    conn: Connection, token: Token, row_id: RowId, number: int, text: Text, buttons: str, *, silent: bool
+) -> Part | None:
+    """(nothing) -> sending: the first words of a part that grows on screen.
 
-
-class Home(NamedTuple):
-    """Which bot sends a message, and to which chat and topic."""
-
-    bot_id: BotId
-    chat_id: ChatId
-    topic_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rich:
-    """An answer to show as one rich message (Bot API 10.1), or as texts if the server refuses it."""
-
-    markdown: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ping:
-    """A message that says the answer is there, because an edit sends no notification."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A message with buttons below it."""
-
-    text: Text
-    buttons: tuple[Button, ...]
-
-
-OnePart = Text | File | Rich | Ping | Offer
-Content = OnePart | Album
-
-
-def open_answer(conn: Connection, bot_id: BotId, row_id: RowId, address: Address, *, quote: bool) -> None:
-    """(nothing) -> open: ask for a placeholder for the answer to a row; a later attempt reuses it.
-
-    `quote`: the answer should be a reply, because other messages stand between it and the question.
+    None if the turn has ended, if the part exists already, or while something else of the chat is unsent.
     """
-    _OPEN(
-        conn,
-        bot_id=bot_id,
-        row_id=row_id,
-        chat_id=address.chat_id,
-        topic_id=address.topic_id,
-        reply_to=address.message_id if quote else None,
-        uncertain_until=time.time() + LATE_SECONDS,
-    )
+    content = columns(text) | {"part": number, "buttons": buttons, "ready_at": None}
+    row = _BEGIN(conn, row_id=row_id, token=token, **content, silent=silent, quote=True, at_once=True).first()
+    return part_of(row) if row else None
 
 
-def answer(conn: Connection, row_id: RowId, contents: Sequence[Content]) -> None:
-    """Open or placed -> ready: the answer to a row, `contents` in order. Only the first ending counts."""
-    first, *rest = _numbered(contents)
-    if not _ANSWER(conn, row_id=row_id, **first).rowcount or not rest:
-        return
-    *home, first_id = _FIRST(conn, row_id=row_id).first()
-    for number, content in enumerate(rest, start=1):
-        _insert(conn, Home(*home), row_id, content, number, first_id)
+def close_part(conn: Connection, token: Token, row_id: RowId, number: int, text: Text) -> bool:
+    """Growing -> ready, or (nothing) -> ready: a part of a running turn is complete and stays so.
+
+    False if the turn has ended: its ending says what this part shows.
+    """
+    if not _HOLDING(conn, row_id=row_id, token=token).first():
+        return False
+    _put(conn, row_id, columns(text) | {"part": number}, at_once=True)
+    return True
 
 
-def reply(conn: Connection, home: Home, row_id: RowId, text: Text, buttons: Sequence[Button] = ()) -> None:
+def shown_in(conn: Connection, row_id: RowId, number: int) -> tuple[bool, MessageId | None]:
+    """Find whether a part of an answer exists, and the message that shows it, if that is known."""
+    row = _SHOWN(conn, row_id=row_id, part=number).first()
+    return row is not None, row.message_id if row else None
+
+
+def answer(conn: Connection, row_id: RowId, contents: Sequence[Content], first: int = 0) -> Part | None:
+    """Write the end of the answer to a row: its parts from the number `first` on.
+
+    They take the place of what the turn, or an earlier attempt, has shown there; what is shown beyond them is
+    removed. Returns the part that may be sent at once.
+    """
+    if not contents:  # all of it is on screen already
+        _remove_beyond(conn, row_id, first)
+        return None
+    head, *rest = parts.numbered(contents, first)
+    part, more = _put(conn, row_id, head, at_once=True)
+    if first == 0 and part.message_id is None and part.sent_text is None:
+        rest = [content for content in rest if content["kind"] != "ping"]  # the answer itself will notify
+    for content in rest:
+        _put(conn, row_id, content)
+    if more:
+        _remove_beyond(conn, row_id, first + 1 + len(rest))
+    return part if part.state == "sending" and part.sent_text is None else None
+
+
+def close(conn: Connection, row_id: RowId, text: Text) -> None:
+    """Let what is on screen of an answer say `text`; where there is nothing, say nothing."""
+    if _ANY_BEYOND(conn, row_id=row_id, part=0).scalar():
+        answer(conn, row_id, [text])
+
+
+def reply(conn: Connection, row_id: RowId, text: Text, buttons: Sequence[Button] = ()) -> None:
     """(nothing) -> ready: the reply to a command or button, which is sent before everything else."""
-    _insert(conn, home, row_id, _content(text, buttons) | {"kind": "reply"})
+    _put(conn, row_id, columns(text, buttons) | {"part": 0, "kind": "reply"}, at_once=True, quote=False)
 
 
-def notice(conn: Connection, home: Home, row_id: RowId, text: Text) -> None:
-    """(nothing) -> ready: a reply to what no turn runs for; sent in order, so a flood delays no answer."""
-    _insert(conn, home, row_id, _content(text))
+def notice(conn: Connection, row_id: RowId, text: Text) -> None:
+    """(nothing) -> ready: a reply to what no turn runs for; sent last, so a flood delays no answer."""
+    _put(conn, row_id, columns(text) | {"part": 0, "kind": "notice"}, quote=False)
 
 
 def rewrite(conn: Connection, row_id: RowId, chat_id: ChatId, pressed: str, text: Text) -> None:
@@ -162,13 +291,39 @@ def rewrite(conn: Connection, row_id: RowId, chat_id: ChatId, pressed: str, text
     this chat has that button.
     """
     # With the quotes of JSON around it, `stop:1` does not match `stop:12`.
-    values = _content(text) | {"kind": "reply", "pressed": json.dumps(pressed)}
+    values = columns(text) | {"kind": "reply", "pressed": json.dumps(pressed)}
     _REWRITE(conn, row_id=row_id, chat_id=chat_id, **values)
 
 
 def set_aside(conn: Connection, row_id: RowId, text: Text) -> None:
     """Sent -> ready: a row runs once more, so it gets a new message, and the old one says `text`."""
-    _SET_ASIDE(conn, row_id=row_id, **(_content(text) | {"kind": "reply"}))
+    _SET_ASIDE(conn, row_id=row_id, **(columns(text) | {"kind": "reply"}))
+
+
+def offer_late(conn: Connection, row_id: RowId) -> None:
+    """(nothing) -> ready: offer to show an answer that was kept back, because it is old."""
+    last: int = _LAST_PART(conn, row_id=row_id).scalar()
+    offer = Offer(TOO_OLD, (Button("Show it", f"show:{row_id}"),))
+    _put(conn, row_id, columns(offer) | {"part": last + 1})
+
+
+def add(conn: Connection, row_id: RowId, text: str) -> None:
+    """(nothing) -> ready: one more text behind all that an answer has."""
+    last: int = _LAST_PART(conn, row_id=row_id).scalar()
+    _put(conn, row_id, columns(Text(text)) | {"part": last + 1})
+
+
+def leave_topic(conn: Connection, part: Part) -> None:
+    """Ready -> ready: its topic is gone, so the answer goes to the chat itself, and says where it belongs."""
+    name: str | None = _TOPIC_NAME(conn, row_id=part.row_id).scalar()
+    _FORGET_WORDS(conn, row_id=part.row_id)
+    _LEAVE_TOPIC(conn, row_id=part.row_id)
+    _LEAVE_TOPIC_ROW(conn, row_id=part.row_id)
+    text = Text(part.text or "", tuple(json.loads(part.entities or "[]")))
+    topic = f"“{name}”" if name else f"number {part.topic_id}"
+    marked = text.with_line(f"(For the topic {topic}, which is gone.)")
+    if part.kind == "text" and part.ready_at is not None and marked:
+        _CHANGE(conn, part_id=part.part_id, **columns(marked))
 
 
 def stopped(said: Sequence[Content]) -> list[Content]:
@@ -183,65 +338,28 @@ def given_up(row_id: RowId) -> Offer:
     return Offer(GIVEN_UP, (Button("Try again", f"retry:{row_id}"), Button("Forget", f"forget:{row_id}")))
 
 
-def fall_back(conn: Connection, bot_id: BotId, part: Part, plainer: Sequence[OnePart]) -> None:
-    """Ready -> ready: replace a part that the server refuses with plainer ones, before what follows it."""
-    _CHANGE(conn, part_id=part.part_id, **_content(plainer[0]))
+def fall_back(conn: Connection, part: Part, plainer: Sequence[OnePart]) -> None:
+    """Replace a part that the server refuses with plainer ones, before what follows it."""
+    _CHANGE(conn, part_id=part.part_id, **columns(plainer[0]))
     if len(plainer) == 1:
         return
-    *_home, first_id = _FIRST(conn, row_id=part.row_id).first()
     last: int = _LAST_PART(conn, row_id=part.row_id).scalar()
     # Moved so far that no number is used twice, not even while the UPDATE runs row by row.
     _MAKE_ROOM(conn, row_id=part.row_id, number=part.number, room=max(last - part.number, len(plainer) - 1))
-    home = Home(bot_id, part.chat_id, part.topic_id)
     for number, content in enumerate(plainer[1:], start=part.number + 1):
-        _insert(conn, home, part.row_id, _content(content), number, first_id)
+        _put(conn, part.row_id, columns(content) | {"part": number})
 
 
-def _insert(  # noqa: PLR0913, PLR0917 - what to send, to whom, and its place in the answer
-    conn: Connection,
-    home: Home,
-    row_id: RowId,
-    content: dict[str, object],
-    number: int = 0,
-    first_id: PartId | None = None,
-) -> None:
-    place = {"pending_id": row_id, "part": number, "first_id": first_id}
-    _INSERT(conn, **home._asdict(), **place, state="ready", **content)
+def _put(
+    conn: Connection, row_id: RowId, content: dict[str, Any], *, at_once: bool = False, quote: bool = True
+) -> tuple[Part, bool]:
+    """Write one part, new or in place of what it was; says also whether there are parts behind it."""
+    silent = content["part"] > 0 and content["kind"] != "ping"  # one answer makes one notification
+    row = _PUT(conn, row_id=row_id, **content, silent=silent, quote=quote, at_once=at_once).first()
+    *columns_of_part, more = row
+    return part_of(columns_of_part), bool(more)
 
 
-def _numbered(contents: Sequence[Content]) -> list[dict[str, object]]:
-    """Give the columns of each part; an album has a part for each file."""
-    parts: list[dict[str, object]] = []
-    for content in contents:
-        if isinstance(content, Album):
-            album = len(parts)
-            parts += [_content(file) | {"album": album} for file in content.files]
-        else:
-            parts.append(_content(content))
-    return parts
-
-
-def _content(content: OnePart, buttons: Sequence[Button] = ()) -> dict[str, object]:
-    columns: dict[str, object] = dict.fromkeys(_CONTENT) | {"ready_at": time.time()}
-    match content:
-        case Text():
-            row = [{"text": button.label, "callback_data": button.data} for button in buttons]
-            return columns | {
-                "kind": "text",
-                "text": content.text,
-                "entities": json.dumps(content.entities) if content.entities else None,
-                "buttons": json.dumps({"inline_keyboard": [row]}) if row else None,
-            }
-        case Offer():
-            return _content(content.text, content.buttons)
-        case File():
-            return columns | {
-                "kind": content.kind,
-                "text": content.caption or None,
-                "file_name": content.name,
-                "file": content.content,
-            }
-        case Rich():
-            return columns | {"kind": "rich", "text": content.markdown}
-        case Ping():
-            return columns | {"kind": "ping", "text": content.text}
+def _remove_beyond(conn: Connection, row_id: RowId, number: int) -> None:
+    _FORGET_BEYOND(conn, row_id=row_id, part=number)
+    _REMOVE_BEYOND(conn, row_id=row_id, part=number, now=time.time())

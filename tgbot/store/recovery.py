@@ -74,7 +74,7 @@ class Guard(Ownership):
 
 def begin_instance(conn: Connection, pid: int) -> InstanceId:
     """Record a new process on this database; its id is never reused."""
-    sending.mark_unsent_uncertain(conn)
+    sending.lost_by_death(conn)
     joins.wait_for_more(conn)
     return InstanceId(_BEGIN(conn, pid=pid, now=time.time()).lastrowid)
 
@@ -106,7 +106,7 @@ def recover(conn: Connection, owner: Owner, interrupted: Guard) -> str:
     sending.mark_uncertain(conn, interrupted.row_id)  # a preview of it may still be on its way
     state = _requeue_or_give_up(conn, owner, interrupted)
     if state == "stopped":
-        outbox.answer(conn, interrupted.row_id, outbox.stopped([]))
+        outbox.close(conn, interrupted.row_id, outbox.STOPPED)
     elif state == "dead":
         outbox.answer(conn, interrupted.row_id, [outbox.given_up(interrupted.row_id)])
     return state

@@ -17,7 +17,7 @@ WORDS_MAX_CHARACTERS = 60  # of a dead row's text
 
 _LISTED = literal(str(LISTED_MAX))
 _STATE = {state: pending.c.state == literal(f"'{state}'") for state in ("queued", "held", "dead")}
-_UNSENT = outbox.c.state.in_([literal("'open'"), literal("'ready'")])
+_UNSENT = outbox.c.state.in_([literal(f"'{state}'") for state in ("ready", "sending", "unknown")])
 _PARKED = outbox.c.state == literal("'parked'")
 
 _RUNNING = (

@@ -1,9 +1,13 @@
 """Tables and constraints: the state machine as the database enforces it, and Alembic's target."""
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     Float,
     ForeignKey,
     Index,
@@ -14,6 +18,8 @@ from sqlalchemy import (
     Text,
     TextClause,
     UniqueConstraint,
+    case,
+    literal_column,
     text,
 )
 
@@ -26,6 +32,15 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+def box_of(chat_id: Any) -> ColumnElement[int]:  # noqa: ANN401 - a column or a parameter
+    """Make the SQL expression of the sequence that numbers the messages of a chat.
+
+    Private chats and basic groups of a bot share one, 0; a supergroup or channel has its own, its id.
+    """
+    return case((chat_id > literal_column("-1000000000000"), literal_column("0")), else_=chat_id)
+
 
 # AUTOINCREMENT, because no id may be used twice: a row's id is its place in the order, a turn's is its token.
 
@@ -50,6 +65,8 @@ pending = Table(
     Column("state", Text, nullable=False),
     Column("session_key", Text),
     Column("chat_id", BigInteger),
+    # Which sequence the message id belongs to (`box_of`); it stays when the chat moves.
+    Column("box", BigInteger),
     Column("topic_id", BigInteger),
     Column("user_id", BigInteger),
     Column("message_id", BigInteger),
@@ -125,7 +142,18 @@ guard = Table(
     Column("since", Float, nullable=False),
 )
 
-# open: waits for a placeholder; placed: the placeholder is on screen; ready: final, waits to be shown.
+# The bytes of a file that an answer carries, in pieces, so that no write holds the others up for long.
+file = Table("file", metadata, Column("id", Integer, primary_key=True), sqlite_autoincrement=True)
+file_piece = Table(
+    "file_piece",
+    metadata,
+    Column("file_id", Integer, ForeignKey("file.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+# ready: to be sent, or edited into the message that it has. sending: a request may be under way, but only
+# of this process. unknown: nobody knows whether it was sent. growing: on screen, its turn goes on.
 outbox = Table(
     "outbox",
     metadata,
@@ -138,43 +166,114 @@ outbox = Table(
     Column("kind", Text, nullable=False, server_default="text"),
     Column("state", Text, nullable=False),
     Column("chat_id", BigInteger, nullable=False),
+    # Which sequence the message id belongs to (`box_of`).
+    Column("box", BigInteger, nullable=False),
     Column("topic_id", BigInteger),
     Column("reply_to", BigInteger),
+    Column("silent", Boolean, nullable=False, server_default="0"),
     Column("message_id", BigInteger),
     Column("text", Text),
     Column("entities", Text),
     Column("buttons", Text),
     Column("file_name", Text),
-    Column("file", LargeBinary),
+    # No foreign key: the file is deleted when its part is on screen.
+    Column("file_id", Integer),
     # Equal in all parts of an album, which are one request: the original number of its first part.
     Column("album", Integer),
+    # Since when the content is final; NULL while its turn may add to it.
     Column("ready_at", Float),
-    # How often a part that cannot be made by an edit was sent without a known outcome.
+    # The newest message id that was known in its box before it was sent: its own is larger.
+    Column("floor", BigInteger),
+    # The id of a "…" that was sent after it: its own is smaller.
+    Column("ceiling", BigInteger),
+    # What the request of unknown outcome says, where the content has changed since.
+    Column("sent_text", Text),
+    # It may be on screen a second time, which it says itself.
+    Column("duplicate", Boolean, nullable=False, server_default="0"),
+    # It completed an answer, or was parked, and the reaction to the question may not be shown yet.
+    Column("reaction_due", Boolean, nullable=False, server_default="0"),
+    # How often it failed though other requests succeeded.
     Column("tries", Integer, nullable=False, server_default="0"),
     # By then every preview of unknown outcome has arrived; it may have overwritten the final text.
     Column("uncertain_until", Float),
     Column("error", Text),
-    # By row, not by turn: a second attempt writes into the message that the first one placed.
+    # By row, not by turn: a second attempt writes into the messages of the first.
     UniqueConstraint("pending_id", "part"),
-    CheckConstraint("kind IN ('text', 'rich', 'reply', 'ping', 'photo', 'document', 'voice')", "kind"),
-    CheckConstraint("state IN ('open', 'placed', 'ready', 'sent', 'parked')", "state"),
-    CheckConstraint("state NOT IN ('placed', 'sent') OR message_id IS NOT NULL", "shown_in_a_message"),
     CheckConstraint(
-        "state NOT IN ('ready', 'sent') OR (coalesce(text, file, '') != '' AND ready_at IS NOT NULL)",
-        "has_content",
+        "kind IN ('text', 'rich', 'reply', 'notice', 'ping', 'photo', 'document', 'voice', 'surplus')", "kind"
     ),
-    CheckConstraint("state != 'open' OR message_id IS NULL", "open_is_not_shown"),
+    CheckConstraint("state IN ('ready', 'sending', 'unknown', 'growing', 'sent', 'parked')", "state"),
+    CheckConstraint("state NOT IN ('growing', 'sent') OR message_id IS NOT NULL", "shown_in_a_message"),
+    CheckConstraint(
+        "kind != 'surplus' OR message_id IS NOT NULL OR state IN ('sending', 'unknown')", "surplus_is_shown"
+    ),
+    CheckConstraint("coalesce(text, '') != '' OR file_id IS NOT NULL OR state = 'sent'", "has_content"),
+    CheckConstraint("state NOT IN ('ready', 'sent') OR ready_at IS NOT NULL", "final"),
+    # Only with its floor on disk may a part be sent, and only one of a chat at a time.
+    CheckConstraint("(state IN ('sending', 'unknown')) = (floor IS NOT NULL)", "floor_while_sending"),
+    CheckConstraint("state NOT IN ('sending', 'unknown') OR message_id IS NULL", "sending_is_not_shown"),
+    CheckConstraint("ceiling IS NULL OR state = 'unknown'", "ceiling_while_unknown"),
     CheckConstraint("(part = 0) = (first_id IS NULL)", "part_0_is_first"),
     CheckConstraint("(state = 'parked') = (error IS NOT NULL)", "parked_for_a_reason"),
     sqlite_autoincrement=True,
 )
 
-_UNSENT: TextClause = text("state IN ('open', 'ready')")
+_UNSENT: TextClause = text("state IN ('ready', 'sending', 'unknown')")
+_IN_FLIGHT: TextClause = text("state IN ('sending', 'unknown')")
 _PARKED: TextClause = text("state = 'parked'")
 _UNCERTAIN: TextClause = text("uncertain_until IS NOT NULL")
-Index("ix_outbox_unsent", outbox.c.chat_id, outbox.c.id, sqlite_where=_UNSENT, postgresql_where=_UNSENT)
+_REACTION: TextClause = text("reaction_due")
+_OF_FILE: TextClause = text("file_id IS NOT NULL")
+Index(
+    "ix_outbox_unsent",
+    *(outbox.c.bot_id, outbox.c.chat_id, outbox.c.id),
+    sqlite_where=_UNSENT,
+    postgresql_where=_UNSENT,
+)
+Index(
+    "ix_outbox_in_flight",
+    outbox.c.bot_id,
+    outbox.c.chat_id,
+    unique=True,
+    sqlite_where=_IN_FLIGHT,
+    postgresql_where=_IN_FLIGHT,
+)
 Index("ix_outbox_uncertain", outbox.c.uncertain_until, sqlite_where=_UNCERTAIN, postgresql_where=_UNCERTAIN)
 Index("ix_outbox_parked", outbox.c.id, sqlite_where=_PARKED, postgresql_where=_PARKED)
+Index("ix_outbox_reaction", outbox.c.id, sqlite_where=_REACTION, postgresql_where=_REACTION)
+Index("ix_outbox_file", outbox.c.file_id, sqlite_where=_OF_FILE, postgresql_where=_OF_FILE)
+# Which message ids are known: what is not known between two of them may be a message whose reply was lost.
+# The rest of the columns is what the search for messages between a question and its answer reads.
+Index(
+    "ix_pending_box",
+    *(pending.c.bot_id, pending.c.box, pending.c.message_id, pending.c.chat_id, pending.c.lead_id),
+)
+Index(
+    "ix_outbox_box",
+    *(outbox.c.bot_id, outbox.c.box, outbox.c.message_id, outbox.c.chat_id, outbox.c.pending_id),
+)
+
+# A settled request may take effect late, when its content is on screen already: a second look is due then.
+second_look = Table(
+    "second_look",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("bot_id", BigInteger, nullable=False),
+    Column("pending_id", Integer, ForeignKey("pending.id"), nullable=False),
+    Column("chat_id", BigInteger, nullable=False),
+    Column("floor", BigInteger, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("due_at", Float, nullable=False),
+)
+Index("ix_second_look_due", second_look.c.bot_id, second_look.c.due_at)
+
+# A box whose message ids were seen not to grow: nothing can be concluded from them any more.
+disorder = Table(
+    "disorder",
+    metadata,
+    Column("bot_id", BigInteger, primary_key=True),
+    Column("box", BigInteger, primary_key=True),
+)
 
 # Who already got the reply that this bot is private; everyone gets it once.
 stranger = Table(
@@ -182,5 +281,6 @@ stranger = Table(
     metadata,
     Column("bot_id", BigInteger, primary_key=True),
     Column("user_id", BigInteger, primary_key=True),
-    Column("told_at", Float, nullable=False),
+    Column("replied_at", Float, nullable=False),
 )
+Index("ix_stranger_replied", stranger.c.bot_id, stranger.c.replied_at)

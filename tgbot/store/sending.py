@@ -1,63 +1,77 @@
 """Reads and records the sending of the outbox: which part is next, and what became of it."""
 
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
-from sqlalchemy import and_, bindparam, case, exists, func, null, or_, select, update
+from sqlalchemy import and_, bindparam, case, delete, exists, func, null, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from tgbot.model import BotId, ChatId, MessageId, Part, PartId, RowId
-from tgbot.render import Text
+from tgbot.store import outbox as outbox_of
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
-from tgbot.store.outbox import LATE_SECONDS
-from tgbot.store.schema import outbox
+from tgbot.store.engine.statement import Statement, listed, literal
+from tgbot.store.parts import PARTS, part_of
+from tgbot.store.schema import box_of, disorder, outbox, pending
 
-TOO_OLD = Text(
-    "I could not send this answer for so long that I kept it back. Ask again, if you still want it."
-)
+LATE_SECONDS = 60.0  # an edit whose outcome is unknown arrives within this time, or never
 
-_READY = literal("'ready'")
+_READY, _SENDING, _UNKNOWN = literal("'ready'"), literal("'sending'"), literal("'unknown'")
+_SURPLUS_KIND = literal("'surplus'")
 _PART = outbox.c.id == bindparam("part_id")
-_FIRST_PART = (outbox.c.pending_id == bindparam("row_id"), outbox.c.part == literal("0"))
-_REPLY = literal("'reply'")
-_UNSENT = outbox.c.state.in_([literal("'open'"), _READY])
-_PARTS = select(
-    outbox.c.id.label("part_id"),
-    outbox.c.pending_id.label("row_id"),
-    outbox.c.part.label("number"),
-    outbox.c.kind,
-    outbox.c.state,
-    outbox.c.chat_id,
-    outbox.c.topic_id,
-    outbox.c.reply_to,
-    outbox.c.message_id,
-    outbox.c.text,
-    outbox.c.entities,
-    outbox.c.buttons,
-    outbox.c.file_name,
-    outbox.c.file,
-    outbox.c.ready_at,
-    outbox.c.tries,
-    outbox.c.album,
-)
+_UNSENT = outbox.c.state.in_([_READY, _SENDING, _UNKNOWN])
+_IN_FLIGHT = outbox.c.state.in_([_SENDING, _UNKNOWN])
+_CHAT = (outbox.c.chat_id == bindparam("chat_id"), outbox.c.bot_id == bindparam("bot_id"))
+_flying = outbox.alias("flying")
 _NEXT = Statement(
-    _PARTS.where(
-        outbox.c.chat_id == bindparam("chat_id"),
-        outbox.c.bot_id == bindparam("bot_id"),
-        _UNSENT,
-        or_(outbox.c.state == _READY, bindparam("placeholders")),
+    PARTS.add_columns(
+        exists()
+        .where(
+            _flying.c.bot_id == bindparam("bot_id"),
+            _flying.c.chat_id == bindparam("chat_id"),
+            _flying.c.state.in_([_SENDING, _UNKNOWN]),
+        )
+        .label("in_flight")
     )
-    .order_by(outbox.c.kind != _REPLY, func.coalesce(outbox.c.first_id, outbox.c.id), outbox.c.part)
+    .where(*_CHAT, _UNSENT)
+    .order_by(
+        outbox.c.state != _UNKNOWN,
+        or_(outbox.c.kind != _SURPLUS_KIND, outbox.c.state != _SENDING),
+        outbox.c.kind.not_in([literal("'reply'"), _SURPLUS_KIND]),
+        outbox.c.kind == literal("'notice'"),
+        func.coalesce(outbox.c.first_id, outbox.c.id),
+        outbox.c.part,
+    )
     .limit(literal("1"))
+)
+# Words of a running turn: it says them again.
+_FORGET_WORDS = Statement(
+    delete(outbox).where(*_CHAT, outbox.c.state == _SENDING, outbox.c.ready_at.is_(None), ~_PART)
+)
+_HOLD_BACK = Statement(
+    update(outbox)
+    .where(*_CHAT, outbox.c.state == _SENDING)
+    .values(state=_READY, floor=null(), sent_text=null())
+)
+_BEGIN_SENDING = Statement(
+    update(outbox)
+    .where(_PART)
+    .values(state=_SENDING, floor=outbox_of.newest_id(outbox.c.bot_id, outbox.c.box), sent_text=null())
+    .returning(outbox.c.floor)
 )
 _ALBUM = (
     outbox.c.pending_id == bindparam("row_id"),
     outbox.c.album == bindparam("album"),
-    outbox.c.state == _READY,
+    _UNSENT,
 )
-_ALBUM_OF = Statement(_PARTS.where(*_ALBUM).order_by(outbox.c.part))
-_TAKE_APART = Statement(update(outbox).where(*_ALBUM).values(album=null(), tries=bindparam("tries")))
+_ALBUM_OF = Statement(PARTS.where(*_ALBUM).order_by(outbox.c.part))
+_TAKE_APART = Statement(
+    update(outbox)
+    .where(*_ALBUM)
+    .values(album=null(), state=_READY, floor=null(), ceiling=null(), tries=literal("0"))
+)
 _CHATS = Statement(
     select(outbox.c.chat_id)
     .where(outbox.c.bot_id == bindparam("bot_id"), outbox.c.chat_id > bindparam("after"), _UNSENT)
@@ -65,27 +79,68 @@ _CHATS = Statement(
     .order_by(outbox.c.chat_id)
     .limit(bindparam("most"))
 )
-_MESSAGE = Statement(select(outbox.c.message_id).where(*_FIRST_PART))
 # In the chat that it was sent to: the part may have moved meanwhile, and the id means another message there.
 _PART_HERE = and_(_PART, outbox.c.chat_id == bindparam("chat_id"))
-_PLACED = Statement(
-    update(outbox)
-    .where(_PART_HERE)
-    .values(
-        message_id=bindparam("message_id"),
-        state=case((outbox.c.state == literal("'open'"), literal("'placed'")), else_=outbox.c.state),
-    )
-)
+_rest = outbox.alias("rest")
 _SENT = Statement(
     update(outbox)
-    .where(_PART_HERE, outbox.c.state == _READY, outbox.c.ready_at == bindparam("ready_at"))
-    .values(state=literal("'sent'"), message_id=bindparam("message_id"))
+    .where(_PART_HERE, _UNSENT)
+    .values(
+        message_id=bindparam("message_id"),
+        state=case(
+            (outbox.c.ready_at.is_(None), literal("'growing'")),
+            (outbox.c.ready_at == bindparam("ready_at"), literal("'sent'")),
+            else_=_READY,  # its content changed during the request
+        ),
+        **dict.fromkeys(("floor", "ceiling", "sent_text"), null()),
+        tries=literal("0"),
+        reaction_due=and_(
+            bindparam("react"),
+            outbox.c.kind.not_in([literal("'reply'"), literal("'notice'"), literal("'surplus'")]),
+            outbox.c.ready_at.is_not(None),
+            # What is complete of a running turn is not the answer; nor is one of which a part was parked.
+            exists().where(pending.c.id == outbox.c.pending_id, pending.c.state != literal("'claimed'")),
+            ~exists().where(
+                _rest.c.pending_id == outbox.c.pending_id,
+                _rest.c.id != outbox.c.id,
+                _rest.c.state.in_([_READY, _SENDING, _UNKNOWN, literal("'parked'")]),
+            ),
+        ),
+    )
+    .returning(outbox.c.state, outbox.c.reaction_due)
+)
+_REMOVED = Statement(delete(outbox).where(_PART_HERE, outbox.c.kind == literal("'surplus'")))
+_LOST = Statement(update(outbox).where(_PART, outbox.c.state == _SENDING).values(state=_UNKNOWN))
+_LOST_IN_CHAT = Statement(update(outbox).where(*_CHAT, outbox.c.state == _SENDING).values(state=_UNKNOWN))
+_LOST_ALL = Statement(update(outbox).where(_IN_FLIGHT, outbox.c.state == _SENDING).values(state=_UNKNOWN))
+_NOT_BEGUN = Statement(
+    update(outbox)
+    .where(
+        _IN_FLIGHT,
+        outbox.c.state == _SENDING,
+        outbox.c.ready_at.is_not(None),
+        outbox.c.id.not_in(select(listed("under_way").c.value)),
+    )
+    .values(state=_READY, floor=null(), sent_text=null())
+)
+_TAKE_BACK = Statement(
+    update(outbox)
+    .where(_PART, outbox.c.state == _SENDING, outbox.c.ready_at.is_not(None))
+    .values(state=_READY, floor=null(), sent_text=null())
+)
+_NOTE_DISORDER = Statement(
+    insert(disorder)
+    .from_select(["bot_id", "box"], select(outbox.c.bot_id, outbox.c.box).where(_PART))
+    .on_conflict_do_nothing()
 )
 _MARK_UNCERTAIN = Statement(
-    update(outbox).where(*_FIRST_PART).values(uncertain_until=bindparam("uncertain_until"))
+    update(outbox)
+    .where(outbox.c.pending_id == bindparam("row_id"), outbox.c.message_id.is_not(None))
+    .values(uncertain_until=bindparam("uncertain_until"))
 )
 _WAS_SENT = and_(
-    outbox.c.state == literal("'sent'"), outbox.c.kind != literal("'voice'"), outbox.c.album.is_(None)
+    outbox.c.state == literal("'sent'"),
+    outbox.c.kind.in_([literal(f"'{kind}'") for kind in ("text", "rich")]),
 )
 _SHOW_UNCERTAIN = Statement(
     update(outbox)
@@ -96,47 +151,52 @@ _SHOW_UNCERTAIN = Statement(
         ready_at=case((_WAS_SENT, bindparam("now")), else_=outbox.c.ready_at),
     )
 )
-_TRY = Statement(update(outbox).where(_PART).values(tries=bindparam("tries")))
-_FORGET = Statement(update(outbox).where(_PART).values(message_id=null()))
-_PARK = Statement(
-    update(outbox)
-    .where(or_(_PART, and_(*_ALBUM)))
-    .values(state=literal("'parked'"), error=bindparam("error"))
-)
 _MARK_UNSENT = Statement(
     update(outbox)
     .where(_UNSENT, outbox.c.state == _READY, outbox.c.message_id.is_not(None))
     .values(uncertain_until=bindparam("uncertain_until"))
 )
-_other = outbox.alias()
-_TOO_OLD = (
-    _UNSENT,
-    outbox.c.state == _READY,
-    outbox.c.ready_at < bindparam("before"),
-    # Not the rest of an answer that is partly on screen: it is completed.
-    ~exists().where(_other.c.id == outbox.c.first_id, _other.c.state == literal("'sent'")),
-)
-_SAY_TOO_OLD = Statement(
+_TRY = Statement(update(outbox).where(_PART).values(tries=outbox.c.tries + literal("1")))
+_FORGET = Statement(update(outbox).where(_PART).values(message_id=null()))
+_CEILING = Statement(select(outbox.c.ceiling).where(_PART))
+_other = outbox.alias("other")
+_lowest = outbox.alias("lowest")
+_SURPLUS = {
+    "bot_id": pending.c.bot_id,
+    "pending_id": pending.c.id,
+    "part": select(
+        func.min(func.coalesce(func.min(_lowest.c.part), literal("0")), literal("0")) - literal("1")
+    )
+    .where(_lowest.c.pending_id == pending.c.id)
+    .scalar_subquery(),
+    "first_id": literal("0"),
+    "kind": literal("'surplus'"),
+    "state": _READY,
+    "chat_id": pending.c.chat_id,
+    "box": box_of(pending.c.chat_id),
+    "message_id": bindparam("message_id"),
+    "text": literal(f"'{outbox_of.SURPLUS_TEXT}'"),
+    "ready_at": bindparam("now"),
+}
+_ADD_SURPLUS = Statement(
     insert(outbox).from_select(
-        [
-            *("bot_id", "pending_id", "part", "first_id", "state", "chat_id", "topic_id", "message_id"),
-            *("text", "ready_at"),
-        ],
-        select(
-            outbox.c.bot_id,
-            outbox.c.pending_id,
-            select(func.max(_other.c.part) + literal("1"))
-            .where(_other.c.pending_id == outbox.c.pending_id)
-            .scalar_subquery(),
-            outbox.c.id,
-            _READY,
-            *(outbox.c.chat_id, outbox.c.topic_id, outbox.c.message_id),
-            *(bindparam("text"), bindparam("now")),
-        ).where(*_TOO_OLD, outbox.c.part == literal("0"), outbox.c.message_id.is_not(None)),
+        list(_SURPLUS),
+        select(*_SURPLUS.values()).where(
+            pending.c.id == bindparam("row_id"), pending.c.chat_id == bindparam("chat_id")
+        ),
     )
 )
-_EXPIRE = Statement(
-    update(outbox).where(*_TOO_OLD).values(state=literal("'parked'"), error=literal("'too old to send'"))
+_PARK = Statement(
+    update(outbox)
+    .where(or_(_PART, and_(*_ALBUM)))
+    .values(
+        state=literal("'parked'"),
+        reaction_due=bindparam("react"),
+        floor=null(),
+        ceiling=null(),
+        sent_text=null(),
+        error=bindparam("error"),
+    )
 )
 
 
@@ -145,46 +205,113 @@ def chats(conn: Connection, bot_id: BotId, after: ChatId, most: int) -> list[Cha
     return _CHATS(conn, bot_id=bot_id, after=after, most=most).scalars()
 
 
-def next_part(conn: Connection, bot_id: BotId, chat_id: ChatId, *, placeholders: bool = True) -> Part | None:
-    """Find the part to send next in a chat: replies to commands first, then in order.
+def next_part(conn: Connection, bot_id: BotId, chat_id: ChatId) -> Part | None:
+    """Find what to do next in a chat: settle, reply to commands, then in order, notices last.
 
-    Without `placeholders`, parts whose content is still to come are skipped.
+    A part that will be sent is `sending` from here on. Only the chat's one sender calls this, and only while
+    it makes no request: so what is `sending` at this point is not under way.
     """
-    row = _NEXT(conn, bot_id=bot_id, chat_id=chat_id, placeholders=placeholders).first()
-    return Part(**row._asdict()) if row else None
+    row = _NEXT(conn, bot_id=bot_id, chat_id=chat_id).first()
+    if row is None:
+        return None
+    *columns, in_flight = row
+    part = part_of(columns)
+    if part.kind == "surplus" and part.state == "sending":  # it need not even be sent
+        removed(conn, part)
+        return next_part(conn, bot_id, chat_id)
+    rewritten = part.state == "sending" and part.sent_text is not None  # before it was sent, or refused
+    if part.message_id is not None or (part.state != "ready" and not rewritten):
+        return part
+    if in_flight:
+        _hold_back(conn, bot_id, part)
+    floor = _BEGIN_SENDING(conn, part_id=part.part_id).scalar()
+    return replace(part, state="sending", floor=floor, sent_text=None)
 
 
-def message_of(conn: Connection, row_id: RowId) -> MessageId | None:
-    """Find the message that shows, or will show, the answer to a row; None if none is on screen."""
-    message_id: MessageId | None = _MESSAGE(conn, row_id=row_id).scalar()
-    return message_id
+def _hold_back(conn: Connection, bot_id: BotId, overtaking: Part) -> None:
+    """Take back what a reply overtakes: sending -> ready, or gone."""
+    chat_id = overtaking.chat_id
+    _FORGET_WORDS(conn, bot_id=bot_id, chat_id=chat_id, part_id=overtaking.part_id)
+    _HOLD_BACK(conn, bot_id=bot_id, chat_id=chat_id)
 
 
-def placed(conn: Connection, part: Part, message_id: MessageId) -> None:
-    """Open -> placed: store the placeholder's message id, before any text is edited into it."""
-    _PLACED(conn, part_id=part.part_id, chat_id=part.chat_id, message_id=message_id)
+class Shown(NamedTuple):
+    """What became of a part: its new `state`, and whether a reaction to the question is due now."""
+
+    state: str
+    reaction_due: bool
 
 
-def sent(conn: Connection, part: Part) -> None:
-    """Ready -> sent, unless the content was rewritten during the request."""
-    where = {"part_id": part.part_id, "chat_id": part.chat_id}
-    _SENT(conn, **where, ready_at=part.ready_at, message_id=part.message_id)
+def sent(conn: Connection, part: Part, message_id: MessageId, *, react: bool = False) -> Shown | None:
+    """Note that a part is on screen, as this message: sending, unknown or ready -> sent.
+
+    A part that its turn may add to becomes `growing`, and one that was rewritten during the request `ready`.
+    `react`: the question gets a reaction when all of its answer is on screen.
+    None if it moved to another chat meanwhile.
+    """
+    if part.floor is not None and message_id <= part.floor:
+        note_disorder(conn, part)
+    shown = _SENT(
+        conn,
+        part_id=part.part_id,
+        chat_id=part.chat_id,
+        message_id=message_id,
+        react=react,
+        ready_at=None if part.sent_text else part.ready_at,
+    ).first()
+    return Shown(shown[0], bool(shown[1])) if shown else None
 
 
-def all_sent(conn: Connection, parts: Sequence[Part]) -> None:
-    """Ready -> sent for all parts that one request has shown."""
-    for part in parts:
-        sent(conn, part)
+def all_sent(
+    conn: Connection, parts: Sequence[Part], message_ids: Sequence[MessageId], *, react: bool = False
+) -> Shown | None:
+    """Do the same for all parts that one request has shown."""
+    shown = [sent(conn, part, at, react=react) for part, at in zip(parts, message_ids, strict=True)]
+    return shown[-1]
+
+
+def note_disorder(conn: Connection, part: Part) -> None:
+    """Note that message ids do not grow where this part was sent."""
+    _NOTE_DISORDER(conn, part_id=part.part_id)
+
+
+def removed(conn: Connection, part: Part) -> None:
+    """Surplus -> (nothing): the message is gone from the chat."""
+    _REMOVED(conn, part_id=part.part_id, chat_id=part.chat_id)
+
+
+def lost(conn: Connection, part: Part) -> None:
+    """Note that no answer came: sending -> unknown, to be settled."""
+    _LOST(conn, part_id=part.part_id)
+
+
+def lost_in_chat(conn: Connection, bot_id: BotId, chat_id: ChatId) -> None:
+    """Note the same for a chat whose sender crashed."""
+    _LOST_IN_CHAT(conn, bot_id=bot_id, chat_id=chat_id)
+
+
+def lost_by_death(conn: Connection) -> None:
+    """Note the same for all: the process that sent them is gone.
+
+    Previews by it may still be on their way, too.
+    """
+    _LOST_ALL(conn)
+    _MARK_UNSENT(conn, uncertain_until=time.time() + LATE_SECONDS)
+
+
+def not_begun(conn: Connection, under_way: Collection[PartId]) -> None:
+    """Take back what was not even asked for, at a shutdown: sending -> ready but for those under way."""
+    _NOT_BEGUN(conn, under_way=json.dumps(list(under_way)))
+
+
+def take_back(conn: Connection, part: Part) -> None:
+    """Note that a part was refused for now: sending -> ready, so that it can expire before the next try."""
+    _TAKE_BACK(conn, part_id=part.part_id)
 
 
 def mark_uncertain(conn: Connection, row_id: RowId) -> None:
-    """Note that a preview of this answer may still arrive within LATE_SECONDS."""
+    """Note that a preview of what is on screen of this answer may still arrive within LATE_SECONDS."""
     _MARK_UNCERTAIN(conn, row_id=row_id, uncertain_until=time.time() + LATE_SECONDS)
-
-
-def mark_unsent_uncertain(conn: Connection) -> None:
-    """Note the same for every unsent answer: a preview by an earlier process may still be on its way."""
-    _MARK_UNSENT(conn, uncertain_until=time.time() + LATE_SECONDS)
 
 
 def show_uncertain(conn: Connection, bot_id: BotId) -> None:
@@ -192,39 +319,52 @@ def show_uncertain(conn: Connection, bot_id: BotId) -> None:
     _SHOW_UNCERTAIN(conn, bot_id=bot_id, now=time.time())
 
 
-def trying(conn: Connection, part_id: PartId, tries: int) -> None:
-    """Note, before it is sent, the n-th try of a part that cannot be made by an edit."""
-    _TRY(conn, part_id=part_id, tries=tries)
+def failed(conn: Connection, part: Part) -> None:
+    """Note that a part failed though other requests succeeded."""
+    _TRY(conn, part_id=part.part_id)
 
 
-def forget_message(conn: Connection, part_id: PartId) -> None:
-    """Ready -> ready: the user deleted the message, so it has to be placed anew."""
-    _FORGET(conn, part_id=part_id)
+def forget_message(conn: Connection, part: Part) -> None:
+    """Ready -> ready: the user deleted the message, so it has to be sent anew."""
+    _FORGET(conn, part_id=part.part_id)
 
 
-def park(conn: Connection, part: Part, error: str) -> None:
-    """Open or ready -> parked, because Telegram refuses it for good; an album as a whole."""
-    _PARK(conn, part_id=part.part_id, row_id=part.row_id, album=part.album, error=error)
+def detach(conn: Connection, part: Part) -> None:
+    """Ready -> ready: no edit can make it of the message it has, which is to be deleted."""
+    assert part.message_id is not None
+    add_surplus(conn, part, part.message_id)
+    forget_message(conn, part)
+
+
+def add_surplus(conn: Connection, part: Part, message_id: MessageId) -> None:
+    """(nothing) -> ready: a message of ours that has to disappear."""
+    add_surplus_of(conn, part.row_id, part.chat_id, message_id)
+
+
+def add_surplus_of(conn: Connection, row_id: RowId, chat_id: ChatId, message_id: MessageId) -> None:
+    """Do the same for a message of which only the row is known, unless its chat has moved."""
+    _ADD_SURPLUS(conn, row_id=row_id, chat_id=chat_id, message_id=message_id, now=time.time())
+
+
+def park(conn: Connection, part: Part, error: str, *, react: bool = False) -> None:
+    """(unsent) -> parked, because Telegram refuses it for good; an album as a whole."""
+    _remove_ceiling(conn, part)
+    _PARK(conn, part_id=part.part_id, row_id=part.row_id, album=part.album, error=error, react=react)
 
 
 def album_of(conn: Connection, part: Part) -> list[Part]:
     """List the parts of the album that begins with this one."""
-    return [Part(**row._asdict()) for row in _ALBUM_OF(conn, row_id=part.row_id, album=part.album)]
+    return [part_of(row) for row in _ALBUM_OF(conn, row_id=part.row_id, album=part.album)]
 
 
 def take_apart(conn: Connection, part: Part) -> None:
-    """Ready -> ready: the server refuses this album, so each of its files is sent alone.
-
-    Each keeps the number of tries, so that its caption says if it may be a duplicate.
-    """
-    _TAKE_APART(conn, row_id=part.row_id, album=part.album, tries=part.tries)
+    """Make parts of their own of an album that the server refuses: each of its files is sent alone."""
+    _remove_ceiling(conn, part)
+    _TAKE_APART(conn, row_id=part.row_id, album=part.album)
 
 
-def expire(conn: Connection, age_seconds: float) -> int:
-    """Ready -> parked for parts that are too old to be sent without warning. Returns how many.
-
-    A placeholder on screen then says so; an answer that is partly on screen is completed.
-    """
-    now = time.time()
-    _SAY_TOO_OLD(conn, before=now - age_seconds, text=TOO_OLD.text, now=now)
-    return _EXPIRE(conn, before=now - age_seconds).rowcount
+def _remove_ceiling(conn: Connection, part: Part) -> None:
+    """Have the "…" of a search that is given up deleted."""
+    ceiling: MessageId | None = _CEILING(conn, part_id=part.part_id).scalar()
+    if ceiling is not None:
+        add_surplus(conn, part, ceiling)

@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, func, insert, or_, select, update
 
-from tgbot.model import Address, Owner, Ownership, SessionKey, Token, Turn
+from tgbot.model import Address, Album, File, Owner, Ownership, Part, SessionKey, Token, Turn
 from tgbot.store import joins, outbox
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, listed, literal
-from tgbot.store.outbox import Content
+from tgbot.store.parts import Content, Said
 from tgbot.store.schema import guard, pending, turn
 
 _QUEUED = literal("'queued'")
@@ -28,7 +28,7 @@ _ROW = and_(pending.c.id == bindparam("row_id"), pending.c.state == _CLAIMED)
 
 # A row that was running at several crashes may be what kills the process. Of such suspects only one runs at
 # a time, so that its crash does not use up the last attempt of another. No other row waits for them.
-_running, _older, _other = pending.alias("running"), pending.alias("older"), pending.alias("other")
+_running, _older = pending.alias("running"), pending.alias("older")
 _SUSPECT_RUNS = (
     select(guard.c.turn_id)
     .where(
@@ -100,11 +100,6 @@ def _take_oldest(session_key: Any) -> Statement:  # noqa: ANN401 - a parameter o
             pending.c.attempt,
             pending.c.join_key,
             pending.c.raw,
-            # Whether other messages stand between this one and its answer: it has waited, or others wait.
-            or_(
-                pending.c.received_at < bindparam("just_now"),
-                exists().where(_other.c.session_key == pending.c.session_key, _other.c.state == _QUEUED),
-            ).label("others"),
         )
     )
 
@@ -137,8 +132,6 @@ _NEXT_DUE = Statement(
     )
 )
 
-AT_ONCE_SECONDS = 1.0  # a row claimed within this time of its arrival is still the newest on screen
-
 Outcome = Literal["done", "failed", "dropped", "interrupted"]
 
 
@@ -150,23 +143,28 @@ class LostGuardError(Exception):
 class Ending:
     """How a turn ended.
 
-    `said` is what the agent said, in order, and `closing` what follows it: an apology, a notice. Whether a
-    turn was `interrupted` by a /stop or a shutdown, only its row knows. `error_id` is the id that the apology
-    and the log line have in common.
+    `said` is what the agent said, in order, from its part `first` on: those before it are on screen already,
+    or will be. `closing` is what follows: an apology, a notice. Whether a turn was `interrupted` by a /stop
+    or a shutdown, only its row knows. `error_id` is the id that the apology and the log line have in common.
     """
 
     outcome: Outcome
-    said: Sequence[Content] = ()
+    said: Sequence[Said] = ()
     closing: Sequence[Content] = ()
     error_id: str | None = None
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The result of a committed ending: the new state of the row, and the turn that follows, if any."""
+    """The result of a committed ending.
+
+    The new state of the row, the turn that follows, if any, and the part that may be sent at once.
+    """
 
     state: str
     following: Turn | None
+    part: Part | None = None
 
 
 def claim(conn: Connection, session_key: SessionKey, owner: Owner) -> Turn | None:
@@ -212,11 +210,25 @@ def end(conn: Connection, owner: Owner, ended: Ownership, ending: Ending) -> End
     LostGuardError if the turn does not hold its guard any more.
     """
     state = _end_row(conn, ended, ending)
-    if state == "stopped":
-        outbox.answer(conn, ended.row_id, outbox.stopped(ending.said))
-    elif state != "queued":  # a queued row will run again, and answer then
-        outbox.answer(conn, ended.row_id, [*ending.said, *ending.closing])
-    return Ended(state, _hand_over(conn, owner, ended))
+    part = _answer(conn, ended, ending, state)
+    return Ended(state, _hand_over(conn, owner, ended), part)
+
+
+def _answer(conn: Connection, ended: Ownership, ending: Ending, state: str) -> Part | None:
+    if state == "queued":  # it will run again, and answer then
+        return None
+    if state != "stopped":
+        return outbox.answer(conn, ended.row_id, [*_kept(ending), *ending.closing], ending.first)
+    if ending.said or ending.first:
+        return outbox.answer(conn, ended.row_id, outbox.stopped(_kept(ending)), ending.first)
+    # Nothing was said: the reply to the /stop is enough.
+    outbox.close(conn, ended.row_id, outbox.STOPPED)
+    return None
+
+
+def _kept(ending: Ending) -> list[Content]:
+    assert not any(isinstance(one, File | Album) for one in ending.said), "its files are kept before"
+    return [one for one in ending.said if not isinstance(one, File | Album)]
 
 
 def _end_row(conn: Connection, ended: Ownership, ending: Ending) -> str:
@@ -303,13 +315,10 @@ def _seize(conn: Connection, session_key: SessionKey, owner: Owner) -> Turn | No
 def _take(conn: Connection, oldest: Statement, owner: Owner, **session: object) -> Turn | None:
     """Claim the session's oldest queued row, if it may run; the caller writes the guard."""
     now = time.time()
-    row = oldest(
-        conn, **session, now=now, just_now=now - AT_ONCE_SECONDS, suspect_crashes=owner.suspect_crashes
-    ).first()
+    row = oldest(conn, **session, now=now, suspect_crashes=owner.suspect_crashes).first()
     if row is None:
         return None
     token = Token(_BEGIN_TURN(conn, row_id=row.id, instance_id=owner.instance_id, now=now).lastrowid)
     address = Address(row.session_key, row.chat_id, row.user_id, row.message_id, row.topic_id)
-    outbox.open_answer(conn, owner.bot_id, row.id, address, quote=bool(row.others))
     joined = joins.joined_to(conn, row.id) if row.join_key else []
     return Turn(token, row.id, row.session_key, address, row.attempt, (row.raw, *joined))

@@ -5,6 +5,7 @@ the requests; what an answer means is judged in `answers`, since PTB looks at th
 """
 
 import asyncio
+import math
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -51,6 +52,7 @@ class BotApi:
     """
 
     def __init__(self, token: str, url: str) -> None:
+        self.answered_at = -math.inf  # when Telegram last took a call, in the event loop's time
         self._host = httpx.URL(url).netloc.decode()  # without a password, which the URL may hold
         self._connections = Connections()
         self._files = Files(self.call, self._connections.stream, f"{url}/file/bot{token}")
@@ -95,12 +97,14 @@ class BotApi:
     async def _ask(self, method: str, given: dict[str, object], patience: dict[str, Any]) -> Any:  # noqa: ANN401
         # `from None`: the cause's text can hold the URL, and with it the token.
         try:
-            return await self._bot.do_api_request(method, api_kwargs=given, **patience)
+            answer = await self._bot.do_api_request(method, api_kwargs=given, **patience)
         except TelegramError as error:
             raise self._of_ours(error) from None
         except Exception as error:  # noqa: BLE001 - an odd answer makes PTB raise anything
             reason = f"{method}: useless answer ({type(error).__name__})"
             raise UnreachableError(f"{self._host}: {reason}") from None
+        self.answered_at = asyncio.get_running_loop().time()
+        return answer
 
     @asynccontextmanager
     async def _room_for_an_upload(self) -> AsyncIterator[None]:

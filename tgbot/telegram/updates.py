@@ -23,7 +23,7 @@ from tgbot.model import (
 )
 
 # Sent with every poll: without it Telegram keeps what an earlier program asked for.
-ALLOWED_UPDATES = ("message", "callback_query", "stopped_message_generation")
+ALLOWED_UPDATES = ("message", "callback_query", "stopped_message_generation", "my_chat_member")
 
 # Telegram counts in 32 bits. A greater number is not its own, and would confirm all updates to come.
 UPDATE_ID_MAX = 2**31 - 1
@@ -54,6 +54,14 @@ _COMMAND = re.compile(r"\s*/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]+))?[.,!…]*(?
 _WORD = re.compile(r"\s*([A-Za-z]{1,32})[.,!…]*\s*")
 # ASCII digits, and few: a button's data can be forged, and int() accepts what no column can hold.
 _BUTTON = re.compile(r"[a-z_]+(?::[0-9]{1,18})*")
+
+
+def rights_changed_in(raw: object) -> ChatId | None:
+    """Find the chat in which the bot was blocked, muted or made a member; None if it is not that."""
+    change = raw.get("my_chat_member") if isinstance(raw, dict) else None
+    chat = change.get("chat") if isinstance(change, dict) else None
+    found = chat.get("id") if isinstance(chat, dict) else None
+    return ChatId(found) if type(found) is int else None
 
 
 def parse(bot_id: BotId, username: str | None, raw: Raw) -> Arrival | None:

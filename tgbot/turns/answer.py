@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from enum import Enum
 from itertools import groupby
+from typing import NamedTuple
 
 from tgbot.model import Album, ChatId, File, Turn, whole
 from tgbot.turns.agent import Event, Progress, Replacement
@@ -26,21 +27,37 @@ class Reaction(Enum):
     FAILED = "💔"
 
 
+class Growing(NamedTuple):
+    """The part of an answer that grows now: its Markdown and number, and whether no files are in it."""
+
+    text: str
+    number: int
+    pieces: int
+    replaced: int
+    only_text: bool
+
+
 class LiveAnswer:
     """One turn's answer while it is written: Markdown and files in the order they came.
 
-    The agent's thread writes it while the bot's own loop reads it. `version` grows with each visible change;
-    `noticed`: the loop was notified of the latest changes and has not looked yet.
+    The agent's thread writes it while the bot's own loop reads it. Of a long answer the beginning is complete
+    on screen already, and cut off here: `first` is the number of the part that grows now, `opening` the text
+    of the first part then.
+    `version` grows with each visible change; `noticed`: the loop was notified of the latest changes and has
+    not looked yet.
     """
 
     __slots__ = (
         "_files",
         "_lock",
         "_pieces",
+        "_replaced",
         "closed",
+        "first",
         "full",
         "length",
         "noticed",
+        "opening",
         "progress",
         "turn",
         "version",
@@ -54,7 +71,10 @@ class LiveAnswer:
         self.closed = False  # after its cancellation nothing that the agent says counts
         self.noticed = False
         self.length = 0
+        self.first = 0
+        self.opening = ""
         self._files = 0
+        self._replaced = 0
         self._pieces: list[str | File | Album] = []
         self._lock = threading.Lock()
 
@@ -74,7 +94,9 @@ class LiveAnswer:
                 self.progress = event.line
             case Replacement():
                 self._pieces = [piece for piece in self._pieces if not isinstance(piece, str)]
-                self.length = 0
+                self.length = self.first = 0
+                self.opening = ""
+                self._replaced += 1
                 self._say(event.text)
             case File():
                 self._attach([event])
@@ -85,21 +107,40 @@ class LiveAnswer:
 
     @property
     def text(self) -> str:
-        """All the Markdown so far, without the files in between."""
-        pieces = self._snapshot()
-        return whole("".join(piece if isinstance(piece, str) else "\n\n" for piece in pieces))
+        """The Markdown of the part that grows now, without the files in between."""
+        return self.growing().text
 
-    def segments(self) -> Iterator[str | File | Album]:
-        """Iterate over the Markdown between files, and the files, in order."""
-        for is_text, group in groupby(self._snapshot(), key=lambda piece: isinstance(piece, str)):
-            if is_text:
-                yield whole("".join(map(str, group)))
-            else:
-                yield from group
-
-    def _snapshot(self) -> list[str | File | Album]:
+    def growing(self) -> "Growing":
+        """Look at the part that grows now."""
         with self._lock:
-            return list(self._pieces)
+            pieces, first, replaced = list(self._pieces), self.first, self._replaced
+        text = whole("".join(piece if isinstance(piece, str) else "\n\n" for piece in pieces))
+        whole_text = all(isinstance(piece, str) for piece in pieces)
+        return Growing(text, first, len(pieces), replaced, whole_text)
+
+    def cut(self, growing: "Growing", shown: str, rest: str) -> None:
+        """Cut off a part that is complete now: as `shown` on screen, `rest` goes on in the next part.
+
+        Not if it was replaced meanwhile.
+        """
+        with self._lock:
+            if self._replaced == growing.replaced:
+                self.opening = self.opening or shown
+                self._pieces[: growing.pieces] = [rest] if rest else []
+                self.first = growing.number + 1
+
+    def rest(self) -> tuple[int, list[str | File | Album]]:
+        """Give the number of the first part that is not complete on screen, and all from there on.
+
+        That is the Markdown between files, and the files, in order.
+        """
+        with self._lock:
+            pieces, first = list(self._pieces), self.first
+        segments: list[str | File | Album] = []
+        for is_text, group in groupby(pieces, key=lambda piece: isinstance(piece, str)):
+            same = list(group)
+            segments += [whole("".join(map(str, same)))] if is_text else same
+        return first, segments
 
     def _say(self, words: str) -> None:
         room = ANSWER_MAX_CHARACTERS - self.length

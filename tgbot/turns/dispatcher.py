@@ -12,10 +12,11 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from tgbot.model import Address, Owner, Token, Turn
+from tgbot.model import Address, Owner, Part, RowId, Token, Turn
 from tgbot.store import recovery, turns
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
+from tgbot.turns.keeping import kept
 from tgbot.turns.runner import Interrupt, TurnRunner, failed
 
 log = logging.getLogger(__name__)
@@ -31,8 +32,11 @@ class TurnObserver(Protocol):
     def turn_began(self, turn: Turn) -> None:
         """Note that a turn was claimed: its answer is open in the outbox."""
 
-    def turn_ended(self, address: Address, state: str) -> None:
-        """Note that a turn's ending is committed; `state` is the new state of its row."""
+    def turn_ended(self, address: Address, row_id: RowId, state: str, part: Part | None = None) -> None:
+        """Note that a turn's ending is committed.
+
+        `state` is the new state of the row, `part` the one of its answer that may be sent at once.
+        """
 
 
 class Dispatcher:
@@ -104,7 +108,7 @@ class Dispatcher:
                 state = await self._db.write(recovery.recover, self._owner, guard)
                 ids = (guard.session_key, guard.row_id, state)
                 log.warning("turn.recovered session=%s row=%s state=%s", *ids)
-                self._observer.turn_ended(guard.address, state)
+                self._observer.turn_ended(guard.address, guard.row_id, state)
 
     def spawn(self, claimed: Iterable[Turn]) -> None:
         """Start a new task for each claimed turn, so a chain of follow-ups has constant depth."""
@@ -168,6 +172,7 @@ class Dispatcher:
         tries = 0
         while True:
             try:
+                ending = await kept(self._db, ending)
                 ended = await self._db.write(turns.end, self._owner, turn, ending)
             except StorageError as error:
                 log.warning("turn.storage_error turn=%s reason=%s", turn.token, error)
@@ -182,7 +187,7 @@ class Dispatcher:
 
     def _ended(self, turn: Turn, ended: turns.Ended) -> Turn | None:
         log.info("turn.ended session=%s turn=%s state=%s", turn.session_key, turn.token, ended.state)
-        self._observer.turn_ended(turn.address, ended.state)
+        self._observer.turn_ended(turn.address, turn.row_id, ended.state, ended.part)
         if turn.attempt > 1:
             self.wake()  # it may have been the suspect that others waited for
         return ended.following

@@ -2,20 +2,32 @@
 
 import asyncio
 import functools
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from tgbot import render
 from tgbot.model import Album, File
-from tgbot.store.outbox import Content, Rich
+from tgbot.store import parts
+from tgbot.store.parts import Rich
 from tgbot.turns.answer import LiveAnswer
 
 REST_FILE = "answer.md"
 REST_CAPTION = "The rest of the answer."
 LONG_CHARACTERS = 8_000
+PARTS_MAX = 8  # of one answer; the rest comes as a file
 THREADS = ThreadPoolExecutor(4, thread_name_prefix="formatting")
 
 
-async def formatted(answer: LiveAnswer, *, rich: bool = False) -> list[Content]:
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a turn has said from its part number `first` on; what comes before is on screen already."""
+
+    first: int = 0
+    contents: Sequence[parts.Said] = ()
+
+
+async def formatted(answer: LiveAnswer, *, rich: bool = False) -> Said:
     """Format what was said so far; with `rich` as rich messages, where possible."""
     if answer.length <= LONG_CHARACTERS:
         return _contents(answer, rich=rich)
@@ -23,18 +35,19 @@ async def formatted(answer: LiveAnswer, *, rich: bool = False) -> list[Content]:
     return await asyncio.get_running_loop().run_in_executor(THREADS, formatting)
 
 
-def _contents(answer: LiveAnswer, *, rich: bool) -> list[Content]:
-    segments = list(answer.segments())
+def _contents(answer: LiveAnswer, *, rich: bool) -> Said:
+    first, segments = answer.rest()
     if answer.closed and segments and isinstance(segments[-1], str):
         segments[-1] = render.settled(segments[-1])  # it was cut off in mid-word
-    return [content for segment in segments for content in _of_segment(segment, rich=rich)]
+    contents = [content for segment in segments for content in _of_segment(segment, first, rich=rich)]
+    return Said(first, contents)
 
 
-def _of_segment(segment: str | File | Album, *, rich: bool) -> list[Content]:
+def _of_segment(segment: str | File | Album, first: int, *, rich: bool) -> list[parts.Said]:
     """Format Markdown; what is too long for a chat becomes a file."""
     if isinstance(segment, File | Album):
         return [segment]
     if rich and render.rich(segment):
         return [Rich(segment)]
-    parts, rest = render.overflow(segment)
+    parts, rest = render.overflow(segment, max(1, PARTS_MAX - first))
     return [*parts, *([File(REST_FILE, rest.encode(), caption=REST_CAPTION)] if rest else [])]

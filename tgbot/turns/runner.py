@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from tgbot.access import Access
 from tgbot.model import Turn
 from tgbot.render import Text
-from tgbot.store.outbox import Content, Ping
-from tgbot.store.turns import Ending
+from tgbot.store.parts import Ping
+from tgbot.store.turns import Ending, Outcome
 from tgbot.turns.agent_loop import AgentLostError, Agents
 from tgbot.turns.agent_thread import AgentRun
 from tgbot.turns.answer import LiveAnswer, LiveAnswers
-from tgbot.turns.formatting import formatted
+from tgbot.turns.formatting import Said, formatted
 
 log = logging.getLogger(__name__)
 
 CANCEL_SECONDS = 5.0  # how long an agent may take to obey its cancellation
 NO_ANSWER = Text("(There was no answer.)")
 NOT_ALLOWED = Text("You may not talk to this bot any more, so I did not work on this.")
-PING = Ping("✅ Done.")
+PING_CHARACTERS = 100  # of the answer, in the message that says it is there
 
 Interrupt = asyncio.Future[None]  # set: the turn has to end now
 
@@ -68,13 +68,13 @@ class TurnRunner:
             return await self._ending(answer, run.ended.result(), time.monotonic() - began)
         innocent = await self._cancel(run, timed_out=not interrupt.done())
         if interrupt.done() or innocent:  # by /stop or a shutdown: the row knows which
-            return Ending("interrupted", await _said(answer))
+            return _ending(await _said(answer), "interrupted")
         return await _timed_out(answer)
 
     async def _ending(self, answer: LiveAnswer, error: BaseException | None, seconds: float) -> Ending:
         """Say what a turn came to whose agent has ended."""
         if isinstance(error, AgentLostError):
-            return Ending("interrupted", await _said(answer))
+            return _ending(await _said(answer), "interrupted")
         if error is not None:
             why = "cancelled from inside" if isinstance(error, asyncio.CancelledError) else "the agent raised"
             return failed(answer.turn, why, error, await _said(answer))
@@ -82,8 +82,10 @@ class TurnRunner:
             said = await formatted(answer, rich=self._options.rich)
         except Exception as bug:  # noqa: BLE001 - logged with its traceback by `failed`
             return failed(answer.turn, "its answer cannot be formatted", bug)
-        limit = self._options.notify_after_seconds
-        return Ending("done", said or [NO_ANSWER], [PING] if 0 < limit < seconds else [])
+        if not said.contents and not said.first:
+            said = Said(contents=[NO_ANSWER])
+        long = 0 < self._options.notify_after_seconds < seconds
+        return _ending(said, "done", [_ping(answer, said)] if long else [])
 
     async def _cancel(self, run: AgentRun, *, timed_out: bool) -> bool:
         """Cancel the agent; one that does not end is abandoned, and what it says is ignored.
@@ -126,23 +128,37 @@ def _note_error(turn: Turn, ended: asyncio.Future[BaseException | None]) -> None
         log.warning("turn.cancelled_badly turn=%s session=%s", *ids, exc_info=error)
 
 
-async def _said(answer: LiveAnswer) -> list[Content]:
+def _ending(said: Said, outcome: Outcome, closing: Sequence[Text | Ping] = ()) -> Ending:
+    return Ending(outcome, said.contents, closing, first=said.first)
+
+
+def _ping(answer: LiveAnswer, said: Said) -> Ping:
+    """Make the message that notifies of an answer: with its first words, as they stand on the lock screen."""
+    texts = [answer.opening, *(one.text for one in said.contents if isinstance(one, Text))]
+    words = " ".join(next(filter(None, texts), "").split())
+    if len(words) > PING_CHARACTERS:
+        words = words[: PING_CHARACTERS - 1] + "…"
+    return Ping(f"✅ {words}" if words else "✅ Done.")
+
+
+async def _said(answer: LiveAnswer) -> Said:
     """Format what was said before it went wrong: somebody has read it."""
     answer.closed = True
     try:
         return await formatted(answer)
     except Exception:
         log.exception("turn.unformatted turn=%s", answer.turn.token)
-        return []
+        return Said()
 
 
-def failed(turn: Turn, why: str, error: BaseException | None, said: Sequence[Content] = ()) -> Ending:
+def failed(turn: Turn, why: str, error: BaseException | None, said: Said | None = None) -> Ending:
     """End a turn with an apology; its id leads from the chat to the traceback in the log."""
     error_id = secrets.token_hex(3)
     ids = (turn.token, turn.session_key, error_id)
     log.error("turn.failed turn=%s session=%s error=%s: %s", *ids, why, exc_info=error)
     apology = Text(f"Sorry, something went wrong here (error {error_id}). Your next message is welcome.")
-    return Ending("failed", said, [apology], error_id)
+    said = said or Said()
+    return Ending("failed", said.contents, [apology], error_id, said.first)
 
 
 async def _timed_out(answer: LiveAnswer) -> Ending:
@@ -150,4 +166,5 @@ async def _timed_out(answer: LiveAnswer) -> Ending:
     ids = (answer.turn.token, answer.turn.session_key, error_id)
     log.error("turn.timed_out turn=%s session=%s error=%s", *ids)
     apology = Text(f"Sorry, this took too long, so I ended it (error {error_id}).")
-    return Ending("failed", await _said(answer), [apology], error_id)
+    said = await _said(answer)
+    return Ending("failed", said.contents, [apology], error_id, said.first)

@@ -1,7 +1,9 @@
 """/stop, /resume, /drop and their buttons: what runs ends, what waits is held until somebody decides."""
 
+from collections.abc import Sequence
+
 from tgbot.intake.commands.quote import quote
-from tgbot.intake.commands.registry import Reply, button, command, draw
+from tgbot.intake.commands.registry import Mark, Reply, button, command, draw
 from tgbot.model import Control, Owner, RowId
 from tgbot.store import inbox, turns
 from tgbot.store.engine.connection import Connection
@@ -31,12 +33,17 @@ def _stopped(stopped: inbox.Stopped, row_id: RowId) -> Reply:
     said = "Stopped." if stopped.running is not None else "Nothing is running."
     if not stopped.held:
         return Reply(said, toast=said, stopped=stopped.running)
+    marks = _marks(stopped.held, waits=False)
     buttons = draw("Run them", "resume", row_id), draw("Drop them", "drop", row_id)
-    return Reply(_held(said, stopped.held), buttons, toast=said, stopped=stopped.running)
+    return Reply(_held(said, stopped.held), buttons, toast=said, stopped=stopped.running, marks=marks)
 
 
-def _held(said: str, held: list[tuple[RowId, str]]) -> str:
-    named = [f"{n}. {quote(raw)}" for n, (_, raw) in enumerate(held[:NAMED_MAX], start=1)]
+def _marks(rows: Sequence[inbox.Waiting], *, waits: bool) -> tuple[Mark, ...]:
+    return tuple(Mark(row.message_id, waits) for row in rows)
+
+
+def _held(said: str, held: Sequence[inbox.Waiting]) -> str:
+    named = [f"{n}. {quote(row.raw)}" for n, row in enumerate(held[:NAMED_MAX], start=1)]
     more = [f"and {len(held) - NAMED_MAX} more"] if len(held) > NAMED_MAX else []
     return "\n".join(
         [
@@ -53,21 +60,24 @@ def _held(said: str, held: list[tuple[RowId, str]]) -> str:
 def resume(conn: Connection, owner: Owner, control: Control, _row_id: RowId) -> Reply:
     """Run what every /stop holds, or the one that the button was drawn for."""
     session_key = control.address.session_key
-    count = inbox.resume(conn, session_key, control.target)
-    if not count:
+    resumed = inbox.resume(conn, session_key, control.target)
+    if not resumed:
         return Reply(NOTHING_HELD, instead=True)
     claimed = turns.claim(conn, session_key, owner)
     waits = "soon" if inbox.running(conn, session_key) is None else "after the running one"
     when = "now" if claimed else waits
-    return Reply(f"Running {_messages(count)} {when}.", claimed=claimed, instead=True)
+    marks = _marks([row for row in resumed if not claimed or row.row_id != claimed.row_id], waits=True)
+    return Reply(f"Running {_messages(len(resumed))} {when}.", claimed=claimed, instead=True, marks=marks)
 
 
 @command("drop", "forget what /stop held")
 @button("drop", args=1)
 def drop(conn: Connection, _owner: Owner, control: Control, _row_id: RowId) -> Reply:
     """Forget what every /stop holds, or the one that the button was drawn for."""
-    count = inbox.drop(conn, control.address.session_key, control.target)
-    return Reply(f"Dropped {_messages(count)}." if count else NOTHING_HELD, instead=True)
+    dropped = inbox.drop(conn, control.address.session_key, control.target)
+    if not dropped:
+        return Reply(NOTHING_HELD, instead=True)
+    return Reply(f"Dropped {_messages(len(dropped))}.", instead=True, marks=_marks(dropped, waits=False))
 
 
 def _messages(count: int) -> str:

@@ -21,8 +21,9 @@ One that reads the words behind it would need a flag too; the words are in `Mess
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from tgbot.model import Button, Control, Message, Owner, RowId, Turn
+from tgbot.model import Button, Control, Message, MessageId, Owner, RowId, Turn
 from tgbot.render import Text
 from tgbot.store import inbox, outbox
 from tgbot.store.engine.connection import Connection
@@ -30,12 +31,20 @@ from tgbot.store.engine.connection import Connection
 DATA_BYTES_MAX = 64  # of a button (Bot API, InlineKeyboardButton)
 
 
+class Mark(NamedTuple):
+    """Whether a message that somebody sent waits for its turn now, as its reaction is to say."""
+
+    message_id: MessageId
+    waits: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What a control answers: a message, or a `toast` on the button that was pressed, or both.
 
-    `claimed` is the turn that it began, `stopped` the row whose turn it stopped. With `instead` the message
-    takes the place of the one whose button was pressed.
+    `claimed` is the turn that it began, `stopped` the row whose turn it stopped, `marks` what it changed for
+    messages that waited or were held. With `instead` the message takes the place of the one whose button was
+    pressed.
     """
 
     text: str | None
@@ -44,6 +53,7 @@ class Reply:
     claimed: Turn | None = None
     stopped: RowId | None = None
     instead: bool = False
+    marks: tuple[Mark, ...] = ()
 
 
 NOTHING = Reply(None, toast="This button does nothing any more.")
@@ -144,14 +154,13 @@ def find_button(conn: Connection, pressed: Control) -> tuple[Control, Act]:
     return replace(pressed, address=address._replace(session_key=session_key, topic_id=topic_id)), found.act
 
 
-def show(conn: Connection, owner: Owner, control: Control, row_id: RowId, reply: Reply) -> None:
+def show(conn: Connection, control: Control, row_id: RowId, reply: Reply) -> None:
     """Put the reply to a control into the outbox."""
     if reply.text and reply.instead and control.target is not None:
         pressed = _data(control.name, control.args)
         outbox.rewrite(conn, control.target, control.address.chat_id, pressed, Text(reply.text))
     elif reply.text:
-        home = outbox.Home(owner.bot_id, control.address.chat_id, control.address.topic_id)
-        outbox.reply(conn, home, row_id, Text(reply.text), reply.buttons)
+        outbox.reply(conn, row_id, Text(reply.text), reply.buttons)
 
 
 def _nothing(*_: object) -> Reply:

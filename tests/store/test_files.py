@@ -1,0 +1,77 @@
+"""The bytes of files: kept piece by piece until their part is on screen, and no longer."""
+
+from tests.store.instance import Instance, StartInstance, new_id
+from tgbot.model import FileId, KeptFile
+from tgbot.store import files, sending
+
+PIECES = [bytes([number]) * 10 for number in range(2 * files.DISCARDED_MAX + 1)]
+
+
+def keep(instance: Instance, *pieces: bytes) -> FileId:
+    file_id = instance.do(files.begin)
+    for number, piece in enumerate(pieces or [b"x"]):
+        instance.do(files.add, file_id, number, piece)
+    return file_id
+
+
+def answer(instance: Instance, file_id: FileId) -> None:
+    instance.answer(instance.start("a"), KeptFile("a.bin", file_id))
+
+
+def read(instance: Instance, file_id: FileId) -> list[bytes]:
+    numbers = range(len(PIECES) + 1)
+    pieces = (instance.do(files.piece, file_id, number) for number in numbers)
+    return [piece for piece in pieces if piece is not None]
+
+
+def discard_unused(instance: Instance, up_to: FileId) -> int:
+    """Discard what nobody needs; returns in how many transactions."""
+    steps = 0
+    while instance.do(files.discard_unused, up_to):
+        steps += 1
+    return steps
+
+
+def test_a_file_is_read_as_it_was_kept_piece_by_piece(instance: Instance) -> None:
+    file_id, other = keep(instance, *PIECES), keep(instance, b"other")
+    assert read(instance, file_id) == PIECES
+    assert read(instance, other) == [b"other"]
+
+
+def test_a_large_file_is_discarded_in_several_transactions(instance: Instance) -> None:
+    file_id = keep(instance, *PIECES)
+    assert [instance.do(files.discard, file_id) for _ in range(3)] == [True, True, False]
+    assert instance.rows("SELECT (SELECT count(*) FROM file), (SELECT count(*) FROM file_piece)") == [(0, 0)]
+
+
+def test_a_file_is_kept_until_its_part_is_on_screen(instance: Instance) -> None:
+    file_id = keep(instance)
+    answer(instance, file_id)
+    assert discard_unused(instance, file_id) == 0
+    instance.do(sending.lost, instance.the_next())
+    assert discard_unused(instance, file_id) == 0, "it may have to be sent again"
+    instance.do(sending.sent, instance.the_next(), new_id())
+    assert discard_unused(instance, file_id) > 0
+    assert read(instance, file_id) == []
+
+
+def test_a_file_that_was_parked_is_kept(instance: Instance) -> None:
+    file_id = keep(instance)
+    answer(instance, file_id)
+    instance.do(sending.park, instance.the_next(), "refused")
+    assert discard_unused(instance, file_id) == 0
+
+
+def test_what_a_process_kept_for_an_ending_that_it_never_wrote_is_found_by_the_next(
+    start_instance: StartInstance,
+) -> None:
+    orphan = keep(start_instance(), *PIECES)
+    instance = start_instance()
+    newest = instance.do(files.newest)
+    young = keep(instance)  # its ending is about to be written
+    assert discard_unused(instance, newest) == 3
+    assert (read(instance, orphan), read(instance, young)) == ([], [b"x"])
+
+
+def test_without_files_there_is_nothing_to_discard(instance: Instance) -> None:
+    assert discard_unused(instance, instance.do(files.newest)) == 0

@@ -1,0 +1,85 @@
+"""What one chat's sender reads and writes: each write reads the next part in the same transaction."""
+
+import asyncio
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from tgbot.delivery.backoff import Backoff
+from tgbot.model import BotId, ChatId, Part
+from tgbot.store import sending
+from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.errors import StorageError
+from tgbot.store.engine.writer import Database
+
+log = logging.getLogger(__name__)
+
+
+class Commits:
+    """The outbox of one chat, as its sender works through it."""
+
+    def __init__(self, db: Database, bot_id: BotId, chat_id: ChatId) -> None:
+        self._db = db
+        self._chat_id = chat_id
+        self._look = functools.partial(sending.next_part, bot_id=bot_id, chat_id=chat_id)
+        self._backoff = Backoff()
+        self._hinted = False  # there may be something new
+        self._following: Part | None = None  # the next part, as the last write saw it
+
+    @property
+    def waiting(self) -> bool:
+        """Whether `next` may find a part."""
+        return self._hinted or self._following is not None
+
+    def hint(self) -> None:
+        """Note that there may be a part that nobody has looked at."""
+        self._hinted = True
+
+    def offer(self, part: Part) -> None:
+        """Take a part that was stored as `sending` just now: a hint that saves a look."""
+        if self.waiting:
+            self._hinted = True
+        else:
+            self._following = part
+
+    async def next(self) -> Part | None:
+        """Take the next part as the last write saw it, or read it anew if there was a hint since.
+
+        Raises StorageError.
+        """
+        following, self._following = self._following, None
+        if not self._hinted:
+            return following
+        self._hinted = False
+        try:
+            return await self._db.write(self._look)
+        except StorageError:
+            self._hinted = True
+            raise
+
+    async def write(self, change: Callable[..., Any], *args: object, **options: object) -> Any:  # noqa: ANN401 - what the change returns
+        """Commit a change of a part, and read the next one. Raises StorageError."""
+        self._hinted = False  # whatever it hinted at is committed, so this transaction sees it
+        result, self._following = await self._db.write(
+            _change_and_look, self._look, lambda conn: change(conn, *args, **options)
+        )
+        return result
+
+    async def note(self, change: Callable[..., Any], *args: object, **options: object) -> Any:  # noqa: ANN401 - as above
+        """Commit what has happened on screen already, retrying for as long as the database refuses."""
+        while True:
+            try:
+                result = await self.write(change, *args, **options)
+            except StorageError as error:
+                log.warning("delivery.storage_error chat=%s reason=%s", self._chat_id, error)
+                await asyncio.sleep(self._backoff.failed(asyncio.get_running_loop().time()))
+            else:
+                self._backoff.succeeded()
+                return result
+
+
+def _change_and_look(
+    conn: Connection, look: Callable[[Connection], Part | None], change: Callable[[Connection], Any]
+) -> tuple[Any, Part | None]:
+    return change(conn), look(conn)

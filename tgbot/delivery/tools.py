@@ -1,0 +1,41 @@
+"""What every sender works with."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tgbot.model import BotId, ChatId, PartId
+from tgbot.store.engine.writer import Database
+from tgbot.telegram.client import BotApi
+from tgbot.telegram.errors import FloodedError
+from tgbot.telegram.rate_limit import RateLimiter
+from tgbot.turns.answer import LiveAnswers
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every sender works with.
+
+    `stream` is edit, draft or off; `cuts`, whether a long answer grows part by part; `receipts`, whether
+    people's messages get reactions; `wake` wakes another chat's sender. `under_way` are the parts of which a
+    request is under way; `reacted` those whose reaction is on screen, and not noted in the database yet.
+    """
+
+    db: Database
+    api: BotApi
+    rate_limiter: RateLimiter
+    answers: LiveAnswers
+    bot_id: BotId
+    stream: str
+    cuts: bool
+    receipts: bool
+    wake: Callable[[ChatId], None]
+    under_way: set[PartId] = field(default_factory=set)
+    reacted: set[PartId] = field(default_factory=set)
+
+    def flooded(self, chat_id: ChatId, error: FloodedError) -> None:
+        """Let a chat wait as long as Telegram asks, whichever request it refused."""
+        log.warning("delivery.flooded chat=%s retry_after_seconds=%s", chat_id, error.retry_after_seconds)
+        self.rate_limiter.pause(chat_id, error.retry_after_seconds)

@@ -1,0 +1,73 @@
+"""Keeps back answers that were unsent for so long that nobody expects them, and offers to show them."""
+
+import time
+
+from sqlalchemy import and_, bindparam, exists, null, or_, update
+
+from tgbot.model import BotId, ChatId, RowId
+from tgbot.store import outbox as outbox_of
+from tgbot.store import sending
+from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.parts import COLUMNS, part_of
+from tgbot.store.schema import outbox
+
+EXPIRED = "too old to send"
+
+_READY, _SENDING, _UNKNOWN = literal("'ready'"), literal("'sending'"), literal("'unknown'")
+_UNSENT = outbox.c.state.in_([_READY, _SENDING, _UNKNOWN])
+_other = outbox.alias("other")
+_EXPIRE = Statement(
+    update(outbox)
+    .where(
+        _UNSENT,
+        outbox.c.state == _READY,
+        outbox.c.bot_id == bindparam("bot_id"),
+        outbox.c.kind != literal("'surplus'"),
+        outbox.c.ready_at < bindparam("before"),
+        ~exists().where(
+            _other.c.pending_id == outbox.c.pending_id,
+            or_(
+                # Not the rest of an answer that is partly on screen, or may be: it is completed.
+                and_(
+                    _other.c.part >= literal("0"),
+                    _other.c.part < outbox.c.part,
+                    _other.c.state.in_([literal("'sent'"), _SENDING, _UNKNOWN]),
+                ),
+                # Nor a beginning whose rest is young, nor the offer to show what was kept back.
+                and_(_other.c.state == _READY, _other.c.ready_at >= bindparam("before")),
+                and_(_other.c.state == literal("'parked'"), _other.c.error == literal(f"'{EXPIRED}'")),
+            ),
+        ),
+    )
+    .values(state=literal("'parked'"), error=literal(f"'{EXPIRED}'"))
+    .returning(*COLUMNS)
+)
+_SHOW_EXPIRED = Statement(
+    update(outbox)
+    .where(
+        outbox.c.pending_id == bindparam("row_id"),
+        outbox.c.state == literal("'parked'"),
+        outbox.c.error == literal(f"'{EXPIRED}'"),
+    )
+    .values(state=_READY, ready_at=bindparam("now"), error=null())
+)
+
+
+def expire(conn: Connection, bot_id: BotId, before: float) -> list[ChatId]:
+    """Ready -> parked for answers from before this time (Unix time in seconds), with an offer to show them.
+
+    An answer that is partly on screen is completed. Returns the chats that something expired in.
+    """
+    expired = [part_of(row) for row in _EXPIRE(conn, bot_id=bot_id, before=before)]
+    for part in expired:
+        if part.message_id is not None:
+            sending.detach(conn, part)
+    for row_id in dict.fromkeys(part.row_id for part in expired):
+        outbox_of.offer_late(conn, row_id)
+    return list({part.chat_id for part in expired})
+
+
+def show_expired(conn: Connection, row_id: RowId) -> bool:
+    """Parked -> ready: show what had expired after all. False if there is nothing of that kind."""
+    return _SHOW_EXPIRED(conn, row_id=row_id, now=time.time()).rowcount > 0

@@ -1,0 +1,90 @@
+"""Keeps the bytes of files that answers carry, piece by piece, so that no write holds the others up for long.
+
+A file is written before the ending that names it, and deleted when its part is on screen. One that nothing
+names any more (the process died in between) is found and deleted at the next start.
+"""
+
+from sqlalchemy import bindparam, delete, exists, func, insert, or_, select
+
+from tgbot.model import FileId
+from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.schema import file, file_piece, outbox
+
+PIECE_BYTES = 1_000_000  # about 10 ms of the writer
+DISCARDED_MAX = 8  # pieces deleted in one transaction
+
+_OF_FILE = file_piece.c.file_id == bindparam("file_id")
+_BEGIN = Statement(insert(file).values(id=literal("NULL")))
+_ADD = Statement(
+    insert(file_piece).values(
+        file_id=bindparam("file_id"), number=bindparam("number"), content=bindparam("content")
+    )
+)
+_PIECE = Statement(select(file_piece.c.content).where(_OF_FILE, file_piece.c.number == bindparam("number")))
+_UNUSED = Statement(
+    select(file.c.id)
+    .where(
+        # One that nothing names may still be named by the ending of a turn of this process.
+        or_(file.c.id <= bindparam("newest"), exists().where(outbox.c.file_id == file.c.id)),
+        ~exists().where(outbox.c.file_id == file.c.id, outbox.c.state != literal("'sent'")),
+    )
+    .order_by(file.c.id)
+    .limit(literal("1"))
+)
+_NEWEST = Statement(select(func.max(file.c.id)))
+_FORGET = Statement(delete(file).where(file.c.id == bindparam("file_id")))
+_DISCARD = Statement(
+    delete(file_piece).where(
+        _OF_FILE,
+        file_piece.c.number.in_(
+            select(file_piece.c.number).where(_OF_FILE).limit(literal(str(DISCARDED_MAX)))
+        ),
+    )
+)
+
+
+def begin(conn: Connection) -> FileId:
+    """Make an empty file."""
+    return FileId(_BEGIN(conn).lastrowid)
+
+
+def add(conn: Connection, file_id: FileId, number: int, content: bytes) -> None:
+    """Add the next piece, of PIECE_BYTES at most."""
+    _ADD(conn, file_id=file_id, number=number, content=content)
+
+
+def piece(conn: Connection, file_id: FileId, number: int) -> bytes | None:
+    """Read one piece; None behind the last one."""
+    content: bytes | None = _PIECE(conn, file_id=file_id, number=number).scalar()
+    return content
+
+
+def newest(conn: Connection) -> FileId:
+    """Find the newest file there is now, 0 without any: what is older and unused belongs to nobody."""
+    return FileId(_NEWEST(conn).scalar() or 0)
+
+
+def has_unused(conn: Connection, up_to: FileId) -> bool:
+    """Whether `discard_unused` would find something: to look costs no commit."""
+    return _UNUSED(conn, newest=up_to).scalar() is not None
+
+
+def discard_unused(conn: Connection, up_to: FileId) -> bool:
+    """Delete some pieces of a file that is on screen, or that nothing names and is not newer than `up_to`.
+
+    False if there is none.
+    """
+    file_id = _UNUSED(conn, newest=up_to).scalar()
+    if file_id is None:
+        return False
+    discard(conn, file_id)
+    return True
+
+
+def discard(conn: Connection, file_id: FileId) -> bool:
+    """Delete some pieces of a file, and in the end the file itself. Returns whether more are left."""
+    if _DISCARD(conn, file_id=file_id).rowcount == DISCARDED_MAX:
+        return True
+    _FORGET(conn, file_id=file_id)
+    return False
