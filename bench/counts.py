@@ -17,6 +17,7 @@ from sqlalchemy import Pool, event
 from bench import scene
 from bench.figures import Figure, at_most
 from tgbot.delivery.delivery import Delivery
+from tgbot.playground.boxes import SHARED_BOX
 from tgbot.playground.server import PlaygroundServer
 from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
@@ -27,6 +28,7 @@ MESSAGES = 50
 Ts = TypeVarTuple("Ts")
 TOKEN = f"{scene.BOT_ID}:playground"
 CHAT_ID = 5
+NEWEST_ID = 1_000_000  # what the server has given so far: more than the made-up updates have
 
 # What it takes today; more of anything is a regression to look at, not a matter of taste.
 HOPS = {"writer": "writer's hops", "agents": "agents' hops"}
@@ -110,6 +112,7 @@ async def _answer_and_show(line: scene.Line, delivery: Delivery, answering: Tall
 async def _bot() -> AsyncIterator[tuple[scene.Line, Delivery]]:
     async with PlaygroundServer() as server, BotApi(TOKEN, server.url) as api:
         server.world.make_chat(CHAT_ID, "Ada")
+        server.world.boxes.last_ids[SHARED_BOX] = NEWEST_ID
         with scene.folder() as folder:
             async with (
                 Database(scene.migrated(folder / "counts.db")) as db,

@@ -208,25 +208,25 @@ class Agreeing(BotApi):
 
     def __init__(self) -> None:
         super().__init__(TOKEN, "http://127.0.0.1:9")
-        self.edits = 0
+        self.shown = 0
 
     async def call(self, method: str, _wait_seconds: float | None = None, /, **_: object) -> Raw:
         """Agree."""
-        self.edits += method == "editMessageText"
+        self.shown += method == "sendMessage"
         return {"message_id": 1}
 
 
 async def _streaming_bytes() -> float:
-    """Let answers stream, and look when each has a preview on screen."""
+    """Let answers stream, and look when the first words of each are on screen."""
     speaking = Waiting(SAID_CHARACTERS // len("word "))
 
     async with Agreeing() as api, _bot(speaking.agent, RateLimiter(0, 0, 0), api) as bot:
 
         async def start(chat_id: int, number: int) -> None:
-            shown = api.edits + number
+            shown = api.shown + number
             await bot.hear([scene.update(chat_id + n) for n in range(number)])
             async with asyncio.timeout(scene.DEADLINE_SECONDS):
-                while api.edits < shown:  # noqa: ASYNC110 - a stand-in has nothing to wait for
+                while api.shown < shown:  # noqa: ASYNC110 - a stand-in has nothing to wait for
                     await asyncio.sleep(0.01)
 
         found = await growth(start, WARM_UP_TURNS, STREAMING_TURNS)
