@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 TRIES_MAX = 5  # failures of one part, while other requests succeed, until a plainer one takes its place
 MUTED_SECONDS = 600.0  # how long to wait where the bot may not write, unless the chat shows activity
+UNLUCKY_SECONDS = 3.0  # the longest wait after a failure while Telegram answers other requests
 CANNOT_SHOW = "(A part of this answer could not be shown here.)"
 
 
@@ -207,10 +208,11 @@ class Deliverer:
         """
         log.warning("delivery.retry chat=%s row=%s reason=%s", part.chat_id, part.row_id, error)
         wait_seconds = self._backoff.failed(_now())
-        edits = part.message_id is not None and not isinstance(error, NotSentError)
-        if edits and self._tools.api.answered_at > self._backoff.since:
+        if self._tools.api.answered_at <= self._backoff.since:
+            return wait_seconds
+        if part.message_id is not None and not isinstance(error, NotSentError):
             await self._commits.write(sending.failed, part)
-        return wait_seconds
+        return min(wait_seconds, UNLUCKY_SECONDS)
 
     async def _refused(self, part: Part, reason: str) -> None:
         """Show a plainer form of what Telegram refuses for good; park the part when there is none."""

@@ -71,6 +71,8 @@ class Settling:
         self._tools = tools
         self._commits = commits
         self._allow = allow
+        # Where many requests fail, a search would never end that began anew each time.
+        self._absent: tuple[MessageId | None, set[MessageId]] = (None, set())
         self._looks: dict[
             int, tuple[list[MessageId], list[MessageId]]
         ] = {}  # ids to ask for, and the surplus
@@ -86,8 +88,12 @@ class Settling:
         if part.album is not None:
             wanted = await self._tools.db.read(sending.album_of, part)
         search = Search(wanted)
+        if self._absent[0] != part.ceiling:
+            self._absent = part.ceiling, set()
+        absent = self._absent[1]
         for message_id in ids or ():
-            await self._look_at(message_id, part, search)
+            if message_id not in absent and not await self._look_at(message_id, part, search):
+                absent.add(message_id)
         log.info(
             "delivery.settled chat=%s row=%s part=%s looked_at=%s found=%s",
             *(part.chat_id, part.row_id, part.number, None if ids is None else len(ids), search.found),
@@ -127,16 +133,20 @@ class Settling:
         await self._commits.note(settling.placed, part, message_id)
         return replace(part, ceiling=message_id)
 
-    async def _look_at(self, message_id: MessageId, part: Part, search: Search) -> None:
-        """Ask for one message, and leave it as it was; a text of ours is edited anyway."""
+    async def _look_at(self, message_id: MessageId, part: Part, search: Search) -> bool:
+        """Ask for one message, and leave it as it was; a text of ours is edited anyway.
+
+        False if it is not there.
+        """
         message = await self._message(message_id, kinds.buttons(part))
         if message is None:
-            return
+            return False
         ours = search.take(message_id, message)
         if not ours:
             log.warning("delivery.not_ours chat=%s message=%s", part.chat_id, message_id)
         if not ours or (part.file_id is not None and part.sent_text is None):
             await self._unmarked(message_id)
+        return True
 
     async def _message(self, message_id: MessageId, own: object) -> Raw | None:
         """Get a message of ours by its id; None if it is not there, or somebody else's.
