@@ -3,5 +3,7 @@
 May import `engine`, `render` and `model`; only this room writes SQL. Offers plain functions of a
 connection, for `await db.write(turns.end, ...)`: `inbox` takes updates in, `joins` those that run as one,
 `turns` claims rows and ends turns, `recovery` takes over from a process that is gone, `chats` moves a group,
-`outbox` takes answers in, `sending` records what becomes of them, `report` only reads.
+`outbox` takes answers in, made of `parts`, and `files` the bytes that go with them. `sending` records what
+becomes of a part, `settling` what was found of one whose fate nobody knows, `expiry` what is too old, and
+`reactions` which are due. `report` only reads.
 """
