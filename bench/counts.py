@@ -116,7 +116,7 @@ async def _bot() -> AsyncIterator[tuple[scene.Line, Delivery]]:
         with scene.folder() as folder:
             async with (
                 Database(scene.migrated(folder / "counts.db")) as db,
-                Agents(scene.say_nothing, scene.no_download, scene.AGENT_THREADS) as agents,
+                Agents(scene.say_nothing, scene.no_download, db.write, scene.AGENT_THREADS) as agents,
             ):
                 line = scene.Line(db, api, await scene.begin_instance(db), agents)
                 yield (

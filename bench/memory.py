@@ -96,12 +96,8 @@ async def _bare_bytes() -> float:
     )
 
     async def start(_: int, number: int) -> None:
-        tasks.extend(
-            [
-                asyncio.create_task(_consume(waiting.agent(AgentTurn(turn, scene.no_download))))
-                for _ in range(number)
-            ]
-        )
+        agent_turn = AgentTurn(turn, scene.no_download, scene.no_write)
+        tasks.extend([asyncio.create_task(_consume(waiting.agent(agent_turn))) for _ in range(number)])
         await waiting.more(number)
 
     grown = await growth(start, WARM_UP_TURNS, ACTIVE_TURNS)

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from tgbot.access import Access
 from tgbot.delivery.delivery import Delivery
@@ -28,6 +29,8 @@ from tgbot.turns.agent_loop import Agents
 from tgbot.turns.answer import LiveAnswers, Reaction
 from tgbot.turns.dispatcher import Dispatcher
 from tgbot.turns.runner import AnswerOptions, TurnRunner
+
+T = TypeVar("T")
 
 BOT_ID = BotId(1)
 RULES = Rules(Access(None), queue_max=100)
@@ -88,6 +91,11 @@ async def begin_instance(db: Database, max_turns: int = MAX_TURNS) -> Owner:
 async def no_download(file: Attachment) -> bytes:
     """Have no file for an agent: none here asks for one."""
     raise DownloadError(file.label)
+
+
+async def no_write(operation: Callable[..., T], *_: object, **__: object) -> T:
+    """Have no database for an agent: none here writes."""
+    raise AssertionError(operation)
 
 
 async def say_nothing(_: AgentTurn) -> AsyncGenerator[str, None]:
@@ -166,6 +174,6 @@ async def line(path: Path, agent: Agent = say_nothing, max_turns: int = MAX_TURN
     async with (
         Database(migrated(path)) as db,
         BotApi("1:bench", "http://127.0.0.1:9") as api,
-        Agents(agent, no_download, AGENT_THREADS) as agents,
+        Agents(agent, no_download, db.write, AGENT_THREADS) as agents,
     ):
         yield Line(db, api, await begin_instance(db, max_turns), agents)

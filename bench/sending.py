@@ -91,7 +91,7 @@ async def _bot(agent: Agent, limiter: RateLimiter, api: BotApi) -> AsyncIterator
     with scene.folder() as folder:
         async with (
             Database(scene.migrated(folder / "sending.db")) as db,
-            Agents(agent, scene.no_download, scene.AGENT_THREADS) as agents,
+            Agents(agent, scene.no_download, db.write, scene.AGENT_THREADS) as agents,
         ):
             bot = Bot(db, api, agents, limiter)
             await bot.begin()

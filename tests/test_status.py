@@ -48,7 +48,7 @@ def test_without_a_database_it_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_it_names_its_database_file(folder: Path) -> None:
-    none = "the bot does not run: interrupted 0, queued 0, held 0, dead 0, unsent 0, parked 0"
+    none = "the bot does not run: interrupted 0, queued 0, asking 0, held 0, dead 0, unsent 0, parked 0"
     path = str(folder / "tgbot.db")
     assert tgbot(folder, "status").stdout == f"{none} ({path})\n"
     document = json.loads(tgbot(folder, "status", "--json").stdout)

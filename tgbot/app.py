@@ -19,7 +19,7 @@ from tgbot.model import InstanceId, Owner
 from tgbot.store import recovery
 from tgbot.store.engine.lock import ProcessLock
 from tgbot.store.engine.migrate import upgrade
-from tgbot.store.engine.retry import retry_within
+from tgbot.store.engine.retry import retry_within, write_within
 from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.errors import BotApiError, FileTooLargeError
@@ -50,7 +50,12 @@ async def run(settings: Settings, agent: Agent) -> None:
             api = await resources.enter_async_context(BotApi(settings.token, settings.api_url))
             # As many agents as there are turns may block in one of its threads.
             agents = await resources.enter_async_context(
-                Agents(agent, functools.partial(_download, api), settings.max_turns + SPARE_THREADS)
+                Agents(
+                    agent,
+                    functools.partial(_download, api),
+                    functools.partial(write_within, settings.turn_timeout_seconds, db),
+                    settings.max_turns + SPARE_THREADS,
+                )
             )
             log.info("app.started instance=%s pid=%s", instance_id, os.getpid())
             if line := nobody_allowed(settings):

@@ -164,7 +164,7 @@ def _table(path: Path, found: report.Report, *, alive: bool) -> Iterator[str]:
     working = "running" if alive else "interrupted"  # and goes on at the next start
     yield (
         f"{'the bot runs' if alive else 'the bot does not run'}:"
-        f" {working} {len(found.running)}, queued {found.queued}, held {found.held},"
+        f" {working} {len(found.running)}, queued {found.queued}, asking {found.asking}, held {found.held},"
         f" dead {found.dead}, unsent {found.unsent}, parked {found.parked} ({path})"
     )
     yield from (_running(row, working) for row in found.running)

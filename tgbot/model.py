@@ -163,13 +163,15 @@ class Ownership:
 class Turn(Ownership):
     """One claimed row, with the rows that joined it.
 
-    `attempt` is 1 at first, and more if earlier turns for the same row were interrupted; `raws` are the
-    updates that the turn is for, as JSON, in order: one, or those of an album.
+    `attempt` is 1 at first, and more if earlier turns for the same row were interrupted, or asked something;
+    `raws` are the updates that the turn is for, as JSON, in order: one, or those of an album. `first_part` is
+    the number of the part that the answer begins with: behind what was said before the last question.
     """
 
     address: Address
     attempt: int
     raws: tuple[str, ...]
+    first_part: int = 0
 
     @property
     def chat_id(self) -> ChatId:
@@ -225,6 +227,14 @@ class Button:
 
     label: str
     data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One answer to a question: the label of its button, and the value that the agent gets."""
+
+    label: str
+    value: str
 
 
 FileKind = Literal["document", "photo", "voice"]

@@ -1,4 +1,4 @@
-"""The durable core: pending, turn, guard, outbox."""
+"""The durable core: pending, turn, guard, outbox, and what agents keep."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -60,7 +60,8 @@ def upgrade() -> None:
             "(state = 'joined') = (lead_id IS NOT NULL)", name=op.f("ck_pending_joined_to_a_lead")
         ),
         sa.CheckConstraint(
-            "(state IN ('queued', 'claimed', 'held')) = (ended_at IS NULL)", name=op.f("ck_pending_ended")
+            "(state IN ('queued', 'claimed', 'asking', 'held')) = (ended_at IS NULL)",
+            name=op.f("ck_pending_ended"),
         ),
         sa.CheckConstraint(
             "kind != 'message' OR session_key IS NOT NULL", name=op.f("ck_pending_message_has_session")
@@ -70,10 +71,12 @@ def upgrade() -> None:
             name=op.f("ck_pending_only_messages_wait"),
         ),
         sa.CheckConstraint("kind IN ('message', 'control', 'unreadable')", name=op.f("ck_pending_kind")),
-        sa.CheckConstraint("state != 'claimed' OR attempt > 0", name=op.f("ck_pending_claim_counts")),
         sa.CheckConstraint(
-            "state IN ('queued', 'claimed', 'held', 'joined', 'done', 'failed', 'stopped', 'dead', 'dropped')",
+            "state IN ('queued', 'claimed', 'asking', 'held', 'joined', 'done', 'failed', 'stopped', 'dead', 'dropped')",
             name=op.f("ck_pending_state"),
+        ),
+        sa.CheckConstraint(
+            "state NOT IN ('claimed', 'asking') OR attempt > 0", name=op.f("ck_pending_claim_counts")
         ),
         sa.ForeignKeyConstraint(["held_by"], ["pending.id"], name=op.f("fk_pending_held_by")),
         sa.ForeignKeyConstraint(["lead_id"], ["pending.id"], name=op.f("fk_pending_lead_id")),
@@ -82,6 +85,13 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("pending", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_pending_asking",
+            ["session_key"],
+            unique=False,
+            sqlite_where=sa.text("state = 'asking'"),
+            postgresql_where=sa.text("state = 'asking'"),
+        )
         batch_op.create_index(
             "ix_pending_box", ["bot_id", "box", "message_id", "chat_id", "lead_id"], unique=False
         )
@@ -145,6 +155,21 @@ def upgrade() -> None:
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["file_id"], ["file.id"], name=op.f("fk_file_piece_file_id")),
         sa.PrimaryKeyConstraint("file_id", "number", name=op.f("pk_file_piece")),
+    )
+    op.create_table(
+        "ledger",
+        sa.Column("pending_id", sa.Integer(), nullable=False),
+        sa.Column("call_id", sa.Text(), nullable=False),
+        sa.Column("tool", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("result", sa.Text(), nullable=True),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.CheckConstraint(
+            "(state = 'done') = (result IS NOT NULL)", name=op.f("ck_ledger_done_has_a_result")
+        ),
+        sa.CheckConstraint("state IN ('started', 'done')", name=op.f("ck_ledger_state")),
+        sa.ForeignKeyConstraint(["pending_id"], ["pending.id"], name=op.f("fk_ledger_pending_id")),
+        sa.PrimaryKeyConstraint("pending_id", "call_id", name=op.f("pk_ledger")),
     )
     op.create_table(
         "outbox",
@@ -267,6 +292,23 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "question",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("pending_id", sa.Integer(), nullable=False),
+        sa.Column("part", sa.Integer(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("choices", sa.Text(), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=True),
+        sa.Column("answered_by", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint(
+            "answered_by IS NULL OR answer IS NOT NULL", name=op.f("ck_question_answered_by_someone")
+        ),
+        sa.ForeignKeyConstraint(["pending_id"], ["pending.id"], name=op.f("fk_question_pending_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_question")),
+        sa.UniqueConstraint("pending_id", "key", name=op.f("uq_question_pending_id_key")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
         "second_look",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("bot_id", sa.BigInteger(), nullable=False),
@@ -301,4 +343,37 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("session_key", name=op.f("pk_guard")),
         sa.UniqueConstraint("turn_id", name=op.f("uq_guard_turn_id")),
     )
+    op.create_table(
+        "history",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("session_key", sa.Text(), nullable=False),
+        sa.Column("pending_id", sa.Integer(), nullable=False),
+        sa.Column("turn_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("target_id", sa.Integer(), nullable=True),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.CheckConstraint(
+            "(kind = 'undo') = (target_id IS NOT NULL)", name=op.f("ck_history_undo_has_a_target")
+        ),
+        sa.CheckConstraint(
+            "kind IN ('step', 'partial', 'fresh', 'undo', 'summary')", name=op.f("ck_history_kind")
+        ),
+        sa.ForeignKeyConstraint(["pending_id"], ["pending.id"], name=op.f("fk_history_pending_id")),
+        sa.ForeignKeyConstraint(["target_id"], ["pending.id"], name=op.f("fk_history_target_id")),
+        sa.ForeignKeyConstraint(["turn_id"], ["turn.id"], name=op.f("fk_history_turn_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_history")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("history", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_history_boundary",
+            ["session_key", "id"],
+            unique=False,
+            sqlite_where=sa.text("kind IN ('fresh', 'summary')"),
+            postgresql_where=sa.text("kind IN ('fresh', 'summary')"),
+        )
+        batch_op.create_index("ix_history_row", ["pending_id", "id"], unique=False)
+        batch_op.create_index("ix_history_session", ["session_key", "id"], unique=False)
+
     # ### end Alembic commands ###

@@ -58,8 +58,8 @@ class Instance:
         [turn] = self.say(said, *waiting, chat=chat).claimed
         return turn
 
-    def press(self, data: str, message_id: int = 1, chat: int = 7) -> Received:
-        return self.receive(pressed(next(_update_ids), data, message_id, chat))
+    def press(self, data: str, message_id: int = 1, chat: int = 7, user: int | None = None) -> Received:
+        return self.receive(pressed(next(_update_ids), data, message_id, chat, user))
 
     def due(self) -> list[Turn]:
         """Make every row due that waits for its time, and claim."""
@@ -169,9 +169,9 @@ def key(chat: int = 7) -> SessionKey:
     return session_key(BOT, ChatId(chat))
 
 
-def pressed(update_id: int, data: str, message_id: int = 1, chat: int = 7) -> Raw:
+def pressed(update_id: int, data: str, message_id: int = 1, chat: int = 7, user: int | None = None) -> Raw:
     """Make the update of a pressed button."""
-    person = {"id": abs(chat), "is_bot": False, "first_name": "Ann"}
+    person = {"id": user or abs(chat), "is_bot": False, "first_name": "Ann"}
     place = {"id": chat, "type": "private" if chat > 0 else "supergroup"}
     bubble = {"message_id": message_id, "date": 1, "chat": place, "text": "…"}
     query = {"id": f"q{update_id}", "from": person, "chat_instance": "1", "message": bubble, "data": data}

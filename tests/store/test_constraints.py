@@ -29,6 +29,17 @@ OUTBOX: Row = {
     "ready_at": 1.0,
 }
 ENDED: Row = {"ended_at": 1.0}
+QUESTION: Row = {"pending_id": 1, "part": 0, "key": "a", "choices": "[]"}
+HISTORY: Row = {
+    "session_key": "42:7",
+    "pending_id": 1,
+    "turn_id": 1,
+    "kind": "step",
+    "content": "{}",
+    "at": 1.0,
+}
+LEDGER: Row = {"pending_id": 1, "call_id": "a", "tool": "t", "state": "started", "at": 1.0}
+ROWS = {"pending": PENDING, "outbox": OUTBOX, "question": QUESTION, "history": HISTORY, "ledger": LEDGER}
 CONTROL: Row = {"kind": "control"}
 SHOWN: Row = {"message_id": 5}
 FLYING: Row = {"state": "sending", "floor": 0}
@@ -47,7 +58,9 @@ REFUSED: list[tuple[str, Row]] = [
     ("ck_pending_joined_to_a_lead", ENDED | {"state": "joined"}),
     ("ck_pending_joined_to_a_lead", {"lead_id": 1}),
     ("ck_pending_claim_counts", {"state": "claimed"}),
+    ("ck_pending_claim_counts", {"state": "asking"}),
     ("ck_pending_ended", ENDED),
+    ("ck_pending_ended", ENDED | {"state": "asking", "attempt": 1}),
     *[("ck_pending_ended", Row(state=state)) for state in ("done", "failed", "stopped", "dead", "dropped")],
     ("ck_outbox_state", {"state": "lost"}),
     ("ck_outbox_kind", {"kind": "poem"}),
@@ -68,10 +81,18 @@ REFUSED: list[tuple[str, Row]] = [
     ("ck_outbox_part_0_is_first", {"part": 1}),
     ("ck_outbox_parked_for_a_reason", {"state": "parked"}),
     ("ck_outbox_parked_for_a_reason", {"error": "no reason"}),
+    ("ck_question_answered_by_someone", {"answered_by": 7}),
+    ("ck_history_kind", {"kind": "poem"}),
+    ("ck_history_undo_has_a_target", {"kind": "undo"}),
+    ("ck_history_undo_has_a_target", {"target_id": 1}),
+    ("ck_ledger_state", {"state": "lost"}),
+    ("ck_ledger_done_has_a_result", {"state": "done"}),
+    ("ck_ledger_done_has_a_result", {"result": "1"}),
 ]
 ACCEPTED: list[tuple[str, Row]] = [
     ("pending", {}),
     ("pending", {"state": "claimed", "attempt": 1}),
+    ("pending", {"state": "asking", "attempt": 1}),
     ("pending", {"state": "held", "held_by": 1}),
     ("pending", {"join_key": "a", "not_before": 1.0}),
     ("pending", ENDED | {"state": "joined", "lead_id": 1}),
@@ -92,13 +113,23 @@ ACCEPTED: list[tuple[str, Row]] = [
     ("outbox", {"text": None, "file_id": 1, "kind": "voice"}),
     ("outbox", {"state": "parked", "error": "blocked"}),
     ("outbox", WORDS | {"state": "parked", "error": "blocked"}),
+    ("question", {}),
+    ("question", {"answer": "yes", "answered_by": 7}),
+    ("question", {"answer": "stopped"}),
+    ("history", {}),
+    ("history", {"kind": "undo", "target_id": 1}),
+    ("ledger", {}),
+    ("ledger", {"state": "done", "result": "1"}),
 ]
 
 
 @pytest.fixture
 def first_row(instance: Instance) -> Instance:
-    """Id 1 exists, so that a foreign key has something to name."""
+    """Row 1 and turn 1 exist, so that a foreign key has something to name."""
     add(instance, schema.pending, PENDING | {"update_id": 0})
+    add(
+        instance, schema.turn, {"pending_id": 1, "instance_id": instance.owner.instance_id, "started_at": 1.0}
+    )
     return instance
 
 
@@ -107,7 +138,7 @@ def add(instance: Instance, table: Table, values: Row) -> None:
 
 
 def whole_row(table: str, differs: Row) -> Row:
-    return (PENDING if table == "pending" else OUTBOX) | differs
+    return ROWS[table] | differs
 
 
 @pytest.mark.parametrize(("constraint", "differs"), REFUSED)

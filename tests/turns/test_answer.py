@@ -21,7 +21,7 @@ from tgbot.playground.server import PlaygroundServer
 from tgbot.store.sending import LATE_SECONDS
 from tgbot.turns import answer
 from tgbot.turns.agent import AgentTurn, Album, Event, File, Progress, Replacement
-from tgbot.turns.answer import LiveAnswer, LiveAnswers
+from tgbot.turns.answer import LiveAnswer, LiveAnswers, Piece
 from tgbot.turns.formatting import formatted
 
 
@@ -38,7 +38,7 @@ def taken(*events: Event) -> LiveAnswer:
     return speaking
 
 
-def said(answered: LiveAnswer) -> list[str | File | Album]:
+def said(answered: LiveAnswer) -> list[Piece]:
     """All that is not complete on screen yet."""
     _, segments = answered.rest()
     return segments

@@ -42,8 +42,9 @@ class Shown:
     """What one running turn has on screen, and when more may follow (in the event loop's time)."""
 
     least_seconds: float
+    first: int = 0  # the part that the answer begins with
     every_seconds: float = 0.0
-    number: int = 0
+    number: int = -1
     message_id: MessageId | None = None
     begun: Text | None = None  # the first words, which are on their way
     text: Text | None = None
@@ -58,7 +59,7 @@ class Shown:
     @property
     def visible(self) -> bool:
         """Whether any words are on screen, or on their way."""
-        return self.number > 0 or self.text is not None or self.begun is not None
+        return self.number > self.first or self.text is not None or self.begun is not None
 
     def go_on(self, number: int) -> None:
         """Begin with the next part, or anew."""
@@ -128,7 +129,7 @@ class Previews:
     def _of(self, live: LiveAnswer) -> Shown:
         shown = self._shown.get(live.turn.row_id)
         if shown is None:
-            shown = Shown(GROUP_SECONDS if self.chat_id < 0 else PRIVATE_SECONDS)
+            shown = Shown(GROUP_SECONDS if self.chat_id < 0 else PRIVATE_SECONDS, live.turn.first_part)
         if shown.number != live.first:
             shown.go_on(live.first)
         return shown
@@ -152,7 +153,8 @@ class Previews:
 
     async def _picture(self, live: LiveAnswer, growing: Growing) -> Text | Closed | None:
         """Format the part that grows now; in a thread, if that takes long."""
-        cuts = self.tools.cuts and growing.only_text and growing.number < PARTS_MAX - 1
+        most = live.turn.first_part + PARTS_MAX - 1
+        cuts = self.tools.cuts and growing.only_text and growing.number < most
         progress = live.progress if live.turn.chat_id > 0 else ""  # only noise to the others in a group
         if len(growing.text) <= SHORT_CHARACTERS:
             return picture(growing.text, progress, cuts=False)
@@ -181,7 +183,7 @@ class Previews:
         shown.begun = None
         if (wait_seconds := self._not_yet(shown, text)) > 0:
             return wait_seconds if _now() < shown.typing_at else await self._type(live, shown)
-        silent = shown.number > 0 or not live.length  # only a line of progress
+        silent = shown.number > shown.first or not live.length  # only a line of progress
         buttons = json.dumps(stop_button(turn.row_id))
         part = await self.commits.write(
             outbox.begin, turn.token, turn.row_id, shown.number, text, buttons, silent=silent
@@ -196,7 +198,7 @@ class Previews:
         """Compute how long to wait for more words before the first ones are sent."""
         now = _now()
         shown.words_at = now if shown.words_at is None else shown.words_at
-        if shown.number > 0:
+        if shown.number > shown.first:
             return 0.0
         enough = SENTENCE_SECONDS if _SENTENCE.search(text.text) else WORDS_SECONDS
         return shown.words_at + enough - now

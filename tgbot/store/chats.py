@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, String, bindparam, case, delete, func, nul
 
 from tgbot.model import BotId, ChatId, session_key
 from tgbot.store import outbox as outbox_of
+from tgbot.store import questions
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
 from tgbot.store.schema import box_of, guard, outbox, pending, turn
@@ -95,6 +96,6 @@ def move(conn: Connection, bot_id: BotId, old_id: ChatId, new_id: ChatId) -> Non
         "new_key": session_key(bot_id, new_id),
     }
     for row_id in _STOPPED(conn, **names).scalars():  # its task will have no guard to end it with
-        outbox_of.close(conn, row_id, outbox_of.STOPPED)
+        questions.close(conn, row_id, outbox_of.STOPPED)
     for statement in _STEPS:
         statement(conn, **names)

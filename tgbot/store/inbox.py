@@ -24,7 +24,7 @@ from tgbot.model import (
     box,
 )
 from tgbot.render import Text
-from tgbot.store import outbox
+from tgbot.store import questions
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, listed, literal
 from tgbot.store.schema import guard, pending, stranger, turn
@@ -156,9 +156,10 @@ class Waiting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """What a /stop did: the row whose turn it ended, and the rows that it holds, in order."""
+    """What a /stop did: the row whose turn it ended, the one that asked something, and those it holds."""
 
     running: RowId | None
+    asking: questions.StoppedRow | None
     held: list[Waiting]
 
 
@@ -280,13 +281,14 @@ def place(
 
 
 def stop(conn: Connection, session_key: SessionKey, stop_id: RowId) -> Stopped:
-    """Claimed -> stopped, and queued -> held for all that was sent before the /stop.
+    """Claimed or asking -> stopped, and queued -> held for all that was sent before the /stop.
 
     The guard stays: the turn's task has not ended yet, and no other turn may run beside it.
     """
     running = _STOP_RUNNING(conn, session_key=session_key, now=time.time()).scalar()
+    asking = questions.stop(conn, session_key)
     held = [Waiting(*row) for row in _HOLD(conn, session_key=session_key, stop_id=stop_id)]
-    return Stopped(running, sorted(held))
+    return Stopped(running, asking, sorted(held))
 
 
 def resume(conn: Connection, session_key: SessionKey, stop_id: RowId | None) -> list[Waiting]:
@@ -300,7 +302,7 @@ def drop(conn: Connection, session_key: SessionKey, stop_id: RowId | None) -> li
         Waiting(*row) for row in _DROP(conn, session_key=session_key, stop_id=stop_id, now=time.time())
     ]
     for row in dropped:
-        outbox.close(conn, row.row_id, DROPPED)
+        questions.close(conn, row.row_id, DROPPED)
     return dropped
 
 

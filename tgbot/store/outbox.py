@@ -248,18 +248,20 @@ def shown_in(conn: Connection, row_id: RowId, number: int) -> tuple[bool, Messag
     return row is not None, row.message_id if row else None
 
 
-def answer(conn: Connection, row_id: RowId, contents: Sequence[Content], first: int = 0) -> Part | None:
+def answer(
+    conn: Connection, row_id: RowId, contents: Sequence[Content], first: int = 0, loud: int = 0
+) -> Part | None:
     """Write the end of the answer to a row: its parts from the number `first` on.
 
     They take the place of what the turn, or an earlier attempt, has shown there; what is shown beyond them is
-    removed. Returns the part that may be sent at once.
+    removed. The part with the number `loud` notifies. Returns the part that may be sent at once.
     """
     if not contents:  # all of it is on screen already
         _remove_beyond(conn, row_id, first)
         return None
     head, *rest = parts.numbered(contents, first)
-    part, more = _put(conn, row_id, head, at_once=True)
-    if first == 0 and part.message_id is None and part.sent_text is None:
+    part, more = _put(conn, row_id, head, loud, at_once=True)
+    if first == loud and part.message_id is None and part.sent_text is None:
         rest = [content for content in rest if content["kind"] != "ping"]  # the answer itself will notify
     for content in rest:
         _put(conn, row_id, content)
@@ -268,10 +270,10 @@ def answer(conn: Connection, row_id: RowId, contents: Sequence[Content], first: 
     return part if part.state == "sending" and part.sent_text is None else None
 
 
-def close(conn: Connection, row_id: RowId, text: Text) -> None:
-    """Let what is on screen of an answer say `text`; where there is nothing, say nothing."""
-    if _ANY_BEYOND(conn, row_id=row_id, part=0).scalar():
-        answer(conn, row_id, [text])
+def close(conn: Connection, row_id: RowId, text: Text, first: int = 0) -> None:
+    """Let what is on screen of an answer, from its part `first` on, say `text`; if nothing is, do nothing."""
+    if _ANY_BEYOND(conn, row_id=row_id, part=first).scalar():
+        answer(conn, row_id, [text], first, first)
 
 
 def reply(conn: Connection, row_id: RowId, text: Text, buttons: Sequence[Button] = ()) -> None:
@@ -350,11 +352,21 @@ def fall_back(conn: Connection, part: Part, plainer: Sequence[OnePart]) -> None:
         _put(conn, part.row_id, columns(content) | {"part": number})
 
 
-def _put(
-    conn: Connection, row_id: RowId, content: dict[str, Any], *, at_once: bool = False, quote: bool = True
+def _put(  # noqa: PLR0913 - how a part is written
+    conn: Connection,
+    row_id: RowId,
+    content: dict[str, Any],
+    loud: int = 0,
+    *,
+    at_once: bool = False,
+    quote: bool = True,
 ) -> tuple[Part, bool]:
-    """Write one part, new or in place of what it was; says also whether there are parts behind it."""
-    silent = content["part"] > 0 and content["kind"] != "ping"  # one answer makes one notification
+    """Write one part, new or in place of what it was; says also whether there are parts behind it.
+
+    `loud` is the number of the part that notifies.
+    """
+    # One answer makes one notification, and a question another.
+    silent = content["part"] > loud and content["kind"] != "ping" and content["buttons"] is None
     row = _PUT(conn, row_id=row_id, **content, silent=silent, quote=quote, at_once=at_once).first()
     *columns_of_part, more = row
     return part_of(columns_of_part), bool(more)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from tgbot.model import Album, Button, File, KeptAlbum, KeptFile, Part
+from tgbot.model import Album, Button, Choice, File, KeptAlbum, KeptFile, Part
 from tgbot.render import Text
 from tgbot.store.schema import outbox
 
@@ -63,9 +63,23 @@ class Offer:
     buttons: tuple[Button, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question with a button for each choice; the agent finds the answer under `key`."""
+
+    key: str
+    text: Text
+    choices: tuple[Choice, ...]
+
+
 OnePart = Text | KeptFile | Rich | Ping | Offer
 Content = OnePart | KeptAlbum
 Said = Content | File | Album  # as an agent says it: its files are not in the database yet
+
+
+def count(contents: Sequence[Content]) -> int:
+    """Count the parts of contents: an album has one for each file."""
+    return sum(len(one.files) if isinstance(one, KeptAlbum) else 1 for one in contents)
 
 
 def numbered(contents: Sequence[Content], first: int) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from sqlalchemy import and_, bindparam, delete, insert, null, select, update
 
 from tgbot.model import Address, InstanceId, Owner, Ownership, RowId, SessionKey
 from tgbot.render import Text
-from tgbot.store import joins, outbox, sending
+from tgbot.store import joins, outbox, questions, sending
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
 from tgbot.store.schema import guard, instance, pending, turn
@@ -106,9 +106,10 @@ def recover(conn: Connection, owner: Owner, interrupted: Guard) -> str:
     sending.mark_uncertain(conn, interrupted.row_id)  # a preview of it may still be on its way
     state = _requeue_or_give_up(conn, owner, interrupted)
     if state == "stopped":
-        outbox.close(conn, interrupted.row_id, outbox.STOPPED)
+        questions.close(conn, interrupted.row_id, outbox.STOPPED)
     elif state == "dead":
-        outbox.answer(conn, interrupted.row_id, [outbox.given_up(interrupted.row_id)])
+        first = questions.first_part(conn, interrupted.row_id)
+        outbox.answer(conn, interrupted.row_id, [outbox.given_up(interrupted.row_id)], first, first)
     return state
 
 

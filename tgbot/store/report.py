@@ -16,7 +16,7 @@ LISTED_MAX = 100  # rows of each kind that `tgbot status` lists; the counts are 
 WORDS_MAX_CHARACTERS = 60  # of a dead row's text
 
 _LISTED = literal(str(LISTED_MAX))
-_STATE = {state: pending.c.state == literal(f"'{state}'") for state in ("queued", "held", "dead")}
+_STATE = {state: pending.c.state == literal(f"'{state}'") for state in ("queued", "asking", "held", "dead")}
 _UNSENT = outbox.c.state.in_([literal(f"'{state}'") for state in ("ready", "sending", "unknown")])
 _PARKED = outbox.c.state == literal("'parked'")
 
@@ -42,6 +42,9 @@ _SESSION_COUNT = {
     )
     for state in ("queued", "held")
 }
+_SESSION_ASKING = Statement(
+    select(pending.c.raw).where(pending.c.session_key == bindparam("session_key"), _STATE["asking"])
+)
 _DEAD = Statement(
     select(pending.c.id, pending.c.kind, pending.c.chat_id, pending.c.received_at, pending.c.raw)
     .where(_STATE["dead"])
@@ -74,10 +77,11 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class SessionReport:
-    """One session, as /status shows it; `raw` is the update whose turn runs, as JSON."""
+    """One session, as /status shows it; `raw` is the update whose turn runs, `asking` of one that asks."""
 
     running: Running | None
     raw: str | None
+    asking: str | None
     queued: int
     held: int
 
@@ -115,6 +119,7 @@ class Report:
 
     running: list[Running]
     queued: int
+    asking: int
     held: int
     dead: int
     unsent: int
@@ -126,8 +131,9 @@ class Report:
 def session(conn: Connection, session_key: SessionKey) -> SessionReport:
     """Report what runs and waits in one session."""
     row = _SESSION_RUNNING(conn, session_key=session_key).first()
+    asking: str | None = _SESSION_ASKING(conn, session_key=session_key).scalar()
     queued, held = (_SESSION_COUNT[s](conn, session_key=session_key).scalar() for s in ("queued", "held"))
-    return SessionReport(_running(row) if row else None, row.raw if row else None, queued, held)
+    return SessionReport(_running(row) if row else None, row.raw if row else None, asking, queued, held)
 
 
 def everything(conn: Connection) -> Report:
@@ -135,6 +141,7 @@ def everything(conn: Connection) -> Report:
     return Report(
         running=[_running(row) for row in _ALL_RUNNING(conn)],
         queued=_COUNT["queued"](conn).scalar(),
+        asking=_COUNT["asking"](conn).scalar(),
         held=_COUNT["held"](conn).scalar(),
         dead=_COUNT["dead"](conn).scalar(),
         unsent=_COUNT_UNSENT(conn).scalar(),

@@ -88,7 +88,8 @@ pending = Table(
     UniqueConstraint("bot_id", "update_id"),
     CheckConstraint("kind IN ('message', 'control', 'unreadable')", "kind"),
     CheckConstraint(
-        "state IN ('queued', 'claimed', 'held', 'joined', 'done', 'failed', 'stopped', 'dead', 'dropped')",
+        "state IN ('queued', 'claimed', 'asking', 'held', 'joined', 'done', 'failed', 'stopped', 'dead',"
+        " 'dropped')",
         "state",
     ),
     # A control is acted on in the transaction that stores it: it can never wait, nor reach the agent.
@@ -96,13 +97,14 @@ pending = Table(
     CheckConstraint("kind != 'message' OR session_key IS NOT NULL", "message_has_session"),
     CheckConstraint("(state = 'held') = (held_by IS NOT NULL)", "held_by_a_stop"),
     CheckConstraint("(state = 'joined') = (lead_id IS NOT NULL)", "joined_to_a_lead"),
-    CheckConstraint("state != 'claimed' OR attempt > 0", "claim_counts"),
-    CheckConstraint("(state IN ('queued', 'claimed', 'held')) = (ended_at IS NULL)", "ended"),
+    CheckConstraint("state NOT IN ('claimed', 'asking') OR attempt > 0", "claim_counts"),
+    CheckConstraint("(state IN ('queued', 'claimed', 'asking', 'held')) = (ended_at IS NULL)", "ended"),
     sqlite_autoincrement=True,
 )
 
 _QUEUED: TextClause = text("state = 'queued'")
 _HELD: TextClause = text("state = 'held'")
+_ASKING: TextClause = text("state = 'asking'")
 _DEAD: TextClause = text("state = 'dead'")
 _JOINABLE: TextClause = text("join_key IS NOT NULL AND state IN ('queued', 'held')")
 _JOINED: TextClause = text("lead_id IS NOT NULL")
@@ -111,6 +113,7 @@ Index(
     "ix_pending_queued", pending.c.session_key, pending.c.id, sqlite_where=_QUEUED, postgresql_where=_QUEUED
 )
 Index("ix_pending_held", pending.c.session_key, pending.c.id, sqlite_where=_HELD, postgresql_where=_HELD)
+Index("ix_pending_asking", pending.c.session_key, sqlite_where=_ASKING, postgresql_where=_ASKING)
 Index("ix_pending_dead", pending.c.id, sqlite_where=_DEAD, postgresql_where=_DEAD)
 Index(
     "ix_pending_joinable",
@@ -284,3 +287,64 @@ stranger = Table(
     Column("replied_at", Float, nullable=False),
 )
 Index("ix_stranger_replied", stranger.c.bot_id, stranger.c.replied_at)
+
+# What a turn asks with buttons. Its row waits in the state `asking` until the last one is answered.
+question = Table(
+    "question",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("pending_id", Integer, ForeignKey("pending.id"), nullable=False),
+    # The part of the answer that shows it: what is said after the answer begins behind it.
+    Column("part", Integer, nullable=False),
+    # The name that the agent gave it, and the labels and values of its buttons, as JSON.
+    Column("key", Text, nullable=False),
+    Column("choices", Text, nullable=False),
+    Column("answer", Text),
+    Column("answered_by", BigInteger),
+    UniqueConstraint("pending_id", "key"),
+    CheckConstraint("answered_by IS NULL OR answer IS NOT NULL", "answered_by_someone"),
+    sqlite_autoincrement=True,
+)
+
+# What the model was sent and said, as JSON: appended to and never changed. Which of it a later turn sees is
+# decided by the states of the rows. step: a request and its response; partial: of a turn that was stopped;
+# fresh: nothing before it counts; undo: nor does anything of the row `target_id`; summary: it stands for all
+# before it.
+history = Table(
+    "history",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("session_key", Text, nullable=False),
+    Column("pending_id", Integer, ForeignKey("pending.id"), nullable=False),
+    Column("turn_id", Integer, ForeignKey("turn.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("target_id", Integer, ForeignKey("pending.id")),
+    Column("content", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    CheckConstraint("kind IN ('step', 'partial', 'fresh', 'undo', 'summary')", "kind"),
+    CheckConstraint("(kind = 'undo') = (target_id IS NOT NULL)", "undo_has_a_target"),
+    sqlite_autoincrement=True,
+)
+_BOUNDARY: TextClause = text("kind IN ('fresh', 'summary')")
+Index("ix_history_session", history.c.session_key, history.c.id)
+Index("ix_history_row", history.c.pending_id, history.c.id)
+Index(
+    "ix_history_boundary",
+    *(history.c.session_key, history.c.id),
+    sqlite_where=_BOUNDARY,
+    postgresql_where=_BOUNDARY,
+)
+
+# The calls of tools that a turn has begun. started: it may have taken effect; done: with this result.
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("pending_id", Integer, ForeignKey("pending.id"), primary_key=True),
+    Column("call_id", Text, primary_key=True),
+    Column("tool", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("result", Text),
+    Column("at", Float, nullable=False),
+    CheckConstraint("state IN ('started', 'done')", "state"),
+    CheckConstraint("(state = 'done') = (result IS NOT NULL)", "done_has_a_result"),
+)

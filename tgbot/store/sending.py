@@ -99,7 +99,7 @@ _SENT = Statement(
             outbox.c.kind.not_in([literal("'reply'"), literal("'notice'"), literal("'surplus'")]),
             outbox.c.ready_at.is_not(None),
             # What is complete of a running turn is not the answer; nor is one of which a part was parked.
-            exists().where(pending.c.id == outbox.c.pending_id, pending.c.state != literal("'claimed'")),
+            exists().where(pending.c.id == outbox.c.pending_id, pending.c.ended_at.is_not(None)),
             ~exists().where(
                 _rest.c.pending_id == outbox.c.pending_id,
                 _rest.c.id != outbox.c.id,

@@ -14,10 +14,11 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, func, insert, or_, select, update
 
 from tgbot.model import Address, Album, File, Owner, Ownership, Part, SessionKey, Token, Turn
-from tgbot.store import joins, outbox
+from tgbot.store import joins, outbox, parts, questions
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, listed, literal
-from tgbot.store.parts import Content, Said
+from tgbot.store.fence import LostGuardError, lost
+from tgbot.store.parts import Asked, Content, Said
 from tgbot.store.schema import guard, pending, turn
 
 _QUEUED = literal("'queued'")
@@ -28,7 +29,7 @@ _ROW = and_(pending.c.id == bindparam("row_id"), pending.c.state == _CLAIMED)
 
 # A row that was running at several crashes may be what kills the process. Of such suspects only one runs at
 # a time, so that its crash does not use up the last attempt of another. No other row waits for them.
-_running, _older = pending.alias("running"), pending.alias("older")
+_running, _older, _asking = pending.alias("running"), pending.alias("older"), pending.alias("asking")
 _SUSPECT_RUNS = (
     select(guard.c.turn_id)
     .where(
@@ -45,10 +46,14 @@ _SUSPECT_RUNS = (
 
 
 def _must_wait(row: Any) -> ColumnElement[bool]:  # noqa: ANN401 - pending, under any alias
-    """Make the SQL condition that a row may not run yet: not due, or a suspect while another one runs."""
+    """Make the SQL condition that a row may not run yet.
+
+    It is not due, or a suspect while another one runs, or its session waits for the answer to a question.
+    """
     return or_(
         joins.not_due(row),
         and_(row.c.crashes >= bindparam("suspect_crashes"), _SUSPECT_RUNS),
+        exists().where(_asking.c.session_key == row.c.session_key, _asking.c.state == literal("'asking'")),
     )
 
 
@@ -124,6 +129,7 @@ _END = Statement(
     .where(_ROW)
     .values(state=bindparam("state"), ended_at=bindparam("now"), error_id=bindparam("error_id"))
 )
+_ASK = Statement(update(pending).where(_ROW).values(state=literal("'asking'")))
 _REQUEUE = Statement(update(pending).where(_ROW).values(state=_QUEUED))
 
 _NEXT_DUE = Statement(
@@ -132,11 +138,19 @@ _NEXT_DUE = Statement(
     )
 )
 
-Outcome = Literal["done", "failed", "dropped", "interrupted"]
+Outcome = Literal["done", "failed", "dropped", "interrupted", "asking"]
 
-
-class LostGuardError(Exception):
-    """The guard has another owner by now, so this turn may not write anything any more."""
+__all__ = [
+    "Ended",
+    "Ending",
+    "LostGuardError",
+    "Outcome",
+    "claim",
+    "claim_each",
+    "claim_waiting",
+    "end",
+    "next_due",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +160,7 @@ class Ending:
     `said` is what the agent said, in order, from its part `first` on: those before it are on screen already,
     or will be. `closing` is what follows: an apology, a notice. Whether a turn was `interrupted` by a /stop
     or a shutdown, only its row knows. `error_id` is the id that the apology and the log line have in common.
+    `asks` are the questions of a turn that is `asking`.
     """
 
     outcome: Outcome
@@ -153,6 +168,7 @@ class Ending:
     closing: Sequence[Content] = ()
     error_id: str | None = None
     first: int = 0
+    asks: Sequence[Asked] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +220,7 @@ def next_due(conn: Connection) -> float | None:
 
 
 def end(conn: Connection, owner: Owner, ended: Ownership, ending: Ending) -> Ended:
-    """Claimed -> done, failed, dropped, or queued again (a shutdown), and hand the guard over.
+    """Claimed -> done, failed, dropped, asking, or queued again (a shutdown), and hand the guard over.
 
     A row that was stopped before stays stopped; its answer is what was said until then. Raises
     LostGuardError if the turn does not hold its guard any more.
@@ -217,12 +233,15 @@ def end(conn: Connection, owner: Owner, ended: Ownership, ending: Ending) -> End
 def _answer(conn: Connection, ended: Ownership, ending: Ending, state: str) -> Part | None:
     if state == "queued":  # it will run again, and answer then
         return None
+    loud = questions.first_part(conn, ended.row_id) if ending.first else 0
     if state != "stopped":
-        return outbox.answer(conn, ended.row_id, [*_kept(ending), *ending.closing], ending.first)
-    if ending.said or ending.first:
-        return outbox.answer(conn, ended.row_id, outbox.stopped(_kept(ending)), ending.first)
+        said = [*_kept(ending), *ending.closing]
+        asks = questions.ask(conn, ended.row_id, ending.asks, ending.first + parts.count(said))
+        return outbox.answer(conn, ended.row_id, [*said, *asks], ending.first, loud)
+    if ending.said or ending.first > loud:
+        return outbox.answer(conn, ended.row_id, outbox.stopped(_kept(ending)), ending.first, loud)
     # Nothing was said: the reply to the /stop is enough.
-    outbox.close(conn, ended.row_id, outbox.STOPPED)
+    questions.close(conn, ended.row_id, outbox.STOPPED)
     return None
 
 
@@ -233,6 +252,8 @@ def _kept(ending: Ending) -> list[Content]:
 
 def _end_row(conn: Connection, ended: Ownership, ending: Ending) -> str:
     """Write the row's new state and return it; "stopped" if a /stop came first."""
+    if ending.outcome == "asking":
+        return "asking" if _ASK(conn, row_id=ended.row_id).rowcount else "stopped"
     if ending.outcome == "interrupted":
         return "queued" if _REQUEUE(conn, row_id=ended.row_id).rowcount else "stopped"
     changed = _END(
@@ -270,7 +291,7 @@ def _leave(conn: Connection, ended: Ownership) -> None:
 def _check_ownership(ended: Ownership, guards: int) -> None:
     """Raise LostGuardError if there was no guard of this token; the writer then rolls the ending back."""
     if guards != 1:
-        raise LostGuardError(f"turn {ended.token} does not hold {ended.session_key} any more")
+        raise lost(ended)
 
 
 def _slots(conn: Connection, owner: Owner) -> int:
@@ -321,4 +342,5 @@ def _take(conn: Connection, oldest: Statement, owner: Owner, **session: object) 
     token = Token(_BEGIN_TURN(conn, row_id=row.id, instance_id=owner.instance_id, now=now).lastrowid)
     address = Address(row.session_key, row.chat_id, row.user_id, row.message_id, row.topic_id)
     joined = joins.joined_to(conn, row.id) if row.join_key else []
-    return Turn(token, row.id, row.session_key, address, row.attempt, (row.raw, *joined))
+    first_part = questions.first_part(conn, row.id) if row.attempt > 1 else 0
+    return Turn(token, row.id, row.session_key, address, row.attempt, (row.raw, *joined), first_part)

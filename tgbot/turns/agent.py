@@ -7,9 +7,23 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from tgbot.model import Album, ChatId, File, Raw, SessionKey, Turn, UserId, start_payload
+from tgbot.model import (
+    Album,
+    ChatId,
+    Choice,
+    File,
+    KeptFile,
+    Ownership,
+    Raw,
+    SessionKey,
+    Turn,
+    UserId,
+    start_payload,
+)
+from tgbot.store import questions
+from tgbot.store.engine.connection import Connection
 from tgbot.turns.context import Attachment, Context, DownloadError
 from tgbot.turns.prompt import prompt_of
 from tgbot.turns.reading import context_of
@@ -20,16 +34,34 @@ __all__ = [
     "AgentTurn",
     "Album",
     "Attachment",
+    "Choice",
     "Context",
     "DownloadError",
     "Event",
     "File",
+    "KeptFile",
     "Progress",
+    "Question",
     "Replacement",
+    "UserFacingError",
     "load_agent",
 ]
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 Download = Callable[[Attachment], Awaitable[bytes]]
+
+
+class Write(Protocol):
+    """Runs a store function in the writer."""
+
+    def __call__(
+        self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> Awaitable[T]:
+        """Run it as one transaction, and wait while the database is locked or full."""
+
+
 EMBEDDED = {"echo": "tgbot.agents.echo:agent"}
 
 
@@ -48,11 +80,30 @@ class Replacement:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """Asks the person something (Markdown), with a button for each choice.
+
+    An agent that yields questions and then returns has not ended its turn: the row waits, for days and over
+    restarts, without a task. When the last question is answered the agent runs again, and finds the values of
+    the choices in `await turn.answers()` under each `key`. What it says then comes behind the questions.
+    """
+
+    key: str
+    text: str
+    choices: tuple[Choice, ...]
+
+
+class UserFacingError(Exception):
+    """The turn failed for a reason that its user should read: the text is shown as it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class AgentTurn:
     """What the agent gets: one message, or an album, with all that it carries, and where it was sent."""
 
     _turn: Turn
     _download: Download
+    _write: Write
 
     @property
     def text(self) -> str:
@@ -81,6 +132,32 @@ class AgentTurn:
         """
         return await self._download(file)
 
+    async def answers(self) -> dict[str, str]:
+        """Map the key of each question that this turn has asked to the value of the choice.
+
+        A question that a /stop ended has the value "stopped".
+        """
+        return await self._write(questions.answers, self._turn.row_id)
+
+    async def write(
+        self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a function of `tgbot.store` as one transaction; waits while the database is locked or full.
+
+        Raises what the function raises: LostGuardError if another turn has the session by now.
+        """
+        return await self._write(operation, *args, **kwargs)
+
+    @property
+    def ownership(self) -> Ownership:
+        """The guard that this turn holds, for what it writes."""
+        return self._turn
+
+    @property
+    def first_part(self) -> int:
+        """The number of the part that the answer begins with: more than 0 after a question."""
+        return self._turn.first_part
+
     @property
     def message(self) -> Raw:
         """The raw Bot API Message, as Telegram sent it; the first one of an album."""
@@ -108,11 +185,11 @@ class AgentTurn:
 
     @property
     def attempt(self) -> int:
-        """1 at first; more if earlier turns for the same message were interrupted."""
+        """1 at first; more if earlier turns for the same message were interrupted, or asked something."""
         return self._turn.attempt
 
 
-Event = str | Progress | Replacement | File | Album
+Event = str | Progress | Replacement | File | KeptFile | Album | Question
 
 # `async def agent(turn)` that yields pieces of Markdown, and other events if it likes. A CancelledError in it
 # means: stop now.

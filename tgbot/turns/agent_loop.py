@@ -9,14 +9,18 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any, Self
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from tgbot.turns.agent import Agent, AgentTurn, Attachment
+from tgbot.store.engine.connection import Connection
+from tgbot.turns.agent import Agent, AgentTurn, Attachment, Write
 from tgbot.turns.agent_thread import AgentRun, AgentThread
 from tgbot.turns.answer import LiveAnswer
 from tgbot.turns.calls import Calls
 
 log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 BEAT_SECONDS = 1.0  # how often the agents' loop is asked whether it still runs, while agents do
 PROBE_SECONDS = 1.0  # a loop that takes longer to answer is blocked
@@ -31,14 +35,19 @@ class AgentLostError(Exception):
 class Agents:
     """Starts agents in their loop; one that stays blocked is left to itself, and a fresh one made.
 
-    `download` fetches a file for an agent, in the bot's own loop.
+    `download` fetches a file for an agent and `write` runs its store functions, in the bot's own loop.
     """
 
     def __init__(
-        self, agent: Agent, download: Callable[[Attachment], Coroutine[Any, Any, bytes]], threads_max: int
+        self,
+        agent: Agent,
+        download: Callable[[Attachment], Coroutine[Any, Any, bytes]],
+        write: Write,
+        threads_max: int,
     ) -> None:
         self._agent = agent
         self._download = download
+        self._write_home = write
         self._threads_max = threads_max
         self._left_behind: set[AgentThread] = set()
         self._working: set[AgentRun] = set()
@@ -59,7 +68,7 @@ class Agents:
 
     def start(self, answer: LiveAnswer, changed: Callable[[LiveAnswer], None]) -> AgentRun:
         """Run the agent for a turn; `changed` is called, in this loop, when it has said something."""
-        turn = AgentTurn(answer.turn, self._fetch)
+        turn = AgentTurn(answer.turn, self._fetch, self._write)
         run = AgentRun(answer, self._current)
         self._working.add(run)
         self._busy.set()
@@ -104,6 +113,16 @@ class Agents:
     async def _fetch(self, file: Attachment) -> bytes:
         """Download in the bot's own loop, where the connections are; called in the agents' one."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._download(file), self._loop))
+
+    async def _write(
+        self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Write from the agents' loop. What is handed over is written, also if the agent is cancelled."""
+
+        async def write() -> T:
+            return await self._write_home(operation, *args, **kwargs)
+
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(write(), self._loop))
 
     def _new_thread(self) -> AgentThread:
         return AgentThread(self._threads_max, self._thread_ended)

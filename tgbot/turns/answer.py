@@ -7,8 +7,8 @@ from enum import Enum
 from itertools import groupby
 from typing import NamedTuple
 
-from tgbot.model import Album, ChatId, File, Turn, whole
-from tgbot.turns.agent import Event, Progress, Replacement
+from tgbot.model import Album, ChatId, File, KeptFile, Turn, whole
+from tgbot.turns.agent import Event, Progress, Question, Replacement
 
 ANSWER_MAX_CHARACTERS = 200_000  # about 50 messages; an agent that never ends must not fill the memory
 FILES_MAX = 50
@@ -37,12 +37,15 @@ class Growing(NamedTuple):
     only_text: bool
 
 
+Piece = str | File | KeptFile | Album
+
+
 class LiveAnswer:
     """One turn's answer while it is written: Markdown and files in the order they came.
 
     The agent's thread writes it while the bot's own loop reads it. Of a long answer the beginning is complete
     on screen already, and cut off here: `first` is the number of the part that grows now, `opening` the text
-    of the first part then.
+    of the first part then. `asks` are the questions that the turn ends with.
     `version` grows with each visible change; `noticed`: the loop was notified of the latest changes and has
     not looked yet.
     """
@@ -52,6 +55,7 @@ class LiveAnswer:
         "_lock",
         "_pieces",
         "_replaced",
+        "asks",
         "closed",
         "first",
         "full",
@@ -71,11 +75,12 @@ class LiveAnswer:
         self.closed = False  # after its cancellation nothing that the agent says counts
         self.noticed = False
         self.length = 0
-        self.first = 0
+        self.first = turn.first_part
         self.opening = ""
+        self.asks: list[Question] = []
         self._files = 0
         self._replaced = 0
-        self._pieces: list[str | File | Album] = []
+        self._pieces: list[Piece] = []
         self._lock = threading.Lock()
 
     def take(self, event: Event) -> None:
@@ -94,7 +99,7 @@ class LiveAnswer:
                 self.progress = event.line
             case Replacement():
                 self._pieces = [piece for piece in self._pieces if not isinstance(piece, str)]
-                self.length = self.first = 0
+                self.length, self.first = 0, self.turn.first_part
                 self.opening = ""
                 self._replaced += 1
                 self._say(event.text)
@@ -102,6 +107,10 @@ class LiveAnswer:
                 self._attach([event])
             case Album():
                 self._attach(event.files)
+            case KeptFile():
+                self._pieces.append(event)
+            case Question():
+                self.asks.append(event)
             case _:
                 raise TypeError(f"an agent cannot yield a {type(event).__name__}")
 
@@ -129,14 +138,14 @@ class LiveAnswer:
                 self._pieces[: growing.pieces] = [rest] if rest else []
                 self.first = growing.number + 1
 
-    def rest(self) -> tuple[int, list[str | File | Album]]:
+    def rest(self) -> tuple[int, list[Piece]]:
         """Give the number of the first part that is not complete on screen, and all from there on.
 
         That is the Markdown between files, and the files, in order.
         """
         with self._lock:
             pieces, first = list(self._pieces), self.first
-        segments: list[str | File | Album] = []
+        segments: list[Piece] = []
         for is_text, group in groupby(pieces, key=lambda piece: isinstance(piece, str)):
             same = list(group)
             segments += [whole("".join(map(str, same)))] if is_text else same

@@ -8,15 +8,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tgbot import render
 from tgbot.access import Access
 from tgbot.model import Turn
 from tgbot.render import Text
 from tgbot.store.parts import Ping
 from tgbot.store.turns import Ending, Outcome
+from tgbot.turns.agent import UserFacingError
 from tgbot.turns.agent_loop import AgentLostError, Agents
 from tgbot.turns.agent_thread import AgentRun
 from tgbot.turns.answer import LiveAnswer, LiveAnswers
-from tgbot.turns.formatting import Said, formatted
+from tgbot.turns.formatting import Said, asked, formatted
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ class TurnRunner:
     async def run(self, turn: Turn, interrupt: Interrupt) -> Ending:
         """Run the agent until it ends, `interrupt` is set, or its time is over; say how it ended."""
         if not self._access.may_talk(turn.user_id):
-            return Ending("dropped", closing=[NOT_ALLOWED])
+            return Ending("dropped", closing=[NOT_ALLOWED], first=turn.first_part)
         answer = self._answers.open(turn)
         try:
             return await self._answered(answer, interrupt)
@@ -75,6 +77,8 @@ class TurnRunner:
         """Say what a turn came to whose agent has ended."""
         if isinstance(error, AgentLostError):
             return _ending(await _said(answer), "interrupted")
+        if isinstance(error, UserFacingError):
+            return _explained(answer.turn, error, await _said(answer))
         if error is not None:
             why = "cancelled from inside" if isinstance(error, asyncio.CancelledError) else "the agent raised"
             return failed(answer.turn, why, error, await _said(answer))
@@ -82,8 +86,10 @@ class TurnRunner:
             said = await formatted(answer, rich=self._options.rich)
         except Exception as bug:  # noqa: BLE001 - logged with its traceback by `failed`
             return failed(answer.turn, "its answer cannot be formatted", bug)
-        if not said.contents and not said.first:
-            said = Said(contents=[NO_ANSWER])
+        if answer.asks:
+            return Ending("asking", said.contents, first=said.first, asks=[asked(one) for one in answer.asks])
+        if not said.contents and said.first == answer.turn.first_part:
+            said = Said(said.first, [NO_ANSWER])
         long = 0 < self._options.notify_after_seconds < seconds
         return _ending(said, "done", [_ping(answer, said)] if long else [])
 
@@ -148,7 +154,7 @@ async def _said(answer: LiveAnswer) -> Said:
         return await formatted(answer)
     except Exception:
         log.exception("turn.unformatted turn=%s", answer.turn.token)
-        return Said()
+        return Said(answer.turn.first_part)
 
 
 def failed(turn: Turn, why: str, error: BaseException | None, said: Said | None = None) -> Ending:
@@ -157,8 +163,17 @@ def failed(turn: Turn, why: str, error: BaseException | None, said: Said | None 
     ids = (turn.token, turn.session_key, error_id)
     log.error("turn.failed turn=%s session=%s error=%s: %s", *ids, why, exc_info=error)
     apology = Text(f"Sorry, something went wrong here (error {error_id}). Your next message is welcome.")
-    said = said or Said()
+    said = said or Said(turn.first_part)
     return Ending("failed", said.contents, [apology], error_id, said.first)
+
+
+def _explained(turn: Turn, error: UserFacingError, said: Said) -> Ending:
+    """End a turn with what its agent says to the user; the cause is in the log."""
+    error_id = secrets.token_hex(3)
+    ids = (turn.token, turn.session_key, error_id)
+    log.warning("turn.failed turn=%s session=%s error=%s: %s", *ids, error.__cause__ or error)
+    words, _ = render.overflow(str(error), 1)
+    return Ending("failed", said.contents, words, error_id, said.first)
 
 
 async def _timed_out(answer: LiveAnswer) -> Ending:

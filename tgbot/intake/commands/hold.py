@@ -30,10 +30,12 @@ def stop_this(conn: Connection, _owner: Owner, control: Control, row_id: RowId) 
 
 
 def _stopped(stopped: inbox.Stopped, row_id: RowId) -> Reply:
-    said = "Stopped." if stopped.running is not None else "Nothing is running."
+    ended = stopped.running is not None or stopped.asking is not None
+    said = "Stopped." if ended else "Nothing is running."
+    marks: tuple[Mark, ...] = (Mark(stopped.asking.message_id, waits=False),) if stopped.asking else ()
     if not stopped.held:
-        return Reply(said, toast=said, stopped=stopped.running)
-    marks = _marks(stopped.held, waits=False)
+        return Reply(said, toast=said, stopped=stopped.running, marks=marks)
+    marks += _marks(stopped.held, waits=False)
     buttons = draw("Run them", "resume", row_id), draw("Drop them", "drop", row_id)
     return Reply(_held(said, stopped.held), buttons, toast=said, stopped=stopped.running, marks=marks)
 

@@ -47,7 +47,7 @@ class Reply:
     pressed.
     """
 
-    text: str | None
+    text: str | Text | None
     buttons: tuple[Button, ...] = ()
     toast: str | None = None
     claimed: Turn | None = None
@@ -158,9 +158,13 @@ def show(conn: Connection, control: Control, row_id: RowId, reply: Reply) -> Non
     """Put the reply to a control into the outbox."""
     if reply.text and reply.instead and control.target is not None:
         pressed = _data(control.name, control.args)
-        outbox.rewrite(conn, control.target, control.address.chat_id, pressed, Text(reply.text))
+        outbox.rewrite(conn, control.target, control.address.chat_id, pressed, _text(reply.text))
     elif reply.text:
-        outbox.reply(conn, row_id, Text(reply.text), reply.buttons)
+        outbox.reply(conn, row_id, _text(reply.text), reply.buttons)
+
+
+def _text(text: str | Text) -> Text:
+    return text if isinstance(text, Text) else Text(text)
 
 
 def _nothing(*_: object) -> Reply:

@@ -16,6 +16,8 @@ def show_status(conn: Connection, _owner: Owner, control: Control, _row_id: RowI
         again = f" (attempt {found.running.attempt})" if found.running.attempt > 1 else ""
         what = "Stopping after" if found.running.state == "stopped" else "Working for"
         lines = [f"{what} {_duration(found.running.seconds)}{again} on: {quote(found.raw)}"]
+    if found.asking:
+        lines = [f"Waiting for your answer to go on with: {quote(found.asking)}", "/stop gives it up."]
     lines.append(f"Waiting: {found.queued}.")
     if found.held:
         lines.append(f"On hold: {found.held}. Run them with /resume, forget them with /drop.")

@@ -5,10 +5,13 @@ import itertools
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
+from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.errors import StorageError
+from tgbot.store.engine.writer import Database
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
@@ -29,3 +32,14 @@ async def retry_within(seconds: float, attempt: Callable[[], Awaitable[T]]) -> T
                 raise
             log.warning("db.waiting reason=%s gives_up_in_seconds=%.0f", error, left_seconds)
         await asyncio.sleep(min(next(pauses), left_seconds))
+
+
+async def write_within(
+    seconds: float,
+    db: Database,
+    operation: Callable[Concatenate[Connection, P], T],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """Run an operation in the writer, and wait as `retry_within` does."""
+    return await retry_within(seconds, lambda: db.write(operation, *args, **kwargs))

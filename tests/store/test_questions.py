@@ -1,0 +1,150 @@
+"""What turns ask with buttons."""
+
+import pytest
+
+from tests.store.instance import Instance, StartInstance
+from tgbot.model import Choice, RowId, Turn
+from tgbot.render import Text
+from tgbot.store import questions, turns
+from tgbot.store.parts import Asked
+from tgbot.store.turns import Ending
+
+CHOICES = (Choice("Allow", "yes"), Choice("Deny", "no"))
+
+
+def ask(instance: Instance, turn: Turn, *keys: str, said: tuple[str, ...] = ()) -> Turn | None:
+    asks = [Asked(key, Text(f"May I {key}?"), CHOICES) for key in keys]
+    ending = Ending("asking", [Text(words) for words in said], first=turn.first_part, asks=asks)
+    return instance.do(turns.end, instance.owner, turn, ending).following
+
+
+def buttons(instance: Instance) -> list[str]:
+    sql = "SELECT pending_id, id FROM question WHERE answer IS NULL ORDER BY id"
+    return [f"answer:{row}:{one}" for row, one in instance.rows(sql)]
+
+
+def answers(instance: Instance, row_id: RowId) -> dict[str, str]:
+    return instance.do(questions.answers, row_id)
+
+
+def shown(instance: Instance) -> list[tuple[object, ...]]:
+    return instance.rows("SELECT part, text, buttons IS NOT NULL, silent FROM outbox WHERE kind != 'notice'")
+
+
+def test_a_row_that_asks_waits_without_a_guard_and_the_rows_behind_it_wait_too(instance: Instance) -> None:
+    turn = instance.start("delete it", "next")
+    assert ask(instance, turn, "delete") is None
+    assert list(instance.states().values()) == ["asking", "queued"]
+    assert instance.rows("SELECT * FROM guard") == []
+    assert instance.claim_waiting() == []
+    assert instance.say("third").claimed == []
+
+
+def test_other_sessions_run_while_one_asks(instance: Instance) -> None:
+    ask(instance, instance.start("delete it"), "delete")
+    assert instance.say("hello", chat=8).claimed
+
+
+def test_the_answer_lets_it_run_again_before_what_came_behind_it(instance: Instance) -> None:
+    turn = instance.start("delete it", "next")
+    ask(instance, turn, "delete", said=("I will delete it.",))
+    [again] = instance.press(f"{buttons(instance)[0]}:0").claimed
+    assert (again.row_id, again.attempt, again.first_part) == (turn.row_id, 2, 2)
+    assert answers(instance, turn.row_id) == {"delete": "yes"}
+    assert shown(instance)[1] == (1, "May I delete?\n\n→ Allow", 0, 0)
+
+
+def test_it_goes_on_when_the_last_of_its_questions_is_answered(instance: Instance) -> None:
+    turn = instance.start("delete both")
+    ask(instance, turn, "a", "b")
+    first, second = buttons(instance)
+    assert instance.press(f"{second}:1").claimed == []
+    assert list(instance.states().values()) == ["asking"]
+    assert instance.press(f"{first}:0").claimed
+    assert answers(instance, turn.row_id) == {"a": "yes", "b": "no"}
+
+
+def test_a_question_and_what_is_said_after_its_answer_notify(instance: Instance) -> None:
+    ask(instance, instance.start("delete it"), "delete", said=("one", "two"))
+    [again] = instance.press(f"{buttons(instance)[0]}:0").claimed
+    instance.answer(again, "deleted", "more", first=again.first_part)
+    assert [(part, silent) for part, *_, silent in shown(instance)] == [
+        (0, 0),
+        (1, 1),
+        (2, 0),
+        (3, 0),
+        (4, 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "user"),
+    [
+        ("answer:{row}:{other}:0", 7),
+        ("answer:{row}:{id}:2", 7),
+        ("answer:{row}:{id}:0", 8),
+        ("answer:{row}:{id}", 7),
+        ("answer:{next}:{id}:0", 7),
+    ],
+    ids=["no such question", "no such choice", "somebody else", "no choice", "another row"],
+)
+def test_a_forged_button_does_nothing(instance: Instance, data: str, user: int) -> None:
+    turn = instance.start("delete it", "next", chat=-7)
+    ask(instance, turn, "delete")
+    [(row, one)] = instance.rows("SELECT pending_id, id FROM question")
+    pressed = data.format(row=row, id=one, other=one + 1, next=row + 1)
+    assert instance.press(pressed, chat=-7, user=user).claimed == []
+    assert list(instance.states(chat=-7).values()) == ["asking", "queued"]
+    assert answers(instance, turn.row_id) == {}
+
+
+def test_a_second_press_does_nothing(instance: Instance) -> None:
+    turn = instance.start("delete it")
+    ask(instance, turn, "delete")
+    [button] = buttons(instance)
+    assert instance.press(f"{button}:0").claimed
+    assert instance.press(f"{button}:1").claimed == []
+    assert answers(instance, turn.row_id) == {"delete": "yes"}
+
+
+def test_stop_ends_a_row_that_asks_and_its_buttons_do_nothing_any_more(instance: Instance) -> None:
+    turn = instance.start("delete it", "next")
+    ask(instance, turn, "delete")
+    [button] = buttons(instance)
+    instance.say("/stop")
+    assert list(instance.states().values()) == ["stopped", "held"]
+    assert shown(instance)[0] == (0, "May I delete?\n\n⏹ Stopped.", 0, 0)
+    assert instance.press(f"{button}:0").claimed == []
+    assert list(instance.states().values()) == ["stopped", "held"]
+
+
+def test_a_stop_that_came_before_the_question_wins(instance: Instance) -> None:
+    turn = instance.start("delete it")
+    instance.say("/stop")
+    ask(instance, turn, "delete", said=("I will",))
+    assert list(instance.states().values()) == ["stopped"]
+    assert instance.rows("SELECT * FROM question") == []
+
+
+def test_a_question_outlives_the_process(instance: Instance, start_instance: StartInstance) -> None:
+    turn = instance.start("delete it")
+    ask(instance, turn, "delete")
+    another = start_instance()
+    assert another.recover() == []
+    [again] = another.press(f"{buttons(another)[0]}:1").claimed
+    assert (again.row_id, again.first_part) == (turn.row_id, 1)
+
+
+def test_what_is_stopped_or_given_up_after_an_answer_leaves_what_was_said_before(instance: Instance) -> None:
+    turn = instance.start("delete it")
+    ask(instance, turn, "delete", said=("I will",))
+    [again] = instance.press(f"{buttons(instance)[0]}:0").claimed
+    instance.rows("UPDATE outbox SET state = 'sent', message_id = id, floor = NULL RETURNING id")
+    assert instance.begin(again, "deleting", again.first_part)
+    instance.say("/stop")
+    instance.release(again)
+    assert [text for _, text, *_ in shown(instance)][:3] == [
+        "I will",
+        "May I delete?\n\n→ Allow",
+        "⏹ Stopped.",
+    ]

@@ -1,0 +1,30 @@
+"""Keeps a turn that has lost its guard from writing anything."""
+
+from sqlalchemy import bindparam, select
+
+from tgbot.model import Ownership
+from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.statement import Statement
+from tgbot.store.schema import guard
+
+_HOLDER = Statement(select(guard.c.session_key).where(guard.c.turn_id == bindparam("token")))
+
+
+class LostGuardError(Exception):
+    """The guard has another owner by now, so this turn may not write anything any more."""
+
+
+def session_of(conn: Connection, turn: Ownership) -> str:
+    """Find the session whose guard a turn holds: a chat can move while its turn runs.
+
+    Raises LostGuardError if it holds none any more.
+    """
+    session_key: str | None = _HOLDER(conn, token=turn.token).scalar()
+    if session_key is None:
+        raise lost(turn)
+    return session_key
+
+
+def lost(turn: Ownership) -> LostGuardError:
+    """Make the error of a turn that does not hold its guard any more."""
+    return LostGuardError(f"turn {turn.token} does not hold {turn.session_key} any more")

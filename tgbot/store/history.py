@@ -1,0 +1,101 @@
+"""Keeps what the model was sent and said: a log for each session, which is only appended to.
+
+What a turn sees of it is decided by the states of the rows: an exchange counts once its row has ended, and a
+turn that runs again sees what its own earlier attempts have logged.
+"""
+
+import time
+from typing import Literal, NamedTuple
+
+from sqlalchemy import and_, bindparam, exists, func, insert, literal_column, or_, select
+
+from tgbot.model import Ownership, RowId
+from tgbot.store import fence
+from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.schema import history, pending
+
+Kind = Literal["step", "partial", "fresh", "undo", "summary"]
+
+_APPEND = Statement(
+    insert(history).values(
+        session_key=bindparam("session_key"),
+        pending_id=bindparam("row_id"),
+        turn_id=bindparam("token"),
+        kind=bindparam("kind"),
+        target_id=bindparam("target"),
+        content=bindparam("content"),
+        at=bindparam("now"),
+    )
+)
+_ENDED = pending.c.state.in_([literal(f"'{state}'") for state in ("done", "failed", "stopped")])
+_COUNTS = or_(_ENDED, pending.c.id == bindparam("row_id"))
+_undo, _undoing = history.alias("undo"), pending.alias("undoing")
+_UNDONE = exists().where(
+    _undo.c.session_key == history.c.session_key,
+    _undo.c.id > history.c.id,
+    _undo.c.target_id == history.c.pending_id,
+    _undoing.c.id == _undo.c.pending_id,
+    or_(_undoing.c.state == literal("'done'"), _undoing.c.id == bindparam("row_id")),
+)
+_OF_SESSION = history.c.session_key == bindparam("session_key")
+_BOUNDARY = Statement(
+    select(func.max(history.c.id))
+    .join(pending, pending.c.id == history.c.pending_id)
+    .where(_OF_SESSION, history.c.kind.in_([literal("'fresh'"), literal("'summary'")]), _COUNTS, ~_UNDONE)
+)
+_ENTRY = (history.c.id, history.c.pending_id, history.c.kind, history.c.content, history.c.target_id)
+_SINCE = Statement(
+    select(*_ENTRY)
+    .join(pending, pending.c.id == history.c.pending_id)
+    .where(_OF_SESSION, history.c.id >= bindparam("since"), _COUNTS, ~_UNDONE)
+    .order_by(history.c.id)
+)
+_LAST_ROW = Statement(
+    select(history.c.pending_id)
+    .join(pending, pending.c.id == history.c.pending_id)
+    .where(
+        _OF_SESSION,
+        history.c.id > bindparam("since"),
+        history.c.kind.in_([literal("'step'"), literal("'partial'")]),
+        and_(_ENDED, pending.c.id != bindparam("row_id")),
+        ~_UNDONE,
+    )
+    .order_by(history.c.id.desc())
+    .limit(literal_column("1"))
+)
+
+
+class Entry(NamedTuple):
+    """One entry of the log: the row it was written for, and its content, which is JSON."""
+
+    id: int
+    row_id: RowId
+    kind: Kind
+    content: str
+    target: RowId | None
+
+
+def append(conn: Connection, turn: Ownership, kind: Kind, content: str, target: RowId | None = None) -> None:
+    """Add an entry for a running turn. Raises LostGuardError."""
+    session_key = fence.session_of(conn, turn)
+    entry = {"kind": kind, "content": content, "target": target, "now": time.time()}
+    _APPEND(conn, session_key=session_key, row_id=turn.row_id, token=turn.token, **entry)
+
+
+def seen(conn: Connection, turn: Ownership) -> list[Entry]:
+    """Read what a turn sees: all since the last summary (which comes first) or /new, without what was undone.
+
+    Its own entries, of earlier attempts, come last. Raises LostGuardError.
+    """
+    session_key = fence.session_of(conn, turn)
+    since = _BOUNDARY(conn, session_key=session_key, row_id=turn.row_id).scalar() or 0
+    return [Entry(*row) for row in _SINCE(conn, session_key=session_key, row_id=turn.row_id, since=since)]
+
+
+def last_row(conn: Connection, turn: Ownership) -> RowId | None:
+    """Find the row of the last exchange that a turn sees; None if there is none. Raises LostGuardError."""
+    session_key = fence.session_of(conn, turn)
+    since = _BOUNDARY(conn, session_key=session_key, row_id=turn.row_id).scalar() or 0
+    row_id: RowId | None = _LAST_ROW(conn, session_key=session_key, row_id=turn.row_id, since=since).scalar()
+    return row_id
