@@ -118,7 +118,6 @@ class Histories(RuleBasedStateMachine):
             self.say(chat, media_group_id="g")
             return
         number = next(self.numbers)
-        self.sessions[chat].full = False
         self.albums[album].append(number)
         self.waiting.add(album)
         if len(self.albums[album]) == TOGETHER_MAX:
