@@ -348,3 +348,14 @@ ledger = Table(
     CheckConstraint("state IN ('started', 'done')", "state"),
     CheckConstraint("(state = 'done') = (result IS NOT NULL)", "done_has_a_result"),
 )
+
+# What an agent keeps for a session, besides its conversation: notes, settings.
+session_value = Table(
+    "session_value",
+    metadata,
+    Column("session_key", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
