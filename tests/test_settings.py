@@ -63,8 +63,11 @@ TO_SET = "set it in the environment or in .env to"
             "TGBOT_DATABASE_URL is wrong (its folder does not exist)",
         ),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "json:dumps"}, "not an async generator function"),
-        ({"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": ".foo:bar"}, "neither one of echo nor package.module:name"),
-        ({"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "eliza"}, f"{TO_SET} echo, or package"),
+        (
+            {"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": ".foo:bar"},
+            "neither one of echo, llm nor package.module:name",
+        ),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "eliza"}, f"{TO_SET} echo, llm, or package"),
     ],
 )
 def test_a_wrong_setting_is_one_clear_line_and_exit_status_2(
@@ -132,7 +135,8 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
         for name, default in zip(names.split(", "), defaults.split(", "), strict=True)
     }
     in_words = {"token": "", "allowed_users": "nobody", "api_url": "Telegram's", "receipts": "true"}
+    in_words |= {"model_url": "the provider's", "model_key": "the provider's variable"}
     assert listed == {
-        field.name.upper(): in_words.get(field.name, str(field.default))
+        field.name.upper(): in_words.get(field.name, str(field.default or ""))
         for field in dataclasses.fields(Settings)
     }

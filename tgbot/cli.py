@@ -14,6 +14,8 @@ from pathlib import Path
 
 import tgbot
 from tgbot import app, config, doctor, logs
+from tgbot.agents.llm import names
+from tgbot.agents.llm.agent import LlmAgent
 from tgbot.model import ChatId
 from tgbot.store import report
 from tgbot.store.engine import migrate
@@ -91,7 +93,7 @@ def _run(_: argparse.Namespace) -> int:
     logs.configure(settings.token)
     for line in [*config.unknown_names(), *config.exposed_files(settings.database_path)]:
         log.warning("config.warning %s", line)
-    chosen = _agent(settings.agent)
+    chosen = _agent(settings)
     status = 0
     try:
         asyncio.new_event_loop().run_until_complete(app.run(settings, chosen))
@@ -108,9 +110,14 @@ def _run(_: argparse.Namespace) -> int:
     os._exit(status)
 
 
-def _agent(name: str) -> agent.Agent:
+def _agent(settings: config.Settings) -> agent.Agent:
+    if settings.agent == agent.MODEL_AGENT:
+        names.check(settings)
+        assistant = LlmAgent(settings)
+        assistant.prepare()
+        return assistant.run
     try:
-        return agent.load_agent(name)
+        return agent.load_agent(settings.agent)
     except agent.AgentError as error:
         raise config.wrong_setting("agent", error) from None
 

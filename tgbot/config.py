@@ -50,6 +50,23 @@ def _database(text: str) -> str:
     return text
 
 
+def _file(text: str) -> Path:
+    path = Path(text)
+    try:
+        path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"it cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8") from None
+    return path
+
+
+def _key(text: str) -> str:
+    if not re.fullmatch(r"[!-~]+", text):  # a client would fail on anything else, in odd ways
+        raise ValueError("a key has neither spaces nor special characters")
+    return text
+
+
 def _users(text: str) -> frozenset[UserId] | None:
     if text == "*":
         return None
@@ -107,7 +124,13 @@ class Settings:
         "https://api.telegram.org"
     )
     database_url: Annotated[str, _How(_database, "sqlite:///FILE")] = "sqlite:///tgbot.db"
-    agent: Annotated[str, _How(str, "echo, or package.module:name")] = "echo"
+    agent: Annotated[str, _How(str, "echo, llm, or package.module:name")] = "echo"
+    model: Annotated[str, _How(str, "provider:model, like openai:gpt-5-mini")] = ""
+    model_url: Annotated[str | None, _How(_server, "an OpenAI-compatible server, http:// or https://")] = None
+    model_key: Annotated[str | None, _How(_key, "the key of the model's provider")] = field(
+        default=None, repr=False
+    )
+    prompt_file: Annotated[Path | None, _How(_file, "a text file with the instructions for the model")] = None
     allowed_users: Annotated[
         frozenset[UserId] | None,
         _How(_users, "user ids with commas between (the bot shows a stranger theirs), or * for everyone"),

@@ -16,12 +16,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("bot_id", "box", name=op.f("pk_disorder")),
     )
     op.create_table(
-        "file",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_file")),
-        sqlite_autoincrement=True,
-    )
-    op.create_table(
         "instance",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("pid", sa.Integer(), nullable=False),
@@ -158,12 +152,12 @@ def upgrade() -> None:
         batch_op.create_index("ix_stranger_replied", ["bot_id", "replied_at"], unique=False)
 
     op.create_table(
-        "file_piece",
-        sa.Column("file_id", sa.Integer(), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("content", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(["file_id"], ["file.id"], name=op.f("fk_file_piece_file_id")),
-        sa.PrimaryKeyConstraint("file_id", "number", name=op.f("pk_file_piece")),
+        "file",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("pending_id", sa.Integer(), nullable=True),
+        sa.ForeignKeyConstraint(["pending_id"], ["pending.id"], name=op.f("fk_file_pending_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_file")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "ledger",
@@ -342,6 +336,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["pending_id"], ["pending.id"], name=op.f("fk_turn_pending_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_turn")),
         sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "file_piece",
+        sa.Column("file_id", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["file_id"], ["file.id"], name=op.f("fk_file_piece_file_id")),
+        sa.PrimaryKeyConstraint("file_id", "number", name=op.f("pk_file_piece")),
     )
     op.create_table(
         "guard",

@@ -6,16 +6,16 @@ names any more (the process died in between) is found and deleted at the next st
 
 from sqlalchemy import bindparam, delete, exists, func, insert, or_, select
 
-from tgbot.model import FileId
+from tgbot.model import FileId, RowId
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
-from tgbot.store.schema import file, file_piece, outbox
+from tgbot.store.schema import file, file_piece, outbox, pending
 
 PIECE_BYTES = 1_000_000  # about 10 ms of the writer
 DISCARDED_MAX = 8  # pieces deleted in one transaction
 
 _OF_FILE = file_piece.c.file_id == bindparam("file_id")
-_BEGIN = Statement(insert(file).values(id=literal("NULL")))
+_BEGIN = Statement(insert(file).values(pending_id=bindparam("row_id")))
 _ADD = Statement(
     insert(file_piece).values(
         file_id=bindparam("file_id"), number=bindparam("number"), content=bindparam("content")
@@ -28,6 +28,8 @@ _UNUSED = Statement(
         # One that nothing names may still be named by the ending of a turn of this process.
         or_(file.c.id <= bindparam("newest"), exists().where(outbox.c.file_id == file.c.id)),
         ~exists().where(outbox.c.file_id == file.c.id, outbox.c.state != literal("'sent'")),
+        # A tool of a turn that goes on gave it: the turn's answer will name it.
+        ~exists().where(pending.c.id == file.c.pending_id, pending.c.ended_at.is_(None)),
     )
     .order_by(file.c.id)
     .limit(literal("1"))
@@ -44,9 +46,9 @@ _DISCARD = Statement(
 )
 
 
-def begin(conn: Connection) -> FileId:
-    """Make an empty file."""
-    return FileId(_BEGIN(conn).lastrowid)
+def begin(conn: Connection, row_id: RowId | None = None) -> FileId:
+    """Make an empty file, which stays at least until the row has ended."""
+    return FileId(_BEGIN(conn, row_id=row_id).lastrowid)
 
 
 def add(conn: Connection, file_id: FileId, number: int, content: bytes) -> None:

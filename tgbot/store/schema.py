@@ -146,7 +146,14 @@ guard = Table(
 )
 
 # The bytes of a file that an answer carries, in pieces, so that no write holds the others up for long.
-file = Table("file", metadata, Column("id", Integer, primary_key=True), sqlite_autoincrement=True)
+file = Table(
+    "file",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # The row whose turn got it from a tool, and must find it again when it runs once more.
+    Column("pending_id", Integer, ForeignKey("pending.id")),
+    sqlite_autoincrement=True,
+)
 file_piece = Table(
     "file_piece",
     metadata,

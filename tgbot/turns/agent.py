@@ -62,6 +62,7 @@ class Write(Protocol):
         """Run it as one transaction, and wait while the database is locked or full."""
 
 
+MODEL_AGENT = "llm"  # needs settings, so it is made where those are
 EMBEDDED = {"echo": "tgbot.agents.echo:agent"}
 
 
@@ -207,7 +208,9 @@ def load_agent(name: str) -> Agent:
     """
     module_name, colon, attribute = EMBEDDED.get(name, name).partition(":")
     if not (module_name and colon and attribute) or module_name.startswith("."):
-        raise AgentError(f"{name!r} is neither one of {', '.join(EMBEDDED)} nor package.module:name")
+        raise AgentError(
+            f"{name!r} is neither one of {', '.join([*EMBEDDED, MODEL_AGENT])} nor package.module:name"
+        )
     found = _attribute(_import(name, module_name), attribute)
     agent = found if inspect.isasyncgenfunction(found) else getattr(found, "run", None)
     if isinstance(found, type) or not inspect.isasyncgenfunction(agent):

@@ -2,10 +2,11 @@
 
 import dataclasses
 
-from tgbot.model import Album, File, KeptAlbum, KeptFile
+from tgbot.model import Album, File, KeptAlbum, KeptFile, RowId
 from tgbot.store import files, parts
 from tgbot.store.engine.writer import Database
 from tgbot.store.turns import Ending
+from tgbot.turns.agent import Write
 
 
 async def kept(db: Database, ending: Ending) -> Ending:
@@ -18,16 +19,17 @@ async def kept(db: Database, ending: Ending) -> Ending:
 async def _keep(db: Database, said: parts.Said) -> parts.Said:
     match said:
         case File():
-            return await _keep_file(db, said)
+            return await keep_file(db.write, said)
         case Album():
-            return KeptAlbum([await _keep_file(db, file) for file in said.files])
+            return KeptAlbum([await keep_file(db.write, file) for file in said.files])
         case _:
             return said
 
 
-async def _keep_file(db: Database, file: File) -> KeptFile:
-    file_id = await db.write(files.begin)
+async def keep_file(write: Write, file: File, row_id: RowId | None = None) -> KeptFile:
+    """Put a file into the database; it stays at least until the row has ended."""
+    file_id = await write(files.begin, row_id)
     for number, start in enumerate(range(0, len(file.content), files.PIECE_BYTES)):
         piece = file.content[start : start + files.PIECE_BYTES]
-        await db.write(files.add, file_id, number, piece)
+        await write(files.add, file_id, number, piece)
     return KeptFile(file.name, file_id, file.kind, file.caption)

@@ -1,0 +1,52 @@
+"""The agent that answers with a model; it imports what that needs when the process has begun."""
+
+import asyncio
+import contextlib
+import importlib
+import threading
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from tgbot.config import Settings
+from tgbot.turns.agent import AgentTurn, Event
+
+if TYPE_CHECKING:
+    from tgbot.agents.llm.assistant import Assistant
+
+HEAVY = "tgbot.agents.llm.assistant"
+
+
+class LlmAgent:
+    """Runs turns through the model that the settings name, or that the chat has chosen."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._assistants: WeakKeyDictionary[asyncio.AbstractEventLoop, Assistant] = WeakKeyDictionary()
+
+    def prepare(self) -> None:
+        """Begin to import the library, beside whatever else the process does: it takes seconds."""
+        threading.Thread(target=importlib.import_module, args=(HEAVY,), daemon=True, name="import").start()
+
+    async def run(self, turn: AgentTurn) -> AsyncGenerator[Event, None]:
+        """Answer a turn. What is said passes a queue, because tools say something, too, while they run."""
+        assistant = await self._assistant()
+        events: asyncio.Queue[Event | None] = asyncio.Queue()
+        answering = asyncio.create_task(assistant.answer(turn, events.put_nowait))
+        answering.add_done_callback(lambda _: events.put_nowait(None))
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            await answering
+        finally:
+            answering.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await answering
+
+    async def _assistant(self) -> "Assistant":
+        """Find the assistant of this event loop: connections belong to one."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._assistants:
+            module = await asyncio.to_thread(importlib.import_module, HEAVY)
+            self._assistants.setdefault(loop, module.Assistant(self._settings))
+        return self._assistants[loop]

@@ -1,0 +1,39 @@
+"""What turns share in one event loop: models and tools."""
+
+from collections.abc import Callable
+
+from pydantic_ai import Agent, DeferredToolRequests
+from pydantic_ai.models import Model
+
+from tgbot.agents.llm import models, prompt
+from tgbot.agents.llm.deps import Deps
+from tgbot.agents.llm.talk import ModelAgent, Talk
+from tgbot.config import Settings
+from tgbot.store import values
+from tgbot.turns.agent import AgentTurn, Event
+
+
+class Assistant:
+    """Answers turns; belongs to the event loop in which it is made."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._models: dict[str, Model] = {}
+        self._agent: ModelAgent = Agent(deps_type=Deps, output_type=[str, DeferredToolRequests], name="tgbot")
+
+    async def answer(self, turn: AgentTurn, say: Callable[[Event], None]) -> None:
+        """Answer one turn. Raises UserFacingError."""
+        chosen = await turn.write(values.all_of, turn.ownership, "setting")
+        model = self._model(chosen.get("model", self._settings.model))
+        text = prompt.instructions(turn, self._settings.prompt_file, chosen.get("prompt"), chosen.get("zone"))
+        deps = Deps(turn, say, self._settings)
+
+        async def content() -> list[str]:
+            return [turn.prompt]
+
+        await Talk(self._agent, model, turn, deps, say).run(text, content)
+
+    def _model(self, name: str) -> Model:
+        if name not in self._models:
+            self._models[name] = models.make(name, self._settings)
+        return self._models[name]

@@ -1,0 +1,80 @@
+"""Says in one friendly line why a model did not answer, and whether to ask it again."""
+
+from dataclasses import dataclass
+
+from pydantic_ai import exceptions as failures
+
+RETRY_SECONDS = (1.0, 3.0, 10.0)  # before each further try, where the provider does not say
+RETRY_AFTER_MAX_SECONDS = 60.0  # a longer wait is the user's decision
+
+REJECTED = "The model refused this request."
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What to say, and in how many seconds the request may be made again; None: it would fail again."""
+
+    words: str
+    again_in_seconds: float | None = None
+
+
+def understood(error: Exception, tries: int) -> Failure:
+    """Understand what a run raised; `tries` counts the requests that failed before.
+
+    The exception's own text holds what the provider sent, with parts of keys at times: it is for the log.
+    """
+    words, passing = _words(error)
+    wait_seconds = getattr(error, "retry_after", None)
+    if not passing or tries >= len(RETRY_SECONDS):
+        return Failure(words)
+    if wait_seconds is None:
+        return Failure(words, RETRY_SECONDS[tries])
+    return Failure(words, wait_seconds if wait_seconds <= RETRY_AFTER_MAX_SECONDS else None)
+
+
+def _words(error: Exception) -> tuple[str, bool]:
+    """Find the line for an error, and whether it may pass by itself."""
+    for kind, words, passing in _KINDS:
+        if isinstance(error, kind):
+            return words, passing
+    return "Something went wrong with the model.", False
+
+
+# The first that fits.
+_KINDS: tuple[tuple[type[Exception], str, bool], ...] = (
+    (
+        failures.ModelQuotaExceededError,
+        "The model's quota is used up. The bot's owner has to add credit or wait.",
+        False,
+    ),
+    (failures.ModelRateLimitError, "The model gets too many requests just now. Try again in a minute.", True),
+    (
+        failures.ModelAuthenticationError,
+        "The model's provider does not accept the bot's key. The bot's owner has to set a valid one.",
+        False,
+    ),
+    (
+        failures.ModelNotFoundError,
+        "The model's provider does not know this model. Choose another one with /model.",
+        False,
+    ),
+    (
+        failures.ModelContextWindowExceededError,
+        "This conversation is too long for the model. Shorten it with /compact, or start afresh with /new.",
+        False,
+    ),
+    (failures.ModelRequestRejectedError, REJECTED, False),
+    (failures.ModelUnavailableError, "The model's provider is overloaded. Try again in a minute.", True),
+    (failures.ModelServerError, "The model's provider has a problem. Try again in a minute.", True),
+    (
+        failures.ModelConnectionError,
+        "The model's provider cannot be reached, or broke off. Try again in a minute.",
+        True,
+    ),
+    (failures.ModelRequestTimeout, "The model took too long to answer. Try again.", True),
+    (failures.ContentFilterError, "The model's provider refused to answer this (its content filter).", False),
+    (failures.OutputTokenLimitExceeded, "The model's answer was cut off at its limit of tokens.", False),
+    (failures.UsageLimitExceeded, "This took more steps than one message may take, so I ended it.", False),
+    (failures.UnexpectedModelBehavior, "The model gave no usable answer. Try again.", True),
+    (failures.ModelHTTPError, REJECTED, False),
+)

@@ -1,0 +1,44 @@
+"""Knows the names of models and the keys that they need, without importing what talks to them."""
+
+import importlib.util
+import os
+
+from tgbot.config import Settings, wrong_setting
+
+DEMO = "demo"
+KEYS = {
+    "openai": "OPENAI_API_KEY",
+    "openai-chat": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "openrouter": "OPENROUTER_API_KEY",
+}
+EXTRAS = {"anthropic": "anthropic"}  # the package, and the extra of ours that brings it
+
+
+def full(name: str, url: str | None) -> str:
+    """Complete a name: a server of one's own speaks OpenAI's chat completions, unless the name says else."""
+    return name if (":" in name and name.partition(":")[0] in _known()) or not url else f"openai-chat:{name}"
+
+
+def check(settings: Settings) -> None:
+    """Check what can be known of the settings' model before it is asked. Raises ConfigError."""
+    name = settings.model
+    if not name:
+        raise wrong_setting("model", "an assistant needs a model")
+    if name == DEMO:
+        return
+    provider, colon, rest = full(name, settings.model_url).partition(":")
+    if not (colon and rest):
+        raise wrong_setting("model", f"{name!r} names no provider")
+    package = EXTRAS.get(provider)
+    if package and importlib.util.find_spec(package) is None:
+        raise wrong_setting("model", f"{provider} needs `pip install 'tgbot[{package}]'`")
+    if provider == "ollama" and not (settings.model_url or os.environ.get("OLLAMA_BASE_URL")):
+        raise wrong_setting("model_url", "ollama needs the address of its server")
+    key = KEYS.get(provider)
+    if key and not (settings.model_key or settings.model_url or os.environ.get(key)):
+        raise wrong_setting("model_key", f"{name} needs a key, here or in {key}")
+
+
+def _known() -> frozenset[str]:
+    return frozenset({*KEYS, "ollama"})

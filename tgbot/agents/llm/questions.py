@@ -1,0 +1,48 @@
+"""What the chat is asked about a call of a tool."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tgbot.model import Choice
+from tgbot.turns.agent import Question
+
+ALLOW, ALWAYS, DENY, AGAIN, SKIP = "allow", "always", "deny", "again", "skip"
+ARGUMENT_CHARACTERS = 500
+ARGUMENTS_MAX = 12
+
+_MAY = (Choice("Allow", ALLOW), Choice("Always in this chat", ALWAYS), Choice("Deny", DENY))
+_REPEAT = (Choice("Run again", AGAIN), Choice("Skip", SKIP))
+
+
+def allow_key(call_id: str) -> str:
+    """Name the question whether a call may be made."""
+    return f"allow:{call_id}"
+
+
+def again_key(call_id: str) -> str:
+    """Name the question whether a call that may have taken effect is to be made again."""
+    return f"again:{call_id}"
+
+
+def question(key: str, tool: str, arguments: Mapping[str, Any]) -> Question:
+    """Ask whether a call may be made, or made again, with its arguments to read."""
+    shown = "\n".join(_argument(name, value) for name, value in list(arguments.items())[:ARGUMENTS_MAX])
+    if key.startswith("again:"):
+        text = f"I was interrupted while **{_code(tool)}** ran. It may have run. Run it again?"
+        return Question(key, f"{text}\n\n{shown}".strip(), _REPEAT)
+    return Question(key, f"May I run **{_code(tool)}**?\n\n{shown}".strip(), _MAY)
+
+
+def _argument(name: str, value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    short = text if len(text) <= ARGUMENT_CHARACTERS else f"{text[:ARGUMENT_CHARACTERS]} …"
+    return (
+        f"{name}: {_code(short)}"
+        if "\n" not in short
+        else f"{name}:\n```\n{short.replace('```', '` ` `')}\n```"
+    )
+
+
+def _code(text: str) -> str:
+    return f"`{text.replace('`', chr(0x2CB))}`" if text else "(empty)"

@@ -1,0 +1,166 @@
+"""Makes the steps of a turn durable: each response is logged, and each call of a tool is in the ledger.
+
+A call that has ended is answered from the ledger and never made again. One that was running when the process
+died is unknown: an idempotent tool runs again, for others the chat is asked.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from pydantic_ai import ApprovalRequired, ModelRetry, RunContext
+from pydantic_ai.capabilities import AbstractCapability
+from pydantic_ai.exceptions import CallDeferred
+from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart
+from pydantic_ai.models import ModelRequestContext
+from pydantic_ai.tools import ToolDefinition
+
+from tgbot.agents.llm import log as log_of
+from tgbot.agents.llm import results
+from tgbot.agents.llm.deps import Deps
+from tgbot.agents.llm.questions import AGAIN, ALLOW, ALWAYS, again_key, allow_key
+from tgbot.agents.llm.tools.marks import MARK, Mark
+from tgbot.model import File
+from tgbot.store import history, ledger, values
+from tgbot.turns.agent import AgentTurn, Event
+from tgbot.turns.keeping import keep_file
+
+log = logging.getLogger(__name__)
+
+DENIED = "The user did not allow this call. It was not made."
+SKIPPED = (
+    "The process was interrupted while this ran, so it is not known whether it took effect. The user was "
+    "asked, and decided not to run it again."
+)
+GRANT = "grant"  # the kind of session value that allows a tool for good
+
+_files: ContextVar[list[File] | None] = ContextVar("files", default=None)
+Value: TypeAlias = Any  # whatever a tool returns
+Proceed = Callable[[dict[str, Any]], Awaitable[Value]]
+
+
+@dataclass
+class Steps(AbstractCapability[Deps]):
+    """Logs and looks up the steps of one turn. `own` grows by what is logged."""
+
+    turn: AgentTurn
+    own: list[ModelMessage]
+    say: Callable[[Event], None]
+    known: dict[str, str | None] = field(default_factory=dict)  # results by call id; None: it was begun
+    answers: dict[str, str] = field(default_factory=dict)
+    granted: set[str] = field(default_factory=set)
+    shown: set[str] = field(default_factory=set)  # calls whose files came before the last question
+
+    async def load(self) -> None:
+        """Read what earlier attempts did, and what the chat has answered."""
+        turn = self.turn
+        self.granted = set(await turn.write(values.all_of, turn.ownership, GRANT))
+        if turn.attempt == 1:
+            return
+        calls = await turn.write(ledger.calls, turn.ownership)
+        self.known = {call.call_id: call.result for call in calls}
+        self.answers = await turn.answers()
+
+    def say_of_tool(self, event: Event) -> None:
+        """Show what a tool says; its files come when it has ended, so that a kill cannot lose them."""
+        collected = _files.get()
+        if isinstance(event, File) and collected is not None:
+            collected.append(event)
+        else:
+            self.say(event)
+
+    async def after_model_request(
+        self,
+        ctx: RunContext[Deps],  # noqa: ARG002 - pydantic-ai passes it
+        *,
+        request_context: ModelRequestContext,
+        response: ModelResponse,
+    ) -> ModelResponse:
+        """Log a finished response, with the request that it answers."""
+        messages = [request_context.messages[-1], response]
+        await self.turn.write(history.append, self.turn.ownership, "step", log_of.dump(messages))
+        self.own += messages
+        return response
+
+    async def wrap_tool_execute(
+        self,
+        ctx: RunContext[Deps],  # noqa: ARG002 - as above
+        *,
+        call: ToolCallPart,
+        tool_def: ToolDefinition,
+        args: dict[str, Any],
+        handler: Proceed,
+    ) -> Value:
+        """Answer a call from the ledger, ask the chat about it, or make it."""
+        mark = Mark(**(tool_def.metadata or {}).get(MARK, {}))
+        call_id = call.tool_call_id
+        if (result := self.known.get(call_id)) is not None:
+            return self._replayed(call_id, results.load(result))
+        if call_id in self.known and not mark.idempotent:
+            if self._answer(again_key(call_id)) != AGAIN:
+                return await self._finish(call, results.Result(SKIPPED))
+        elif mark.ask and not await self._may(call):
+            return await self._finish(call, results.Result(DENIED))
+        return await self._make(call, mark, args, handler)
+
+    def _replayed(self, call_id: str, result: results.Result) -> Value:
+        if call_id not in self.shown:
+            for file in result.files:
+                self.say(file)
+        return result.value()
+
+    def _answer(self, key: str) -> str:
+        """Give the chat's answer, or end the run with the question."""
+        if key not in self.answers:
+            raise ApprovalRequired(metadata={"key": key})
+        return self.answers[key]
+
+    async def _may(self, call: ToolCallPart) -> bool:
+        if call.tool_name in self.granted:
+            return True
+        answer = self._answer(allow_key(call.tool_call_id))
+        if answer == ALWAYS:
+            self.granted.add(call.tool_name)
+            await self.turn.write(values.put, self.turn.ownership, GRANT, call.tool_name, "always")
+        return answer in {ALLOW, ALWAYS}
+
+    async def _make(self, call: ToolCallPart, mark: Mark, args: dict[str, Any], handler: Proceed) -> Value:
+        """Note that it begins, make the call, and note what came of it."""
+        if not mark.idempotent:
+            await self.turn.write(ledger.start, self.turn.ownership, call.tool_call_id, call.tool_name)
+        files: list[File] = []
+        _files.set(files)
+        value = await _outcome(call, mark, args, handler)
+        kept = [await keep_file(self.turn.write, file, self.turn.ownership.row_id) for file in files]
+        return await self._finish(call, results.of(value, kept))
+
+    async def _finish(self, call: ToolCallPart, result: results.Result) -> Value:
+        content = results.dump(result)
+        await self.turn.write(ledger.finish, self.turn.ownership, call.tool_call_id, call.tool_name, content)
+        self.known[call.tool_call_id] = content
+        for file in result.files:
+            self.say(file)
+        return result.value()
+
+
+async def _outcome(call: ToolCallPart, mark: Mark, args: dict[str, Any], handler: Proceed) -> Value:
+    """Run the tool; what it raises is an outcome, too, in words for the model."""
+    try:
+        async with asyncio.timeout(mark.timeout_seconds):
+            return await handler(args)
+    except ModelRetry as error:  # it asks for other arguments
+        return error
+    except TimeoutError:
+        return f"This took longer than {mark.timeout_seconds:g} s and was ended. It may have taken effect."
+    except (ApprovalRequired, CallDeferred):
+        raise
+    except Exception:
+        error_id = secrets.token_hex(3)
+        log.exception("tool.failed tool=%s error=%s", call.tool_name, error_id)
+        return (
+            f"The tool failed (error {error_id}); the reason is in the bot's log. It may have taken effect."
+        )
