@@ -25,7 +25,7 @@ T = TypeVar("T")
 BEAT_SECONDS = 1.0  # how often the agents' loop is asked whether it still runs, while agents do
 PROBE_SECONDS = 1.0  # a loop that takes longer to answer is blocked
 BLOCKED_THREADS_MAX = 8  # left behind; a process with more of them needs a restart, not another thread
-CLOSE_SECONDS = 1.0
+CLOSE_SECONDS = 3.0
 
 
 class AgentLostError(Exception):

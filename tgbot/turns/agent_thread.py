@@ -16,6 +16,8 @@ from tgbot.turns.calls import Calls
 
 log = logging.getLogger(__name__)
 
+REST_SECONDS = 2.0  # for the tasks that agents have left running
+
 
 class AgentRun:
     """One agent at work, as the bot's own loop sees it.
@@ -129,6 +131,14 @@ class AgentThread:
         self._stopping = True
         self.loop.stop()
 
+    async def _cancel_rest(self) -> None:
+        """End the tasks that agents have left running: they hold connections and child processes."""
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        if rest:
+            await asyncio.wait(rest, timeout=REST_SECONDS)
+
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         while not self._stopping:
@@ -136,6 +146,7 @@ class AgentThread:
                 self.loop.run_forever()
             except (SystemExit, KeyboardInterrupt):  # raised in a task that an agent created
                 log.exception("agents.tried_to_end_the_process")
+        self.loop.run_until_complete(self._cancel_rest())
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
         self._on_end(self)

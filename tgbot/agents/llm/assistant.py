@@ -1,8 +1,10 @@
 """What turns share in one event loop: models and tools."""
 
+import asyncio
 from collections.abc import Callable
 
 from pydantic_ai import Agent, DeferredToolRequests
+from pydantic_ai.exceptions import UserError
 from pydantic_ai.models import Model
 
 from tgbot.agents.llm import models, prompt
@@ -10,7 +12,9 @@ from tgbot.agents.llm.deps import Deps
 from tgbot.agents.llm.talk import ModelAgent, Talk
 from tgbot.config import Settings
 from tgbot.store import values
-from tgbot.turns.agent import AgentTurn, Event
+from tgbot.turns.agent import AgentTurn, Event, UserFacingError
+
+CANNOT_BE_USED = "This model cannot be used here: the bot's log says why. Choose another one with /model."
 
 
 class Assistant:
@@ -19,6 +23,7 @@ class Assistant:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._models: dict[str, Model] = {}
+        self._open: set[asyncio.Task[None]] = set()
         self._agent: ModelAgent = Agent(deps_type=Deps, output_type=[str, DeferredToolRequests], name="tgbot")
 
     async def answer(self, turn: AgentTurn, say: Callable[[Event], None]) -> None:
@@ -34,6 +39,17 @@ class Assistant:
         await Talk(self._agent, model, turn, deps, say).run(text, content)
 
     def _model(self, name: str) -> Model:
+        """Make a model when it is first asked for; its connections stay open until the loop ends."""
         if name not in self._models:
-            self._models[name] = models.make(name, self._settings)
+            try:
+                model = models.make(name, self._settings)
+            except (UserError, ImportError) as error:
+                raise UserFacingError(CANNOT_BE_USED) from error
+            self._models[name] = model
+            self._open.add(asyncio.create_task(_keep_open(model), name=f"model {name}"))
         return self._models[name]
+
+
+async def _keep_open(model: Model) -> None:
+    async with model:
+        await asyncio.Event().wait()

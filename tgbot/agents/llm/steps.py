@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from pydantic_ai import ApprovalRequired, ModelRetry, RunContext
 from pydantic_ai.capabilities import AbstractCapability
-from pydantic_ai.exceptions import CallDeferred
+from pydantic_ai.exceptions import CallDeferred, UnexpectedModelBehavior
 from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart
 from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import ToolDefinition
@@ -26,7 +26,7 @@ from tgbot.agents.llm.questions import AGAIN, ALLOW, ALWAYS, again_key, allow_ke
 from tgbot.agents.llm.tools.marks import MARK, Mark
 from tgbot.model import File
 from tgbot.store import history, ledger, values
-from tgbot.turns.agent import AgentTurn, Event
+from tgbot.turns.agent import AgentTurn, Event, Progress
 from tgbot.turns.keeping import keep_file
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ SKIPPED = (
     "The process was interrupted while this ran, so it is not known whether it took effect. The user was "
     "asked, and decided not to run it again."
 )
+PROGRESS_CHARACTERS = 120
 GRANT = "grant"  # the kind of session value that allows a tool for good
 
 _files: ContextVar[list[File] | None] = ContextVar("files", default=None)
@@ -81,6 +82,9 @@ class Steps(AbstractCapability[Deps]):
         response: ModelResponse,
     ) -> ModelResponse:
         """Log a finished response, with the request that it answers."""
+        if response.provider_name and response.finish_reason is None:
+            # Its stream just ended: half an answer must not pass for a whole one.
+            raise UnexpectedModelBehavior("the response has no finish reason")
         messages = [request_context.messages[-1], response]
         await self.turn.write(history.append, self.turn.ownership, "step", log_of.dump(messages))
         self.own += messages
@@ -132,6 +136,7 @@ class Steps(AbstractCapability[Deps]):
         """Note that it begins, make the call, and note what came of it."""
         if not mark.idempotent:
             await self.turn.write(ledger.start, self.turn.ownership, call.tool_call_id, call.tool_name)
+        self.say(Progress(_line(call, mark, args)))
         files: list[File] = []
         _files.set(files)
         value = await _outcome(call, mark, args, handler)
@@ -145,6 +150,14 @@ class Steps(AbstractCapability[Deps]):
         for file in result.files:
             self.say(file)
         return result.value()
+
+
+def _line(call: ToolCallPart, mark: Mark, args: dict[str, Any]) -> str:
+    """Fill the arguments into a tool's line of progress."""
+    line = mark.progress or call.tool_name
+    for name, value in args.items():
+        line = line.replace(f"{{{name}}}", str(value))
+    return " ".join(line.split())[:PROGRESS_CHARACTERS]
 
 
 async def _outcome(call: ToolCallPart, mark: Mark, args: dict[str, Any], handler: Proceed) -> Value:

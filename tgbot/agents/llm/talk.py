@@ -3,15 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic_ai import Agent, AgentRunResultEvent, DeferredToolRequests
-from pydantic_ai.agent import AgentRunEvents
 from pydantic_ai.exceptions import AgentRunError, UserError
 from pydantic_ai.messages import (
     AgentStreamEvent,
     FunctionToolCallEvent,
-    ModelMessage,
     ModelResponse,
     PartDeltaEvent,
     PartStartEvent,
@@ -30,9 +28,13 @@ from tgbot.agents.llm.steps import Steps
 from tgbot.store import history
 from tgbot.turns.agent import AgentTurn, Event, Progress, Replacement, UserFacingError
 
+if TYPE_CHECKING:
+    from pydantic_ai.agent import AgentRunEvents
+
 log = logging.getLogger(__name__)
 
 ModelAgent = Agent[Deps, str | DeferredToolRequests]
+CUT_OFF = "\n\n(The model's answer was cut off at its limit of tokens.)"
 BETWEEN = "\n\n"  # the words of two steps
 
 
@@ -49,6 +51,7 @@ class Talk:
         self._say = say
         self._said = ""  # the words of the finished steps since the last question
         self._speaking = ""  # those of the step that runs
+        self._events: AgentRunEvents[str | DeferredToolRequests] | None = None
 
     async def run(self, instructions: str, prompt: Callable[[], Any]) -> None:
         """Go on where the log ends, until the answer is complete or something is asked.
@@ -64,7 +67,11 @@ class Talk:
         if self._finished():
             return
         content = None if self._log.own else await prompt()
-        await self._until_answered(instructions, content)
+        try:
+            await self._until_answered(instructions, content)
+        except BaseException:
+            await self._log_partial()
+            raise
 
     def _replay(self) -> None:
         """Say again what finished steps have said since the last question: what was before it stands."""
@@ -104,30 +111,27 @@ class Talk:
         await asyncio.sleep(seconds)
 
     async def _attempt(self, instructions: str, content: list[UserContent] | None) -> None:
-        begun = [*self._log.earlier, *self._log.own]
-        events: AgentRunEvents[str | DeferredToolRequests] | None = None
-        try:
-            async with self._agent.run_stream_events(
-                content,
-                message_history=begun,
-                model=self._model,
-                model_settings=MODEL_SETTINGS,
-                instructions=instructions,
-                deps=self._deps,
-                capabilities=[self._steps],
-            ) as events:
-                async for event in events:
-                    self._take(event)
-        except BaseException:
-            await self._log_partial(events, len(self._log.earlier) + len(self._log.own))
-            raise
+        async with self._agent.run_stream_events(
+            content,
+            message_history=[*self._log.earlier, *self._log.own],
+            model=self._model,
+            model_settings=MODEL_SETTINGS,
+            instructions=instructions,
+            deps=self._deps,
+            capabilities=[self._steps],
+        ) as self._events:
+            async for event in self._events:
+                self._take(event)
+        if (last := self._log.own[-1]) and isinstance(last, ModelResponse) and last.finish_reason == "length":
+            self._say(CUT_OFF)
 
-    async def _log_partial(self, events: AgentRunEvents[Any] | None, logged: int) -> None:
+    async def _log_partial(self) -> None:
         """Log what came after the last finished step, for later turns if this one is not run again."""
         try:
-            rest: list[ModelMessage] = events.all_messages()[logged:] if events else []
+            messages = self._events.all_messages() if self._events else []
         except UserError:  # it had not begun
             return
+        rest = messages[len(self._log.earlier) + len(self._log.own) :]
         if rest:
             await self._turn.write(history.append, self._turn.ownership, "partial", log_of.dump(rest))
 
@@ -141,7 +145,6 @@ class Talk:
                 self._say(Progress("thinking"))
             case FunctionToolCallEvent():
                 self._step_ended()
-                self._say(Progress(event.part.tool_name))
             case AgentRunResultEvent(result=result) if isinstance(result.output, DeferredToolRequests):
                 self._ask(result.output)
 
