@@ -10,7 +10,7 @@ from unittest.mock import patch
 from bench import history, scene
 from bench.figures import Figure
 from tgbot.intake.batch import receive
-from tgbot.model import ChatId, MessageId, Owner, Part, RowId, Token, session_key
+from tgbot.model import ChatId, MessageId, Owner, Ownership, Part, RowId, Token, session_key
 from tgbot.render import Text
 from tgbot.store import (
     expiry,
@@ -24,6 +24,7 @@ from tgbot.store import (
     sending,
     settling,
     turns,
+    values,
 )
 from tgbot.store.engine.connection import Connection, writing_engine
 from tgbot.store.engine.statement import Statement
@@ -85,6 +86,7 @@ def _use_everything(conn: Connection) -> None:
     owner = Owner(scene.BOT_ID, recovery.begin_instance(conn, 1), max_turns=1, crashes_max=1)
     arrivals = scene.messages([scene.update(CHAT_ID) for _ in range(3)] + [scene.update(CHAT_ID + 1)])
     first = receive(conn, owner, scene.RULES, arrivals).claimed[0]
+    _keep_values(conn, first)
     second = turns.end(conn, owner, first, turns.Ending("done", [Text("a"), Text("b")])).following
     assert second
     stop = inbox.store(conn, arrivals[0], "done") or RowId(1)
@@ -109,6 +111,13 @@ def _use_everything(conn: Connection) -> None:
     _send_and_settle(conn, owner, part)
     report.session(conn, SESSION)
     report.everything(conn)
+
+
+def _keep_values(conn: Connection, turn: Ownership) -> None:
+    values.put(conn, turn, "note", "a", "b")
+    values.get(conn, turn, "note", "a")
+    values.all_of(conn, turn, "note")
+    values.remove(conn, turn, "note", "a")
 
 
 def _send_and_settle(conn: Connection, owner: Owner, part: Part) -> None:

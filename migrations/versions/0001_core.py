@@ -129,6 +129,15 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "session_value",
+        sa.Column("session_key", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("updated_at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("session_key", "kind", "name", name=op.f("pk_session_value")),
+    )
+    op.create_table(
         "stranger",
         sa.Column("bot_id", sa.BigInteger(), nullable=False),
         sa.Column("user_id", sa.BigInteger(), nullable=False),

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, bindparam, case, delete, func, null, or_, select, update
+from sqlalchemy import ColumnElement, String, bindparam, case, delete, exists, func, null, or_, select, update
 
 from tgbot.model import BotId, ChatId, session_key
 from tgbot.store import outbox as outbox_of
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
-from tgbot.store.schema import box_of, guard, outbox, pending, turn
+from tgbot.store.schema import box_of, guard, outbox, pending, session_value, turn
 
 _OF_CHAT = (pending.c.bot_id == bindparam("bot_id"), pending.c.chat_id == bindparam("old_id"))
 
@@ -75,7 +75,25 @@ _MOVE_PARTS = Statement(
 
 # It stays in the old chat, so nothing may be shown there once more: the refusal would move it after all.
 _TRUST_SENT = Statement(update(outbox).where(*_OF_OLD).values(uncertain_until=null()))
-_STEPS = (_REQUEUE, _LEAVE, _MOVE_GUARDS, _MOVE_ROWS, _LEAVE_BEHIND, _MOVE_PARTS, _TRUST_SENT)
+# Where the new chat has a value of that name already, it is the newer one.
+_newer = session_value.alias("newer")
+_DROP_OLDER_VALUES = Statement(
+    delete(session_value).where(
+        _is_of(session_value),
+        exists().where(
+            _newer.c.session_key == _moved(session_value.c.session_key),
+            _newer.c.kind == session_value.c.kind,
+            _newer.c.name == session_value.c.name,
+        ),
+    )
+)
+_MOVE_VALUES = Statement(
+    update(session_value).where(_is_of(session_value)).values(session_key=_moved(session_value.c.session_key))
+)
+_STEPS = (
+    *(_REQUEUE, _LEAVE, _MOVE_GUARDS, _MOVE_ROWS, _LEAVE_BEHIND, _MOVE_PARTS, _TRUST_SENT),
+    *(_DROP_OLDER_VALUES, _MOVE_VALUES),
+)
 
 
 def move(conn: Connection, bot_id: BotId, old_id: ChatId, new_id: ChatId) -> None:

@@ -284,3 +284,14 @@ stranger = Table(
     Column("replied_at", Float, nullable=False),
 )
 Index("ix_stranger_replied", stranger.c.bot_id, stranger.c.replied_at)
+
+# What an agent keeps for a session, besides its conversation: notes, settings.
+session_value = Table(
+    "session_value",
+    metadata,
+    Column("session_key", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
