@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 LINT = (
     "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(cache_dir=None, no_cache=True))"
@@ -11,6 +13,12 @@ LINT = (
 
 # Modules that cost CPU at every start, and memory for ever, and that the bot does not use.
 TOO_MUCH = ("sqlalchemy.orm", "sqlalchemy.ext", "greenlet", "alembic")
+# Libraries for models: seconds and tens of megabytes, that only the first turn with a model may cost.
+FOR_MODELS = ("pydantic_ai", "openai", "anthropic", "mcp", "fastmcp")
+WITHOUT_MODELS = (
+    *("tgbot.cli", "tgbot.agents.echo", "tgbot.agents.llm.deps", "tgbot.agents.llm.tools.builtin"),
+    *("tgbot.agents.llm.tools.module", "tgbot.agents.llm.tools.names", "tgbot.agents.llm.tools.servers"),
+)
 RUN = """
 import asyncio, sys
 from pathlib import Path
@@ -40,3 +48,12 @@ def test_a_bot_that_runs_has_imported_neither_the_orm_nor_an_async_driver(databa
     command = [sys.executable, "-c", RUN, str(database_path), *TOO_MUCH]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ran.stdout, ran.stderr, ran.returncode) == ("\n", "", 0)
+
+
+@pytest.mark.parametrize("module", WITHOUT_MODELS)
+def test_what_a_start_imports_has_no_library_for_models(module: str) -> None:
+    look = f"import sys, {module}; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True)
+    imported = {name.partition(".")[0] for name in ran.stdout.split()}
+    assert module in ran.stdout.split()
+    assert imported.isdisjoint(FOR_MODELS)

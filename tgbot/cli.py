@@ -14,7 +14,6 @@ from pathlib import Path
 
 import tgbot
 from tgbot import app, config, doctor, logs
-from tgbot.agents.llm import names
 from tgbot.agents.llm.agent import LlmAgent
 from tgbot.model import ChatId
 from tgbot.store import report
@@ -111,12 +110,11 @@ def _run(_: argparse.Namespace) -> int:
 
 
 def _agent(settings: config.Settings) -> agent.Agent:
-    if settings.agent == agent.MODEL_AGENT:
-        names.check(settings)
-        assistant = LlmAgent(settings)
-        assistant.prepare()
-        return assistant.run
     try:
+        if settings.agent == agent.MODEL_AGENT:
+            assistant = LlmAgent(settings)
+            assistant.prepare()
+            return assistant.run
         return agent.load_agent(settings.agent)
     except agent.AgentError as error:
         raise config.wrong_setting("agent", error) from None

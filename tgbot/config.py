@@ -131,6 +131,8 @@ class Settings:
         default=None, repr=False
     )
     prompt_file: Annotated[Path | None, _How(_file, "a text file with the instructions for the model")] = None
+    tools: Annotated[str | None, _How(str, "a module whose public functions are tools")] = None
+    mcp: Annotated[Path | None, _How(_file, "a JSON file of MCP servers")] = None
     allowed_users: Annotated[
         frozenset[UserId] | None,
         _How(_users, "user ids with commas between (the bot shows a stranger theirs), or * for everyone"),

@@ -14,6 +14,7 @@ from tgbot.model import (
     ChatId,
     Choice,
     File,
+    KeptAlbum,
     KeptFile,
     Ownership,
     Raw,
@@ -39,11 +40,13 @@ __all__ = [
     "DownloadError",
     "Event",
     "File",
+    "KeptAlbum",
     "KeptFile",
     "Progress",
     "Question",
     "Replacement",
     "UserFacingError",
+    "import_module",
     "load_agent",
 ]
 
@@ -190,7 +193,7 @@ class AgentTurn:
         return self._turn.attempt
 
 
-Event = str | Progress | Replacement | File | KeptFile | Album | Question
+Event = str | Progress | Replacement | File | KeptFile | Album | KeptAlbum | Question
 
 # `async def agent(turn)` that yields pieces of Markdown, and other events if it likes. A CancelledError in it
 # means: stop now.
@@ -211,23 +214,24 @@ def load_agent(name: str) -> Agent:
         raise AgentError(
             f"{name!r} is neither one of {', '.join([*EMBEDDED, MODEL_AGENT])} nor package.module:name"
         )
-    found = _attribute(_import(name, module_name), attribute)
+    found = _attribute(import_module(module_name, f"agent {name!r}"), attribute)
     agent = found if inspect.isasyncgenfunction(found) else getattr(found, "run", None)
     if isinstance(found, type) or not inspect.isasyncgenfunction(agent):
         raise AgentError(f"{name!r} is not an async generator function, nor an object with such a run method")
     return agent
 
 
-def _import(name: str, module_name: str) -> ModuleType:
+def import_module(module_name: str, what: str) -> ModuleType:
+    """Import a module, which may lie in the working folder. Raises AgentError, which says `what` it is."""
     folder = str(Path.cwd())
-    if name not in EMBEDDED and folder not in sys.path:
+    if not module_name.startswith("tgbot.") and folder not in sys.path:
         sys.path.insert(0, folder)  # `python -m tgbot` has it on the path, the console script does not
     try:
         return importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # code of others, which may raise anything
         first_line = str(error).partition("\n")[0]
         reason = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
-        raise AgentError(f"cannot import agent {name!r}: {reason}") from error
+        raise AgentError(f"cannot import {what}: {reason}") from error
 
 
 def _attribute(module: ModuleType, name: str) -> Any:  # noqa: ANN401 - a module can hold anything

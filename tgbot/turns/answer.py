@@ -7,7 +7,7 @@ from enum import Enum
 from itertools import groupby
 from typing import NamedTuple
 
-from tgbot.model import Album, ChatId, File, KeptFile, Turn, whole
+from tgbot.model import Album, ChatId, File, KeptAlbum, KeptFile, Turn, whole
 from tgbot.turns.agent import Event, Progress, Question, Replacement
 
 ANSWER_MAX_CHARACTERS = 200_000  # about 50 messages; an agent that never ends must not fill the memory
@@ -37,7 +37,7 @@ class Growing(NamedTuple):
     only_text: bool
 
 
-Piece = str | File | KeptFile | Album
+Piece = str | File | KeptFile | KeptAlbum | Album
 
 
 class LiveAnswer:
@@ -107,7 +107,7 @@ class LiveAnswer:
                 self._attach([event])
             case Album():
                 self._attach(event.files)
-            case KeptFile():
+            case KeptFile() | KeptAlbum():
                 self._pieces.append(event)
             case Question():
                 self.asks.append(event)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tgbot import render
-from tgbot.model import Album, File, KeptFile
+from tgbot.model import Album, File, KeptAlbum, KeptFile
 from tgbot.render import Text
 from tgbot.store import parts
 from tgbot.store.parts import Asked, Rich
@@ -55,7 +55,7 @@ def _contents(answer: LiveAnswer, *, rich: bool) -> Said:
 
 def _of_segment(segment: Piece, parts_max: int, *, rich: bool) -> list[parts.Said]:
     """Format Markdown; what is too long for a chat becomes a file."""
-    if isinstance(segment, File | KeptFile | Album):
+    if isinstance(segment, File | KeptFile | KeptAlbum | Album):
         return [segment]
     if rich and render.rich(segment):
         return [Rich(segment)]

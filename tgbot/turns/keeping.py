@@ -3,7 +3,7 @@
 import dataclasses
 
 from tgbot.model import Album, File, KeptAlbum, KeptFile, RowId
-from tgbot.store import files, parts
+from tgbot.store import files
 from tgbot.store.engine.writer import Database
 from tgbot.store.turns import Ending
 from tgbot.turns.agent import Write
@@ -13,21 +13,18 @@ async def kept(db: Database, ending: Ending) -> Ending:
     """Replace each file by the one that is kept for it. Raises StorageError."""
     if not any(isinstance(one, File | Album) for one in ending.said):
         return ending
-    return dataclasses.replace(ending, said=[await _keep(db, one) for one in ending.said])
+    said = [await keep(db.write, one) if isinstance(one, File | Album) else one for one in ending.said]
+    return dataclasses.replace(ending, said=said)
 
 
-async def _keep(db: Database, said: parts.Said) -> parts.Said:
-    match said:
-        case File():
-            return await keep_file(db.write, said)
-        case Album():
-            return KeptAlbum([await keep_file(db.write, file) for file in said.files])
-        case _:
-            return said
+async def keep(write: Write, said: File | Album, row_id: RowId | None = None) -> KeptFile | KeptAlbum:
+    """Put files into the database; with a `row_id`, they stay at least until that row has ended."""
+    if isinstance(said, Album):
+        return KeptAlbum([await _keep_file(write, file, row_id) for file in said.files])
+    return await _keep_file(write, said, row_id)
 
 
-async def keep_file(write: Write, file: File, row_id: RowId | None = None) -> KeptFile:
-    """Put a file into the database; it stays at least until the row has ended."""
+async def _keep_file(write: Write, file: File, row_id: RowId | None) -> KeptFile:
     file_id = await write(files.begin, row_id)
     for number, start in enumerate(range(0, len(file.content), files.PIECE_BYTES)):
         piece = file.content[start : start + files.PIECE_BYTES]

@@ -3,11 +3,14 @@
 import asyncio
 import contextlib
 import importlib
+import os
 import threading
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from tgbot.agents.llm import names
+from tgbot.agents.llm.tools import module, servers
 from tgbot.config import Settings
 from tgbot.turns.agent import AgentTurn, Event
 
@@ -21,7 +24,11 @@ class LlmAgent:
     """Runs turns through the model that the settings name, or that the chat has chosen."""
 
     def __init__(self, settings: Settings) -> None:
+        """Read what the settings name. Raises AgentError, ConfigError: one line says what is wrong."""
+        names.check(settings)
         self._settings = settings
+        self._functions = module.functions(settings.tools) if settings.tools else {}
+        self._servers = servers.read(settings.mcp, os.environ) if settings.mcp else []
         self._assistants: WeakKeyDictionary[asyncio.AbstractEventLoop, Assistant] = WeakKeyDictionary()
 
     def prepare(self) -> None:
@@ -47,6 +54,7 @@ class LlmAgent:
         """Find the assistant of this event loop: connections belong to one."""
         loop = asyncio.get_running_loop()
         if loop not in self._assistants:
-            module = await asyncio.to_thread(importlib.import_module, HEAVY)
-            self._assistants.setdefault(loop, module.Assistant(self._settings))
+            heavy = await asyncio.to_thread(importlib.import_module, HEAVY)
+            if loop not in self._assistants:  # another turn may have been faster
+                self._assistants[loop] = heavy.Assistant(self._settings, self._functions, self._servers)
         return self._assistants[loop]

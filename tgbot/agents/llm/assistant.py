@@ -1,7 +1,7 @@
 """What turns share in one event loop: models and tools."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from pydantic_ai import Agent, DeferredToolRequests
 from pydantic_ai.exceptions import UserError
@@ -10,6 +10,10 @@ from pydantic_ai.models import Model
 from tgbot.agents.llm import models, prompt
 from tgbot.agents.llm.deps import Deps
 from tgbot.agents.llm.talk import ModelAgent, Talk
+from tgbot.agents.llm.tools import loading
+from tgbot.agents.llm.tools.builtin import SETTING, TIME_ZONE
+from tgbot.agents.llm.tools.marks import Function
+from tgbot.agents.llm.tools.servers import Server
 from tgbot.config import Settings
 from tgbot.store import values
 from tgbot.turns.agent import AgentTurn, Event, UserFacingError
@@ -20,17 +24,26 @@ CANNOT_BE_USED = "This model cannot be used here: the bot's log says why. Choose
 class Assistant:
     """Answers turns; belongs to the event loop in which it is made."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, functions: Mapping[str, Function], servers: Sequence[Server]
+    ) -> None:
         self._settings = settings
         self._models: dict[str, Model] = {}
         self._open: set[asyncio.Task[None]] = set()
-        self._agent: ModelAgent = Agent(deps_type=Deps, output_type=[str, DeferredToolRequests], name="tgbot")
+        self._agent: ModelAgent = Agent(
+            deps_type=Deps,
+            output_type=[str, DeferredToolRequests],
+            toolsets=loading.load(functions),
+            name="tgbot",
+        )
 
     async def answer(self, turn: AgentTurn, say: Callable[[Event], None]) -> None:
         """Answer one turn. Raises UserFacingError."""
-        chosen = await turn.write(values.all_of, turn.ownership, "setting")
+        chosen = await turn.write(values.all_of, turn.ownership, SETTING)
         model = self._model(chosen.get("model", self._settings.model))
-        text = prompt.instructions(turn, self._settings.prompt_file, chosen.get("prompt"), chosen.get("zone"))
+        text = prompt.instructions(
+            turn, self._settings.prompt_file, chosen.get("prompt"), chosen.get(TIME_ZONE)
+        )
         deps = Deps(turn, say, self._settings)
 
         async def content() -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic_ai import ModelRetry
 
-from tgbot.model import KeptFile
+from tgbot.model import KeptAlbum, KeptFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Result:
     """The value for the model, or what it should do differently (`retry`), and the files for the chat."""
 
     content: Any = None
-    files: tuple[KeptFile, ...] = ()
+    files: tuple[KeptFile | KeptAlbum, ...] = ()
     retry: str | None = None
 
     def value(self) -> Any:  # noqa: ANN401 - whatever a tool returns
@@ -28,7 +28,7 @@ class Result:
 _ADAPTER: TypeAdapter[Result] = TypeAdapter(Result)
 
 
-def of(value: Any, files: Sequence[KeptFile]) -> Result:  # noqa: ANN401 - as above
+def of(value: Any, files: Sequence[KeptFile | KeptAlbum]) -> Result:  # noqa: ANN401 - as above
     """Make the result of what a tool returned."""
     if isinstance(value, ModelRetry):
         return Result(retry=value.message, files=tuple(files))

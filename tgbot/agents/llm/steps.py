@@ -24,10 +24,10 @@ from tgbot.agents.llm import results
 from tgbot.agents.llm.deps import Deps
 from tgbot.agents.llm.questions import AGAIN, ALLOW, ALWAYS, again_key, allow_key
 from tgbot.agents.llm.tools.marks import MARK, Mark
-from tgbot.model import File
+from tgbot.model import Album, File
 from tgbot.store import history, ledger, values
 from tgbot.turns.agent import AgentTurn, Event, Progress
-from tgbot.turns.keeping import keep_file
+from tgbot.turns.keeping import keep
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ SKIPPED = (
 PROGRESS_CHARACTERS = 120
 GRANT = "grant"  # the kind of session value that allows a tool for good
 
-_files: ContextVar[list[File] | None] = ContextVar("files", default=None)
+_files: ContextVar[list[File | Album] | None] = ContextVar("files", default=None)
 Value: TypeAlias = Any  # whatever a tool returns
 Proceed = Callable[[dict[str, Any]], Awaitable[Value]]
 
@@ -69,7 +69,7 @@ class Steps(AbstractCapability[Deps]):
     def say_of_tool(self, event: Event) -> None:
         """Show what a tool says; its files come when it has ended, so that a kill cannot lose them."""
         collected = _files.get()
-        if isinstance(event, File) and collected is not None:
+        if isinstance(event, File | Album) and collected is not None:
             collected.append(event)
         else:
             self.say(event)
@@ -137,10 +137,10 @@ class Steps(AbstractCapability[Deps]):
         if not mark.idempotent:
             await self.turn.write(ledger.start, self.turn.ownership, call.tool_call_id, call.tool_name)
         self.say(Progress(_line(call, mark, args)))
-        files: list[File] = []
+        files: list[File | Album] = []
         _files.set(files)
         value = await _outcome(call, mark, args, handler)
-        kept = [await keep_file(self.turn.write, file, self.turn.ownership.row_id) for file in files]
+        kept = [await keep(self.turn.write, file, self.turn.ownership.row_id) for file in files]
         return await self._finish(call, results.of(value, kept))
 
     async def _finish(self, call: ToolCallPart, result: results.Result) -> Value:
