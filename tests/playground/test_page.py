@@ -1,6 +1,6 @@
 """The page in a real browser (headless Chromium): what a person sees, with the real bot behind it.
 
-Needs /usr/bin/chromium (or CHROMIUM=...) and axe-core (`npm install --no-save axe-core`, or AXE_CORE=...).
+Needs /usr/bin/chromium (or CHROMIUM=...) and axe-core (from npm, or AXE_CORE=...).
 """
 
 import os
@@ -21,6 +21,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tests.needed import NPM_INSTALL, need
 from tests.playground.conftest import Json
 from tests.playground.process import SLEEPER, Playground, until
 from tests.playground.test_methods import RICH
@@ -61,13 +62,9 @@ expect.set_options(timeout=DEADLINE_MS)
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        missing = f"{CHROMIUM} is missing: install Debian's chromium, or set CHROMIUM"
-        if "CI" in os.environ:
-            pytest.fail(missing)
-        pytest.skip(missing)
+    chromium = need(CHROMIUM, "install Debian's chromium, or set CHROMIUM")
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        launched = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield launched
         launched.close()
 
@@ -165,12 +162,7 @@ def picture(page: Page, name: str) -> None:
 
 def axe(page: Page) -> list[str]:
     """Return what axe-core has against the page, by the rules of WCAG levels A and AA."""
-    if not AXE.exists():
-        missing = f"{AXE} is missing: npm install --no-save axe-core, or set AXE_CORE"
-        if "CI" in os.environ:
-            pytest.fail(missing)
-        pytest.skip(missing)
-    page.evaluate(AXE.read_text())
+    page.evaluate(need(AXE, f"{NPM_INSTALL}, or set AXE_CORE").read_text())
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
     found = page.evaluate("tags => axe.run({runOnly: tags})", tags)
     return [f"{one['id']}: {[node['html'][:200] for node in one['nodes']]}" for one in found["violations"]]
