@@ -12,7 +12,7 @@ from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls
 
 from tests.house import no_download
 from tests.store.instance import Instance, StartInstance
-from tgbot.agents.llm import assistant
+from tgbot.agents.llm import models
 from tgbot.agents.llm.agent import LlmAgent
 from tgbot.agents.llm.log import read
 from tgbot.agents.llm.tools import tool
@@ -125,8 +125,9 @@ async def test_what_tools_do_happens_once_or_the_chat_is_asked(
     dies_at: int,
     choice: int,
 ) -> None:
-    monkeypatch.setattr(assistant.models, "make", lambda *_: FunctionModel(stream_function=respond))
-    instance, world, next_death = start_instance(), World(), dies_at
+    monkeypatch.setattr(models, "make", lambda *_: FunctionModel(stream_function=respond))
+    instance, world = start_instance(), World()
+    next_death: int | None = dies_at
     waiting: list[Turn] = [instance.start("go")]
     while waiting:
         turn = waiting.pop()
