@@ -16,7 +16,7 @@ from tgbot.agents.llm.agent import LlmAgent
 from tgbot.config import Settings
 from tgbot.model import Turn
 from tgbot.store import joins, values
-from tgbot.turns.agent import AgentTurn, Write
+from tgbot.turns.agent import AgentTurn, Run
 
 Words = str | DeltaToolCalls
 Respond = Callable[[list[ModelMessage]], AsyncIterator[Words]]
@@ -43,7 +43,7 @@ def spoken(message: ModelMessage) -> list[str]:
     return [part.content if isinstance(part.content, str) else str(part.content[0]) for part in parts]
 
 
-def writer(instance: Instance) -> Write:
+def writer(instance: Instance) -> Run:
     async def write(operation, *args, **kwargs):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN003, ANN202
         await asyncio.sleep(0)
         return instance.do(operation, *args, **kwargs)
@@ -53,7 +53,7 @@ def writer(instance: Instance) -> Write:
 
 async def run(instance: Instance, turn: Turn) -> str:
     agent = LlmAgent(Settings(token="42:a", model="demo"))
-    stream = agent.run(AgentTurn(turn, no_download, writer(instance)))
+    stream = agent.run(AgentTurn(turn, no_download, writer(instance), writer(instance)))
     return "".join([event async for event in stream if isinstance(event, str)])
 
 
@@ -106,7 +106,7 @@ async def test_half_an_answer_that_was_stopped_is_what_the_next_turn_sees(
     Model(monkeypatch, half)
     turn = instance.start("long")
     agent = LlmAgent(Settings(token="42:a", model="demo"))
-    stream = agent.run(AgentTurn(turn, no_download, writer(instance)))
+    stream = agent.run(AgentTurn(turn, no_download, writer(instance), writer(instance)))
     assert await anext(stream) == "half an"
     instance.say("/stop")
     await stream.aclose()

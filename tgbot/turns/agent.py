@@ -61,13 +61,13 @@ T = TypeVar("T")
 Download = Callable[[Attachment], Awaitable[bytes]]
 
 
-class Write(Protocol):
-    """Runs a store function in the writer."""
+class Run(Protocol):
+    """Runs a store function, as one transaction; waits while the database is locked or full."""
 
     def __call__(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> Awaitable[T]:
-        """Run it as one transaction, and wait while the database is locked or full."""
+        """Run it."""
 
 
 MODEL_AGENT = "llm"  # needs settings, so it is made where those are
@@ -125,7 +125,8 @@ class AgentTurn:
 
     _turn: Turn
     _download: Download
-    _write: Write
+    _write: Run
+    _read: Run
 
     @property
     def text(self) -> str:
@@ -159,13 +160,13 @@ class AgentTurn:
 
         A question that a /stop ended has the value "stopped".
         """
-        return await self._write(questions.answers, self._turn.row_id)
+        return await self._read(questions.answers, self._turn.row_id)
 
     async def incoming(self, after: RowId = FIRST) -> list[FollowUp]:
         """Let the messages that wait behind this one join its turn, and give those that joined `after` a row.
 
-        They do so where the session's setting "follow_ups" is "steer"; else they wait, and this is empty. What
-        joined has no turn of its own any more. An attempt after a crash gets them all again.
+        They do so where the session's setting "follow_ups" is "steer"; else they wait, and this is empty.
+        What joined has no turn of its own any more. An attempt after a crash gets them all again.
         """
         rows = await self._write(joins.incoming, self._turn, after)
         return [FollowUp(row.row_id, json.loads(row.raw)["message"]) for row in rows]
@@ -178,6 +179,12 @@ class AgentTurn:
         Raises what the function raises: LostGuardError if another turn has the session by now.
         """
         return await self._write(operation, *args, **kwargs)
+
+    async def read(
+        self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a function of `tgbot.store` that only reads, beside the writer; else as `write`."""
+        return await self._read(operation, *args, **kwargs)
 
     @property
     def ownership(self) -> Ownership:

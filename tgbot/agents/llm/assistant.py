@@ -40,7 +40,7 @@ class Assistant:
 
     async def answer(self, turn: AgentTurn, say: Callable[[Event], None]) -> None:
         """Answer one turn. Raises UserFacingError."""
-        chosen = await turn.write(values.all_of, turn.ownership, SETTING)
+        chosen = await turn.read(values.all_of, turn.ownership, SETTING)
         model = self._model(chosen.get("model", self._settings.model))
         text = prompt.instructions(
             turn, self._settings.prompt_file, chosen.get("prompt"), chosen.get(TIME_ZONE)

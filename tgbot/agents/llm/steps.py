@@ -64,10 +64,10 @@ class Steps(AbstractCapability[Deps]):
         """Read what earlier attempts did, and what the chat has answered."""
         turn = self.turn
         self.joined = joined_up_to(self.own)
-        self.granted = set(await turn.write(values.all_of, turn.ownership, GRANT))
+        self.granted = set(await turn.read(values.all_of, turn.ownership, GRANT))
         if turn.attempt == 1:
             return
-        calls = await turn.write(ledger.calls, turn.ownership)
+        calls = await turn.read(ledger.calls, turn.ownership)
         self.known = {call.call_id: call.result for call in calls}
         self.answers = await turn.answers()
 

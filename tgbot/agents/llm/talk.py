@@ -58,7 +58,7 @@ class Talk:
 
         `prompt` makes what the user sent, for a turn that has logged nothing yet. Raises UserFacingError.
         """
-        entries = await self._turn.write(history.seen, self._turn.ownership)
+        entries = await self._turn.read(history.seen, self._turn.ownership)
         self._log = log_of.read(entries, self._turn.ownership.row_id)
         self._steps = Steps(self._turn, len(self._log.earlier), self._log.own, self._deps.steers, self._say)
         self._deps.say = self._steps.say_of_tool
