@@ -217,6 +217,38 @@ def test_kill_in_the_middle_of_a_turn_loses_nothing(page: Page) -> None:
     picture(page, "recovery")
 
 
+def test_another_agent_is_chosen_in_the_page(page: Page, playground: Playground) -> None:
+    choice = page.get_by_label("Agent")
+    expect(choice).to_have_value(SLEEPER)
+    assert choice.locator("option").all_text_contents()[1:] == ["echo", SLEEPER]
+    before = playground.bot_pid()
+    try:
+        choice.select_option("echo")
+        expect(page.locator("#life")).to_contain_text(re.compile(f"running · pid (?!{before}$)"))
+        expect(page.locator("#agent-hint")).to_contain_text("sleep 30")
+        page.reload()
+        expect(choice).to_have_value("echo")
+    finally:
+        playground.post(f"playground/agents/{SLEEPER}")
+    expect(choice).to_have_value(SLEEPER)
+
+
+def test_a_bot_that_cannot_start_says_why(browser: Browser, tmp_path: Path) -> None:
+    playground = Playground(tmp_path, "--agent", "no_such_module:agent")
+    try:
+        page = browser.new_page()
+        page.goto(playground.url)
+        expect(page.locator("#life-detail")).to_contain_text("ended by its own end, status 2")
+        expect(page.locator("#lines")).to_be_visible()
+        expect(page.locator("#lines")).to_contain_text("No module named 'no_such_module'")
+        page.get_by_label("Agent").select_option("echo")
+        page.get_by_role("button", name="Start").click()
+        expect(page.locator("#life")).to_contain_text("running")
+        page.context.close()
+    finally:
+        playground.end()
+
+
 def test_topics_are_conversations_of_their_own(page: Page) -> None:
     open_chat(page, "# Releases")
     say(page, "when is the next one")
