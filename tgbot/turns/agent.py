@@ -23,7 +23,7 @@ from tgbot.model import (
     UserId,
     start_payload,
 )
-from tgbot.store import questions
+from tgbot.store import history, questions
 from tgbot.store.engine.connection import Connection
 from tgbot.turns.context import Attachment, Context, DownloadError
 from tgbot.turns.prompt import prompt_of
@@ -142,6 +142,17 @@ class AgentTurn:
         A question that a /stop ended has the value "stopped".
         """
         return await self._write(questions.answers, self._turn.row_id)
+
+    async def remember(self, text: str) -> None:
+        """Keep a text for later turns of the session; a later one of the same turn takes its place."""
+        await self._write(history.append, self._turn, "memory", text)
+
+    async def recall(self, most: int = 50) -> list[str]:
+        """Give what earlier turns of the session remember, the oldest first; `most` of them at most.
+
+        What a turn keeps is seen once it has ended, so a turn that runs again does not see its own.
+        """
+        return await self._write(history.remembered, self._turn, most)
 
     async def write(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
