@@ -187,3 +187,11 @@ def test_a_turn_that_lost_its_guard_recalls_nothing(instance: Instance) -> None:
     instance.finish(turn)
     with pytest.raises(LostGuardError):
         recalled(instance, turn)
+
+
+def test_what_a_given_up_turn_remembered_is_not_recalled(start_instance: StartInstance) -> None:
+    first = start_instance(crashes_max=1)
+    log(first, first.start("a"), "a", "memory")
+    another = start_instance(crashes_max=1)
+    assert another.recover() == ["dead"]
+    assert recalled(another, another.start("b")) == []
