@@ -93,8 +93,8 @@ async def no_download(file: Attachment) -> bytes:
     raise DownloadError(file.label)
 
 
-async def no_write(operation: Callable[..., T], *_: object, **__: object) -> T:
-    """Have no database for an agent: none here writes."""
+async def no_store(operation: Callable[..., T], *_: object, **__: object) -> T:
+    """Have no database for an agent: none here needs one."""
     raise AssertionError(operation)
 
 
@@ -174,6 +174,6 @@ async def line(path: Path, agent: Agent = say_nothing, max_turns: int = MAX_TURN
     async with (
         Database(migrated(path)) as db,
         BotApi("1:bench", "http://127.0.0.1:9") as api,
-        Agents(agent, no_download, db.write, AGENT_THREADS) as agents,
+        Agents(agent, no_download, db.write, db.read, AGENT_THREADS) as agents,
     ):
         yield Line(db, api, await begin_instance(db, max_turns), agents)

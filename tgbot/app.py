@@ -19,7 +19,7 @@ from tgbot.model import InstanceId, Owner
 from tgbot.store import recovery
 from tgbot.store.engine.lock import ProcessLock
 from tgbot.store.engine.migrate import upgrade
-from tgbot.store.engine.retry import retry_within, write_within
+from tgbot.store.engine.retry import retry_within, run_within
 from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.errors import BotApiError, FileTooLargeError
@@ -53,7 +53,8 @@ async def run(settings: Settings, agent: Agent) -> None:
                 Agents(
                     agent,
                     functools.partial(_download, api),
-                    functools.partial(write_within, settings.turn_timeout_seconds, db),
+                    functools.partial(run_within, settings.turn_timeout_seconds, db.write),
+                    functools.partial(run_within, settings.turn_timeout_seconds, db.read),
                     settings.max_turns + SPARE_THREADS,
                 )
             )

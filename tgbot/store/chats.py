@@ -9,7 +9,7 @@ from tgbot.store import outbox as outbox_of
 from tgbot.store import questions
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
-from tgbot.store.schema import box_of, guard, history, outbox, pending, session_value, turn
+from tgbot.store.schema import box_of, guard, history, outbox, pending, question, session_value, turn
 
 _OF_CHAT = (pending.c.bot_id == bindparam("bot_id"), pending.c.chat_id == bindparam("old_id"))
 
@@ -60,9 +60,15 @@ _LEAVE_BEHIND = Statement(
     delete(outbox).where(*_OF_OLD, or_(outbox.c.kind == literal("'surplus'"), outbox.c.ready_at.is_(None)))
 )
 _UNSENT = outbox.c.state.in_([literal("'ready'"), literal("'sending'"), literal("'unknown'")])
+# Its buttons in the old chat cannot be pressed any more.
+_ASKS = exists().where(
+    question.c.pending_id == outbox.c.pending_id,
+    question.c.part == outbox.c.part,
+    question.c.answer.is_(None),
+)
 _MOVE_PARTS = Statement(
     update(outbox)
-    .where(*_OF_OLD, _UNSENT)
+    .where(*_OF_OLD, or_(_UNSENT, _ASKS))
     .values(
         chat_id=bindparam("new_id"),
         box=box_of(bindparam("new_id")),

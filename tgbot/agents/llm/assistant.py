@@ -16,6 +16,7 @@ from tgbot.agents.llm.tools.marks import Function
 from tgbot.agents.llm.tools.servers import Server
 from tgbot.config import Settings
 from tgbot.store import values
+from tgbot.store.joins import FOLLOW_UPS, STEER
 from tgbot.turns.agent import AgentTurn, Event, UserFacingError
 
 CANNOT_BE_USED = "This model cannot be used here: the bot's log says why. Choose another one with /model."
@@ -42,12 +43,12 @@ class Assistant:
 
     async def answer(self, turn: AgentTurn, say: Callable[[Event], None]) -> None:
         """Answer one turn. Raises UserFacingError."""
-        chosen = await turn.write(values.all_of, turn.ownership, SETTING)
+        chosen = await turn.read(values.all_of, turn.ownership, SETTING)
         model = self._model(chosen.get("model", self._settings.model))
         text = prompt.instructions(
             turn, self._settings.prompt_file, chosen.get("prompt"), chosen.get(TIME_ZONE)
         )
-        deps = Deps(turn, say, self._settings)
+        deps = Deps(turn, say, self._settings, steers=chosen.get(FOLLOW_UPS) == STEER)
 
         async def content() -> list[str]:
             return [turn.prompt]

@@ -58,9 +58,9 @@ class Talk:
 
         `prompt` makes what the user sent, for a turn that has logged nothing yet. Raises UserFacingError.
         """
-        entries = await self._turn.write(history.seen, self._turn.ownership)
+        entries = await self._turn.read(history.seen, self._turn.ownership)
         self._log = log_of.read(entries, self._turn.ownership.row_id)
-        self._steps = Steps(self._turn, self._log.own, self._say)
+        self._steps = Steps(self._turn, len(self._log.earlier), self._log.own, self._deps.steers, self._say)
         self._deps.say = self._steps.say_of_tool
         await self._steps.load()
         self._replay()
@@ -131,7 +131,9 @@ class Talk:
             messages = self._events.all_messages() if self._events else []
         except UserError:  # it had not begun
             return
-        rest = messages[len(self._log.earlier) + len(self._log.own) :]
+        rest = [
+            message for message in messages[len(self._log.earlier) + len(self._log.own) :] if message.parts
+        ]
         if rest:
             await self._turn.write(history.append, self._turn.ownership, "partial", log_of.dump(rest))
 
