@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.terminal import ROOT, tgbot
+from tgbot import config
 from tgbot.config import Settings
 
 TO_SET = "set it in the environment or in .env to"
@@ -140,3 +141,13 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
         field.name.upper(): in_words.get(field.name, str(field.default or ""))
         for field in dataclasses.fields(Settings)
     }
+
+
+def test_settings_that_are_given_are_known_without_a_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_text("TGBOT_AGENT=mine:agent\nTGBOT_MODEL=openai:gpt-5\n")
+    monkeypatch.setenv("TGBOT_MODEL", " ollama:qwen3 ")
+    monkeypatch.setenv("TGBOT_TOOLS", "")
+    assert config.given("agent", "model", "tools") == {"agent": "mine:agent", "model": "ollama:qwen3"}

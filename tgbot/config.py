@@ -191,6 +191,12 @@ def database_path() -> Path:
     return _path(_read(["database_url"]).get("database_url", _FIELDS["database_url"].default))
 
 
+def given(*names: str) -> dict[str, str]:
+    """Give those of these settings that are set, as they are written. Raises ConfigError."""
+    values = _given()
+    return {name: text for name in names if (text := values.get(_variable(name), "").strip())}
+
+
 def wrong_setting(name: str, reason: object) -> ConfigError:
     """Make the error for a value that only its user can tell to be wrong."""
     return ConfigError(_line(name, f"is wrong ({reason})"))

@@ -368,7 +368,7 @@ def upgrade() -> None:
             "(kind = 'undo') = (target_id IS NOT NULL)", name=op.f("ck_history_undo_has_a_target")
         ),
         sa.CheckConstraint(
-            "kind IN ('step', 'partial', 'fresh', 'undo', 'summary')", name=op.f("ck_history_kind")
+            "kind IN ('step', 'partial', 'fresh', 'undo', 'summary', 'memory')", name=op.f("ck_history_kind")
         ),
         sa.ForeignKeyConstraint(["pending_id"], ["pending.id"], name=op.f("fk_history_pending_id")),
         sa.ForeignKeyConstraint(["target_id"], ["pending.id"], name=op.f("fk_history_target_id")),

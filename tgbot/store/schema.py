@@ -328,7 +328,7 @@ history = Table(
     Column("target_id", Integer, ForeignKey("pending.id")),
     Column("content", Text, nullable=False),
     Column("at", Float, nullable=False),
-    CheckConstraint("kind IN ('step', 'partial', 'fresh', 'undo', 'summary')", "kind"),
+    CheckConstraint("kind IN ('step', 'partial', 'fresh', 'undo', 'summary', 'memory')", "kind"),
     CheckConstraint("(kind = 'undo') = (target_id IS NOT NULL)", "undo_has_a_target"),
     sqlite_autoincrement=True,
 )

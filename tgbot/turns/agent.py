@@ -26,7 +26,7 @@ from tgbot.model import (
     message_text,
     start_payload,
 )
-from tgbot.store import joins, questions
+from tgbot.store import history, joins, questions
 from tgbot.store.engine.connection import Connection
 from tgbot.turns.context import Attachment, Context, DownloadError
 from tgbot.turns.prompt import prompt_of
@@ -170,6 +170,17 @@ class AgentTurn:
         """
         rows = await self._write(joins.incoming, self._turn, after)
         return [FollowUp(row.row_id, json.loads(row.raw)["message"]) for row in rows]
+
+    async def remember(self, text: str) -> None:
+        """Keep a text for later turns of the session; a later one of the same turn takes its place."""
+        await self._write(history.append, self._turn, "memory", text)
+
+    async def recall(self, most: int = 50) -> list[str]:
+        """Give what earlier turns of the session remember, the oldest first; `most` of them at most.
+
+        What a turn keeps is seen once it has ended, so a turn that runs again does not see its own.
+        """
+        return await self._read(history.remembered, self._turn, most)
 
     async def write(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs

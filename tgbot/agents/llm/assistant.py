@@ -7,7 +7,7 @@ from pydantic_ai import Agent, DeferredToolRequests
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.models import Model
 
-from tgbot.agents.llm import models, prompt
+from tgbot.agents.llm import demo_tools, models, names, prompt
 from tgbot.agents.llm.deps import Deps
 from tgbot.agents.llm.talk import ModelAgent, Talk
 from tgbot.agents.llm.tools import loading
@@ -34,9 +34,12 @@ class Assistant:
         self._agent: ModelAgent = Agent(
             deps_type=Deps,
             output_type=[str, DeferredToolRequests],
-            toolsets=loading.load(functions, servers),
+            toolsets=loading.load({**self._demo_tools(), **functions}, servers),
             name="tgbot",
         )
+
+    def _demo_tools(self) -> Mapping[str, Function]:
+        return demo_tools.FUNCTIONS if self._settings.model == names.DEMO else {}
 
     async def answer(self, turn: AgentTurn, say: Callable[[Event], None]) -> None:
         """Answer one turn. Raises UserFacingError."""
