@@ -368,12 +368,19 @@ def upgrade() -> None:
     with op.batch_alter_table("history", schema=None) as batch_op:
         batch_op.create_index(
             "ix_history_boundary",
-            ["session_key", "id"],
+            ["session_key", "kind", "id"],
             unique=False,
             sqlite_where=sa.text("kind IN ('fresh', 'summary')"),
             postgresql_where=sa.text("kind IN ('fresh', 'summary')"),
         )
         batch_op.create_index("ix_history_row", ["pending_id", "id"], unique=False)
         batch_op.create_index("ix_history_session", ["session_key", "id"], unique=False)
+        batch_op.create_index(
+            "ix_history_undo",
+            ["target_id"],
+            unique=False,
+            sqlite_where=sa.text("target_id IS NOT NULL"),
+            postgresql_where=sa.text("target_id IS NOT NULL"),
+        )
 
     # ### end Alembic commands ###

@@ -326,14 +326,17 @@ history = Table(
     sqlite_autoincrement=True,
 )
 _BOUNDARY: TextClause = text("kind IN ('fresh', 'summary')")
+_UNDO: TextClause = text("target_id IS NOT NULL")
 Index("ix_history_session", history.c.session_key, history.c.id)
 Index("ix_history_row", history.c.pending_id, history.c.id)
 Index(
     "ix_history_boundary",
-    *(history.c.session_key, history.c.id),
+    # With `kind` it beats ix_history_session, which SQLite would take otherwise.
+    *(history.c.session_key, history.c.kind, history.c.id),
     sqlite_where=_BOUNDARY,
     postgresql_where=_BOUNDARY,
 )
+Index("ix_history_undo", history.c.target_id, sqlite_where=_UNDO, postgresql_where=_UNDO)
 
 # The calls of tools that a turn has begun. started: it may have taken effect; done: with this result.
 ledger = Table(
