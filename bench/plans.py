@@ -27,6 +27,7 @@ from tgbot.store import (
     sending,
     settling,
     turns,
+    usage,
 )
 from tgbot.store.engine.connection import Connection, writing_engine
 from tgbot.store.engine.statement import Statement
@@ -47,6 +48,9 @@ INDEXES = {
     "outbox.state = 'parked'": "ix_outbox_parked",
     "history.kind IN ('fresh', 'summary')": "ix_history_boundary",
     "undo.target_id = ": "ix_history_undo",
+    "usage.user_id = ": "ix_usage_user",
+    "usage.chat_id = ": "ix_usage_chat",
+    "usage.session_key = ": "ix_usage_session",
 }
 # Whoever names the row needs no other index.
 BY_ID = ("pending.id = :row_id", "outbox.id = :part_id", "outbox.pending_id = :row_id")
@@ -92,6 +96,7 @@ def _use_everything(conn: Connection) -> None:
     arrivals = scene.messages([scene.update(CHAT_ID) for _ in range(3)] + [scene.update(CHAT_ID + 1)])
     first = receive(conn, owner, scene.RULES, arrivals).claimed[0]
     _log(conn, first)
+    _spend(conn, first)
     second = turns.end(conn, owner, first, turns.Ending("done", [Text("a"), Text("b")])).following
     assert second
     stop = inbox.store(conn, arrivals[0], "done") or RowId(1)
@@ -125,6 +130,17 @@ def _log(conn: Connection, turn: Ownership) -> None:
     ledger.start(conn, turn, "a", "tool")
     ledger.finish(conn, turn, "a", "tool", "{}")
     ledger.calls(conn, turn)
+
+
+def _spend(conn: Connection, turn: Ownership) -> None:
+    limits: usage.Limits = {"turn": usage.Limit(), "user": usage.Limit(), "chat": usage.Limit()}
+    amount = usage.Amount(1, 1, 1)
+    reservation_id = usage.reserve(conn, turn, limits, usage.Request("m", 1.0, amount))
+    assert not isinstance(reservation_id, usage.Exhausted)
+    usage.settle(conn, turn, reservation_id, amount)
+    usage.give_back(conn, turn, reservation_id)
+    usage.of_turn(conn, turn)
+    usage.report(conn, turn.session_key, 1.0)
 
 
 def _send_and_settle(conn: Connection, owner: Owner, part: Part) -> None:

@@ -9,7 +9,7 @@ from tgbot.store import outbox as outbox_of
 from tgbot.store import questions
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
-from tgbot.store.schema import box_of, guard, outbox, pending, turn
+from tgbot.store.schema import box_of, guard, outbox, pending, turn, usage
 
 _OF_CHAT = (pending.c.bot_id == bindparam("bot_id"), pending.c.chat_id == bindparam("old_id"))
 
@@ -54,6 +54,14 @@ _MOVE_ROWS = Statement(
         session_key=case((_is_of(pending), _moved(pending.c.session_key)), else_=pending.c.session_key),
     )
 )
+_MOVE_USAGE = Statement(
+    update(usage)
+    .where(usage.c.bot_id == bindparam("bot_id"), usage.c.chat_id == bindparam("old_id"))
+    .values(
+        chat_id=bindparam("new_id"),
+        session_key=case((_is_of(usage), _moved(usage.c.session_key)), else_=usage.c.session_key),
+    )
+)
 _OF_OLD = (outbox.c.bot_id == bindparam("bot_id"), outbox.c.chat_id == bindparam("old_id"))
 # What is on screen stays there: in the new chat, the same message ids belong to other messages.
 _LEAVE_BEHIND = Statement(
@@ -76,7 +84,8 @@ _MOVE_PARTS = Statement(
 
 # It stays in the old chat, so nothing may be shown there once more: the refusal would move it after all.
 _TRUST_SENT = Statement(update(outbox).where(*_OF_OLD).values(uncertain_until=null()))
-_STEPS = (_REQUEUE, _LEAVE, _MOVE_GUARDS, _MOVE_ROWS, _LEAVE_BEHIND, _MOVE_PARTS, _TRUST_SENT)
+_MOVES = (_MOVE_GUARDS, _MOVE_ROWS, _MOVE_USAGE)
+_STEPS = (_REQUEUE, _LEAVE, *_MOVES, _LEAVE_BEHIND, _MOVE_PARTS, _TRUST_SENT)
 
 
 def move(conn: Connection, bot_id: BotId, old_id: ChatId, new_id: ChatId) -> None:
