@@ -95,6 +95,13 @@ async def test_a_response_without_a_cost_is_priced_by_its_tokens(agent_turn: Age
     assert (await budget.total()).nano_dollars == NANO // 100
 
 
+async def test_a_price_of_0_is_one_that_is_not_known(agent_turn: AgentTurn) -> None:
+    budget = Budget(agent_turn, {}, lambda *_: Decimal(0))
+    await budget.before_request(MODEL, 100)
+    await budget.after_request(Used(1, 1, Decimal(0)))
+    assert await budget.total() == Total(1, 2, 0, unpriced=1, open=0)
+
+
 async def test_a_response_that_says_nothing_of_it_counts_as_it_was_reserved(
     agent_turn: AgentTurn,
 ) -> None:

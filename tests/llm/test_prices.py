@@ -44,6 +44,7 @@ def test_a_server_of_ones_own_does_not_hide_the_price_of_a_known_model() -> None
     "model",
     [
         ModelId("llama3.2", "ollama", "http://127.0.0.1:11434/v1"),
+        ModelId(KNOWN.name, "ollama", "http://127.0.0.1:11434/v1"),  # another one of that name
         ModelId("no-such-model", "openai"),
         ModelId("whisper-1", "openai"),  # the list has a price of it, but none by the token
         ModelId("function", "function"),
