@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from tgbot.model import BotId, UserId
 
 PREFIX = "TGBOT_"
 ENV_FILE = ".env"
+TOKENS_MIN = 10_000  # of a limit: a single request to a model may take as much
 
 
 class ConfigError(Exception):
@@ -91,6 +93,18 @@ def _positive(text: str) -> float:
     return amount
 
 
+def _tokens(text: str) -> int:
+    if (count := _count(text)) < TOKENS_MIN:
+        raise ValueError
+    return count
+
+
+def _dollars(text: str) -> Decimal:
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or not (amount := Decimal(text)):
+        raise ValueError
+    return amount
+
+
 def _flag(text: str) -> bool:
     return _one_of("true", "false")(text.lower()) == "true"
 
@@ -113,6 +127,8 @@ class _How(NamedTuple):
 
 _SECONDS = "a number of seconds, 0 or more"
 _RATE = _How(_amount, "a number, 0 or more, 0 for no limit")
+_TOKENS = _How(_tokens, f"a whole number of tokens, at least {TOKENS_MIN}, or leave it out for no limit")
+_COST = _How(_dollars, "a number of dollars above 0, or leave it out for no limit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +179,14 @@ class Settings:
     start_within_seconds: Annotated[
         float, _How(_amount, f"{_SECONDS}, that a start waits for the database")
     ] = 300
+    turn_steps_max: Annotated[int, _How(_count, "a whole number of at least 1")] = 50
+    turn_tokens_max: Annotated[int | None, _TOKENS] = None
+    turn_cost_max: Annotated[Decimal | None, _COST] = None
+    user_day_tokens_max: Annotated[int | None, _TOKENS] = None
+    user_day_cost_max: Annotated[Decimal | None, _COST] = None
+    chat_day_tokens_max: Annotated[int | None, _TOKENS] = None
+    chat_day_cost_max: Annotated[Decimal | None, _COST] = None
+    show_cost: Annotated[bool, _How(_flag, "true or false")] = False
 
     @property
     def bot_id(self) -> BotId:

@@ -8,7 +8,10 @@ from pydantic_ai.exceptions import UserError
 from pydantic_ai.models import Model
 
 from tgbot.agents.llm import demo_tools, models, names, prompt
+from tgbot.agents.llm.budget import Budget, limits
+from tgbot.agents.llm.costs import footer
 from tgbot.agents.llm.deps import Deps
+from tgbot.agents.llm.prices import price
 from tgbot.agents.llm.talk import ModelAgent, Talk
 from tgbot.agents.llm.tools import loading
 from tgbot.agents.llm.tools.builtin import SETTING, TIME_ZONE
@@ -53,7 +56,10 @@ class Assistant:
         async def content() -> list[str]:
             return [turn.prompt]
 
-        await Talk(self._agent, model, turn, deps, say).run(text, content)
+        budget = Budget(turn, limits(self._settings), price)
+        complete = await Talk(self._agent, model, turn, deps, budget, say).run(text, content)
+        if complete and self._settings.show_cost:
+            say(f"\n\n{footer(await budget.total())}")
 
     def _model(self, name: str) -> Model:
         """Make a model when it is first asked for; its connections stay open until the loop ends."""

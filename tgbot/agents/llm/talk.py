@@ -19,11 +19,14 @@ from pydantic_ai.messages import (
     UserContent,
 )
 from pydantic_ai.models import Model
+from pydantic_ai.usage import UsageLimits
 
 from tgbot.agents.llm import failures, questions
 from tgbot.agents.llm import log as log_of
+from tgbot.agents.llm.budget import Budget
 from tgbot.agents.llm.deps import Deps
 from tgbot.agents.llm.models import MODEL_SETTINGS
+from tgbot.agents.llm.spending import Spending
 from tgbot.agents.llm.steps import Steps
 from tgbot.store import history
 from tgbot.turns.agent import AgentTurn, Event, Progress, Replacement, UserFacingError
@@ -41,22 +44,31 @@ BETWEEN = "\n\n"  # the words of two steps
 class Talk:
     """One turn. `say` shows an event at once."""
 
-    def __init__(
-        self, agent: ModelAgent, model: Model, turn: AgentTurn, deps: Deps, say: Callable[[Event], None]
+    def __init__(  # noqa: PLR0913, PLR0917 - who speaks with whom, and within which limits
+        self,
+        agent: ModelAgent,
+        model: Model,
+        turn: AgentTurn,
+        deps: Deps,
+        budget: Budget,
+        say: Callable[[Event], None],
     ) -> None:
         self._agent = agent
         self._model = model
         self._turn = turn
         self._deps = deps
+        self._spending = Spending(budget)
         self._say = say
+        self._asked = False
         self._said = ""  # the words of the finished steps since the last question
         self._speaking = ""  # those of the step that runs
         self._events: AgentRunEvents[str | DeferredToolRequests] | None = None
 
-    async def run(self, instructions: str, prompt: Callable[[], Any]) -> None:
+    async def run(self, instructions: str, prompt: Callable[[], Any]) -> bool:
         """Go on where the log ends, until the answer is complete or something is asked.
 
-        `prompt` makes what the user sent, for a turn that has logged nothing yet. Raises UserFacingError.
+        `prompt` makes what the user sent, for a turn that has logged nothing yet. Returns whether the answer
+        is complete. Raises UserFacingError.
         """
         entries = await self._turn.read(history.seen, self._turn.ownership)
         self._log = log_of.read(entries, self._turn.ownership.row_id)
@@ -65,13 +77,14 @@ class Talk:
         await self._steps.load()
         self._replay()
         if self._finished():
-            return
+            return True
         content = None if self._log.own else await prompt()
         try:
             await self._until_answered(instructions, content)
         except BaseException:
             await self._log_partial()
             raise
+        return not self._asked
 
     def _replay(self) -> None:
         """Say again what finished steps have said since the last question: what was before it stands."""
@@ -118,7 +131,8 @@ class Talk:
             model_settings=MODEL_SETTINGS,
             instructions=instructions,
             deps=self._deps,
-            capabilities=[self._steps],
+            capabilities=[self._steps, self._spending],  # in this order: a request is settled in any case
+            usage_limits=UsageLimits(request_limit=None),  # the budget has one of its own
         ) as self._events:
             async for event in self._events:
                 self._take(event)
@@ -163,6 +177,7 @@ class Talk:
             self._speaking = ""
 
     def _ask(self, requests: DeferredToolRequests) -> None:
+        self._asked = True
         for call in requests.approvals:
             key = requests.metadata[call.tool_call_id]["key"]
             self._say(questions.question(key, call.tool_name, call.args_as_dict()))
