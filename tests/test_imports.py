@@ -17,6 +17,7 @@ TOO_MUCH = ("sqlalchemy.orm", "sqlalchemy.ext", "greenlet", "alembic")
 FOR_MODELS = ("pydantic_ai", "openai", "anthropic", "mcp", "fastmcp")
 WITHOUT_MODELS = (
     *("tgbot.cli", "tgbot.agents.echo", "tgbot.agents.llm.deps", "tgbot.agents.llm.tools.builtin"),
+    *("tgbot.agents.llm.menu", "tgbot.intake.commands"),
     *("tgbot.agents.llm.tools.module", "tgbot.agents.llm.tools.names", "tgbot.agents.llm.tools.servers"),
 )
 RUN = """

@@ -8,10 +8,10 @@ from pydantic_ai.exceptions import UserError
 from pydantic_ai.models import Model
 
 from tgbot.agents.llm import models, prompt
+from tgbot.agents.llm.chosen import MODEL, PROMPT, SETTING, TIME_ZONE
 from tgbot.agents.llm.deps import Deps
 from tgbot.agents.llm.talk import ModelAgent, Talk
 from tgbot.agents.llm.tools import loading
-from tgbot.agents.llm.tools.builtin import SETTING, TIME_ZONE
 from tgbot.agents.llm.tools.marks import Function
 from tgbot.agents.llm.tools.servers import Server
 from tgbot.config import Settings
@@ -40,9 +40,9 @@ class Assistant:
     async def answer(self, turn: AgentTurn, say: Callable[[Event], None]) -> None:
         """Answer one turn. Raises UserFacingError."""
         chosen = await turn.write(values.all_of, turn.ownership, SETTING)
-        model = self._model(chosen.get("model", self._settings.model))
+        model = self._model(self._name(chosen.get(MODEL)))
         text = prompt.instructions(
-            turn, self._settings.prompt_file, chosen.get("prompt"), chosen.get(TIME_ZONE)
+            turn, self._settings.prompt_file, chosen.get(PROMPT), chosen.get(TIME_ZONE)
         )
         deps = Deps(turn, say, self._settings)
 
@@ -50,6 +50,10 @@ class Assistant:
             return [turn.prompt]
 
         await Talk(self._agent, model, turn, deps, say).run(text, content)
+
+    def _name(self, chosen: str | None) -> str:
+        """Give the model that the chat has chosen, or the default where that may not be chosen any more."""
+        return chosen if chosen in self._settings.allowed_models else self._settings.model
 
     def _model(self, name: str) -> Model:
         """Make a model when it is first asked for; its connections stay open until the loop ends."""
