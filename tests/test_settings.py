@@ -169,5 +169,5 @@ def test_each_model_that_may_be_chosen_is_checked_at_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = loaded(tmp_path, monkeypatch, model="demo", models="gpt-5-mini")
-    with pytest.raises(config.ConfigError, match="TGBOT_MODELS is wrong .'gpt-5-mini' names no provider"):
+    with pytest.raises(config.ConfigError, match=r"TGBOT_MODELS is wrong .'gpt-5-mini' names no provider"):
         names.check(settings)
