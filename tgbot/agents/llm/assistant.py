@@ -1,22 +1,26 @@
 """What turns share in one event loop: models and tools."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic_ai import Agent, DeferredToolRequests
 from pydantic_ai.exceptions import UserError
+from pydantic_ai.messages import UserContent
 from pydantic_ai.models import Model
 
-from tgbot.agents.llm import models, prompt
+from tgbot.agents.llm import commands, menu, models
 from tgbot.agents.llm.chosen import MODEL, PROMPT, SETTING, TIME_ZONE
+from tgbot.agents.llm.commands import Say
+from tgbot.agents.llm.compaction import Compaction
 from tgbot.agents.llm.deps import Deps
+from tgbot.agents.llm.prompt import instructions
 from tgbot.agents.llm.talk import ModelAgent, Talk
 from tgbot.agents.llm.tools import loading
 from tgbot.agents.llm.tools.marks import Function
 from tgbot.agents.llm.tools.servers import Server
 from tgbot.config import Settings
 from tgbot.store import values
-from tgbot.turns.agent import AgentTurn, Event, UserFacingError
+from tgbot.turns.agent import AgentTurn, UserFacingError
 
 CANNOT_BE_USED = "This model cannot be used here: the bot's log says why. Choose another one with /model."
 
@@ -37,19 +41,39 @@ class Assistant:
             name="tgbot",
         )
 
-    async def answer(self, turn: AgentTurn, say: Callable[[Event], None]) -> None:
-        """Answer one turn. Raises UserFacingError."""
+    async def answer(self, turn: AgentTurn, say: Say) -> None:
+        """Answer one turn, or obey the command that it is for. Raises UserFacingError."""
+        match menu.command_of(turn):
+            case "new":
+                await commands.start_afresh(turn, say)
+            case "undo":
+                await commands.undo(turn, say)
+            case "compact":
+                await self._sum_up(turn, say)
+            case "retry":
+                await self._retry(turn, say)
+            case _:
+                await self._talk(turn, say, [turn.prompt])
+
+    async def _retry(self, turn: AgentTurn, say: Say) -> None:
+        if again := await commands.prompt_again(turn, say):
+            await self._talk(turn, say, again)
+
+    async def _talk(self, turn: AgentTurn, say: Say, prompt: list[UserContent]) -> None:
         chosen = await turn.write(values.all_of, turn.ownership, SETTING)
         model = self._model(self._name(chosen.get(MODEL)))
-        text = prompt.instructions(
-            turn, self._settings.prompt_file, chosen.get(PROMPT), chosen.get(TIME_ZONE)
-        )
-        deps = Deps(turn, say, self._settings)
+        text = instructions(turn, self._settings.prompt_file, chosen.get(PROMPT), chosen.get(TIME_ZONE))
 
-        async def content() -> list[str]:
-            return [turn.prompt]
+        async def content() -> list[UserContent]:
+            return prompt
 
-        await Talk(self._agent, model, turn, deps, say).run(text, content)
+        compaction = Compaction(model, turn, self._settings.context_tokens)
+        await Talk(self._agent, model, Deps(turn, say, self._settings), compaction).run(text, content)
+
+    async def _sum_up(self, turn: AgentTurn, say: Say) -> None:
+        chosen = await turn.write(values.get, turn.ownership, SETTING, MODEL)
+        compaction = Compaction(self._model(self._name(chosen)), turn, self._settings.context_tokens)
+        await commands.sum_up(turn, say, compaction)
 
     def _name(self, chosen: str | None) -> str:
         """Give the model that the chat has chosen, or the default where that may not be chosen any more."""
