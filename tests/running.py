@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Literal
@@ -23,16 +24,29 @@ async def running(
     formats: Literal["entities", "rich"] = "entities",
 ) -> AsyncIterator[Person]:
     """Run the bot, and give the person who may talk to it."""
-    settings = config.Settings(
+    settings = dataclasses.replace(settings_for(wire, database_path), receipts=receipts, format=formats)
+    async with running_with(settings, wire, agent) as person:
+        yield person
+
+
+def settings_for(wire: PlaygroundServer, database_path: Path) -> config.Settings:
+    return config.Settings(
         token=TOKEN,
         api_url=wire.url,
         database_url=f"sqlite:///{database_path}",
-        allowed_users=frozenset({UserId(7)}),
-        receipts=receipts,
-        format=formats,
+        allowed_users=(UserId(7),),
+        receipts=False,
         rate_overall_per_second=0,
         rate_chat_per_second=0,
+        rate_group_per_minute=0,
     )
+
+
+@contextlib.asynccontextmanager
+async def running_with(
+    settings: config.Settings, wire: PlaygroundServer, agent: Agent
+) -> AsyncIterator[Person]:
+    """Do the same with other settings."""
     bot = asyncio.create_task(app.run(settings, agent))
     try:
         yield Person(wire)

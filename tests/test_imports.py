@@ -12,11 +12,12 @@ LINT = (
 )
 
 # Modules that cost CPU at every start, and memory for ever, and that the bot does not use.
-TOO_MUCH = ("sqlalchemy.orm", "sqlalchemy.ext", "greenlet", "alembic", "pydantic", "tgbot.agents.llm")
+TOO_MUCH = ("sqlalchemy.orm", "sqlalchemy.ext", "greenlet", "alembic", "pydantic")
 # Libraries for models: seconds and tens of megabytes, that only the first turn with a model may cost.
 FOR_MODELS = ("pydantic_ai", "openai", "anthropic", "mcp", "fastmcp")
 WITHOUT_MODELS = (
     *("tgbot.cli", "tgbot.agents.echo", "tgbot.agents.llm.deps", "tgbot.agents.llm.tools.builtin"),
+    *("tgbot.agents.llm.menu", "tgbot.intake.commands"),
     *("tgbot.agents.llm.tools.module", "tgbot.agents.llm.tools.names", "tgbot.agents.llm.tools.servers"),
 )
 RUN = """

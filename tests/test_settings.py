@@ -8,6 +8,7 @@ import pytest
 
 from tests.terminal import ROOT, tgbot
 from tgbot import config
+from tgbot.agents.llm import names
 from tgbot.config import Settings
 
 BUDGETS = [f"{scope}_{unit}_max" for scope in ("turn", "user_day", "chat_day") for unit in ("tokens", "cost")]
@@ -164,3 +165,32 @@ def test_settings_that_are_given_are_known_without_a_token(
     monkeypatch.setenv("TGBOT_MODEL", " ollama:qwen3 ")
     monkeypatch.setenv("TGBOT_TOOLS", "")
     assert config.given("agent", "model", "tools") == {"agent": "mine:agent", "model": "ollama:qwen3"}
+
+
+def loaded(folder: Path, monkeypatch: pytest.MonkeyPatch, **given: str) -> Settings:
+    monkeypatch.chdir(folder)
+    for name, value in {"token": "1:x", **given}.items():
+        monkeypatch.setenv(f"TGBOT_{name.upper()}", value)
+    return config.load()
+
+
+@pytest.mark.parametrize(("users", "owner"), [("9, 7,9", 9), ("", None), ("*", None)])
+def test_the_first_who_may_talk_is_the_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, users: str, owner: int | None
+) -> None:
+    assert loaded(tmp_path, monkeypatch, allowed_users=users).owner_id == owner
+
+
+def test_a_chat_may_choose_the_default_model_and_those_that_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = loaded(tmp_path, monkeypatch, model="a:1", models="b:2, a:1,,b:2")
+    assert settings.allowed_models == ("a:1", "b:2")
+
+
+def test_each_model_that_may_be_chosen_is_checked_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = loaded(tmp_path, monkeypatch, model="demo", models="gpt-5-mini")
+    with pytest.raises(config.ConfigError, match=r"TGBOT_MODELS is wrong .'gpt-5-mini' names no provider"):
+        names.check(settings)

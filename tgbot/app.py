@@ -14,6 +14,7 @@ from tgbot.config import Settings, nobody_allowed
 from tgbot.delivery.delivery import Delivery
 from tgbot.intake.acceptor import Acceptor
 from tgbot.intake.batch import Rules
+from tgbot.intake.commands import ModelRules
 from tgbot.intake.poller import Poller
 from tgbot.model import InstanceId, Owner
 from tgbot.store import recovery
@@ -24,7 +25,7 @@ from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.errors import BotApiError, FileTooLargeError
 from tgbot.telegram.rate_limit import RateLimiter
-from tgbot.turns.agent import Agent, Attachment, DownloadError
+from tgbot.turns.agent import MODEL_AGENT, Agent, Attachment, DownloadError
 from tgbot.turns.agent_loop import Agents
 from tgbot.turns.dispatcher import Dispatcher
 from tgbot.turns.runner import AnswerOptions, TurnRunner
@@ -92,7 +93,8 @@ async def _serve(settings: Settings, agents: Agents, db: Database, api: BotApi, 
     delivery = _delivery(settings, db, api)
     runner = TurnRunner(agents, access, delivery.answers, _answer_options(settings))
     dispatcher = Dispatcher(db, owner, runner, observer=delivery)
-    acceptor = Acceptor(db, Rules(access, settings.queue_max), dispatcher, delivery)
+    rules = Rules(access, settings.queue_max, _model_rules(settings))
+    acceptor = Acceptor(db, rules, dispatcher, delivery)
     poller = Poller(api, acceptor, delivery)
     with _signals() as asked_to_stop:
         async with asyncio.TaskGroup() as services:
@@ -112,6 +114,12 @@ async def _serve(settings: Settings, agents: Agents, db: Database, api: BotApi, 
             await delivery.flush(FLUSH_SECONDS)
             for task in kept:
                 await _ended(task)
+
+
+def _model_rules(settings: Settings) -> ModelRules | None:
+    if settings.agent != MODEL_AGENT:
+        return None
+    return ModelRules(settings.allowed_models, settings.owner_id)
 
 
 def _delivery(settings: Settings, db: Database, api: BotApi) -> Delivery:

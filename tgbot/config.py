@@ -69,10 +69,12 @@ def _key(text: str) -> str:
     return text
 
 
-def _users(text: str) -> frozenset[UserId] | None:
-    if text == "*":
-        return None
-    return frozenset(UserId(_count(part.strip())) for part in text.split(",") if part.strip())
+def _users(text: str) -> tuple[UserId, ...] | None:
+    return None if text == "*" else tuple(UserId(_count(part)) for part in _listed(text))
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _count(text: str) -> int:
@@ -142,6 +144,8 @@ class Settings:
     database_url: Annotated[str, _How(_database, "sqlite:///FILE")] = "sqlite:///tgbot.db"
     agent: Annotated[str, _How(str, "echo, llm, or package.module:name")] = "echo"
     model: Annotated[str, _How(str, "provider:model, like openai:gpt-5-mini")] = ""
+    models: Annotated[tuple[str, ...], _How(_listed, "models with commas between")] = ()
+    context_tokens: Annotated[int, _How(_count, "a whole number of tokens")] = 100_000
     model_url: Annotated[str | None, _How(_server, "an OpenAI-compatible server, http:// or https://")] = None
     model_key: Annotated[str | None, _How(_key, "the key of the model's provider")] = field(
         default=None, repr=False
@@ -150,9 +154,9 @@ class Settings:
     tools: Annotated[str | None, _How(str, "a module whose public functions are tools")] = None
     mcp: Annotated[Path | None, _How(_file, "a JSON file of MCP servers")] = None
     allowed_users: Annotated[
-        frozenset[UserId] | None,
+        tuple[UserId, ...] | None,
         _How(_users, "user ids with commas between (the bot shows a stranger theirs), or * for everyone"),
-    ] = frozenset()
+    ] = ()
     max_turns: Annotated[int, _How(_count, "a whole number of at least 1")] = 64
     crashes_max: Annotated[
         int,
@@ -192,6 +196,16 @@ class Settings:
     def bot_id(self) -> BotId:
         """The number before the colon of the token: Telegram's id of the bot."""
         return BotId(int(self.token.partition(":")[0]))
+
+    @property
+    def owner_id(self) -> UserId | None:
+        """The user who owns the bot: the first one who may talk to it. None where everyone may, or nobody."""
+        return next(iter(self.allowed_users or ()), None)
+
+    @property
+    def allowed_models(self) -> tuple[str, ...]:
+        """The models that a chat may choose: the default first, each once."""
+        return tuple(dict.fromkeys([self.model, *self.models]))
 
     @property
     def database_path(self) -> Path:

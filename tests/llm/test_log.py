@@ -13,6 +13,7 @@ from tests.store.instance import Instance, StartInstance
 from tests.waiting import eventually
 from tgbot.agents.llm import models
 from tgbot.agents.llm.agent import LlmAgent
+from tgbot.agents.llm.log import UNANSWERED
 from tgbot.config import Settings
 from tgbot.model import Turn
 from tgbot.store import joins, values
@@ -93,7 +94,8 @@ async def test_what_was_stopped_before_the_first_word_is_in_the_log_once(
     for said in ("a", "b"):
         turn = instance.start(said)
         instance.finish(turn, await run(instance, turn))
-    assert model.sent == [["stopped", "a"], ["stopped", "a", "re: a", "b"]]
+    before = ["stopped", UNANSWERED]
+    assert model.sent == [[*before, "a"], [*before, "a", "re: a", "b"]]
 
 
 async def test_half_an_answer_that_was_stopped_is_what_the_next_turn_sees(

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 
 from tgbot.delivery.delivery import Delivery
+from tgbot.intake import commands
 from tgbot.intake.batch import Received, Rules, receive
 from tgbot.model import Arrival, BotId, ChatMoved, Control, Message, Raw, Unreadable
 from tgbot.store.engine.errors import StorageError
@@ -33,6 +34,11 @@ class Acceptor:
         self._rules = rules
         self._dispatcher = dispatcher
         self._delivery = delivery
+
+    @property
+    def menu(self) -> dict[str, str]:
+        """What people can type here: the name of each command, and a line about it."""
+        return commands.menu(self._rules.model)
 
     async def accept(self, batch: Sequence[Raw | Unparsed]) -> None:
         """Commit a batch, then wake whoever has work from it.

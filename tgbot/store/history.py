@@ -7,7 +7,7 @@ turn that runs again sees what its own earlier attempts have logged.
 import time
 from typing import Literal, NamedTuple
 
-from sqlalchemy import and_, bindparam, exists, func, insert, literal_column, or_, select
+from sqlalchemy import Integer, Text, and_, bindparam, exists, func, insert, literal_column, or_, select
 
 from tgbot.model import Ownership, RowId
 from tgbot.store import fence
@@ -28,8 +28,12 @@ _APPEND = Statement(
         at=bindparam("now"),
     )
 )
-_ENDED = pending.c.state.in_([literal(f"'{state}'") for state in ("done", "failed", "stopped")])
-_COUNTS = or_(_ENDED, pending.c.id == bindparam("row_id"))
+_DONE = pending.c.state == literal("'done'")
+_BROKEN_OFF = pending.c.state.in_([literal("'failed'"), literal("'stopped'")])
+_undoes = history.alias("undoes")
+# A turn that was to undo something, and was broken off, has changed nothing.
+_UNDOES = exists().where(_undoes.c.pending_id == pending.c.id, _undoes.c.kind == literal("'undo'"))
+_COUNTS = or_(_DONE, and_(_BROKEN_OFF, ~_UNDOES), pending.c.id == bindparam("row_id"))
 _undo, _undoing = history.alias("undo"), pending.alias("undoing")
 _UNDONE = exists().where(
     _undo.c.session_key == history.c.session_key,
@@ -58,7 +62,8 @@ _LAST_ROW = Statement(
         _OF_SESSION,
         history.c.id > bindparam("since"),
         history.c.kind.in_([literal("'step'"), literal("'partial'")]),
-        and_(_ENDED, pending.c.id != bindparam("row_id")),
+        _COUNTS,
+        pending.c.id != bindparam("row_id"),
         ~_UNDONE,
     )
     .order_by(history.c.id.desc())
@@ -76,11 +81,35 @@ _REMEMBERED = Statement(
     .where(
         _OF_SESSION,
         history.c.kind == literal("'memory'"),
-        and_(_ENDED, pending.c.id != bindparam("row_id")),
+        or_(_DONE, _BROKEN_OFF),
+        pending.c.id != bindparam("row_id"),
         _LAST_OF_ITS_ROW,
     )
     .order_by(history.c.id.desc())
     .limit(bindparam("most"))
+)
+_OF_ROW = history.c.pending_id == bindparam("row_id")
+_OWN = Statement(
+    select(history.c.id, history.c.target_id)
+    .where(_OF_ROW, history.c.kind == bindparam("kind"))
+    .order_by(history.c.id.desc())
+    .limit(literal_column("1"))
+)
+_LOGGED = Statement(
+    select(*_ENTRY)
+    .where(_OF_ROW, _OF_SESSION, history.c.kind.in_([literal("'step'"), literal("'partial'")]))
+    .order_by(history.c.id)
+)
+_LOG_AGAIN = Statement(
+    insert(history).from_select(
+        ["session_key", "pending_id", "turn_id", "kind", "content", "at"],
+        select(
+            *(bindparam("session_key", type_=Text), history.c.pending_id, bindparam("token", type_=Integer)),
+            *(history.c.kind, history.c.content, history.c.at),
+        )
+        .where(_OF_ROW, history.c.kind == literal("'step'"), history.c.id > bindparam("since"))
+        .order_by(history.c.id),
+    )
 )
 
 
@@ -127,3 +156,43 @@ def remembered(conn: Connection, turn: Ownership, most: int) -> list[str]:
     session_key = fence.session_of(conn, turn)
     rows = _REMEMBERED(conn, session_key=session_key, row_id=turn.row_id, most=most)
     return [row.content for row in rows][::-1]
+
+
+def of_row(conn: Connection, turn: Ownership, row_id: RowId) -> list[Entry]:
+    """Read what a row of the session has logged, whether or not it counts any more. Raises LostGuardError."""
+    session_key = fence.session_of(conn, turn)
+    return [Entry(*row) for row in _LOGGED(conn, session_key=session_key, row_id=row_id)]
+
+
+# Each of these may run again, after a crash: it finds its own entry, and adds no second one.
+
+
+def start_afresh(conn: Connection, turn: Ownership) -> None:
+    """Let nothing before this row count any more. Raises LostGuardError."""
+    if _OWN(conn, row_id=turn.row_id, kind="fresh").scalar() is None:
+        append(conn, turn, "fresh", "")
+
+
+def undo_last(conn: Connection, turn: Ownership) -> RowId | None:
+    """Let the last exchange not count any more, once this row is done.
+
+    Returns its row, None if there is none. Raises LostGuardError.
+    """
+    own = _OWN(conn, row_id=turn.row_id, kind="undo").first()
+    if own:
+        return RowId(own.target_id)
+    last = last_row(conn, turn)
+    if last is not None:
+        append(conn, turn, "undo", "", last)
+    return last
+
+
+def sum_up(conn: Connection, turn: Ownership, content: str) -> None:
+    """Let a summary stand for all before it; what this row has logged itself goes on behind it.
+
+    Raises LostGuardError.
+    """
+    since = _OWN(conn, row_id=turn.row_id, kind="summary").scalar() or 0
+    session_key = fence.session_of(conn, turn)
+    append(conn, turn, "summary", content)
+    _LOG_AGAIN(conn, session_key=session_key, row_id=turn.row_id, token=turn.token, since=since)

@@ -12,6 +12,7 @@ from tgbot.model import Album, Button, Choice, File, KeptAlbum, KeptFile, Part
 from tgbot.render import Text
 from tgbot.store.schema import outbox
 
+ROW_CHARACTERS = 40  # of the labels of one row of buttons: a phone would cut more
 CONTENT = ("kind", "text", "entities", "buttons", "file_name", "file_id", "album", "ready_at")
 
 COLUMNS = (
@@ -116,9 +117,12 @@ def columns(content: OnePart, buttons: Sequence[Button] = ()) -> dict[str, Any]:
 
 
 def keyboard(buttons: Sequence[Button]) -> str | None:
-    """Make the JSON of the buttons below a message, in one row."""
+    """Make the JSON of the buttons below a message: in one row, or one below another where that is long."""
     row = [{"text": button.label, "callback_data": button.data} for button in buttons]
-    return json.dumps({"inline_keyboard": [row]}) if row else None
+    if not row:
+        return None
+    fits = sum(len(button.label) for button in buttons) <= ROW_CHARACTERS
+    return json.dumps({"inline_keyboard": [row] if fits else [[one] for one in row]})
 
 
 def part_of(row: Sequence[Any]) -> Part:

@@ -44,6 +44,7 @@ __all__ = [
     "Event",
     "File",
     "FollowUp",
+    "InsteadOf",
     "KeptAlbum",
     "KeptFile",
     "Progress",
@@ -86,6 +87,13 @@ class Replacement:
     """`text` takes the place of all that was said so far."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class InsteadOf:
+    """The answer takes the place of an earlier row's, whose messages disappear when this turn is done."""
+
+    row_id: RowId
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +246,7 @@ class AgentTurn:
         return self._turn.attempt
 
 
-Event = str | Progress | Replacement | File | KeptFile | Album | KeptAlbum | Question
+Event = str | Progress | Replacement | File | KeptFile | Album | KeptAlbum | Question | InsteadOf
 
 # `async def agent(turn)` that yields pieces of Markdown, and other events if it likes. A CancelledError in it
 # means: stop now.

@@ -1,26 +1,30 @@
 """What turns share in one event loop: models and tools."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic_ai import Agent, DeferredToolRequests
 from pydantic_ai.exceptions import UserError
+from pydantic_ai.messages import UserContent
 from pydantic_ai.models import Model
 
-from tgbot.agents.llm import demo_tools, models, names, prompt
+from tgbot.agents.llm import commands, demo_tools, menu, models, names
 from tgbot.agents.llm.budget import Budget, limits
+from tgbot.agents.llm.chosen import MODEL, PROMPT, SETTING, TIME_ZONE
+from tgbot.agents.llm.commands import Say
+from tgbot.agents.llm.compaction import Compaction
 from tgbot.agents.llm.costs import footer
 from tgbot.agents.llm.deps import Deps
 from tgbot.agents.llm.prices import price
+from tgbot.agents.llm.prompt import instructions
 from tgbot.agents.llm.talk import ModelAgent, Talk
 from tgbot.agents.llm.tools import loading
-from tgbot.agents.llm.tools.builtin import SETTING, TIME_ZONE
 from tgbot.agents.llm.tools.marks import Function
 from tgbot.agents.llm.tools.servers import Server
 from tgbot.config import Settings
 from tgbot.store import values
 from tgbot.store.joins import FOLLOW_UPS, STEER
-from tgbot.turns.agent import AgentTurn, Event, UserFacingError
+from tgbot.turns.agent import AgentTurn, UserFacingError
 
 CANNOT_BE_USED = "This model cannot be used here: the bot's log says why. Choose another one with /model."
 
@@ -44,22 +48,53 @@ class Assistant:
     def _demo_tools(self) -> Mapping[str, Function]:
         return demo_tools.FUNCTIONS if self._settings.model == names.DEMO else {}
 
-    async def answer(self, turn: AgentTurn, say: Callable[[Event], None]) -> None:
-        """Answer one turn. Raises UserFacingError."""
+    async def answer(self, turn: AgentTurn, say: Say) -> None:
+        """Answer one turn, or obey the command that it is for. Raises UserFacingError."""
+        match menu.command_of(turn):
+            case "new":
+                await commands.start_afresh(turn, say)
+            case "undo":
+                await commands.undo(turn, say)
+            case "compact":
+                await self._sum_up(turn, say)
+            case "retry":
+                await self._retry(turn, say)
+            case _:
+                await self._talk(turn, say, [turn.prompt])
+
+    async def _retry(self, turn: AgentTurn, say: Say) -> None:
+        if again := await commands.prompt_again(turn, say):
+            await self._talk(turn, say, again)
+
+    async def _talk(self, turn: AgentTurn, say: Say, prompt: list[UserContent]) -> None:
         chosen = await turn.read(values.all_of, turn.ownership, SETTING)
-        model = self._model(chosen.get("model", self._settings.model))
-        text = prompt.instructions(
-            turn, self._settings.prompt_file, chosen.get("prompt"), chosen.get(TIME_ZONE)
-        )
+        model = self._model(self._name(chosen.get(MODEL)))
+        text = instructions(turn, self._settings.prompt_file, chosen.get(PROMPT), chosen.get(TIME_ZONE))
         deps = Deps(turn, say, self._settings, steers=chosen.get(FOLLOW_UPS) == STEER)
 
-        async def content() -> list[str]:
-            return [turn.prompt]
+        async def content() -> list[UserContent]:
+            return prompt
 
-        budget = Budget(turn, limits(self._settings), price)
-        complete = await Talk(self._agent, model, turn, deps, budget, say).run(text, content)
+        budget = self._budget(turn)
+        talk = Talk(self._agent, model, deps, self._compaction(model, turn, budget), budget)
+        complete = await talk.run(text, content)
         if complete and self._settings.show_cost:
             say(f"\n\n{footer(await budget.total())}")
+
+    async def _sum_up(self, turn: AgentTurn, say: Say) -> None:
+        chosen = await turn.read(values.get, turn.ownership, SETTING, MODEL)
+        model = self._model(self._name(chosen))
+        await commands.sum_up(turn, say, self._compaction(model, turn, self._budget(turn)))
+
+    def _compaction(self, model: Model, turn: AgentTurn, budget: Budget) -> Compaction:
+        return Compaction(model, turn, self._settings.context_tokens, budget)
+
+    def _budget(self, turn: AgentTurn) -> Budget:
+        return Budget(turn, limits(self._settings), price)
+
+    def _name(self, chosen: str | None) -> str:
+        """Give the model that the chat has chosen, or the default where that may not be chosen any more."""
+        return chosen if chosen in self._settings.allowed_models else self._settings.model
 
     def _model(self, name: str) -> Model:
         """Make a model when it is first asked for; its connections stay open until the loop ends."""

@@ -1,6 +1,6 @@
 """Reads and writes the log of a session as messages of pydantic-ai."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
@@ -10,11 +10,16 @@ from pydantic_ai.messages import (
     ModelMessagesTypeAdapter,
     ModelRequest,
     ModelResponse,
+    TextPart,
+    UserContent,
+    UserPromptPart,
     repair_messages,
 )
 
 from tgbot.model import RowId
 from tgbot.store.history import Entry
+
+UNANSWERED = "(I did not answer this.)"
 
 
 class Log(NamedTuple):
@@ -29,14 +34,45 @@ def read(entries: Sequence[Entry], row_id: RowId) -> Log:
 
     The own ones may end with calls of tools without their results: the ledger has those, or nobody.
     """
-    earlier, own = [], []
-    for row, of_row in groupby(entries, key=lambda entry: entry.row_id):
-        mine = list(of_row)
-        if row == row_id:
-            own += [message for entry in mine if entry.kind == "step" for message in load(entry.content)]
-            mine = [entry for entry in mine if entry.kind == "summary"]
-        earlier += [message for entry in _counting(mine) for message in load(entry.content)]
-    return Log(repair_messages(earlier), own)
+    own = [entry for entry in entries if entry.row_id == row_id and entry.kind == "step"]
+    return Log(joined(exchanges(earlier(entries, row_id))), _messages(own))
+
+
+def earlier(entries: Sequence[Entry], row_id: RowId) -> list[Entry]:
+    """Pick the entries of what was said before this row; a summary that it has made is of that."""
+    return [entry for entry in entries if entry.row_id != row_id or entry.kind == "summary"]
+
+
+def exchanges(entries: Sequence[Entry]) -> list[list[ModelMessage]]:
+    """Make the messages of each exchange, and of a summary, each complete in itself."""
+    of_one = groupby(entries, key=lambda entry: (entry.row_id, entry.kind == "summary"))
+    found = (_closed(_messages(_counting(list(group)))) for _, group in of_one)
+    return [messages for messages in found if messages]
+
+
+def joined(parts: Iterable[Sequence[ModelMessage]]) -> list[ModelMessage]:
+    """Put the messages of exchanges into one list."""
+    return [message for messages in parts for message in messages]
+
+
+def prompt_of(entries: Sequence[Entry]) -> list[UserContent]:
+    """Find what the user sent, in what a row has logged; empty if it has logged nothing."""
+    for message in _messages(entries[:1]):
+        contents = [part.content for part in message.parts if isinstance(part, UserPromptPart)]
+        return [one for content in contents for one in ([content] if isinstance(content, str) else content)]
+    return []
+
+
+def _closed(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
+    """End an exchange that broke off: models want an answer between two requests, and so does the log."""
+    whole = repair_messages([message for message in messages if message.parts])
+    if whole and isinstance(whole[-1], ModelRequest):
+        whole.append(ModelResponse([TextPart(UNANSWERED)]))
+    return whole
+
+
+def _messages(entries: Sequence[Entry]) -> list[ModelMessage]:
+    return [message for entry in entries for message in load(entry.content)]
 
 
 def _counting(entries: Sequence[Entry]) -> list[Entry]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from pydantic_ai.messages import BinaryContent, ModelMessage, ModelRequest, ModelResponse
+from pydantic_ai.models import Model
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.usage import RequestUsage
 
@@ -12,6 +13,11 @@ from tgbot.agents.llm.budget import ModelId
 BYTES_PER_TOKEN = 3  # of UTF-8: English has 4 to 5, code and most other scripts have 3 or more
 PICTURE_TOKENS = 2500  # about the most that a provider makes of a picture that it does not have to scale down
 FILE_BYTES_PER_TOKEN = 20  # a page of a PDF: 50 kB or more, 2,500 tokens or less
+
+
+def id_of(model: Model) -> ModelId:
+    """Name a model as price lists know it."""
+    return ModelId(model.model_name, model.system, model.base_url)
 
 
 def price(model: ModelId, input_tokens: int, output_tokens: int) -> Decimal | None:

@@ -10,8 +10,8 @@ from pydantic_ai.messages import ModelResponse
 from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.settings import ModelSettings
 
-from tgbot.agents.llm.budget import OUTPUT_TOKENS_MAX, Budget, ModelId
-from tgbot.agents.llm.prices import input_tokens
+from tgbot.agents.llm.budget import OUTPUT_TOKENS_MAX, Budget
+from tgbot.agents.llm.prices import id_of, input_tokens
 
 _GAVE_UP = {502, 504}  # says a gateway, while the model may have answered
 
@@ -33,11 +33,9 @@ class Spending(AbstractCapability[Any]):
         """Reserve, and let the model say no more than that."""
         settings = request_context.model_settings or ModelSettings()
         most = settings.get("max_tokens") or self.budget.output_tokens_max
-        model = request_context.model
-        name = ModelId(model.model_name, model.system, model.base_url)
         tools = request_context.model_request_parameters.function_tools
         expected = input_tokens(request_context.messages, tools)
-        await self.budget.before_request(name, expected, most or OUTPUT_TOKENS_MAX)
+        await self.budget.before_request(id_of(request_context.model), expected, most or OUTPUT_TOKENS_MAX)
         if most is None:
             return request_context
         return replace(request_context, model_settings={**settings, "max_tokens": most})

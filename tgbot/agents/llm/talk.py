@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pydantic_ai import Agent, AgentRunResultEvent, DeferredToolRequests
-from pydantic_ai.exceptions import AgentRunError, UserError
+from pydantic_ai.exceptions import AgentRunError, ModelContextWindowExceededError, UserError
 from pydantic_ai.messages import (
     AgentStreamEvent,
     FunctionToolCallEvent,
@@ -24,12 +24,13 @@ from pydantic_ai.usage import UsageLimits
 from tgbot.agents.llm import failures, questions
 from tgbot.agents.llm import log as log_of
 from tgbot.agents.llm.budget import Budget
+from tgbot.agents.llm.compaction import Compaction
 from tgbot.agents.llm.deps import Deps
 from tgbot.agents.llm.models import MODEL_SETTINGS
 from tgbot.agents.llm.spending import Spending
 from tgbot.agents.llm.steps import Steps
 from tgbot.store import history
-from tgbot.turns.agent import AgentTurn, Event, Progress, Replacement, UserFacingError
+from tgbot.turns.agent import Progress, Replacement, UserFacingError
 
 if TYPE_CHECKING:
     from pydantic_ai.agent import AgentRunEvents
@@ -42,24 +43,20 @@ BETWEEN = "\n\n"  # the words of two steps
 
 
 class Talk:
-    """One turn. `say` shows an event at once."""
+    """One turn."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - who speaks with whom, and within which limits
-        self,
-        agent: ModelAgent,
-        model: Model,
-        turn: AgentTurn,
-        deps: Deps,
-        budget: Budget,
-        say: Callable[[Event], None],
+    def __init__(
+        self, agent: ModelAgent, model: Model, deps: Deps, compaction: Compaction, budget: Budget
     ) -> None:
         self._agent = agent
         self._model = model
-        self._turn = turn
+        self._turn = deps.turn
         self._deps = deps
         self._spending = Spending(budget)
-        self._say = say
+        self._say = deps.say
         self._asked = False
+        self._compaction = compaction
+        self._made_room = False
         self._said = ""  # the words of the finished steps since the last question
         self._speaking = ""  # those of the step that runs
         self._events: AgentRunEvents[str | DeferredToolRequests] | None = None
@@ -70,15 +67,18 @@ class Talk:
         `prompt` makes what the user sent, for a turn that has logged nothing yet. Returns whether the answer
         is complete. Raises UserFacingError.
         """
+        row_id = self._turn.ownership.row_id
         entries = await self._turn.read(history.seen, self._turn.ownership)
-        self._log = log_of.read(entries, self._turn.ownership.row_id)
+        self._log, self._before = log_of.read(entries, row_id), log_of.earlier(entries, row_id)
         self._steps = Steps(self._turn, len(self._log.earlier), self._log.own, self._deps.steers, self._say)
-        self._deps.say = self._steps.say_of_tool
+        self._deps.say = self._steps.say_of_tool  # what tools say is kept until their result is
         await self._steps.load()
         self._replay()
         if self._finished():
             return True
         content = None if self._log.own else await prompt()
+        if not self._log.own and self._compaction.needed(self._before):
+            await self._make_room()
         try:
             await self._until_answered(instructions, content)
         except BaseException:
@@ -109,12 +109,24 @@ class Talk:
             try:
                 return await self._attempt(instructions, None if self._log.own else content)
             except (AgentRunError, UserError) as error:
+                if isinstance(error, ModelContextWindowExceededError) and await self._make_room():
+                    continue
                 failure = failures.understood(error, tries)
                 if failure.again_in_seconds is None:
                     raise UserFacingError(failure.words) from error
                 log.warning("llm.again_in seconds=%.0f reason=%s", failure.again_in_seconds, error)
                 await self._wait(failure.again_in_seconds)
                 tries += 1
+
+    async def _make_room(self) -> bool:
+        """Shorten what was said before, once in a turn. False if that cannot help any more."""
+        if self._made_room or not self._before:
+            return False
+        self._made_room = True
+        self._say(Progress("summing up what was said before"))
+        self._log = self._log._replace(earlier=await self._compaction.shortened(self._before))
+        self._steps.earlier = len(self._log.earlier)
+        return True
 
     async def _wait(self, seconds: float) -> None:
         if self._speaking:  # half an answer that will not be finished

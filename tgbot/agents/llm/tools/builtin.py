@@ -3,16 +3,14 @@
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from tgbot.agents.llm.chosen import SETTING, TIME_ZONE
 from tgbot.agents.llm.tools.marks import Function, tool
 from tgbot.model import Ownership
 from tgbot.store import values
 from tgbot.store.engine.connection import Connection
 from tgbot.turns.agent import AgentTurn, File
 
-# What is kept of a session (store.values): its kinds, and the name of the one setting.
-NOTE = "note"
-SETTING = "setting"
-TIME_ZONE = "time_zone"
+NOTE = "note"  # the kind of session value (store.values)
 
 NOTES_MAX = 100
 NAME_MAX = 100  # characters
