@@ -14,7 +14,6 @@ from pathlib import Path
 
 import tgbot
 from tgbot import app, config, doctor, logs
-from tgbot.agents.llm.agent import LlmAgent
 from tgbot.model import ChatId
 from tgbot.store import report
 from tgbot.store.engine import migrate
@@ -116,6 +115,8 @@ def _run(_: argparse.Namespace) -> int:
 def _agent(settings: config.Settings) -> agent.Agent:
     try:
         if settings.agent == agent.MODEL_AGENT:
+            from tgbot.agents.llm.agent import LlmAgent  # noqa: PLC0415 - no other agent needs pydantic
+
             assistant = LlmAgent(settings)
             assistant.prepare()
             return assistant.run

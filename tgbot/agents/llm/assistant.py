@@ -34,7 +34,7 @@ class Assistant:
         self._agent: ModelAgent = Agent(
             deps_type=Deps,
             output_type=[str, DeferredToolRequests],
-            toolsets=loading.load({**self._demo_tools(), **functions}),
+            toolsets=loading.load({**self._demo_tools(), **functions}, servers),
             name="tgbot",
         )
 

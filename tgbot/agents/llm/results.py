@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic_ai import ModelRetry
+from pydantic_ai.messages import ToolReturnContent
 
 from tgbot.model import KeptAlbum, KeptFile
 
@@ -14,7 +15,7 @@ from tgbot.model import KeptAlbum, KeptFile
 class Result:
     """The value for the model, or what it should do differently (`retry`), and the files for the chat."""
 
-    content: Any = None
+    content: ToolReturnContent = None
     files: tuple[KeptFile | KeptAlbum, ...] = ()
     retry: str | None = None
 
@@ -36,8 +37,8 @@ def of(value: Any, files: Sequence[KeptFile | KeptAlbum]) -> Result:  # noqa: AN
 
 
 def dump(result: Result) -> str:
-    """Write a result as JSON."""
-    return _ADAPTER.dump_json(result).decode()
+    """Write a result as JSON; what cannot be JSON is text in it."""
+    return _ADAPTER.dump_json(result, fallback=str).decode()
 
 
 def load(content: str) -> Result:

@@ -166,7 +166,7 @@ class Steps(AbstractCapability[Deps]):
         self.known[call.tool_call_id] = content
         for file in result.files:
             self.say(file)
-        return result.value()
+        return results.load(content).value()  # the same as after a crash
 
 
 def _line(call: ToolCallPart, mark: Mark, args: dict[str, Any]) -> str:
