@@ -68,7 +68,7 @@ async def _respond(messages: list[ModelMessage], _: AgentInfo) -> AsyncIterator[
 
 def _exchange(messages: Sequence[ModelMessage]) -> tuple[str, list[str]]:
     """Find what the user said last, and what the tools have returned since."""
-    said: str = ""
+    said = ""
     results: list[str] = []
     for part in (part for message in messages for part in message.parts):
         if isinstance(part, UserPromptPart):
