@@ -9,6 +9,7 @@ from tests.llm.talking import Model, talking
 from tests.waiting import eventually
 from tgbot.agents.llm import commands
 from tgbot.agents.llm.log import UNANSWERED
+from tgbot.intake.commands import wipe
 from tgbot.playground.server import PlaygroundServer
 
 REFUSED = ModelHTTPError(400, "demo")
@@ -174,3 +175,21 @@ async def test_the_chosen_model_answers_and_the_chats_own_instructions_are_given
         await person.sees_among("re: a")
     assert model.names == ["ollama:b"]
     assert (model.instructions[0] or "").startswith("Be brief.")
+
+
+async def test_forget_leaves_no_word_in_the_file_while_the_bot_runs(
+    wire: PlaygroundServer, database_path: Path, monkeypatch: pytest.MonkeyPatch, model: Model
+) -> None:
+    async with talking(wire, database_path, monkeypatch, model) as person:
+        person.says("xylophone", "/prompt xylophone", "/compact", "xylophone")
+        await eventually(lambda: person.sees.count("re: xylophone") == 2, "all is answered")
+        person.says("/forget")
+        await person.sees_among("It cannot be undone")
+        person.presses("Forget everything")
+        await person.sees_among(wipe.FORGOTTEN)
+        files = [file.read_bytes() for file in database_path.parent.glob("tgbot.db*") if file.is_file()]
+        assert not any(b"xylophone" in content for content in files)
+        person.says("/prompt", "a")
+        await eventually(lambda: person.sees[-1:] == ["re: a"], "it goes on")
+        assert "This chat has no instructions of its own: the bot's are used." in person.sees
+    assert model.requests[-1] == ["a"]

@@ -4,13 +4,14 @@ An update counts as received when its row is committed. The caller may confirm t
 `accept` returns.
 """
 
+import contextlib
 import logging
 from collections.abc import Sequence
 
 from tgbot.delivery.delivery import Delivery
 from tgbot.intake import commands
 from tgbot.intake.batch import Received, Rules, receive
-from tgbot.model import Arrival, BotId, ChatMoved, Control, Message, Raw, Unreadable
+from tgbot.model import Arrival, BotId, ChatMoved, Control, Message, Raw, SessionKey, Unreadable
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
 from tgbot.telegram import get_updates, updates
@@ -78,7 +79,16 @@ class Acceptor:
     async def _receive(self, arrivals: Sequence[Arrival]) -> Received:
         if not arrivals:
             return Received()
-        return await self._db.write(receive, self._dispatcher.owner, self._rules, arrivals)
+        received = await self._db.write(receive, self._dispatcher.owner, self._rules, arrivals)
+        if received.erased:
+            await self._erase_rest(received.erased)
+        return received
+
+    async def _erase_rest(self, session_keys: Sequence[SessionKey]) -> None:
+        """Erase what is kept of sessions beside the database's own tables."""
+        log.info("intake.erased sessions=%s", ",".join(session_keys))
+        with contextlib.suppress(StorageError):  # it is committed, and must be passed on
+            await self._db.empty_log()
 
     def _pass_on(self, received: Received) -> None:
         self._dispatcher.spawn(received.claimed)

@@ -51,6 +51,7 @@ class Received:
     replied: set[ChatId] = field(default_factory=set)
     controls: list[tuple[Control, str | None]] = field(default_factory=list)
     timed: bool = False  # a row waits until it is due
+    erased: list[SessionKey] = field(default_factory=list)  # of which nothing may be kept
     turned_away: list[str] = field(default_factory=list)  # callback ids of buttons that strangers pressed
 
 
@@ -164,6 +165,7 @@ class _Batch:
             (control.address._replace(message_id=mark.message_id), mark.waits) for mark in reply.marks
         ]
         self.received.replied.add(control.address.chat_id)
+        self.received.erased += [control.address.session_key] if reply.erased else []
         return row_id
 
     def _release_before_its_start(self, stopped: RowId | None) -> None:

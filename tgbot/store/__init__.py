@@ -7,4 +7,5 @@ connection, for `await db.write(turns.end, ...)`: `inbox` takes updates in, `joi
 becomes of a part, `settling` what was found of one whose fate nobody knows, `expiry` what is too old, and
 `reactions` which are due. `report` only reads. `questions` keeps what turns ask, and for models `history`
 the log of a session, `ledger` the calls of tools, `values` what is noted, `usage` what it costs.
+`erasure` erases the words of a session.
 """

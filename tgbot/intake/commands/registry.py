@@ -80,8 +80,8 @@ class Reply:
     """What a control answers: a message, or a `toast` on the button that was pressed, or both.
 
     `claimed` is the turn that it began, `stopped` the row whose turn it stopped, `marks` what it changed for
-    messages that waited or were held. With `instead` the message takes the place of the one whose button was
-    pressed.
+    messages that waited or were held; `erased`: nothing that was said in the session is kept any more. With
+    `instead` the message takes the place of the one whose button was pressed.
     """
 
     text: str | Text | None
@@ -90,6 +90,7 @@ class Reply:
     claimed: Turn | None = None
     stopped: RowId | None = None
     instead: bool = False
+    erased: bool = False
     marks: tuple[Mark, ...] = ()
 
 
