@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Self
 
+from tgbot.model import SessionKey
 from tgbot.turns.agent import Agent, AgentTurn, Attachment
 from tgbot.turns.agent_thread import AgentRun, AgentThread
 from tgbot.turns.answer import LiveAnswer
@@ -24,6 +25,9 @@ BLOCKED_THREADS_MAX = 8  # left behind; a process with more of them needs a rest
 CLOSE_SECONDS = 1.0
 
 
+Download = Callable[[SessionKey, Attachment], Coroutine[Any, Any, bytes]]
+
+
 class AgentLostError(Exception):
     """The agent's loop was given up, not for the agent's own fault: its turn has to run again."""
 
@@ -31,12 +35,10 @@ class AgentLostError(Exception):
 class Agents:
     """Starts agents in their loop; one that stays blocked is left to itself, and a fresh one made.
 
-    `download` fetches a file for an agent, in the bot's own loop.
+    `download` fetches a file for an agent's session, in the bot's own loop.
     """
 
-    def __init__(
-        self, agent: Agent, download: Callable[[Attachment], Coroutine[Any, Any, bytes]], threads_max: int
-    ) -> None:
+    def __init__(self, agent: Agent, download: Download, threads_max: int) -> None:
         self._agent = agent
         self._download = download
         self._threads_max = threads_max
@@ -59,7 +61,7 @@ class Agents:
 
     def start(self, answer: LiveAnswer, changed: Callable[[LiveAnswer], None]) -> AgentRun:
         """Run the agent for a turn; `changed` is called, in this loop, when it has said something."""
-        turn = AgentTurn(answer.turn, self._fetch)
+        turn = AgentTurn(answer.turn, functools.partial(self._fetch, answer.turn.session_key))
         run = AgentRun(answer, self._current)
         self._working.add(run)
         self._busy.set()
@@ -101,9 +103,10 @@ class Agents:
             log.warning("agents.blocked session=%s seconds=%.0f at %s", session_key, blocked_seconds, line)
             seconds *= 2
 
-    async def _fetch(self, file: Attachment) -> bytes:
+    async def _fetch(self, session_key: SessionKey, file: Attachment) -> bytes:
         """Download in the bot's own loop, where the connections are; called in the agents' one."""
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._download(file), self._loop))
+        download = self._download(session_key, file)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(download, self._loop))
 
     def _new_thread(self) -> AgentThread:
         return AgentThread(self._threads_max, self._thread_ended)
