@@ -94,7 +94,7 @@ class Downloads:
         return content
 
     def _path(self, session_key: SessionKey, name: str) -> Path:
-        # Hashed: Telegram's ids differ in case alone, which some disks do not tell apart.
+        # Hashed: Telegram's ids may differ in case alone, and some disks ignore that.
         return self.folder / f"{_prefix(session_key)}{hashlib.sha256(name.encode()).hexdigest()}"
 
     def _kept(self) -> Iterator["_Kept"]:
