@@ -4,7 +4,6 @@ SQLite's page cache is not in it: it is bounded by a constant, whatever the numb
 """
 
 import asyncio
-import functools
 import gc
 import tracemalloc
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
@@ -87,7 +86,6 @@ async def _bare_bytes() -> float:
     """Run the same agent without a bot: a task that takes what it yields."""
     waiting = Waiting()
     tasks = []
-    no_download = functools.partial(scene.no_download, SessionKey("1:1"))
     turn = Turn(
         Token(1),
         RowId(1),
@@ -100,7 +98,7 @@ async def _bare_bytes() -> float:
     async def start(_: int, number: int) -> None:
         tasks.extend(
             [
-                asyncio.create_task(_consume(waiting.agent(AgentTurn(turn, no_download))))
+                asyncio.create_task(_consume(waiting.agent(AgentTurn(turn, scene.no_download))))
                 for _ in range(number)
             ]
         )

@@ -15,7 +15,7 @@ from tgbot.delivery.delivery import Delivery
 from tgbot.intake.acceptor import Acceptor
 from tgbot.intake.batch import Rules
 from tgbot.intake.poller import BATCH_MAX
-from tgbot.model import Address, BotId, ChatId, Message, Owner, Part, Raw, RowId, SessionKey, Turn
+from tgbot.model import Address, BotId, ChatId, Message, Owner, Part, Raw, RowId, Turn
 from tgbot.store import recovery
 from tgbot.store.engine import migrate
 from tgbot.store.engine.connection import PRAGMAS
@@ -23,7 +23,7 @@ from tgbot.store.engine.writer import Database
 from tgbot.telegram import updates
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.rate_limit import RateLimiter
-from tgbot.turns.agent import Agent, AgentTurn, Attachment, DownloadError
+from tgbot.turns.agent import Agent, AgentTurn, DownloadError
 from tgbot.turns.agent_loop import Agents
 from tgbot.turns.answer import LiveAnswers, Reaction
 from tgbot.turns.dispatcher import Dispatcher
@@ -85,9 +85,9 @@ async def begin_instance(db: Database, max_turns: int = MAX_TURNS) -> Owner:
     return Owner(BOT_ID, await db.write(recovery.begin_instance, os.getpid()), max_turns, CRASHES_MAX)
 
 
-async def no_download(_: SessionKey, file: Attachment) -> bytes:
+async def no_download(*_: object) -> bytes:
     """Have no file for an agent: none here asks for one."""
-    raise DownloadError(file.label)
+    raise DownloadError
 
 
 async def say_nothing(_: AgentTurn) -> AsyncGenerator[str, None]:

@@ -11,7 +11,7 @@ from tests.scripted import ScriptedAgent
 from tests.waiting import eventually, eventually_async
 from tgbot.access import Access
 from tgbot.intake.batch import Received, Rules, receive
-from tgbot.model import Address, Arrival, BotId, Owner, Part, Raw, RowId, SessionKey, Turn
+from tgbot.model import Address, Arrival, BotId, Owner, Part, Raw, RowId, Turn
 from tgbot.store import recovery
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.writer import Database
@@ -39,7 +39,10 @@ def arrival(raw: Raw) -> Arrival:
     return parsed
 
 
-async def no_download(_: SessionKey, file: Attachment) -> bytes:
+async def no_download(*given: object) -> bytes:
+    """Have no file, neither for an agent nor for a session of one."""
+    file = given[-1]
+    assert isinstance(file, Attachment)
     raise DownloadError(f"{file.label} is not here")
 
 
