@@ -24,7 +24,7 @@ from tgbot.store.engine.writer import Database
 from tgbot.telegram import updates
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.rate_limit import RateLimiter
-from tgbot.turns.agent import Agent, AgentTurn, Attachment, DownloadError
+from tgbot.turns.agent import Agent, AgentTurn, DownloadError
 from tgbot.turns.agent_loop import Agents
 from tgbot.turns.answer import LiveAnswers, Reaction
 from tgbot.turns.dispatcher import Dispatcher
@@ -88,9 +88,9 @@ async def begin_instance(db: Database, max_turns: int = MAX_TURNS) -> Owner:
     return Owner(BOT_ID, await db.write(recovery.begin_instance, os.getpid()), max_turns, CRASHES_MAX)
 
 
-async def no_download(file: Attachment) -> bytes:
+async def no_download(*_: object) -> bytes:
     """Have no file for an agent: none here asks for one."""
-    raise DownloadError(file.label)
+    raise DownloadError
 
 
 async def no_store(operation: Callable[..., T], *_: object, **__: object) -> T:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
+from tgbot.model import SessionKey
 from tgbot.store.engine.connection import Connection
 from tgbot.turns.agent import Agent, AgentTurn, Attachment, Run
 from tgbot.turns.agent_thread import AgentRun, AgentThread
@@ -28,6 +29,9 @@ BLOCKED_THREADS_MAX = 8  # left behind; a process with more of them needs a rest
 CLOSE_SECONDS = 3.0
 
 
+Download = Callable[[SessionKey, Attachment], Coroutine[Any, Any, bytes]]
+
+
 class AgentLostError(Exception):
     """The agent's loop was given up, not for the agent's own fault: its turn has to run again."""
 
@@ -35,17 +39,11 @@ class AgentLostError(Exception):
 class Agents:
     """Starts agents in their loop; one that stays blocked is left to itself, and a fresh one made.
 
-    `download` fetches a file for an agent; `write` and `read` run its store functions, in the bot's own loop.
+    `download` fetches a file for an agent's session; `write` and `read` run its store functions. All of them
+    run in the bot's own loop.
     """
 
-    def __init__(
-        self,
-        agent: Agent,
-        download: Callable[[Attachment], Coroutine[Any, Any, bytes]],
-        write: Run,
-        read: Run,
-        threads_max: int,
-    ) -> None:
+    def __init__(self, agent: Agent, download: Download, write: Run, read: Run, threads_max: int) -> None:
         self._agent = agent
         self._download = download
         self._write = functools.partial(self._at_home, write)
@@ -70,7 +68,8 @@ class Agents:
 
     def start(self, answer: LiveAnswer, changed: Callable[[LiveAnswer], None]) -> AgentRun:
         """Run the agent for a turn; `changed` is called, in this loop, when it has said something."""
-        turn = AgentTurn(answer.turn, self._fetch, self._write, self._read)
+        fetch = functools.partial(self._fetch, answer.turn.session_key)
+        turn = AgentTurn(answer.turn, fetch, self._write, self._read)
         run = AgentRun(answer, self._current)
         self._working.add(run)
         self._busy.set()
@@ -112,9 +111,10 @@ class Agents:
             log.warning("agents.blocked session=%s seconds=%.0f at %s", session_key, blocked_seconds, line)
             seconds *= 2
 
-    async def _fetch(self, file: Attachment) -> bytes:
+    async def _fetch(self, session_key: SessionKey, file: Attachment) -> bytes:
         """Download in the bot's own loop, where the connections are; called in the agents' one."""
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._download(file), self._loop))
+        download = self._download(session_key, file)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(download, self._loop))
 
     async def _at_home(
         self, run: Run, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
