@@ -145,7 +145,7 @@ class Line:
         self.delivery = Mute(db, api, self._on_end)
         self.runner = TurnRunner(agents, RULES.access, self.delivery.answers, AnswerOptions(DEADLINE_SECONDS))
         self.dispatcher = Dispatcher(db, owner, self.runner, observer=self.delivery)
-        self.acceptor = Acceptor(db, RULES, self.dispatcher, self.delivery)
+        self.acceptor = Acceptor(db, RULES, self.dispatcher, self.delivery, lambda _: None)
         self._turns_left = 0
         self._idle = asyncio.Event()
 

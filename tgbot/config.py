@@ -150,6 +150,7 @@ class Settings:
     model_key: Annotated[str | None, _How(_key, "the key of the model's provider")] = field(
         default=None, repr=False
     )
+    transcribe_model: Annotated[str | None, _How(str, "a model like whisper-1")] = None
     prompt_file: Annotated[Path | None, _How(_file, "a text file with the instructions for the model")] = None
     tools: Annotated[str | None, _How(str, "a module whose public functions are tools")] = None
     mcp: Annotated[Path | None, _How(_file, "a JSON file of MCP servers")] = None

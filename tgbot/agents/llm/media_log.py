@@ -12,7 +12,9 @@ from pydantic_ai.messages import (
     BinaryContent,
     FilePart,
     ModelMessage,
+    ModelRequest,
     TextPart,
+    UserContent,
     UserPromptPart,
 )
 
@@ -57,6 +59,15 @@ async def restored(
         return f"[{_what(content)}{': not available any more' if id(content) in found else ', seen earlier'}]"
 
     return [_changed(message, change) for message in messages]
+
+
+async def restored_prompt(prompt: Sequence[UserContent], fetch: Fetch) -> list[UserContent]:
+    """Do the same for one prompt, which is to be answered again."""
+    [message] = await restored([ModelRequest([UserPromptPart(prompt)])], fetch)
+    part = message.parts[0]
+    assert isinstance(part, UserPromptPart), "it is that one"
+    content = part.content
+    return [content] if isinstance(content, str) else list(content)
 
 
 async def _fetched(messages: Sequence[ModelMessage], fetch: Fetch, room: int) -> dict[int, bytes | None]:

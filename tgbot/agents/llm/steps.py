@@ -20,7 +20,7 @@ from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import ToolDefinition
 
 from tgbot.agents.llm import log as log_of
-from tgbot.agents.llm import results
+from tgbot.agents.llm import media_out, results
 from tgbot.agents.llm.deps import Deps
 from tgbot.agents.llm.questions import AGAIN, ALLOW, ALWAYS, again_key, allow_key
 from tgbot.agents.llm.tools.marks import MARK, Mark
@@ -157,6 +157,7 @@ class Steps(AbstractCapability[Deps]):
         files: list[File | Album] = []
         _files.set(files)
         value = await _outcome(call, mark, args, handler)
+        files += map(media_out.sent, results.files_in(value))
         kept = [await keep(self.turn.write, file, self.turn.ownership.row_id) for file in files]
         return await self._finish(call, results.of(value, kept))
 
@@ -166,6 +167,8 @@ class Steps(AbstractCapability[Deps]):
         self.known[call.tool_call_id] = content
         for file in result.files:
             self.say(file)
+        if results.files_in(result.content):
+            return result.value()  # a picture, which the model should see, and nobody can after a crash
         return results.load(content).value()  # the same as after a crash
 
 

@@ -9,6 +9,7 @@ from pydantic_ai import Agent, AgentRunResultEvent, DeferredToolRequests
 from pydantic_ai.exceptions import AgentRunError, ModelContextWindowExceededError, UserError
 from pydantic_ai.messages import (
     AgentStreamEvent,
+    FilePart,
     FunctionToolCallEvent,
     ModelResponse,
     PartDeltaEvent,
@@ -21,11 +22,12 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import Model
 from pydantic_ai.usage import UsageLimits
 
-from tgbot.agents.llm import failures, questions
+from tgbot.agents.llm import failures, media_log, media_out, questions
 from tgbot.agents.llm import log as log_of
 from tgbot.agents.llm.budget import Budget
 from tgbot.agents.llm.compaction import Compaction
 from tgbot.agents.llm.deps import Deps
+from tgbot.agents.llm.media import TURN_BYTES_MAX
 from tgbot.agents.llm.models import MODEL_SETTINGS
 from tgbot.agents.llm.spending import Spending
 from tgbot.agents.llm.steps import Steps
@@ -76,6 +78,7 @@ class Talk:
         self._replay()
         if self._finished():
             return True
+        await self._fill_in_media()
         content = None if self._log.own else await prompt()
         if not self._log.own and self._compaction.needed(self._before):
             await self._make_room()
@@ -85,6 +88,13 @@ class Talk:
             await self._log_partial()
             raise
         return not self._asked
+
+    async def _fill_in_media(self) -> None:
+        """Give the files that the log names their bytes, as far as a model should see them again."""
+        earlier, own = self._log
+        filled = await media_log.restored(earlier, self._turn.download)
+        own[:] = await media_log.restored(own, self._turn.download, TURN_BYTES_MAX)
+        self._log = self._log._replace(earlier=filled)
 
     def _replay(self) -> None:
         """Say again what finished steps have said since the last question: what was before it stands."""
@@ -102,7 +112,7 @@ class Talk:
         own = self._log.own
         return bool(own) and isinstance(own[-1], ModelResponse) and not own[-1].tool_calls
 
-    async def _until_answered(self, instructions: str, content: list[UserContent] | None) -> None:
+    async def _until_answered(self, instructions: str, content: str | list[UserContent] | None) -> None:
         """Try again what may pass by itself: each try goes on behind the last step that was finished."""
         tries = 0
         while True:
@@ -124,7 +134,8 @@ class Talk:
             return False
         self._made_room = True
         self._say(Progress("summing up what was said before"))
-        self._log = self._log._replace(earlier=await self._compaction.shortened(self._before))
+        shorter = await self._compaction.shortened(self._before)
+        self._log = self._log._replace(earlier=await media_log.restored(shorter, self._turn.download))
         self._steps.earlier = len(self._log.earlier)
         return True
 
@@ -135,7 +146,7 @@ class Talk:
         self._say(Progress(f"the model does not answer, trying again in {seconds:.0f} s"))
         await asyncio.sleep(seconds)
 
-    async def _attempt(self, instructions: str, content: list[UserContent] | None) -> None:
+    async def _attempt(self, instructions: str, content: str | list[UserContent] | None) -> None:
         async with self._agent.run_stream_events(
             content,
             message_history=[*self._log.earlier, *self._log.own],
@@ -169,6 +180,8 @@ class Talk:
                 self._speak(words)
             case PartDeltaEvent(delta=TextPartDelta(content_delta=words)):
                 self._speak(words)
+            case PartStartEvent(part=FilePart(content=content)):
+                self._say(media_out.sent(content))
             case PartStartEvent(part=ThinkingPart()):
                 self._say(Progress("thinking"))
             case FunctionToolCallEvent():
