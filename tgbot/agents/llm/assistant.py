@@ -19,6 +19,7 @@ from tgbot.store import values
 from tgbot.turns.agent import AgentTurn, Event, UserFacingError
 
 CANNOT_BE_USED = "This model cannot be used here: the bot's log says why. Choose another one with /model."
+TOOL_RETRIES = 5  # how often a model may call a tool wrongly, one time after the other
 
 
 class Assistant:
@@ -34,13 +35,14 @@ class Assistant:
             deps_type=Deps,
             output_type=[str, DeferredToolRequests],
             toolsets=loading.load(functions),
+            retries={"tools": TOOL_RETRIES},
             name="tgbot",
         )
 
     async def answer(self, turn: AgentTurn, say: Callable[[Event], None]) -> None:
         """Answer one turn. Raises UserFacingError."""
         chosen = await turn.write(values.all_of, turn.ownership, SETTING)
-        model = self._model(chosen.get("model", self._settings.model))
+        model = await self._model(chosen.get("model", self._settings.model))
         text = prompt.instructions(
             turn, self._settings.prompt_file, chosen.get("prompt"), chosen.get(TIME_ZONE)
         )
@@ -51,15 +53,16 @@ class Assistant:
 
         await Talk(self._agent, model, turn, deps, say).run(text, content)
 
-    def _model(self, name: str) -> Model:
+    async def _model(self, name: str) -> Model:
         """Make a model when it is first asked for; its connections stay open until the loop ends."""
         if name not in self._models:
-            try:
-                model = models.make(name, self._settings)
+            try:  # in a thread: it imports the library of its provider, which takes seconds
+                model = await asyncio.to_thread(models.make, name, self._settings)
             except (UserError, ImportError) as error:
                 raise UserFacingError(CANNOT_BE_USED) from error
-            self._models[name] = model
-            self._open.add(asyncio.create_task(_keep_open(model), name=f"model {name}"))
+            if name not in self._models:  # another turn may have been faster
+                self._models[name] = model
+                self._open.add(asyncio.create_task(_keep_open(model), name=f"model {name}"))
         return self._models[name]
 
 

@@ -25,7 +25,7 @@ from tgbot.agents.llm import log as log_of
 from tgbot.agents.llm.deps import Deps
 from tgbot.agents.llm.models import MODEL_SETTINGS
 from tgbot.agents.llm.steps import Steps
-from tgbot.store import history
+from tgbot.store import history, ledger
 from tgbot.turns.agent import AgentTurn, Event, Progress, Replacement, UserFacingError
 
 if TYPE_CHECKING:
@@ -58,25 +58,33 @@ class Talk:
 
         `prompt` makes what the user sent, for a turn that has logged nothing yet. Raises UserFacingError.
         """
-        entries = await self._turn.write(history.seen, self._turn.ownership)
-        self._log = log_of.read(entries, self._turn.ownership.row_id)
+        self._log = await self._read_log()
         self._steps = Steps(self._turn, self._log.own, self._say)
         self._deps.say = self._steps.say_of_tool
         await self._steps.load()
         self._replay()
-        if self._finished():
-            return
-        content = None if self._log.own else await prompt()
-        try:
-            await self._until_answered(instructions, content)
-        except BaseException:
-            await self._log_partial()
-            raise
+        if not self._finished():
+            content = None if self._log.own else await prompt()
+            try:
+                await self._until_answered(instructions, content)
+            except BaseException:
+                await self._log_partial()
+                raise
+        if log_of.is_cut_off(log_of.responses(self._log.own)[-1]):
+            self._say(CUT_OFF)
+
+    async def _read_log(self) -> log_of.Log:
+        entries = await self._turn.write(history.seen, self._turn.ownership)
+        read = log_of.read(entries, self._turn.ownership.row_id)
+        for exchange in read.earlier:
+            if exchange.open_calls():
+                exchange.settle(await self._turn.write(ledger.calls, exchange.row_id))
+        return read
 
     def _replay(self) -> None:
         """Say again what finished steps have said since the last question: what was before it stands."""
         own = log_of.responses(self._log.own)
-        asked = {key.partition(":")[2] for key in self._steps.answers}
+        asked = {questions.call_of(key) for key in self._steps.answers}
         calls = [{call.tool_call_id for call in response.tool_calls} for response in own]
         stands = max((n for n, ids in enumerate(calls, start=1) if ids & asked), default=0)
         self._steps.shown = set().union(*calls[:stands])
@@ -96,10 +104,11 @@ class Talk:
             try:
                 return await self._attempt(instructions, None if self._log.own else content)
             except (AgentRunError, UserError) as error:
-                failure = failures.understood(error, tries)
+                failure, reason = failures.understood(error, tries), failures.reason(error)
                 if failure.again_in_seconds is None:
-                    raise UserFacingError(failure.words) from error
-                log.warning("llm.again_in seconds=%.0f reason=%s", failure.again_in_seconds, error)
+                    raise UserFacingError(failure.words) from failures.ModelFailedError(reason)
+                ids = (self._turn.session_key, failure.again_in_seconds, reason)
+                log.warning("llm.again session=%s in_seconds=%.1f reason=%s", *ids)
                 await self._wait(failure.again_in_seconds)
                 tries += 1
 
@@ -111,9 +120,11 @@ class Talk:
         await asyncio.sleep(seconds)
 
     async def _attempt(self, instructions: str, content: list[UserContent] | None) -> None:
+        begins_with = self._log.messages()
+        self._steps.seen = len(begins_with)
         async with self._agent.run_stream_events(
             content,
-            message_history=[*self._log.earlier, *self._log.own],
+            message_history=begins_with,
             model=self._model,
             model_settings=MODEL_SETTINGS,
             instructions=instructions,
@@ -122,17 +133,16 @@ class Talk:
         ) as self._events:
             async for event in self._events:
                 self._take(event)
-        if (last := self._log.own[-1]) and isinstance(last, ModelResponse) and last.finish_reason == "length":
-            self._say(CUT_OFF)
 
     async def _log_partial(self) -> None:
         """Log what came after the last finished step, for later turns if this one is not run again."""
+        if self._steps.logging:
+            await asyncio.wait({self._steps.logging})
         try:
             messages = self._events.all_messages() if self._events else []
         except UserError:  # it had not begun
             return
-        rest = messages[len(self._log.earlier) + len(self._log.own) :]
-        if rest:
+        if rest := log_of.tidy(messages[self._steps.seen :]):
             await self._turn.write(history.append, self._turn.ownership, "partial", log_of.dump(rest))
 
     def _take(self, event: AgentStreamEvent | AgentRunResultEvent[str | DeferredToolRequests]) -> None:
