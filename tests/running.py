@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from tests.whole_bot.process import TOKEN, Person
 from tgbot import app, config
@@ -18,22 +18,18 @@ async def running(
     wire: PlaygroundServer,
     database_path: Path,
     agent: Agent,
-    *,
-    receipts: bool = False,
-    formats: Literal["entities", "rich"] = "entities",
+    **settings: Any,  # noqa: ANN401 - as Settings has them
 ) -> AsyncIterator[Person]:
     """Run the bot, and give the person who may talk to it."""
-    settings = config.Settings(
-        token=TOKEN,
-        api_url=wire.url,
-        database_url=f"sqlite:///{database_path}",
-        allowed_users=frozenset({UserId(7)}),
-        receipts=receipts,
-        format=formats,
-        rate_overall_per_second=0,
-        rate_chat_per_second=0,
-    )
-    bot = asyncio.create_task(app.run(settings, agent))
+    given: dict[str, Any] = {
+        "token": TOKEN,
+        "api_url": wire.url,
+        "database_url": f"sqlite:///{database_path}",
+        "allowed_users": frozenset({UserId(7)}),
+        "receipts": False,
+        **dict.fromkeys(("rate_overall_per_second", "rate_chat_per_second", "rate_group_per_minute"), 0),
+    }
+    bot = asyncio.create_task(app.run(config.Settings(**given | settings), agent))
     try:
         yield Person(wire)
     finally:
