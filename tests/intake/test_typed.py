@@ -273,7 +273,7 @@ def test_help_lists_the_commands_of_a_model_only_where_one_answers(with_model: I
     with_model.say("/help")
     lines = [line.split(" - ")[0] for line in with_model.answers()[0].split("\n") if line.startswith("/")]
     common = ["/stop", "/resume", "/drop", "/status"]
-    of_model = ["/new", "/retry", "/undo", "/compact", "/model", "/prompt", "/forget"]
+    of_model = ["/new", "/retry", "/undo", "/compact", "/model", "/prompt", "/usage", "/forget"]
     assert lines == [*common, *of_model, "/help"]
     with_model.rules = dataclasses.replace(with_model.rules, model=None)
     with_model.say("/help")

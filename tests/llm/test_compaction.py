@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import pytest
 from pydantic_ai.exceptions import ModelContextWindowExceededError, ModelHTTPError
@@ -18,7 +17,7 @@ from pydantic_ai.messages import (
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
-from tests.llm.calling import StandIn
+from tests.llm.calling import Place
 from tests.llm.talking import Model, talking, words_of
 from tests.llm.test_every_step import Writer, speak
 from tests.store.instance import Instance, StartInstance
@@ -27,14 +26,12 @@ from tests.whole_bot.process import Person
 from tgbot.agents.llm import log as log_of
 from tgbot.agents.llm import models
 from tgbot.agents.llm.agent import LlmAgent
+from tgbot.agents.llm.budget import Budget
 from tgbot.agents.llm.compaction import GO_ON, HEADING, TASK, Compaction
 from tgbot.config import Settings
 from tgbot.playground.server import PlaygroundServer
 from tgbot.store import history
 from tgbot.store.history import Entry
-
-if TYPE_CHECKING:
-    from tgbot.turns.agent import AgentTurn
 
 SUMMARY = f"{HEADING}\n\nSUMMARY"
 TOO_LONG = "This conversation is too long for the model. Shorten it with /compact, or start afresh with /new."
@@ -130,12 +127,13 @@ async def test_what_is_too_long_also_with_a_summary_is_said_so(
 
 
 @pytest.fixture
-def turn(instance: Instance) -> StandIn:
-    return StandIn(instance, instance.start("hello"))
+def turn(instance: Instance) -> Place:
+    return Place(instance, instance.start("hello"))
 
 
-def compaction(turn: StandIn, model: Model, tokens: int = 1000) -> Compaction:
-    return Compaction(model.make("demo"), cast("AgentTurn", turn), tokens)
+def compaction(turn: Place, model: Model, tokens: int = 1000) -> Compaction:
+    budget = Budget(turn.agent_turn, {}, lambda *_: None)
+    return Compaction(model.make("demo"), turn.agent_turn, tokens, budget)
 
 
 def entries(*exchanges: list[ModelMessage]) -> list[Entry]:
@@ -156,7 +154,7 @@ def calling(words: str) -> list[ModelMessage]:
     ]
 
 
-async def test_what_the_provider_has_measured_counts_and_else_its_characters(turn: StandIn) -> None:
+async def test_what_the_provider_has_measured_counts_and_else_its_characters(turn: Place) -> None:
     long, short = "x" * 1200, "x" * 300
     needed = compaction(turn, Model()).needed
     assert not needed(entries(spoken(long), spoken(long, input_tokens=500)))
@@ -165,11 +163,11 @@ async def test_what_the_provider_has_measured_counts_and_else_its_characters(tur
     assert needed(entries(spoken(long), spoken(long)))
 
 
-async def test_a_context_that_is_full_of_other_things_is_not_summed_up_in_vain(turn: StandIn) -> None:
+async def test_a_context_that_is_full_of_other_things_is_not_summed_up_in_vain(turn: Place) -> None:
     assert not compaction(turn, Model()).needed(entries(spoken("a"), spoken("b", input_tokens=900)))
 
 
-async def test_an_exchange_with_tools_is_kept_whole_or_summed_up_whole(turn: StandIn) -> None:
+async def test_an_exchange_with_tools_is_kept_whole_or_summed_up_whole(turn: Place) -> None:
     model = Model()
     log = entries(calling("first " * 50), calling("second"), calling("third"))
     messages = await compaction(turn, model).shortened(log)
@@ -181,7 +179,7 @@ async def test_an_exchange_with_tools_is_kept_whole_or_summed_up_whole(turn: Sta
     assert "second" not in transcript
 
 
-async def test_a_long_conversation_is_written_down_by_its_beginning_and_its_end(turn: StandIn) -> None:
+async def test_a_long_conversation_is_written_down_by_its_beginning_and_its_end(turn: Place) -> None:
     model = Model()
     log = entries(spoken("first"), *(spoken(f"{number} ".ljust(400, "x")) for number in range(10)))
     await compaction(turn, model).sum_up(log)
@@ -192,14 +190,14 @@ async def test_a_long_conversation_is_written_down_by_its_beginning_and_its_end(
     assert len(transcript) < 3000
 
 
-async def test_an_empty_summary_is_none(turn: StandIn) -> None:
+async def test_an_empty_summary_is_none(turn: Place) -> None:
     log = entries(spoken("a"), spoken("b"))
     messages = await compaction(turn, Model(summary=" ")).shortened(log)
     assert [words_of(one) for one in messages] == ["a", "yes", "b", "yes"]
     assert turn.instance.rows("SELECT * FROM history") == []
 
 
-async def test_the_kept_exchanges_do_not_count_as_long_as_their_context_was(turn: StandIn) -> None:
+async def test_the_kept_exchanges_do_not_count_as_long_as_their_context_was(turn: Place) -> None:
     work = compaction(turn, Model())
     await work.shortened(entries(spoken("x" * 1200), spoken("a", input_tokens=900)))
     assert not work.needed(turn.instance.do(history.seen, turn.turn))

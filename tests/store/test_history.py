@@ -3,6 +3,7 @@
 import pytest
 
 from tests.store.instance import Instance, StartInstance
+from tgbot.agents.llm.log import Log, read
 from tgbot.model import RowId, Turn
 from tgbot.store import history, ledger
 from tgbot.store.fence import LostGuardError
@@ -136,6 +137,64 @@ def test_the_first_result_of_a_call_stays(instance: Instance) -> None:
         instance.do(ledger.start, turn, "1", "delete")
         instance.do(ledger.finish, turn, "1", "delete", result)
     assert instance.do(ledger.calls, turn) == [Call("1", "delete", "1")]
+
+
+def remember(instance: Instance, said: str, *texts: str, chat: int = 7) -> None:
+    """Say something whose turn remembers these texts, one after the other."""
+    turn = instance.start(said, chat=chat)
+    for text in texts:
+        log(instance, turn, text, "memory")
+    instance.finish(turn)
+
+
+def recalled(instance: Instance, turn: Turn, most: int = 50) -> list[str]:
+    return instance.do(history.remembered, turn, most)
+
+
+def test_a_turn_recalls_the_last_that_each_earlier_one_of_its_session_remembered(instance: Instance) -> None:
+    remember(instance, "a", "first a", "a")
+    remember(instance, "secret", "secret", chat=8)
+    exchange(instance, "a model's")
+    remember(instance, "b", "b")
+    turn = instance.start("c")
+    assert recalled(instance, turn) == ["a", "b"]
+    assert recalled(instance, turn, most=1) == ["b"]
+
+
+def test_a_turn_that_runs_again_does_not_recall_its_own_and_remembers_anew(
+    instance: Instance, start_instance: StartInstance
+) -> None:
+    remember(instance, "a", "a")
+    log(instance, instance.start("b"), "b, the first time", "memory")
+    another = start_instance()
+    another.recover()
+    [again] = another.claim_waiting()
+    assert recalled(another, again) == ["a"]
+    log(another, again, "b", "memory")
+    another.finish(again)
+    assert recalled(another, another.start("c")) == ["a", "b"]
+
+
+def test_what_an_agent_remembers_is_nothing_to_a_model(instance: Instance) -> None:
+    remember(instance, "a", "no message of a model")
+    turn = instance.start("b")
+    entries = instance.do(history.seen, turn)
+    assert read(entries, turn.row_id) == Log([], [])
+
+
+def test_a_turn_that_lost_its_guard_recalls_nothing(instance: Instance) -> None:
+    turn = instance.start("a")
+    instance.finish(turn)
+    with pytest.raises(LostGuardError):
+        recalled(instance, turn)
+
+
+def test_what_a_given_up_turn_remembered_is_not_recalled(start_instance: StartInstance) -> None:
+    first = start_instance(crashes_max=1)
+    log(first, first.start("a"), "a", "memory")
+    another = start_instance(crashes_max=1)
+    assert another.recover() == ["dead"]
+    assert recalled(another, another.start("b")) == []
 
 
 def interrupted(instance: Instance, start_instance: StartInstance) -> tuple[Instance, Turn]:

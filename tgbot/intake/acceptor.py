@@ -4,9 +4,10 @@ An update counts as received when its row is committed. The caller may confirm t
 `accept` returns.
 """
 
+import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tgbot.delivery.delivery import Delivery
 from tgbot.intake import commands
@@ -26,15 +27,23 @@ class Acceptor:
     """Takes raw updates in; knows neither where they come from nor when to ask for more.
 
     `username` is the bot's own, which distinguishes /stop@this_bot from /stop@another; None until getMe
-    was answered.
+    was answered. `forget_files` removes what was downloaded for a session; it raises OSError.
     """
 
-    def __init__(self, db: Database, rules: Rules, dispatcher: Dispatcher, delivery: Delivery) -> None:
+    def __init__(
+        self,
+        db: Database,
+        rules: Rules,
+        dispatcher: Dispatcher,
+        delivery: Delivery,
+        forget_files: Callable[[SessionKey], None],
+    ) -> None:
         self.username: str | None = None
         self._db = db
         self._rules = rules
         self._dispatcher = dispatcher
         self._delivery = delivery
+        self._forget_files = forget_files
 
     @property
     def menu(self) -> dict[str, str]:
@@ -89,6 +98,11 @@ class Acceptor:
         log.info("intake.erased sessions=%s", ",".join(session_keys))
         with contextlib.suppress(StorageError):  # it is committed, and must be passed on
             await self._db.empty_log()
+        for session_key in session_keys:
+            try:
+                await asyncio.to_thread(self._forget_files, session_key)
+            except OSError as error:
+                log.error("intake.files_not_erased session=%s reason=%s", session_key, error)  # noqa: TRY400
 
     def _pass_on(self, received: Received) -> None:
         self._dispatcher.spawn(received.claimed)

@@ -1,4 +1,4 @@
-"""Keeps what the model was sent and said: a log for each session, which is only appended to.
+"""Keeps what the model was sent and said, or what an agent remembers: a log which is only appended to.
 
 What a turn sees of it is decided by the states of the rows: an exchange counts once its row has ended, and a
 turn that runs again sees what its own earlier attempts have logged.
@@ -15,7 +15,7 @@ from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
 from tgbot.store.schema import history, pending
 
-Kind = Literal["step", "partial", "fresh", "undo", "summary"]
+Kind = Literal["step", "partial", "fresh", "undo", "summary", "memory"]
 
 _APPEND = Statement(
     insert(history).values(
@@ -68,6 +68,25 @@ _LAST_ROW = Statement(
     )
     .order_by(history.c.id.desc())
     .limit(literal_column("1"))
+)
+_later = history.alias("later")
+_LAST_OF_ITS_ROW = ~exists().where(
+    _later.c.pending_id == history.c.pending_id,
+    _later.c.id > history.c.id,
+    _later.c.kind == literal("'memory'"),
+)
+_REMEMBERED = Statement(
+    select(history.c.content)
+    .join(pending, pending.c.id == history.c.pending_id)
+    .where(
+        _OF_SESSION,
+        history.c.kind == literal("'memory'"),
+        or_(_DONE, _BROKEN_OFF),
+        pending.c.id != bindparam("row_id"),
+        _LAST_OF_ITS_ROW,
+    )
+    .order_by(history.c.id.desc())
+    .limit(bindparam("most"))
 )
 _OF_ROW = history.c.pending_id == bindparam("row_id")
 _OWN = Statement(
@@ -127,6 +146,16 @@ def last_row(conn: Connection, turn: Ownership) -> RowId | None:
     since = _BOUNDARY(conn, session_key=session_key, row_id=turn.row_id).scalar() or 0
     row_id: RowId | None = _LAST_ROW(conn, session_key=session_key, row_id=turn.row_id, since=since).scalar()
     return row_id
+
+
+def remembered(conn: Connection, turn: Ownership, most: int) -> list[str]:
+    """Read what earlier turns of an agent of one's own remember: the last entry of each, the oldest first.
+
+    `most` turns at most, the latest ones. Raises LostGuardError.
+    """
+    session_key = fence.session_of(conn, turn)
+    rows = _REMEMBERED(conn, session_key=session_key, row_id=turn.row_id, most=most)
+    return [row.content for row in rows][::-1]
 
 
 def of_row(conn: Connection, turn: Ownership, row_id: RowId) -> list[Entry]:

@@ -279,6 +279,12 @@ def answer(
     return part if part.state == "sending" and part.sent_text is None else None
 
 
+def next_number(conn: Connection, row_id: RowId) -> int:
+    """Compute the number of a part behind all that an answer has."""
+    last: int | None = _LAST_PART(conn, row_id=row_id).scalar()
+    return 0 if last is None else last + 1
+
+
 def close(conn: Connection, row_id: RowId, text: Text, first: int = 0) -> None:
     """Let what is on screen of an answer, from its part `first` on, say `text`; if nothing is, do nothing."""
     if _ANY_BEYOND(conn, row_id=row_id, part=first).scalar():
@@ -322,15 +328,13 @@ def set_aside(conn: Connection, row_id: RowId, text: Text) -> None:
 
 def offer_late(conn: Connection, row_id: RowId) -> None:
     """(nothing) -> ready: offer to show an answer that was kept back, because it is old."""
-    last: int = _LAST_PART(conn, row_id=row_id).scalar()
     offer = Offer(TOO_OLD, (Button("Show it", f"show:{row_id}"),))
-    _put(conn, row_id, columns(offer) | {"part": last + 1})
+    _put(conn, row_id, columns(offer) | {"part": next_number(conn, row_id)})
 
 
 def add(conn: Connection, row_id: RowId, text: str) -> None:
     """(nothing) -> ready: one more text behind all that an answer has."""
-    last: int = _LAST_PART(conn, row_id=row_id).scalar()
-    _put(conn, row_id, columns(Text(text)) | {"part": last + 1})
+    _put(conn, row_id, columns(Text(text)) | {"part": next_number(conn, row_id)})
 
 
 def leave_topic(conn: Connection, part: Part) -> None:

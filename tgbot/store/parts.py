@@ -78,11 +78,6 @@ Content = OnePart | KeptAlbum
 Said = Content | File | Album  # as an agent says it: its files are not in the database yet
 
 
-def count(contents: Sequence[Content]) -> int:
-    """Count the parts of contents: an album has one for each file."""
-    return sum(len(one.files) if isinstance(one, KeptAlbum) else 1 for one in contents)
-
-
 def numbered(contents: Sequence[Content], first: int) -> list[dict[str, Any]]:
     """Give the columns of each part, from the number `first` on; an album has a part for each file."""
     parts: list[dict[str, Any]] = []

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, func, insert, or_, select, update
 
 from tgbot.model import Address, Album, File, Owner, Ownership, Part, RowId, SessionKey, Token, Turn
-from tgbot.store import fence, joins, outbox, parts, questions
+from tgbot.store import fence, joins, outbox, questions
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, listed, literal
 from tgbot.store.fence import LostGuardError, lost
@@ -239,14 +239,20 @@ def _answer(conn: Connection, ended: Ownership, ending: Ending, state: str) -> P
         return None
     loud = questions.first_part(conn, ended.row_id) if ending.first else 0
     if state != "stopped":
-        said = [*_kept(ending), *ending.closing]
-        asks = questions.ask(conn, ended.row_id, ending.asks, ending.first + parts.count(said))
-        return outbox.answer(conn, ended.row_id, [*said, *asks], ending.first, loud)
+        part = outbox.answer(conn, ended.row_id, [*_kept(ending), *ending.closing], ending.first, loud)
+        return _ask(conn, ended, ending) or part if ending.asks else part
     if ending.said or ending.first > loud:
         return outbox.answer(conn, ended.row_id, outbox.stopped(_kept(ending)), ending.first, loud)
     # Nothing was said: the reply to the /stop is enough.
     questions.close(conn, ended.row_id, outbox.STOPPED)
     return None
+
+
+def _ask(conn: Connection, ended: Ownership, ending: Ending) -> Part | None:
+    """Write the questions, as messages of their own: what is on screen would be edited, and notify nobody."""
+    number = max(ending.first, outbox.next_number(conn, ended.row_id))
+    asks = questions.ask(conn, ended.row_id, ending.asks, number)
+    return outbox.answer(conn, ended.row_id, asks, number, number)
 
 
 def _kept(ending: Ending) -> list[Content]:

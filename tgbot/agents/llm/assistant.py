@@ -1,25 +1,31 @@
 """What turns share in one event loop: models and tools."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pydantic_ai import Agent, DeferredToolRequests
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.messages import UserContent
 from pydantic_ai.models import Model
 
-from tgbot.agents.llm import commands, menu, models
+from tgbot.agents.llm import commands, demo_tools, media, media_log, menu, models, names
+from tgbot.agents.llm.budget import Budget, limits
 from tgbot.agents.llm.chosen import MODEL, PROMPT, SETTING, TIME_ZONE
 from tgbot.agents.llm.commands import Say
 from tgbot.agents.llm.compaction import Compaction
+from tgbot.agents.llm.costs import footer
 from tgbot.agents.llm.deps import Deps
+from tgbot.agents.llm.prices import price
 from tgbot.agents.llm.prompt import instructions
+from tgbot.agents.llm.sight import Sight
 from tgbot.agents.llm.talk import ModelAgent, Talk
 from tgbot.agents.llm.tools import loading
 from tgbot.agents.llm.tools.marks import Function
 from tgbot.agents.llm.tools.servers import Server
+from tgbot.agents.llm.transcribe import Transcriber
 from tgbot.config import Settings
 from tgbot.store import values
+from tgbot.store.joins import FOLLOW_UPS, STEER
 from tgbot.turns.agent import AgentTurn, UserFacingError
 
 CANNOT_BE_USED = "This model cannot be used here: the bot's log says why. Choose another one with /model."
@@ -32,14 +38,18 @@ class Assistant:
         self, settings: Settings, functions: Mapping[str, Function], servers: Sequence[Server]
     ) -> None:
         self._settings = settings
+        self._transcribe = _transcriber(settings)
         self._models: dict[str, Model] = {}
         self._open: set[asyncio.Task[None]] = set()
         self._agent: ModelAgent = Agent(
             deps_type=Deps,
             output_type=[str, DeferredToolRequests],
-            toolsets=loading.load(functions),
+            toolsets=loading.load({**self._demo_tools(), **functions}, servers),
             name="tgbot",
         )
+
+    def _demo_tools(self) -> Mapping[str, Function]:
+        return demo_tools.FUNCTIONS if self._settings.model == names.DEMO else {}
 
     async def answer(self, turn: AgentTurn, say: Say) -> None:
         """Answer one turn, or obey the command that it is for. Raises UserFacingError."""
@@ -53,27 +63,40 @@ class Assistant:
             case "retry":
                 await self._retry(turn, say)
             case _:
-                await self._talk(turn, say, [turn.prompt])
+                await self._talk(turn, say, None)
 
     async def _retry(self, turn: AgentTurn, say: Say) -> None:
         if again := await commands.prompt_again(turn, say):
             await self._talk(turn, say, again)
 
-    async def _talk(self, turn: AgentTurn, say: Say, prompt: list[UserContent]) -> None:
-        chosen = await turn.write(values.all_of, turn.ownership, SETTING)
+    async def _talk(self, turn: AgentTurn, say: Say, again: list[UserContent] | None) -> None:
+        chosen = await turn.read(values.all_of, turn.ownership, SETTING)
         model = self._model(self._name(chosen.get(MODEL)))
         text = instructions(turn, self._settings.prompt_file, chosen.get(PROMPT), chosen.get(TIME_ZONE))
+        deps = Deps(turn, say, self._settings, steers=chosen.get(FOLLOW_UPS) == STEER)
 
-        async def content() -> list[UserContent]:
-            return prompt
+        async def content() -> str | list[UserContent]:
+            if again:
+                return _plain(await media_log.restored_prompt(again, turn.download))
+            lost = _sentences(say)
+            return _plain(await media.contents(turn, Sight.of(model), self._transcribe, lost))
 
-        compaction = Compaction(model, turn, self._settings.context_tokens)
-        await Talk(self._agent, model, Deps(turn, say, self._settings), compaction).run(text, content)
+        budget = self._budget(turn)
+        talk = Talk(self._agent, model, deps, self._compaction(model, turn, budget), budget)
+        complete = await talk.run(text, content)
+        if complete and self._settings.show_cost:
+            say(f"\n\n{footer(await budget.total())}")
 
     async def _sum_up(self, turn: AgentTurn, say: Say) -> None:
-        chosen = await turn.write(values.get, turn.ownership, SETTING, MODEL)
-        compaction = Compaction(self._model(self._name(chosen)), turn, self._settings.context_tokens)
-        await commands.sum_up(turn, say, compaction)
+        chosen = await turn.read(values.get, turn.ownership, SETTING, MODEL)
+        model = self._model(self._name(chosen))
+        await commands.sum_up(turn, say, self._compaction(model, turn, self._budget(turn)))
+
+    def _compaction(self, model: Model, turn: AgentTurn, budget: Budget) -> Compaction:
+        return Compaction(model, turn, self._settings.context_tokens, budget)
+
+    def _budget(self, turn: AgentTurn) -> Budget:
+        return Budget(turn, limits(self._settings), price)
 
     def _name(self, chosen: str | None) -> str:
         """Give the model that the chat has chosen, or the default where that may not be chosen any more."""
@@ -89,6 +112,21 @@ class Assistant:
             self._models[name] = model
             self._open.add(asyncio.create_task(_keep_open(model), name=f"model {name}"))
         return self._models[name]
+
+
+def _sentences(say: Say) -> Callable[[str], None]:
+    return lambda sentence: say(f"{sentence}\n\n")
+
+
+def _plain(content: list[UserContent]) -> str | list[UserContent]:
+    """Take words alone out of their list: servers of one's own may know nothing else."""
+    return content[0] if len(content) == 1 and isinstance(content[0], str) else content
+
+
+def _transcriber(settings: Settings) -> Transcriber | None:
+    if settings.transcribe_model is None:
+        return None
+    return Transcriber(settings.transcribe_model, settings.model_url, settings.model_key)
 
 
 async def _keep_open(model: Model) -> None:

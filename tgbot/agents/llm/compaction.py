@@ -20,7 +20,9 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
 from tgbot.agents.llm import log as log_of
+from tgbot.agents.llm.budget import Budget
 from tgbot.agents.llm.models import MODEL_SETTINGS
+from tgbot.agents.llm.prices import id_of, input_tokens
 from tgbot.store import history
 from tgbot.store.history import Entry
 from tgbot.turns.agent import AgentTurn
@@ -54,9 +56,10 @@ Exchange = Sequence[ModelMessage]
 class Compaction:
     """Makes room for one turn. `context_tokens`: how much its model reads, if the library does not know."""
 
-    def __init__(self, model: Model, turn: AgentTurn, context_tokens: int) -> None:
+    def __init__(self, model: Model, turn: AgentTurn, context_tokens: int, budget: Budget) -> None:
         self._model = model
         self._turn = turn
+        self._budget = budget
         self._tokens_max = model.context_window or context_tokens
 
     def needed(self, entries: Sequence[Entry]) -> bool:
@@ -93,10 +96,12 @@ class Compaction:
         """Ask the model for a summary, without tools: of words, because calls without tools are refused."""
         request = ModelRequest([UserPromptPart(f"<conversation>\n{transcript}\n</conversation>\n\n{TASK}")])
         settings = ModelSettings(**MODEL_SETTINGS, max_tokens=SUMMARY_TOKENS_MAX)
+        await self._budget.before_request(id_of(self._model), input_tokens([request], ()), SUMMARY_TOKENS_MAX)
         async with model_request_stream(self._model, [request], model_settings=settings) as stream:
             async for _ in stream:
                 pass
         response = stream.get()
+        await self._budget.after_request(response.usage)
         if response.provider_name and response.finish_reason is None:
             raise UnexpectedModelBehavior("the summary has no finish reason")
         if not (summary := log_of.text_of(response).strip()):

@@ -16,6 +16,7 @@ from pydantic_ai.messages import (
     repair_messages,
 )
 
+from tgbot.agents.llm.media_log import stripped
 from tgbot.model import RowId
 from tgbot.store.history import Entry
 
@@ -90,12 +91,12 @@ def load(content: str) -> list[ModelMessage]:
 
 
 def dump(messages: Sequence[ModelMessage]) -> str:
-    """Write messages as the content of an entry; instructions are given anew with each request."""
+    """Write messages as the content of an entry: without bytes, and instructions are given anew each time."""
     lean = [
         replace(message, instructions=None) if isinstance(message, ModelRequest) else message
         for message in messages
     ]
-    return ModelMessagesTypeAdapter.dump_json(lean, exclude_none=True).decode()
+    return ModelMessagesTypeAdapter.dump_json(stripped(lean), exclude_none=True).decode()
 
 
 def responses(messages: Sequence[ModelMessage]) -> list[ModelResponse]:

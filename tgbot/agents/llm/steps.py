@@ -7,26 +7,26 @@ died is unknown: an idempotent tool runs again, for others the chat is asked.
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from pydantic_ai import ApprovalRequired, ModelRetry, RunContext
 from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.exceptions import CallDeferred, UnexpectedModelBehavior
-from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart
+from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, ToolCallPart, UserPromptPart
 from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import ToolDefinition
 
 from tgbot.agents.llm import log as log_of
-from tgbot.agents.llm import results
+from tgbot.agents.llm import media_out, results
 from tgbot.agents.llm.deps import Deps
 from tgbot.agents.llm.questions import AGAIN, ALLOW, ALWAYS, again_key, allow_key
 from tgbot.agents.llm.tools.marks import MARK, Mark
-from tgbot.model import Album, File
+from tgbot.model import Album, File, RowId
 from tgbot.store import history, ledger, values
-from tgbot.turns.agent import AgentTurn, Event, Progress
+from tgbot.turns.agent import FIRST, AgentTurn, Event, Progress
 from tgbot.turns.keeping import keep
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ SKIPPED = (
     "asked, and decided not to run it again."
 )
 PROGRESS_CHARACTERS = 120
+JOINED = "joined"  # in the metadata of a logged request: the last follow-up that it has
 GRANT = "grant"  # the kind of session value that allows a tool for good
 
 _files: ContextVar[list[File | Album] | None] = ContextVar("files", default=None)
@@ -46,23 +47,27 @@ Proceed = Callable[[dict[str, Any]], Awaitable[Value]]
 
 @dataclass
 class Steps(AbstractCapability[Deps]):
-    """Logs and looks up the steps of one turn. `own` grows by what is logged."""
+    """Logs and looks up the steps of one turn. `own` grows by what is logged; `earlier` ones come before."""
 
     turn: AgentTurn
+    earlier: int
     own: list[ModelMessage]
+    steers: bool  # whether follow-ups may join the turn
     say: Callable[[Event], None]
     known: dict[str, str | None] = field(default_factory=dict)  # results by call id; None: it was begun
     answers: dict[str, str] = field(default_factory=dict)
     granted: set[str] = field(default_factory=set)
+    joined: RowId = FIRST  # the last follow-up that the model has
     shown: set[str] = field(default_factory=set)  # calls whose files came before the last question
 
     async def load(self) -> None:
         """Read what earlier attempts did, and what the chat has answered."""
         turn = self.turn
-        self.granted = set(await turn.write(values.all_of, turn.ownership, GRANT))
+        self.joined = joined_up_to(self.own)
+        self.granted = set(await turn.read(values.all_of, turn.ownership, GRANT))
         if turn.attempt == 1:
             return
-        calls = await turn.write(ledger.calls, turn.ownership)
+        calls = await turn.read(ledger.calls, turn.ownership)
         self.known = {call.call_id: call.result for call in calls}
         self.answers = await turn.answers()
 
@@ -74,25 +79,37 @@ class Steps(AbstractCapability[Deps]):
         else:
             self.say(event)
 
+    async def before_model_request(
+        self, ctx: RunContext[Deps], request_context: ModelRequestContext
+    ) -> ModelRequestContext:
+        """Let follow-ups join: they go with this request, and into the log with it."""
+        follow_ups = await self.turn.incoming(self.joined) if self.steers else []
+        if follow_ups:
+            self.joined = follow_ups[-1].row_id
+            parts = [UserPromptPart(follow_up.prompt) for follow_up in follow_ups]
+            for messages in (ctx.messages, request_context.messages):
+                messages[-1] = _with(messages[-1], parts, self.joined)
+        return request_context
+
     async def after_model_request(
         self,
-        ctx: RunContext[Deps],  # noqa: ARG002 - pydantic-ai passes it
+        ctx: RunContext[Deps],
         *,
-        request_context: ModelRequestContext,
+        request_context: ModelRequestContext,  # noqa: ARG002 - its messages are merged with those before
         response: ModelResponse,
     ) -> ModelResponse:
         """Log a finished response, with the request that it answers."""
         if response.provider_name and response.finish_reason is None:
             # Its stream just ended: half an answer must not pass for a whole one.
             raise UnexpectedModelBehavior("the response has no finish reason")
-        messages = [request_context.messages[-1], response]
+        messages = [*ctx.messages[self.earlier + len(self.own) :], response]
         await self.turn.write(history.append, self.turn.ownership, "step", log_of.dump(messages))
         self.own += messages
         return response
 
     async def wrap_tool_execute(
         self,
-        ctx: RunContext[Deps],  # noqa: ARG002 - as above
+        ctx: RunContext[Deps],  # noqa: ARG002 - pydantic-ai passes it
         *,
         call: ToolCallPart,
         tool_def: ToolDefinition,
@@ -140,6 +157,7 @@ class Steps(AbstractCapability[Deps]):
         files: list[File | Album] = []
         _files.set(files)
         value = await _outcome(call, mark, args, handler)
+        files += map(media_out.sent, results.files_in(value))
         kept = [await keep(self.turn.write, file, self.turn.ownership.row_id) for file in files]
         return await self._finish(call, results.of(value, kept))
 
@@ -149,7 +167,9 @@ class Steps(AbstractCapability[Deps]):
         self.known[call.tool_call_id] = content
         for file in result.files:
             self.say(file)
-        return result.value()
+        if results.files_in(result.content):
+            return result.value()  # a picture, which the model should see, and nobody can after a crash
+        return results.load(content).value()  # the same as after a crash
 
 
 def _line(call: ToolCallPart, mark: Mark, args: dict[str, Any]) -> str:
@@ -158,6 +178,18 @@ def _line(call: ToolCallPart, mark: Mark, args: dict[str, Any]) -> str:
     for name, value in args.items():
         line = line.replace(f"{{{name}}}", str(value))
     return " ".join(line.split())[:PROGRESS_CHARACTERS]
+
+
+def _with(message: ModelMessage, parts: Sequence[UserPromptPart], joined: RowId) -> ModelMessage:
+    """Add follow-ups to a request, with a note of the last one for an attempt after a crash."""
+    assert isinstance(message, ModelRequest), "a request is about to be made"
+    return replace(message, parts=[*message.parts, *parts], metadata={JOINED: joined})
+
+
+def joined_up_to(own: Sequence[ModelMessage]) -> RowId:
+    """Find the last follow-up that is in the log of this turn; 0 without any."""
+    noted = (message.metadata or {} for message in own if isinstance(message, ModelRequest))
+    return RowId(max((one.get(JOINED, 0) for one in noted), default=0))
 
 
 async def _outcome(call: ToolCallPart, mark: Mark, args: dict[str, Any], handler: Proceed) -> Value:

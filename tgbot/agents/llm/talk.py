@@ -9,6 +9,7 @@ from pydantic_ai import Agent, AgentRunResultEvent, DeferredToolRequests
 from pydantic_ai.exceptions import AgentRunError, ModelContextWindowExceededError, UserError
 from pydantic_ai.messages import (
     AgentStreamEvent,
+    FilePart,
     FunctionToolCallEvent,
     ModelResponse,
     PartDeltaEvent,
@@ -19,12 +20,16 @@ from pydantic_ai.messages import (
     UserContent,
 )
 from pydantic_ai.models import Model
+from pydantic_ai.usage import UsageLimits
 
-from tgbot.agents.llm import failures, questions
+from tgbot.agents.llm import failures, media_log, media_out, questions
 from tgbot.agents.llm import log as log_of
+from tgbot.agents.llm.budget import Budget
 from tgbot.agents.llm.compaction import Compaction
 from tgbot.agents.llm.deps import Deps
+from tgbot.agents.llm.media import TURN_BYTES_MAX
 from tgbot.agents.llm.models import MODEL_SETTINGS
+from tgbot.agents.llm.spending import Spending
 from tgbot.agents.llm.steps import Steps
 from tgbot.store import history
 from tgbot.turns.agent import Progress, Replacement, UserFacingError
@@ -42,32 +47,38 @@ BETWEEN = "\n\n"  # the words of two steps
 class Talk:
     """One turn."""
 
-    def __init__(self, agent: ModelAgent, model: Model, deps: Deps, compaction: Compaction) -> None:
+    def __init__(
+        self, agent: ModelAgent, model: Model, deps: Deps, compaction: Compaction, budget: Budget
+    ) -> None:
         self._agent = agent
         self._model = model
         self._turn = deps.turn
         self._deps = deps
+        self._spending = Spending(budget)
         self._say = deps.say
+        self._asked = False
         self._compaction = compaction
         self._made_room = False
         self._said = ""  # the words of the finished steps since the last question
         self._speaking = ""  # those of the step that runs
         self._events: AgentRunEvents[str | DeferredToolRequests] | None = None
 
-    async def run(self, instructions: str, prompt: Callable[[], Any]) -> None:
+    async def run(self, instructions: str, prompt: Callable[[], Any]) -> bool:
         """Go on where the log ends, until the answer is complete or something is asked.
 
-        `prompt` makes what the user sent, for a turn that has logged nothing yet. Raises UserFacingError.
+        `prompt` makes what the user sent, for a turn that has logged nothing yet. Returns whether the answer
+        is complete. Raises UserFacingError.
         """
         row_id = self._turn.ownership.row_id
-        entries = await self._turn.write(history.seen, self._turn.ownership)
+        entries = await self._turn.read(history.seen, self._turn.ownership)
         self._log, self._before = log_of.read(entries, row_id), log_of.earlier(entries, row_id)
-        self._steps = Steps(self._turn, self._log.own, self._say)
+        self._steps = Steps(self._turn, len(self._log.earlier), self._log.own, self._deps.steers, self._say)
         self._deps.say = self._steps.say_of_tool  # what tools say is kept until their result is
         await self._steps.load()
         self._replay()
         if self._finished():
-            return
+            return True
+        await self._fill_in_media()
         content = None if self._log.own else await prompt()
         if not self._log.own and self._compaction.needed(self._before):
             await self._make_room()
@@ -76,6 +87,14 @@ class Talk:
         except BaseException:
             await self._log_partial()
             raise
+        return not self._asked
+
+    async def _fill_in_media(self) -> None:
+        """Give the files that the log names their bytes, as far as a model should see them again."""
+        earlier, own = self._log
+        filled = await media_log.restored(earlier, self._turn.download)
+        own[:] = await media_log.restored(own, self._turn.download, TURN_BYTES_MAX)
+        self._log = self._log._replace(earlier=filled)
 
     def _replay(self) -> None:
         """Say again what finished steps have said since the last question: what was before it stands."""
@@ -93,7 +112,7 @@ class Talk:
         own = self._log.own
         return bool(own) and isinstance(own[-1], ModelResponse) and not own[-1].tool_calls
 
-    async def _until_answered(self, instructions: str, content: list[UserContent] | None) -> None:
+    async def _until_answered(self, instructions: str, content: str | list[UserContent] | None) -> None:
         """Try again what may pass by itself: each try goes on behind the last step that was finished."""
         tries = 0
         while True:
@@ -115,7 +134,9 @@ class Talk:
             return False
         self._made_room = True
         self._say(Progress("summing up what was said before"))
-        self._log = self._log._replace(earlier=await self._compaction.shortened(self._before))
+        shorter = await self._compaction.shortened(self._before)
+        self._log = self._log._replace(earlier=await media_log.restored(shorter, self._turn.download))
+        self._steps.earlier = len(self._log.earlier)
         return True
 
     async def _wait(self, seconds: float) -> None:
@@ -125,7 +146,7 @@ class Talk:
         self._say(Progress(f"the model does not answer, trying again in {seconds:.0f} s"))
         await asyncio.sleep(seconds)
 
-    async def _attempt(self, instructions: str, content: list[UserContent] | None) -> None:
+    async def _attempt(self, instructions: str, content: str | list[UserContent] | None) -> None:
         async with self._agent.run_stream_events(
             content,
             message_history=[*self._log.earlier, *self._log.own],
@@ -133,7 +154,8 @@ class Talk:
             model_settings=MODEL_SETTINGS,
             instructions=instructions,
             deps=self._deps,
-            capabilities=[self._steps],
+            capabilities=[self._steps, self._spending],  # in this order: a request is settled in any case
+            usage_limits=UsageLimits(request_limit=None),  # the budget has one of its own
         ) as self._events:
             async for event in self._events:
                 self._take(event)
@@ -146,7 +168,9 @@ class Talk:
             messages = self._events.all_messages() if self._events else []
         except UserError:  # it had not begun
             return
-        rest = messages[len(self._log.earlier) + len(self._log.own) :]
+        rest = [
+            message for message in messages[len(self._log.earlier) + len(self._log.own) :] if message.parts
+        ]
         if rest:
             await self._turn.write(history.append, self._turn.ownership, "partial", log_of.dump(rest))
 
@@ -156,6 +180,8 @@ class Talk:
                 self._speak(words)
             case PartDeltaEvent(delta=TextPartDelta(content_delta=words)):
                 self._speak(words)
+            case PartStartEvent(part=FilePart(content=content)):
+                self._say(media_out.sent(content))
             case PartStartEvent(part=ThinkingPart()):
                 self._say(Progress("thinking"))
             case FunctionToolCallEvent():
@@ -176,6 +202,7 @@ class Talk:
             self._speaking = ""
 
     def _ask(self, requests: DeferredToolRequests) -> None:
+        self._asked = True
         for call in requests.approvals:
             key = requests.metadata[call.tool_call_id]["key"]
             self._say(questions.question(key, call.tool_name, call.args_as_dict()))
