@@ -32,6 +32,7 @@ from tgbot.config import Settings
 from tgbot.playground.server import PlaygroundServer
 from tgbot.store import history
 from tgbot.store.history import Entry
+from tgbot.store.usage import Limit, Limits
 
 SUMMARY = f"{HEADING}\n\nSUMMARY"
 TOO_LONG = "This conversation is too long for the model. Shorten it with /compact, or start afresh with /new."
@@ -131,9 +132,9 @@ def turn(instance: Instance) -> Place:
     return Place(instance, instance.start("hello"))
 
 
-def compaction(turn: Place, model: Model, tokens: int = 1000) -> Compaction:
-    budget = Budget(turn.agent_turn, {}, lambda *_: None)
-    return Compaction(model.make("demo"), turn.agent_turn, tokens, budget)
+def compaction(turn: Place, model: Model, limits: Limits | None = None) -> Compaction:
+    budget = Budget(turn.agent_turn, limits or {}, lambda *_: None)
+    return Compaction(model.make("demo"), turn.agent_turn, 1000, budget)
 
 
 def entries(*exchanges: list[ModelMessage]) -> list[Entry]:
@@ -195,6 +196,22 @@ async def test_an_empty_summary_is_none(turn: Place) -> None:
     messages = await compaction(turn, Model(summary=" ")).shortened(log)
     assert [words_of(one) for one in messages] == ["a", "yes", "b", "yes"]
     assert turn.instance.rows("SELECT * FROM history") == []
+
+
+async def test_a_summary_is_paid_from_the_budget_and_none_is_made_beyond_it(turn: Place) -> None:
+    model = Model()
+    log = entries(spoken("a"), spoken("b"))
+    await compaction(turn, model).shortened(log)
+    assert turn.instance.rows("SELECT model, state FROM usage") == [("function:demo", "settled")]
+    messages = await compaction(turn, model, {"turn": Limit(steps=1)}).shortened(log)
+    assert [words_of(one) for one in messages] == ["a", "yes", "b", "yes"]
+    assert len(model.summaries) == 1
+
+
+async def test_a_summary_that_the_provider_refuses_costs_nothing(turn: Place) -> None:
+    model = Model(summary=ModelHTTPError(400, "demo"))
+    await compaction(turn, model).shortened(entries(spoken("a"), spoken("b")))
+    assert turn.instance.rows("SELECT * FROM usage") == []
 
 
 async def test_the_kept_exchanges_do_not_count_as_long_as_their_context_was(turn: Place) -> None:

@@ -151,3 +151,28 @@ def test_the_requests_of_a_log_are_lean() -> None:
     request = ModelRequest([UserPromptPart("a")], instructions="be good")
     assert "be good" not in log.dump([request])
     assert log.load(log.dump([request]))[0].parts == request.parts
+
+
+async def test_what_joined_a_message_is_answered_again_with_it(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look_then_answer(messages: list[ModelMessage]) -> AsyncIterator[Words]:
+        if len(messages) == 1:
+            instance.say("in red, please")
+            yield {0: DeltaToolCall("current_time", "{}", tool_call_id="c")}
+        else:
+            yield "red"
+
+    Model(monkeypatch, look_then_answer)
+    turn = instance.start("paint it")
+    instance.do(values.put, turn, "setting", joins.FOLLOW_UPS, joins.STEER)
+    instance.finish(turn, await run(instance, turn))
+    sent: list[object] = []
+
+    async def note(messages: list[ModelMessage]) -> AsyncIterator[Words]:
+        sent.extend(part.content for part in messages[-1].parts if isinstance(part, UserPromptPart))
+        yield "red again"
+
+    Model(monkeypatch, note)
+    await run(instance, instance.start("/retry"))
+    assert sent == [["paint it", "in red, please"]]

@@ -16,7 +16,7 @@ from tgbot.store import history, turns
 from tgbot.store.turns import Ending
 from tgbot.turns.agent import Event, InsteadOf
 
-WRITES = 6  # more than any command has: the last ones die behind all of them, before the ending
+WRITES = 12  # more than any command has: the last ones die behind all of them, before the ending
 REMEMBERED = {
     "/new": [],
     "/undo": ["a", "re: a"],

@@ -367,3 +367,10 @@ def test_who_lost_the_guard_gets_no_follow_ups(instance: Instance) -> None:
     with pytest.raises(LostGuardError):
         incoming(instance, turn)
     assert instance.states() == {"a": "done", "b": "claimed", "c": "queued"}
+
+
+def test_a_command_joins_no_turn_and_nor_does_what_is_behind_it(instance: Instance) -> None:
+    turn = instance.start("a", "b", "/new", "c")
+    steers(instance, turn)
+    assert incoming(instance, turn) == ["b"]
+    assert instance.states() == {"a": "claimed", "b": "joined", "/new": "queued", "c": "queued"}

@@ -97,7 +97,10 @@ _OWN = Statement(
 )
 _LOGGED = Statement(
     select(*_ENTRY)
-    .where(_OF_ROW, _OF_SESSION, history.c.kind.in_([literal("'step'"), literal("'partial'")]))
+    .where(
+        *(_OF_ROW, _OF_SESSION, history.c.id > bindparam("since")),
+        history.c.kind.in_([literal("'step'"), literal("'partial'")]),
+    )
     .order_by(history.c.id)
 )
 _LOG_AGAIN = Statement(
@@ -161,7 +164,8 @@ def remembered(conn: Connection, turn: Ownership, most: int) -> list[str]:
 def of_row(conn: Connection, turn: Ownership, row_id: RowId) -> list[Entry]:
     """Read what a row of the session has logged, whether or not it counts any more. Raises LostGuardError."""
     session_key = fence.session_of(conn, turn)
-    return [Entry(*row) for row in _LOGGED(conn, session_key=session_key, row_id=row_id)]
+    since = _OWN(conn, row_id=row_id, kind="summary").scalar() or 0  # behind it all is logged again
+    return [Entry(*row) for row in _LOGGED(conn, session_key=session_key, row_id=row_id, since=since)]
 
 
 # Each of these may run again, after a crash: it finds its own entry, and adds no second one.

@@ -5,15 +5,17 @@ like any other that may not run before `not_before`; each further part joins it 
 Once the lead row is claimed, nothing joins it any more.
 """
 
+import json
 import time
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
 
-from tgbot.model import Message, Ownership, RowId
+from tgbot.model import COMMAND, Message, Ownership, RowId
 from tgbot.store import fence, inbox, values
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.statement import Statement, listed, literal
 from tgbot.store.schema import pending
 
 QUIET_SECONDS = 1.0  # how long without a further row; Telegram usually delivers an album in less
@@ -55,8 +57,8 @@ _PUSH_ALL = Statement(
     .values(not_before=bindparam("not_before"))
 )
 # Not what waits for its time: an album has to be complete.
-_TAKE_ALL = Statement(
-    update(pending)
+_WAITING = Statement(
+    select(pending.c.id, pending.c.raw)
     .where(
         pending.c.session_key == bindparam("session_key"),
         pending.c.state == literal("'queued'"),
@@ -64,6 +66,11 @@ _TAKE_ALL = Statement(
         pending.c.not_before.is_(None),
         pending.c.attempt == literal("0"),
     )
+    .order_by(pending.c.id)
+)
+_TAKE = Statement(
+    update(pending)
+    .where(pending.c.id.in_(select(listed("row_ids").c.value)))
     .values(
         state=literal("'joined'"),
         lead_id=bindparam("row_id"),
@@ -124,12 +131,19 @@ def receive(conn: Connection, part: Message, queue_max: int) -> list[inbox.Store
 def incoming(conn: Connection, turn: Ownership, after: RowId) -> list[JoinedRow]:
     """Queued -> joined: what waits behind a running turn joins it, where the session is set so.
 
-    Returns the rows that joined it that way after the row `after`, in order. Raises LostGuardError.
+    A command (/new) waits on, with what is behind it: it is obeyed between two turns. Returns the rows that
+    joined it that way after the row `after`, in order. Raises LostGuardError.
     """
     if values.get(conn, turn, "setting", FOLLOW_UPS) == STEER:
         session_key = fence.session_of(conn, turn)
-        _TAKE_ALL(conn, session_key=session_key, row_id=turn.row_id, now=time.time())
+        rows = takewhile(_is_no_command, _WAITING(conn, session_key=session_key))
+        if row_ids := [row.id for row in rows]:
+            _TAKE(conn, row_ids=json.dumps(row_ids), row_id=turn.row_id, now=time.time())
     return [JoinedRow(*row) for row in _JOINED_SINCE(conn, row_id=turn.row_id, after=after)]
+
+
+def _is_no_command(row: Any) -> bool:  # noqa: ANN401 - a Row has its columns as attributes only at run time
+    return COMMAND.match(json.loads(row.raw)["message"].get("text") or "") is None
 
 
 def wait_for_more(conn: Connection) -> None:

@@ -43,7 +43,7 @@ async def prompt_again(turn: AgentTurn, say: Say) -> list[UserContent] | None:
 
 async def sum_up(turn: AgentTurn, say: Say, compaction: Compaction) -> None:
     """Sum up what was said so far (/compact). Raises UserFacingError."""
-    entries = await turn.write(history.seen, turn.ownership)
+    entries = await turn.read(history.seen, turn.ownership)
     if any(entry.row_id == turn.ownership.row_id for entry in entries):
         say(SUMMED_UP)  # an earlier attempt did it
     elif not log_of.exchanges(entries):
@@ -65,12 +65,12 @@ async def _undo_last(
     """Let the last exchange not count any more; gives what the user had sent."""
     row_id = await turn.write(history.undo_last, turn.ownership)
     if row_id is None:
-        seen = await turn.write(history.seen, turn.ownership)
+        seen = await turn.read(history.seen, turn.ownership)
         say(PART_OF_A_SUMMARY if any(entry.kind == "summary" for entry in seen) else nothing)
         return None
     if instead:
         say(InsteadOf(row_id))
-    return log_of.prompt_of(await turn.write(history.of_row, turn.ownership, row_id))
+    return log_of.prompt_of(await turn.read(history.of_row, turn.ownership, row_id))
 
 
 def _first_words(prompt: Sequence[UserContent]) -> str:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pydantic_ai.direct import model_request_stream
+from pydantic_ai import Agent
 from pydantic_ai.exceptions import AgentRunError, UnexpectedModelBehavior, UserError
 from pydantic_ai.messages import (
     ModelMessage,
@@ -22,10 +22,10 @@ from pydantic_ai.usage import RequestUsage
 from tgbot.agents.llm import log as log_of
 from tgbot.agents.llm.budget import Budget
 from tgbot.agents.llm.models import MODEL_SETTINGS
-from tgbot.agents.llm.prices import id_of, input_tokens
+from tgbot.agents.llm.spending import Spending
 from tgbot.store import history
 from tgbot.store.history import Entry
-from tgbot.turns.agent import AgentTurn
+from tgbot.turns.agent import AgentTurn, UserFacingError
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,11 @@ HEADING = "[What was said before, summed up]"
 GO_ON = "I go on from there."
 CUT = "[…]"
 
+FAILURES = (AgentRunError, UserError, UserFacingError)  # the last one if a budget is used up
+
 Exchange = Sequence[ModelMessage]
+
+_SUMMARIZER = Agent(name="summary", retries=0)
 
 
 class Compaction:
@@ -59,7 +63,7 @@ class Compaction:
     def __init__(self, model: Model, turn: AgentTurn, context_tokens: int, budget: Budget) -> None:
         self._model = model
         self._turn = turn
-        self._budget = budget
+        self._spending = Spending(budget)
         self._tokens_max = model.context_window or context_tokens
 
     def needed(self, entries: Sequence[Entry]) -> bool:
@@ -75,13 +79,13 @@ class Compaction:
         old, kept = self._parted(exchanges)
         try:
             return await self._sum_up(old, kept)
-        except (AgentRunError, UserError) as error:
+        except FAILURES as error:
             newest = _newest(exchanges, LEFT * self._tokens_max)
             log.warning("llm.left_out exchanges=%s reason=%s", len(exchanges) - len(newest), error)
             return log_of.joined(newest)
 
     async def sum_up(self, entries: Sequence[Entry]) -> None:
-        """Sum up everything. Raises AgentRunError, UserError."""
+        """Sum up everything. Raises one of FAILURES."""
         await self._sum_up(log_of.exchanges(entries), [])
 
     async def _sum_up(self, old: Sequence[Exchange], kept: Sequence[Exchange]) -> list[ModelMessage]:
@@ -94,25 +98,31 @@ class Compaction:
 
     async def _ask(self, transcript: str) -> str:
         """Ask the model for a summary, without tools: of words, because calls without tools are refused."""
-        request = ModelRequest([UserPromptPart(f"<conversation>\n{transcript}\n</conversation>\n\n{TASK}")])
-        settings = ModelSettings(**MODEL_SETTINGS, max_tokens=SUMMARY_TOKENS_MAX)
-        await self._budget.before_request(id_of(self._model), input_tokens([request], ()), SUMMARY_TOKENS_MAX)
-        async with model_request_stream(self._model, [request], model_settings=settings) as stream:
-            async for _ in stream:
+        async with _SUMMARIZER.run_stream_events(
+            f"<conversation>\n{transcript}\n</conversation>\n\n{TASK}",
+            model=self._model,
+            model_settings=ModelSettings(**MODEL_SETTINGS, max_tokens=SUMMARY_TOKENS_MAX),
+            capabilities=[self._spending],
+        ) as events:
+            async for _ in events:
                 pass
-        response = stream.get()
-        await self._budget.after_request(response.usage)
-        if response.provider_name and response.finish_reason is None:
-            raise UnexpectedModelBehavior("the summary has no finish reason")
-        if not (summary := log_of.text_of(response).strip()):
-            raise UnexpectedModelBehavior("the summary is empty")
-        return summary
+        return _summary_of(events.all_messages()[-1])
 
     def _parted(self, exchanges: Sequence[Exchange]) -> tuple[Sequence[Exchange], Sequence[Exchange]]:
         """Part what is to be summed up, at least one exchange, from the last ones, which are kept."""
         kept = _newest(exchanges[1:][-KEPT_EXCHANGES:], KEPT * self._tokens_max)
         first_kept = len(exchanges) - len(kept)
         return exchanges[:first_kept], exchanges[first_kept:]
+
+
+def _summary_of(message: ModelMessage) -> str:
+    """Take the words of a response that has come to its end."""
+    assert isinstance(message, ModelResponse), "the run has ended"
+    if message.provider_name and message.finish_reason is None:
+        raise UnexpectedModelBehavior("the summary has no finish reason")
+    if not (summary := log_of.text_of(message).strip()):
+        raise UnexpectedModelBehavior("the summary is empty")
+    return summary
 
 
 def _newest(exchanges: Sequence[Exchange], tokens_max: float) -> Sequence[Exchange]:

@@ -31,6 +31,7 @@ UNKNOWN = "This was ended while it ran. It may have taken effect."
 
 Known = Mapping[RowId, Sequence[Call]]  # what the ledger has for rows
 NOTHING: Known = {}
+JOINED = "joined"  # in the metadata of a logged request: the last follow-up that it has
 
 
 class Log(NamedTuple):
@@ -79,11 +80,15 @@ def joined(parts: Iterable[Sequence[ModelMessage]]) -> list[ModelMessage]:
 
 
 def prompt_of(entries: Sequence[Entry]) -> list[UserContent]:
-    """Find what the user sent, in what a row has logged; empty if it has logged nothing."""
-    for message in _messages(entries[:1]):
-        contents = [part.content for part in message.parts if isinstance(part, UserPromptPart)]
-        return [one for content in contents for one in ([content] if isinstance(content, str) else content)]
-    return []
+    """Find what the user sent, and what joined that, in what a row has logged; empty if it logged nothing."""
+    found: list[UserContent] = []
+    for number, message in enumerate(_messages(_counting(entries))):
+        if number == 0 or JOINED in (message.metadata or {}):
+            contents = (part.content for part in message.parts if isinstance(part, UserPromptPart))
+            for content in contents:
+                # In later requests, other kinds of content come from tools.
+                found += [content] if isinstance(content, str) else () if number else content
+    return found
 
 
 def _open_calls(messages: Sequence[ModelMessage]) -> list[ToolCallPart]:

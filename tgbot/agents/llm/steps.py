@@ -22,6 +22,7 @@ from pydantic_ai.tools import ToolDefinition
 from tgbot.agents.llm import log as log_of
 from tgbot.agents.llm import media_out, results
 from tgbot.agents.llm.deps import Deps
+from tgbot.agents.llm.log import JOINED
 from tgbot.agents.llm.questions import AGAIN, ALLOW, ALWAYS, again_key, allow_key
 from tgbot.agents.llm.tools.marks import MARK, Mark
 from tgbot.model import Album, File, RowId
@@ -37,7 +38,6 @@ SKIPPED = (
     "asked, and decided not to run it again."
 )
 PROGRESS_CHARACTERS = 120
-JOINED = "joined"  # in the metadata of a logged request: the last follow-up that it has
 GRANT = "grant"  # the kind of session value that allows a tool for good
 
 _files: ContextVar[list[File | Album] | None] = ContextVar("files", default=None)
