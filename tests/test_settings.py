@@ -76,6 +76,14 @@ TO_SET = "set it in the environment or in .env to"
             {"TGBOT_TOKEN": "1:x", "TGBOT_DATABASE_URL": "sqlite:///no/where.db"},
             "TGBOT_DATABASE_URL is wrong (its folder does not exist)",
         ),
+        (
+            {"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "llm", "TGBOT_MODEL": "demo", "TGBOT_TOOLS": "no_such"},
+            "TGBOT_TOOLS is wrong (cannot import tools 'no_such': ModuleNotFoundError",
+        ),
+        (
+            {"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "llm", "TGBOT_MODEL": "demo", "TGBOT_MCP": "alembic.ini"},
+            "TGBOT_MCP is wrong",
+        ),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "json:dumps"}, "not an async generator function"),
         (
             {"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": ".foo:bar"},
@@ -172,6 +180,19 @@ def loaded(folder: Path, monkeypatch: pytest.MonkeyPatch, **given: str) -> Setti
     for name, value in {"token": "1:x", **given}.items():
         monkeypatch.setenv(f"TGBOT_{name.upper()}", value)
     return config.load()
+
+
+def test_a_providers_key_is_found_in_the_file_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = loaded(tmp_path, monkeypatch, model="openai:gpt-5-mini")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(config.ConfigError, match="TGBOT_MODEL_KEY is wrong"):
+        names.check(settings)
+    Path(".env").write_text("OPENAI_API_KEY=sk-secret\n")
+    names.check(settings)
+    assert names.key_of("openai") == "sk-secret"
+    assert names.secrets(settings) == ["sk-secret"]
 
 
 @pytest.mark.parametrize(("users", "owner"), [("9, 7,9", 9), ("", None), ("*", None)])

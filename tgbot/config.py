@@ -232,7 +232,7 @@ def database_path() -> Path:
 
 def given(*names: str) -> dict[str, str]:
     """Give those of these settings that are set, as they are written. Raises ConfigError."""
-    values = _given()
+    values = environment()
     return {name: text for name in names if (text := values.get(_variable(name), "").strip())}
 
 
@@ -252,7 +252,7 @@ def nobody_allowed(settings: Settings) -> str | None:
 def unknown_names() -> list[str]:
     """One line for each TGBOT_ name that no setting has, with the nearest known one."""
     known = [_variable(name) for name in _FIELDS]
-    strange = {name for name in _given() if name.upper().startswith(PREFIX) and name not in known}
+    strange = {name for name in environment() if name.upper().startswith(PREFIX) and name not in known}
     return [f"unknown setting {name}{_nearest(name.upper(), known)}" for name in sorted(strange)]
 
 
@@ -268,7 +268,7 @@ def exposed_files(database: Path) -> list[str]:
 
 def _read(names: Iterable[str]) -> dict[str, Any]:
     """Parse those that are set. Raises ConfigError."""
-    given = _given()
+    given = environment()
     values: dict[str, Any] = {}
     wrong = []
     for name in names:
@@ -292,8 +292,8 @@ def _parsed(name: str, given: Mapping[str, str]) -> dict[str, object]:
     return {}
 
 
-def _given() -> dict[str, str]:
-    """Read what is set, the environment before the file. Raises ConfigError."""
+def environment() -> dict[str, str]:
+    """Read what is set, also for others: the environment before the file. Raises ConfigError."""
     try:
         in_file = dotenv_values(ENV_FILE)
     except UnicodeDecodeError as error:

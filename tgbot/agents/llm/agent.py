@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import importlib
-import os
 import threading
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -13,8 +12,8 @@ from weakref import WeakKeyDictionary
 
 from tgbot.agents.llm import names
 from tgbot.agents.llm.tools import Function
-from tgbot.config import Settings
-from tgbot.turns.agent import AgentTurn, Event
+from tgbot.config import Settings, environment, wrong_setting
+from tgbot.turns.agent import AgentError, AgentTurn, Event
 
 if TYPE_CHECKING:
     from tgbot.agents.llm.assistant import Assistant
@@ -28,7 +27,7 @@ class LlmAgent:
     """Runs turns through the model that the settings name, or that the chat has chosen."""
 
     def __init__(self, settings: Settings) -> None:
-        """Read what the settings name. Raises AgentError, ConfigError: one line says what is wrong."""
+        """Read what the settings name. Raises ConfigError: one line says what is wrong."""
         names.check(settings)
         self._settings = settings
         self._functions = _functions(settings.tools) if settings.tools else {}
@@ -81,10 +80,16 @@ class LlmAgent:
 def _functions(module_name: str) -> dict[str, Function]:
     from tgbot.agents.llm.tools import module  # noqa: PLC0415
 
-    return module.functions(module_name)
+    try:
+        return module.functions(module_name)
+    except AgentError as error:
+        raise wrong_setting("tools", error) from None
 
 
 def _servers(path: Path) -> "list[Server]":
     from tgbot.agents.llm.tools import servers  # noqa: PLC0415
 
-    return servers.read(path, os.environ)
+    try:
+        return servers.read(path, environment())
+    except AgentError as error:
+        raise wrong_setting("mcp", error) from None

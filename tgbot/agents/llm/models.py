@@ -47,6 +47,6 @@ def _provider(name: str, settings: Settings) -> Provider[Any]:
     given: dict[str, str] = {}
     if settings.model_url:
         given = {"base_url": settings.model_url, "api_key": settings.model_key or NO_KEY}
-    elif settings.model_key:
-        given = {"api_key": settings.model_key}
+    elif key := settings.model_key or names.key_of(name):
+        given = {"api_key": key}
     return infer_provider_class(name)(**given)

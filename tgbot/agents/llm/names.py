@@ -1,9 +1,8 @@
 """Knows the names of models and the keys that they need, without importing what talks to them."""
 
 import importlib.util
-import os
 
-from tgbot.config import Settings, wrong_setting
+from tgbot.config import Settings, environment, wrong_setting
 
 DEMO = "demo"
 KEYS = {
@@ -37,17 +36,22 @@ def _check(name: str, setting: str, settings: Settings) -> None:
     package = EXTRAS.get(provider)
     if package and importlib.util.find_spec(package) is None:
         raise wrong_setting(setting, f"{provider} needs `pip install 'tgbot[{package}]'`")
-    if provider == "ollama" and not (settings.model_url or os.environ.get("OLLAMA_BASE_URL")):
+    if provider == "ollama" and not (settings.model_url or environment().get("OLLAMA_BASE_URL")):
         raise wrong_setting("model_url", "ollama needs the address of its server")
     key = KEYS.get(provider)
-    if key and not (settings.model_key or settings.model_url or os.environ.get(key)):
+    if key and not (settings.model_key or settings.model_url or environment().get(key)):
         raise wrong_setting("model_key", f"{name} needs a key, here or in {key}")
+
+
+def key_of(provider: str) -> str | None:
+    """Find the key of a provider where its own variable has it, in the environment or in `.env`."""
+    return environment().get(KEYS[provider]) if provider in KEYS else None
 
 
 def secrets(settings: Settings) -> list[str]:
     """List the keys that may be used, for the log to redact."""
-    keys = [settings.model_key, *(os.environ.get(name) for name in KEYS.values())]
-    return [key for key in keys if key]
+    keys = [settings.model_key, *(environment().get(name) for name in KEYS.values())]
+    return list(dict.fromkeys(key for key in keys if key))
 
 
 def _known() -> frozenset[str]:
