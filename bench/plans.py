@@ -138,7 +138,7 @@ def _log(conn: Connection, turn: Ownership) -> None:
     history.last_row(conn, turn)
     ledger.start(conn, turn, "a", "tool")
     ledger.finish(conn, turn, "a", "tool", "{}")
-    ledger.calls(conn, turn)
+    ledger.calls(conn, turn.row_id)
 
 
 def _spend(conn: Connection, turn: Ownership) -> None:

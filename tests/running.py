@@ -5,7 +5,7 @@ import contextlib
 import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from tests.whole_bot.process import TOKEN, Person
 from tgbot import app, config
@@ -19,13 +19,11 @@ async def running(
     wire: PlaygroundServer,
     database_path: Path,
     agent: Agent,
-    *,
-    receipts: bool = False,
-    formats: Literal["entities", "rich"] = "entities",
+    **settings: Any,  # noqa: ANN401 - as Settings has them
 ) -> AsyncIterator[Person]:
     """Run the bot, and give the person who may talk to it."""
-    settings = dataclasses.replace(settings_for(wire, database_path), receipts=receipts, format=formats)
-    async with running_with(settings, wire, agent) as person:
+    chosen = dataclasses.replace(settings_for(wire, database_path), **settings)
+    async with running_with(chosen, wire, agent) as person:
         yield person
 
 

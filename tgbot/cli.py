@@ -14,6 +14,7 @@ from pathlib import Path
 
 import tgbot
 from tgbot import app, config, doctor, logs
+from tgbot.agents.llm import names
 from tgbot.model import ChatId
 from tgbot.store import report
 from tgbot.store.engine import migrate
@@ -92,7 +93,7 @@ def _play(words: Sequence[str]) -> int:
 
 def _run(_: argparse.Namespace) -> int:
     settings = config.load()
-    logs.configure(settings.token)
+    logs.configure(settings.token, *names.secrets(settings))
     for line in [*config.unknown_names(), *config.exposed_files(settings.database_path)]:
         log.warning("config.warning %s", line)
     chosen = _agent(settings)

@@ -1,20 +1,21 @@
-"""Configures logging: one event a line with its ids, on stderr, and never the bot's token."""
+"""Configures logging: one event a line with its ids, on stderr, and never a secret."""
 
 import logging
 import sys
+from typing import TextIO
 from urllib.parse import quote
 
-# They log every URL at INFO, and the URL holds the token.
-QUIET = ("httpx", "httpcore", "telegram", "alembic")
+# They log every URL at INFO, and the URL holds the token; or every request to a model.
+QUIET = ("httpx", "httpcore", "httpx2", "httpcore2", "telegram", "alembic")
 REDACTED = "***"
 
 
 class _Redacting(logging.Formatter):
-    """Redacts the token in the final line, tracebacks included, whoever logged it."""
+    """Redacts secrets in the final line, tracebacks included, whoever logged it."""
 
-    def __init__(self, token: str | None) -> None:
+    def __init__(self, secrets: tuple[str, ...]) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
-        self._forms = (token, quote(token, safe="")) if token else ()
+        self._forms = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
 
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)
@@ -23,10 +24,15 @@ class _Redacting(logging.Formatter):
         return line
 
 
-def configure(token: str | None = None) -> None:
-    """Log at INFO to stderr, with `token` redacted, both as it is and as a URL quotes it."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Redacting(token))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+def handler(stream: TextIO, *secrets: str) -> logging.Handler:
+    """Make a handler that logs to a stream, without `secrets`, as they are and as a URL quotes them."""
+    made = logging.StreamHandler(stream)
+    made.setFormatter(_Redacting(secrets))
+    return made
+
+
+def configure(*secrets: str) -> None:
+    """Log at INFO to stderr, without these secrets."""
+    logging.basicConfig(level=logging.INFO, handlers=[handler(sys.stderr, *secrets)], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)

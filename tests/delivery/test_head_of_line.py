@@ -135,7 +135,7 @@ async def test_a_server_that_does_not_know_rich_messages_gets_texts(
     wire: PlaygroundServer, database_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(METHODS, "sendrichmessage")
-    async with running(wire, database_path, echo, formats="rich") as ann:
+    async with running(wire, database_path, echo, format="rich") as ann:
         ann.says("some **words**", "next")
         await ann.sees_at_last("some words", "next")
 

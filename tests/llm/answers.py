@@ -20,7 +20,9 @@ def tool(name: str, arguments: dict[str, Any] | None = None, call_id: str = "") 
 
 def says(message: str, text: str) -> Fixture:
     """Answer a message with a text; "" is an empty answer."""
-    return {"match": {"userMessage": message}, "response": {"content": text}}
+    # aimock takes no empty content, but calls that are none.
+    response = {"content": text} if text else {"toolCalls": [], "finishReason": "stop"}
+    return {"match": {"userMessage": message}, "response": response}
 
 
 def calls(message: str, *tools: ToolCall, text: str = "") -> Fixture:
@@ -65,7 +67,7 @@ def fails(  # noqa: PLR0913 - an error of an API has that many sides
 
 def drops(message: str) -> Fixture:
     """Close the connection instead of an answer."""
-    return says(message, "") | {"chaos": {"disconnectRate": 1}}
+    return says(message, "Never said.") | {"chaos": {"disconnectRate": 1}}
 
 
 def in_order(*fixtures: Fixture) -> list[Fixture]:
@@ -103,13 +105,13 @@ def slow(fixture: Fixture, *, first_seconds: float = 0, pieces_per_second: float
     return fixture | {"streamingProfile": profile}
 
 
-def cut(fixture: Fixture) -> Fixture:
+def cut(fixture: Fixture, *, pieces_per_second: float = 100) -> Fixture:
     """Cut the connection when a part of the text is sent."""
     assert len(fixture["response"]["content"]) >= CUT_AFTER_EVENTS * CUT_PIECE_CHARACTERS, (
         "too short to be cut"
     )
     # Without a pace all is in one buffer still, and lost with the connection.
-    paced = slow(fixture, pieces_per_second=100)
+    paced = slow(fixture, pieces_per_second=pieces_per_second)
     return paced | {"truncateAfterChunks": CUT_AFTER_EVENTS, "chunkSize": CUT_PIECE_CHARACTERS}
 
 

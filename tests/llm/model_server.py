@@ -34,6 +34,7 @@ class ModelServer:
     """A server of models, of any name and with any key, for the APIs of OpenAI, Anthropic and Ollama."""
 
     _recorder: Recorder
+    _aimock_url: str
 
     @property
     def url(self) -> str:
@@ -49,6 +50,24 @@ class ModelServer:
         """Return the requests so far as they were sent, the oldest first."""
         return list(self._recorder.requests)
 
+    async def answers_by(self, *fixtures: Fixture) -> None:
+        """Answer by these fixtures from now on, instead of those before; the journal goes on."""
+        async with _control(self._aimock_url) as http:
+            (await http.delete("/__aimock/fixtures")).raise_for_status()
+            (await http.post("/__aimock/fixtures", json={"fixtures": fixtures})).raise_for_status()
+
+    def streams_next(self, *events: str) -> None:
+        """Answer the next request with these events, whatever the fixtures say, and end the stream there."""
+        head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+        self._recorder.instead.append((head + "".join(events)).encode())
+
+    @asynccontextmanager
+    async def down(self) -> AsyncGenerator[None]:
+        """Refuse every connection for a while."""
+        await self._recorder.close()
+        yield
+        await self._recorder.open()
+
 
 @asynccontextmanager
 async def model_server(*fixtures: Fixture) -> AsyncGenerator[ModelServer]:
@@ -56,7 +75,7 @@ async def model_server(*fixtures: Fixture) -> AsyncGenerator[ModelServer]:
     with TemporaryDirectory() as folder:
         async with _aimock(Path(folder), fixtures) as url, Recorder(urlsplit(url).port or 0) as recorder:
             try:
-                yield ModelServer(recorder)
+                yield ModelServer(recorder, url)
             except Exception as error:
                 for message in await _unanswered(url):
                     error.add_note(f"no fixture for {message}")
@@ -105,10 +124,14 @@ async def _url_of(process: Process) -> str:
 
 async def _unanswered(url: str) -> list[str]:
     """Return path and last message of the requests that no fixture was for."""
-    async with httpx.AsyncClient(base_url=url, timeout=DEADLINE_SECONDS, verify=False) as http:
+    async with _control(url) as http:
         entries = (await http.get("/__aimock/journal", params={"status": 503})).json()
     return [
         f"{entry['path']} {entry['body'].get('messages', [])[-1:]}"
         for entry in entries
         if entry["response"]["fixture"] is None
     ]
+
+
+def _control(url: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=url, timeout=DEADLINE_SECONDS, verify=False)

@@ -21,14 +21,24 @@ class Recorder:
     def __init__(self, port: int) -> None:
         self._onward_port = port
         self._open: set[asyncio.Task[None]] = set()
+        self.port = 0
         self.requests: list[Request] = []
+        self.instead: list[bytes] = []  # answers the next requests with these bytes instead, then closes
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, HOST, 0)
-        self.port: int = self._server.sockets[0].getsockname()[1]
+        await self.open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Listen, on the same port as before."""
+        self._server = await asyncio.start_server(self._accept, HOST, self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Refuse connections, and drop those that there are."""
         self._server.close()
         for task in self._open:
             task.cancel()
@@ -43,15 +53,19 @@ class Recorder:
         with suppress(ConnectionError), closing(writer):
             onward_reader, onward_writer = await asyncio.open_connection(HOST, self._onward_port)
             with closing(onward_writer):
-                requests = self._pass_requests(reader, onward_writer)
+                requests = self._pass_requests(reader, onward_writer, writer)
                 await _until_one_ends(requests, _pass_answers(onward_reader, writer))
 
-    async def _pass_requests(self, reader: StreamReader, onward: StreamWriter) -> None:
+    async def _pass_requests(self, reader: StreamReader, onward: StreamWriter, back: StreamWriter) -> None:
         with suppress(IncompleteReadError, ConnectionError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 body = await reader.readexactly(int(parse(head, b"").headers.get("content-length", 0)))
                 self.requests.append(parse(head, body))
+                if self.instead:
+                    back.write(self.instead.pop(0))
+                    await back.drain()
+                    return
                 onward.write(head + body)
                 await onward.drain()
 

@@ -18,8 +18,8 @@ from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls
 from pydantic_ai.usage import RequestUsage
 
 from tests.llm.calling import Place
+from tests.llm.dying import Writer, speak
 from tests.llm.talking import Model, talking, words_of
-from tests.llm.test_every_step import Writer, speak
 from tests.store.instance import Instance, StartInstance
 from tests.waiting import eventually
 from tests.whole_bot.process import Person
@@ -255,13 +255,13 @@ async def test_a_turn_in_the_middle_of_its_steps_goes_on_behind_the_summary_also
     instance = start_instance()
     for words in ("a", "b", "c"):
         turn = instance.start(words)
-        assert await speak(agent(), turn, Writer(instance, None))
+        assert await speak(agent().run, turn, Writer(instance, None))
         instance.finish(turn)
-    assert await speak(agent(), instance.start("go"), Writer(instance, None))
+    assert await speak(agent().run, instance.start("go"), Writer(instance, None))
     another = start_instance()
     another.recover()
     [again] = another.claim_waiting()
-    events = await speak(agent(), again, Writer(another, None))
+    events = await speak(agent().run, again, Writer(another, None))
     assert events == ["done"]
     assert (ran, tries) == (["x"], [9, 9]), "the tool ran once"
     another.finish(again)

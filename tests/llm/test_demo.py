@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from tests.llm.test_every_step import Writer, end, speak
+from tests.llm.dying import Writer, end, speak
 from tests.store.instance import Instance
 from tgbot.agents.llm import demo, demo_tools, names
 from tgbot.agents.llm.agent import LlmAgent
@@ -35,7 +35,7 @@ class Chat:
         return await self._run(turn)
 
     async def _run(self, turn: Turn) -> list[Event]:
-        events = await speak(self._agent, turn, Writer(self._instance, None))
+        events = await speak(self._agent.run, turn, Writer(self._instance, None))
         assert events is not None
         end(self._instance, turn, events)
         return events

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.llm.dying import Writer, speak
 from tests.llm.talking import Model, words_of
-from tests.llm.test_every_step import Writer, speak
 from tests.store.instance import Instance, StartInstance
 from tgbot.agents.llm import commands, models
 from tgbot.agents.llm.agent import LlmAgent
@@ -46,7 +46,7 @@ def end(instance: Instance, turn: Turn, events: list[Event]) -> str:
 
 async def exchange(instance: Instance, said: str) -> RowId:
     turn = instance.start(said)
-    events = await speak(agent(), turn, Writer(instance, None))
+    events = await speak(agent().run, turn, Writer(instance, None))
     assert events
     end(instance, turn, events)
     return turn.row_id
@@ -62,11 +62,11 @@ async def test_a_command_is_obeyed_once_though_its_process_died(
     dying = start_instance()
     await exchange(dying, "a")
     last = await exchange(dying, "b")
-    await speak(agent(), dying.start(command), Writer(dying, dies_at))
+    await speak(agent().run, dying.start(command), Writer(dying, dies_at))
     instance = start_instance()
     instance.recover()
     [turn] = instance.claim_waiting()
-    events = await speak(agent(), turn, Writer(instance, None))
+    events = await speak(agent().run, turn, Writer(instance, None))
     assert events
     assert end(instance, turn, events) == REPLIES[command]
     replaced = command == "/retry"

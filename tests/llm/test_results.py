@@ -16,11 +16,15 @@ def again(value: Any) -> Any:  # noqa: ANN401 - whatever a tool returns
     return results.load(results.dump(results.of(value, []))).value()
 
 
-@pytest.mark.parametrize(
-    "value", ["text", 7, None, {"a": [1, {"b": 2}]}, PICTURE, ["a picture", PICTURE], {"data": "x"}]
-)
+@pytest.mark.parametrize("value", ["text", 7, None, {"a": [1, {"b": 2}]}, {"data": "x"}])
 def test_a_value_is_the_same_again(value: object) -> None:
     assert again(value) == value
+
+
+def test_a_picture_is_words_again_because_the_chat_has_it() -> None:
+    assert again(PICTURE) == results.SENT
+    assert again({"of": ["a picture", PICTURE]}) == {"of": ["a picture", results.SENT]}
+    assert results.files_in({"of": ["a picture", PICTURE]}) == [PICTURE]
 
 
 def test_what_is_no_json_is_text() -> None:

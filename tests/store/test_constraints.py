@@ -38,7 +38,7 @@ HISTORY: Row = {
     "content": "{}",
     "at": 1.0,
 }
-LEDGER: Row = {"pending_id": 1, "call_id": "a", "tool": "t", "state": "started", "at": 1.0}
+LEDGER: Row = {"pending_id": 1, "call_id": "a", "tool": "t", "state": "started", "starts": 1, "at": 1.0}
 USAGE: Row = {
     "bot_id": 42,
     "session_key": "42:7",

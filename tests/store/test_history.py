@@ -126,9 +126,11 @@ def test_who_lost_the_guard_can_log_nothing(instance: Instance) -> None:
 def test_a_call_that_was_begun_is_known_as_that_until_its_result_is(instance: Instance) -> None:
     turn = instance.start("a")
     instance.do(ledger.start, turn, "1", "delete")
-    assert instance.do(ledger.calls, turn) == [Call("1", "delete", None)]
+    assert instance.do(ledger.calls, turn.row_id) == [Call("1", "delete", 1, None)]
+    instance.do(ledger.start, turn, "1", "delete")
+    assert instance.do(ledger.calls, turn.row_id) == [Call("1", "delete", 2, None)]
     instance.do(ledger.finish, turn, "1", "delete", "7")
-    assert instance.do(ledger.calls, turn) == [Call("1", "delete", "7")]
+    assert instance.do(ledger.calls, turn.row_id) == [Call("1", "delete", 2, "7")]
 
 
 def test_the_first_result_of_a_call_stays(instance: Instance) -> None:
@@ -136,7 +138,7 @@ def test_the_first_result_of_a_call_stays(instance: Instance) -> None:
     for result in ("1", "2"):
         instance.do(ledger.start, turn, "1", "delete")
         instance.do(ledger.finish, turn, "1", "delete", result)
-    assert instance.do(ledger.calls, turn) == [Call("1", "delete", "1")]
+    assert instance.do(ledger.calls, turn.row_id) == [Call("1", "delete", 1, "1")]
 
 
 def remember(instance: Instance, said: str, *texts: str, chat: int = 7) -> None:

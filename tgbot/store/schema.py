@@ -353,6 +353,8 @@ ledger = Table(
     Column("call_id", Text, primary_key=True),
     Column("tool", Text, nullable=False),
     Column("state", Text, nullable=False),
+    # How often it was begun: an answer to "it may have run" is about one of these times.
+    Column("starts", Integer, nullable=False),
     Column("result", Text),
     Column("at", Float, nullable=False),
     CheckConstraint("state IN ('started', 'done')", "state"),

@@ -36,8 +36,13 @@ class LlmAgent:
         self._assistants: WeakKeyDictionary[asyncio.AbstractEventLoop, Assistant] = WeakKeyDictionary()
 
     def prepare(self) -> None:
-        """Begin to import the library, beside whatever else the process does: it takes seconds."""
-        threading.Thread(target=self._import, daemon=True, name="import").start()
+        """Begin to import the libraries, beside whatever else the process does: it takes seconds."""
+        threading.Thread(target=self._warm_up, daemon=True, name="import").start()
+
+    def _warm_up(self) -> None:
+        heavy = self._import()
+        with contextlib.suppress(Exception):  # what is wrong with it the first turn says
+            heavy.models.make(self._settings.model, self._settings)
 
     async def run(self, turn: AgentTurn) -> AsyncGenerator[Event, None]:
         """Answer a turn. What is said passes a queue, because tools say something, too, while they run."""

@@ -29,6 +29,7 @@ from tgbot.store.joins import FOLLOW_UPS, STEER
 from tgbot.turns.agent import AgentTurn, UserFacingError
 
 CANNOT_BE_USED = "This model cannot be used here: the bot's log says why. Choose another one with /model."
+TOOL_RETRIES = 5  # how often a model may call a tool wrongly, one time after the other
 
 
 class Assistant:
@@ -45,6 +46,7 @@ class Assistant:
             deps_type=Deps,
             output_type=[str, DeferredToolRequests],
             toolsets=loading.load({**self._demo_tools(), **functions}, servers),
+            retries={"tools": TOOL_RETRIES},
             name="tgbot",
         )
 
@@ -71,7 +73,7 @@ class Assistant:
 
     async def _talk(self, turn: AgentTurn, say: Say, again: list[UserContent] | None) -> None:
         chosen = await turn.read(values.all_of, turn.ownership, SETTING)
-        model = self._model(self._name(chosen.get(MODEL)))
+        model = await self._model(self._name(chosen.get(MODEL)))
         text = instructions(turn, self._settings.prompt_file, chosen.get(PROMPT), chosen.get(TIME_ZONE))
         deps = Deps(turn, say, self._settings, steers=chosen.get(FOLLOW_UPS) == STEER)
 
@@ -89,7 +91,7 @@ class Assistant:
 
     async def _sum_up(self, turn: AgentTurn, say: Say) -> None:
         chosen = await turn.read(values.get, turn.ownership, SETTING, MODEL)
-        model = self._model(self._name(chosen))
+        model = await self._model(self._name(chosen))
         await commands.sum_up(turn, say, self._compaction(model, turn, self._budget(turn)))
 
     def _compaction(self, model: Model, turn: AgentTurn, budget: Budget) -> Compaction:
@@ -102,15 +104,16 @@ class Assistant:
         """Give the model that the chat has chosen, or the default where that may not be chosen any more."""
         return chosen if chosen in self._settings.allowed_models else self._settings.model
 
-    def _model(self, name: str) -> Model:
+    async def _model(self, name: str) -> Model:
         """Make a model when it is first asked for; its connections stay open until the loop ends."""
         if name not in self._models:
-            try:
-                model = models.make(name, self._settings)
+            try:  # in a thread: it imports the library of its provider, which takes seconds
+                model = await asyncio.to_thread(models.make, name, self._settings)
             except (UserError, ImportError) as error:
                 raise UserFacingError(CANNOT_BE_USED) from error
-            self._models[name] = model
-            self._open.add(asyncio.create_task(_keep_open(model), name=f"model {name}"))
+            if name not in self._models:  # another turn may have been faster
+                self._models[name] = model
+                self._open.add(asyncio.create_task(_keep_open(model), name=f"model {name}"))
         return self._models[name]
 
 

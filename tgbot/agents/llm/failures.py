@@ -1,5 +1,6 @@
 """Says in one friendly line why a model did not answer, and whether to ask it again."""
 
+import re
 from dataclasses import dataclass
 
 from pydantic_ai import exceptions as failures
@@ -8,6 +9,13 @@ RETRY_SECONDS = (1.0, 3.0, 10.0)  # before each further try, where the provider 
 RETRY_AFTER_MAX_SECONDS = 60.0  # a longer wait is the user's decision
 
 REJECTED = "The model refused this request."
+UNREACHABLE = "The model's provider cannot be reached, or broke off. Try again in a minute."
+REASON_CHARACTERS = 500
+_MASKED = re.compile(r"\S*\*{3,}\S*")  # a key of which a provider shows the ends: "sk-ab***yz"
+
+
+class ModelFailedError(Exception):
+    """What the log says about a model that failed: one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +26,17 @@ class Failure:
     again_in_seconds: float | None = None
 
 
-def understood(error: Exception, tries: int) -> Failure:
-    """Understand what a run raised; `tries` counts the requests that failed before.
+def reason(error: BaseException) -> str:
+    """Say in one line of the log what a run raised, without the half-masked keys that providers quote."""
+    root = error
+    while root.__cause__ is not None and not isinstance(error, failures.ModelHTTPError):
+        root = root.__cause__  # "Connection error." alone says nothing
+    parts = [f"{type(one).__name__}: {one}" for one in dict.fromkeys((error, root))]
+    return _MASKED.sub("***", " ".join(" <- ".join(parts).split()))[:REASON_CHARACTERS]
 
-    The exception's own text holds what the provider sent, with parts of keys at times: it is for the log.
-    """
+
+def understood(error: Exception, tries: int) -> Failure:
+    """Understand what a run raised; `tries` counts the requests that failed before."""
     words, passing = _words(error)
     wait_seconds = getattr(error, "retry_after", None)
     if not passing or tries >= len(RETRY_SECONDS):
@@ -66,15 +80,12 @@ _KINDS: tuple[tuple[type[Exception], str, bool], ...] = (
     (failures.ModelRequestRejectedError, REJECTED, False),
     (failures.ModelUnavailableError, "The model's provider is overloaded. Try again in a minute.", True),
     (failures.ModelServerError, "The model's provider has a problem. Try again in a minute.", True),
-    (
-        failures.ModelConnectionError,
-        "The model's provider cannot be reached, or broke off. Try again in a minute.",
-        True,
-    ),
+    (failures.ModelConnectionError, UNREACHABLE, True),
     (failures.ModelRequestTimeout, "The model took too long to answer. Try again.", True),
     (failures.ContentFilterError, "The model's provider refused to answer this (its content filter).", False),
     (failures.OutputTokenLimitExceeded, "The model's answer was cut off at its limit of tokens.", False),
     (failures.UsageLimitExceeded, "This took more steps than one message may take, so I ended it.", False),
     (failures.UnexpectedModelBehavior, "The model gave no usable answer. Try again.", True),
     (failures.ModelHTTPError, REJECTED, False),
+    (failures.ModelAPIError, UNREACHABLE, True),  # a stream that ended without a finish reason
 )

@@ -1,26 +1,36 @@
 """Reads and writes the log of a session as messages of pydantic-ai."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic_ai.messages import (
     ModelMessage,
     ModelMessagesTypeAdapter,
     ModelRequest,
     ModelResponse,
+    RetryFeedbackPart,
+    RetryPromptPart,
     TextPart,
+    ToolCallPart,
+    ToolReturnPart,
     UserContent,
     UserPromptPart,
     repair_messages,
 )
 
+from tgbot.agents.llm import results
 from tgbot.agents.llm.media_log import stripped
 from tgbot.model import RowId
 from tgbot.store.history import Entry
+from tgbot.store.ledger import Call
 
 UNANSWERED = "(I did not answer this.)"
+UNKNOWN = "This was ended while it ran. It may have taken effect."
+
+Known = Mapping[RowId, Sequence[Call]]  # what the ledger has for rows
+NOTHING: Known = {}
 JOINED = "joined"  # in the metadata of a logged request: the last follow-up that it has
 
 
@@ -30,14 +40,18 @@ class Log(NamedTuple):
     earlier: list[ModelMessage]
     own: list[ModelMessage]
 
+    def messages(self) -> list[ModelMessage]:
+        """Put together what an attempt begins with; its own last calls may lack their results."""
+        return repair_messages([*self.earlier, *self.own], repair_last_response=False)
 
-def read(entries: Sequence[Entry], row_id: RowId) -> Log:
+
+def read(entries: Sequence[Entry], row_id: RowId, known: Known = NOTHING) -> Log:
     """Make the messages of the entries that the turn for this row sees.
 
     The own ones may end with calls of tools without their results: the ledger has those, or nobody.
     """
     own = [entry for entry in entries if entry.row_id == row_id and entry.kind == "step"]
-    return Log(joined(exchanges(earlier(entries, row_id))), _messages(own))
+    return Log(joined(exchanges(earlier(entries, row_id), known)), _messages(own))
 
 
 def earlier(entries: Sequence[Entry], row_id: RowId) -> list[Entry]:
@@ -45,10 +59,18 @@ def earlier(entries: Sequence[Entry], row_id: RowId) -> list[Entry]:
     return [entry for entry in entries if entry.row_id != row_id or entry.kind == "summary"]
 
 
-def exchanges(entries: Sequence[Entry]) -> list[list[ModelMessage]]:
+def open_rows(entries: Sequence[Entry], row_id: RowId) -> list[RowId]:
+    """List the rows before this one that have logged calls without results, of turns that broke off."""
+    rows = groupby(earlier(entries, row_id), key=lambda entry: entry.row_id)
+    return [row for row, group in rows if _open_calls(_messages(_counting(list(group))))]
+
+
+def exchanges(entries: Sequence[Entry], known: Known = NOTHING) -> list[list[ModelMessage]]:
     """Make the messages of each exchange, and of a summary, each complete in itself."""
     of_one = groupby(entries, key=lambda entry: (entry.row_id, entry.kind == "summary"))
-    found = (_closed(_messages(_counting(list(group)))) for _, group in of_one)
+    found = (
+        _closed(_settled(_messages(_counting(list(group))), known.get(row, ()))) for (row, _), group in of_one
+    )
     return [messages for messages in found if messages]
 
 
@@ -67,6 +89,29 @@ def prompt_of(entries: Sequence[Entry]) -> list[UserContent]:
                 # In later requests, other kinds of content come from tools.
                 found += [content] if isinstance(content, str) else () if number else content
     return found
+
+
+def _open_calls(messages: Sequence[ModelMessage]) -> list[ToolCallPart]:
+    """List the calls of tools whose results are missing: the turn ended before it knew all of a batch."""
+    parts = [part for message in messages for part in message.parts]
+    returned = {part.tool_call_id for part in parts if isinstance(part, ToolReturnPart | RetryPromptPart)}
+    calls = [call for response in responses(messages) for call in response.tool_calls]
+    return [call for call in calls if call.tool_call_id not in returned]
+
+
+def _settled(messages: Sequence[ModelMessage], calls: Sequence[Call]) -> list[ModelMessage]:
+    """Add what the ledger knows of open calls: what was done must not look as if it was not."""
+    known = {call.call_id: call for call in calls}
+    returns = [
+        ToolReturnPart(call.tool_name, _outcome(known[call.tool_call_id]), call.tool_call_id)
+        for call in _open_calls(messages)
+        if call.tool_call_id in known
+    ]
+    return [*messages, ModelRequest(returns)] if returns else list(messages)
+
+
+def _outcome(call: Call) -> Any:  # noqa: ANN401 - whatever the tool returned
+    return UNKNOWN if call.result is None else results.load(call.result).shown()
 
 
 def _closed(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
@@ -112,3 +157,38 @@ def responses(messages: Sequence[ModelMessage]) -> list[ModelResponse]:
 def text_of(response: ModelResponse) -> str:
     """Give the words of a response."""
     return "".join(part.content for part in response.parts if part.part_kind == "text")
+
+
+def is_whole(response: ModelResponse) -> bool:
+    """Whether its stream did not just end: the provider said that and why it finished."""
+    return response.provider_name is None or _finish(response) is not None
+
+
+def is_cut_off(response: ModelResponse) -> bool:
+    """Whether the model was stopped at a limit of tokens."""
+    return _finish(response) in {"length", "incomplete"}
+
+
+def _finish(response: ModelResponse) -> str | None:
+    """Give the reason for which a response finished, as pydantic-ai knows it, or as the provider said it."""
+    said: str | None = (response.provider_details or {}).get("finish_reason")
+    return response.finish_reason or said
+
+
+def tidy(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
+    """Leave out empty responses, and the requests for better ones: later turns need not read of them."""
+    tidied: list[ModelMessage] = []
+    for message in messages:
+        if isinstance(message, ModelResponse):
+            kept = is_said(message)
+        else:
+            parts = [part for part in message.parts if not isinstance(part, RetryFeedbackPart)]
+            kept, message = bool(parts), replace(message, parts=parts)  # noqa: PLW2901 - the same, tidied
+        if kept:
+            tidied.append(message)
+    return tidied
+
+
+def is_said(response: ModelResponse) -> bool:
+    """Whether a response says something, or calls a tool."""
+    return bool(response.tool_calls or text_of(response))

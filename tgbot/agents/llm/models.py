@@ -1,4 +1,4 @@
-"""Makes the model that a name stands for, in the event loop that is to use it."""
+"""Makes the model that a name stands for; this imports the library of its provider, which takes seconds."""
 
 from typing import Any
 
@@ -21,8 +21,8 @@ MODEL_SETTINGS = ModelSettings(timeout=SILENCE_SECONDS, max_retries=0)
 def make(name: str, settings: Settings) -> Model:
     """Make a model from "provider:model", or from a plain name where TGBOT_MODEL_URL is set.
 
-    Raises UserError or ImportError of pydantic-ai, which say what is missing. Models must not be shared by
-    event loops: their connections belong to one.
+    Raises UserError or ImportError of pydantic-ai, which say what is missing. Call it in a thread. A model
+    must not be shared by event loops: its connections belong to one.
     """
     if name == names.DEMO:
         return demo.model()
@@ -31,7 +31,16 @@ def make(name: str, settings: Settings) -> Model:
     # Or half an answer whose stream just ended would pass for a whole one.
     finishes = OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=True)
     model.profile = merge_profile(model.profile, finishes)
+    if full_name.startswith("openai:"):
+        _build_responses()
     return model
+
+
+def _build_responses() -> None:
+    """Build the largest type of this API, or the first answer would, for two seconds in the event loop."""
+    from openai.types.responses import Response  # noqa: PLC0415 - other providers do without this library
+
+    Response.model_rebuild()
 
 
 def _provider(name: str, settings: Settings) -> Provider[Any]:

@@ -44,5 +44,11 @@ def _check(name: str, setting: str, settings: Settings) -> None:
         raise wrong_setting("model_key", f"{name} needs a key, here or in {key}")
 
 
+def secrets(settings: Settings) -> list[str]:
+    """List the keys that may be used, for the log to redact."""
+    keys = [settings.model_key, *(os.environ.get(name) for name in KEYS.values())]
+    return [key for key in keys if key]
+
+
 def _known() -> frozenset[str]:
     return frozenset({*KEYS, "ollama"})

@@ -20,15 +20,20 @@ def allow_key(call_id: str) -> str:
     return f"allow:{call_id}"
 
 
-def again_key(call_id: str) -> str:
-    """Name the question whether a call that may have taken effect is to be made again."""
-    return f"again:{call_id}"
+def again_key(call_id: str, starts: int) -> str:
+    """Name the question whether a call that was begun so often, and may have taken effect, is made again."""
+    return f"again-{starts}:{call_id}"
+
+
+def call_of(key: str) -> str:
+    """Give the id of the call that a question is about."""
+    return key.partition(":")[2]
 
 
 def question(key: str, tool: str, arguments: Mapping[str, Any]) -> Question:
     """Ask whether a call may be made, or made again, with its arguments to read."""
     shown = "\n".join(_argument(name, value) for name, value in list(arguments.items())[:ARGUMENTS_MAX])
-    if key.startswith("again:"):
+    if key.startswith("again-"):
         text = f"I was interrupted while **{_code(tool)}** ran. It may have run. Run it again?"
         return Question(key, f"{text}\n\n{shown}".strip(), _REPEAT)
     return Question(key, f"May I run **{_code(tool)}**?\n\n{shown}".strip(), _MAY)

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic_ai import ModelRetry
+from pydantic_ai.exceptions import ToolFailed
 from pydantic_ai.messages import BinaryContent, ToolReturnContent
 
 from tgbot.model import KeptAlbum, KeptFile
@@ -15,17 +16,27 @@ SENT = "[It was sent to the chat.]"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The value for the model, or what it should do differently (`retry`), and the files for the chat."""
+    """The value for the model, or what it should do differently (`retry`), or why it `failed`.
+
+    `files` are for the chat.
+    """
 
     content: ToolReturnContent = None
     files: tuple[KeptFile | KeptAlbum, ...] = ()
     retry: str | None = None
+    failed: str | None = None
 
     def value(self) -> Any:  # noqa: ANN401 - whatever a tool returns
-        """Give the value again. Raises ModelRetry where the tool did."""
+        """Give the value again. Raises ModelRetry or ToolFailed where the tool did."""
         if self.retry is not None:
             raise ModelRetry(self.retry)
+        if self.failed is not None:
+            raise ToolFailed(self.failed)
         return self.content
+
+    def shown(self) -> Any:  # noqa: ANN401 - as above
+        """Give what the model reads in the place of a value."""
+        return self.retry or self.failed or self.content
 
 
 _ADAPTER: TypeAdapter[Result] = TypeAdapter(Result)
@@ -35,6 +46,8 @@ def of(value: Any, files: Sequence[KeptFile | KeptAlbum]) -> Result:  # noqa: AN
     """Make the result of what a tool returned."""
     if isinstance(value, ModelRetry):
         return Result(retry=value.message, files=tuple(files))
+    if isinstance(value, ToolFailed):
+        return Result(failed=value.message, files=tuple(files))
     return Result(value, tuple(files))
 
 

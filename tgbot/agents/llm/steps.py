@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from pydantic_ai import ApprovalRequired, ModelRetry, RunContext
 from pydantic_ai.capabilities import AbstractCapability
-from pydantic_ai.exceptions import CallDeferred, UnexpectedModelBehavior
+from pydantic_ai.exceptions import CallDeferred, ToolFailed, UnexpectedModelBehavior
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, ToolCallPart, UserPromptPart
 from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import ToolDefinition
@@ -47,14 +47,19 @@ Proceed = Callable[[dict[str, Any]], Awaitable[Value]]
 
 @dataclass
 class Steps(AbstractCapability[Deps]):
-    """Logs and looks up the steps of one turn. `own` grows by what is logged; `earlier` ones come before."""
+    """Logs and looks up the steps of one turn. `own` grows by what is logged.
+
+    `seen` counts the messages of the attempt that runs: those that it began with, and those logged since.
+    """
 
     turn: AgentTurn
-    earlier: int
     own: list[ModelMessage]
     steers: bool  # whether follow-ups may join the turn
     say: Callable[[Event], None]
-    known: dict[str, str | None] = field(default_factory=dict)  # results by call id; None: it was begun
+    seen: int = 0
+    logging: asyncio.Future[None] | None = None
+    ended: dict[str, str] = field(default_factory=dict)  # results by the ids of calls
+    begun: dict[str, int] = field(default_factory=dict)  # how often each call was begun
     answers: dict[str, str] = field(default_factory=dict)
     granted: set[str] = field(default_factory=set)
     joined: RowId = FIRST  # the last follow-up that the model has
@@ -67,8 +72,9 @@ class Steps(AbstractCapability[Deps]):
         self.granted = set(await turn.read(values.all_of, turn.ownership, GRANT))
         if turn.attempt == 1:
             return
-        calls = await turn.read(ledger.calls, turn.ownership)
-        self.known = {call.call_id: call.result for call in calls}
+        calls = await turn.read(ledger.calls, turn.ownership.row_id)
+        self.ended = {call.call_id: call.result for call in calls if call.result is not None}
+        self.begun = {call.call_id: call.starts for call in calls}
         self.answers = await turn.answers()
 
     def say_of_tool(self, event: Event) -> None:
@@ -95,17 +101,26 @@ class Steps(AbstractCapability[Deps]):
         self,
         ctx: RunContext[Deps],
         *,
-        request_context: ModelRequestContext,  # noqa: ARG002 - its messages are merged with those before
+        request_context: ModelRequestContext,  # noqa: ARG002 - pydantic-ai passes it
         response: ModelResponse,
     ) -> ModelResponse:
         """Log a finished response, with the request that it answers."""
-        if response.provider_name and response.finish_reason is None:
-            # Its stream just ended: half an answer must not pass for a whole one.
+        if not log_of.is_whole(response):
             raise UnexpectedModelBehavior("the response has no finish reason")
-        messages = [*ctx.messages[self.earlier + len(self.own) :], response]
-        await self.turn.write(history.append, self.turn.ownership, "step", log_of.dump(messages))
-        self.own += messages
+        if not log_of.is_said(response):
+            return response  # pydantic-ai asks again
+        response = _with_ids_of_its_own(response, ctx.messages)
+        # Not the messages of the request's context: those are prepared for the provider, merged with others.
+        self.logging = asyncio.ensure_future(self._log([*ctx.messages, response]))
+        # Shielded: what is written also if the turn is stopped now must be known as logged.
+        await asyncio.shield(self.logging)
         return response
+
+    async def _log(self, messages: Sequence[ModelMessage]) -> None:
+        step = log_of.tidy(messages[self.seen :])
+        await self.turn.write(history.append, self.turn.ownership, "step", log_of.dump(step))
+        self.own += step
+        self.seen = len(messages)
 
     async def wrap_tool_execute(
         self,
@@ -119,10 +134,10 @@ class Steps(AbstractCapability[Deps]):
         """Answer a call from the ledger, ask the chat about it, or make it."""
         mark = Mark(**(tool_def.metadata or {}).get(MARK, {}))
         call_id = call.tool_call_id
-        if (result := self.known.get(call_id)) is not None:
+        if (result := self.ended.get(call_id)) is not None:
             return self._replayed(call_id, results.load(result))
-        if call_id in self.known and not mark.idempotent:
-            if self._answer(again_key(call_id)) != AGAIN:
+        if (starts := self.begun.get(call_id)) and not mark.idempotent:
+            if self._answer(again_key(call_id, starts)) != AGAIN:
                 return await self._finish(call, results.Result(SKIPPED))
         elif mark.ask and not await self._may(call):
             return await self._finish(call, results.Result(DENIED))
@@ -153,6 +168,7 @@ class Steps(AbstractCapability[Deps]):
         """Note that it begins, make the call, and note what came of it."""
         if not mark.idempotent:
             await self.turn.write(ledger.start, self.turn.ownership, call.tool_call_id, call.tool_name)
+            self.begun[call.tool_call_id] = self.begun.get(call.tool_call_id, 0) + 1
         self.say(Progress(_line(call, mark, args)))
         files: list[File | Album] = []
         _files.set(files)
@@ -164,12 +180,24 @@ class Steps(AbstractCapability[Deps]):
     async def _finish(self, call: ToolCallPart, result: results.Result) -> Value:
         content = results.dump(result)
         await self.turn.write(ledger.finish, self.turn.ownership, call.tool_call_id, call.tool_name, content)
-        self.known[call.tool_call_id] = content
+        self.ended[call.tool_call_id] = content
         for file in result.files:
             self.say(file)
         if results.files_in(result.content):
             return result.value()  # a picture, which the model should see, and nobody can after a crash
         return results.load(content).value()  # the same as after a crash
+
+
+def _with_ids_of_its_own(response: ModelResponse, before: Sequence[ModelMessage]) -> ModelResponse:
+    """Give calls other ids where they have those of earlier ones: some servers count anew each time."""
+    taken = {call.tool_call_id for one in log_of.responses(before) for call in one.tool_calls}
+    parts = list(response.parts)
+    for index, part in enumerate(parts):
+        if isinstance(part, ToolCallPart) and part.tool_call_id in taken:
+            parts[index] = replace(part, tool_call_id=f"call_{secrets.token_hex(8)}")
+        elif isinstance(part, ToolCallPart):
+            taken.add(part.tool_call_id)
+    return replace(response, parts=parts)
 
 
 def _line(call: ToolCallPart, mark: Mark, args: dict[str, Any]) -> str:
@@ -194,16 +222,19 @@ def joined_up_to(own: Sequence[ModelMessage]) -> RowId:
 
 async def _outcome(call: ToolCallPart, mark: Mark, args: dict[str, Any], handler: Proceed) -> Value:
     """Run the tool; what it raises is an outcome, too, in words for the model."""
+    limit = asyncio.timeout(mark.timeout_seconds)
     try:
-        async with asyncio.timeout(mark.timeout_seconds):
+        async with limit:
             return await handler(args)
-    except ModelRetry as error:  # it asks for other arguments
-        return error
-    except TimeoutError:
-        return f"This took longer than {mark.timeout_seconds:g} s and was ended. It may have taken effect."
     except (ApprovalRequired, CallDeferred):
         raise
-    except Exception:
+    except Exception as error:
+        if isinstance(error.__cause__, ModelRetry | ToolFailed):  # it has words for the model itself
+            return error.__cause__
+        if limit.expired():
+            return (
+                f"This took longer than {mark.timeout_seconds:g} s and was ended. It may have taken effect."
+            )
         error_id = secrets.token_hex(3)
         log.exception("tool.failed tool=%s error=%s", call.tool_name, error_id)
         return (

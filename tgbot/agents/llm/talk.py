@@ -31,7 +31,9 @@ from tgbot.agents.llm.media import TURN_BYTES_MAX
 from tgbot.agents.llm.models import MODEL_SETTINGS
 from tgbot.agents.llm.spending import Spending
 from tgbot.agents.llm.steps import Steps
-from tgbot.store import history
+from tgbot.model import RowId
+from tgbot.store import history, ledger
+from tgbot.store.history import Entry
 from tgbot.turns.agent import Progress, Replacement, UserFacingError
 
 if TYPE_CHECKING:
@@ -70,14 +72,18 @@ class Talk:
         is complete. Raises UserFacingError.
         """
         row_id = self._turn.ownership.row_id
-        entries = await self._turn.read(history.seen, self._turn.ownership)
-        self._log, self._before = log_of.read(entries, row_id), log_of.earlier(entries, row_id)
-        self._steps = Steps(self._turn, len(self._log.earlier), self._log.own, self._deps.steers, self._say)
+        self._log, self._before = await self._read_log(row_id)
+        self._steps = Steps(self._turn, self._log.own, self._deps.steers, self._say)
         self._deps.say = self._steps.say_of_tool  # what tools say is kept until their result is
         await self._steps.load()
         self._replay()
-        if self._finished():
-            return True
+        if not self._finished():
+            await self._answer(instructions, prompt)
+        if self._log.own and log_of.is_cut_off(log_of.responses(self._log.own)[-1]):
+            self._say(CUT_OFF)
+        return not self._asked
+
+    async def _answer(self, instructions: str, prompt: Callable[[], Any]) -> None:
         await self._fill_in_media()
         content = None if self._log.own else await prompt()
         if not self._log.own and self._compaction.needed(self._before):
@@ -87,7 +93,12 @@ class Talk:
         except BaseException:
             await self._log_partial()
             raise
-        return not self._asked
+
+    async def _read_log(self, row_id: RowId) -> tuple[log_of.Log, list[Entry]]:
+        """Read the log, with what the ledger knows of calls whose results it lacks."""
+        entries = await self._turn.read(history.seen, self._turn.ownership)
+        known = {row: await self._turn.read(ledger.calls, row) for row in log_of.open_rows(entries, row_id)}
+        return log_of.read(entries, row_id, known), log_of.earlier(entries, row_id)
 
     async def _fill_in_media(self) -> None:
         """Give the files that the log names their bytes, as far as a model should see them again."""
@@ -99,7 +110,7 @@ class Talk:
     def _replay(self) -> None:
         """Say again what finished steps have said since the last question: what was before it stands."""
         own = log_of.responses(self._log.own)
-        asked = {key.partition(":")[2] for key in self._steps.answers}
+        asked = {questions.call_of(key) for key in self._steps.answers}
         calls = [{call.tool_call_id for call in response.tool_calls} for response in own]
         stands = max((n for n, ids in enumerate(calls, start=1) if ids & asked), default=0)
         self._steps.shown = set().union(*calls[:stands])
@@ -121,10 +132,11 @@ class Talk:
             except (AgentRunError, UserError) as error:
                 if isinstance(error, ModelContextWindowExceededError) and await self._make_room():
                     continue
-                failure = failures.understood(error, tries)
+                failure, reason = failures.understood(error, tries), failures.reason(error)
                 if failure.again_in_seconds is None:
-                    raise UserFacingError(failure.words) from error
-                log.warning("llm.again_in seconds=%.0f reason=%s", failure.again_in_seconds, error)
+                    raise UserFacingError(failure.words) from failures.ModelFailedError(reason)
+                ids = (self._turn.session_key, failure.again_in_seconds, reason)
+                log.warning("llm.again session=%s in_seconds=%.1f reason=%s", *ids)
                 await self._wait(failure.again_in_seconds)
                 tries += 1
 
@@ -136,7 +148,6 @@ class Talk:
         self._say(Progress("summing up what was said before"))
         shorter = await self._compaction.shortened(self._before)
         self._log = self._log._replace(earlier=await media_log.restored(shorter, self._turn.download))
-        self._steps.earlier = len(self._log.earlier)
         return True
 
     async def _wait(self, seconds: float) -> None:
@@ -147,9 +158,11 @@ class Talk:
         await asyncio.sleep(seconds)
 
     async def _attempt(self, instructions: str, content: str | list[UserContent] | None) -> None:
+        begins_with = self._log.messages()
+        self._steps.seen = len(begins_with)
         async with self._agent.run_stream_events(
             content,
-            message_history=[*self._log.earlier, *self._log.own],
+            message_history=begins_with,
             model=self._model,
             model_settings=MODEL_SETTINGS,
             instructions=instructions,
@@ -159,19 +172,16 @@ class Talk:
         ) as self._events:
             async for event in self._events:
                 self._take(event)
-        if (last := self._log.own[-1]) and isinstance(last, ModelResponse) and last.finish_reason == "length":
-            self._say(CUT_OFF)
 
     async def _log_partial(self) -> None:
         """Log what came after the last finished step, for later turns if this one is not run again."""
+        if self._steps.logging:
+            await asyncio.wait({self._steps.logging})
         try:
             messages = self._events.all_messages() if self._events else []
         except UserError:  # it had not begun
             return
-        rest = [
-            message for message in messages[len(self._log.earlier) + len(self._log.own) :] if message.parts
-        ]
-        if rest:
+        if rest := log_of.tidy(messages[self._steps.seen :]):
             await self._turn.write(history.append, self._turn.ownership, "partial", log_of.dump(rest))
 
     def _take(self, event: AgentStreamEvent | AgentRunResultEvent[str | DeferredToolRequests]) -> None:

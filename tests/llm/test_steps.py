@@ -1,0 +1,206 @@
+"""The steps of a turn, where one goes wrong: each is logged once, and no call is made twice unseen."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import pytest
+from pydantic_ai import ModelRetry
+from pydantic_ai.exceptions import ToolFailed
+from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolReturnPart
+from pydantic_ai.models import Model
+
+from tests.house import no_download
+from tests.llm.dying import Call, Step, Writer, scripted, speak
+from tests.store.instance import Instance
+from tgbot.agents.llm import failures, models
+from tgbot.agents.llm import log as log_of
+from tgbot.agents.llm.agent import LlmAgent
+from tgbot.agents.llm.assistant import TOOL_RETRIES
+from tgbot.agents.llm.talk import CUT_OFF
+from tgbot.agents.llm.tools import tool
+from tgbot.config import Settings
+from tgbot.model import Turn
+from tgbot.store import history
+from tgbot.store.engine.connection import Connection
+from tgbot.turns.agent import Agent, AgentTurn, Event, Question
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+done: list[str] = []
+
+
+async def append(line: str) -> str:
+    """Append a line."""
+    done.append(line)
+    return f"appended {line}"
+
+
+@tool(timeout_seconds=0.05)
+async def hang(line: str) -> str:
+    """Begin, and never end."""
+    done.append(line)
+    await asyncio.Event().wait()
+    return "never"
+
+
+async def refuse(line: str) -> str:
+    """Like nothing that it is given."""
+    raise ModelRetry(f"not {line}")
+
+
+async def fail() -> str:
+    """Fail for good."""
+    raise ToolFailed("there is none")
+
+
+async def give_up() -> str:
+    """Lose its own patience."""
+    raise TimeoutError("the other side")
+
+
+Make = Callable[..., Agent]
+
+
+@pytest.fixture
+def make(monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Make an agent whose model follows a script."""
+    done.clear()
+    monkeypatch.setattr(failures, "RETRY_SECONDS", (0.0, 0.0))
+
+    def made(*steps: Step) -> Agent:
+        monkeypatch.setattr(models, "make", lambda *_: scripted(*steps))
+        agent = LlmAgent(Settings(token="42:a", model="demo"))
+        agent._functions = {one.__name__: one for one in (append, hang, refuse, fail, give_up)}
+        return agent.run
+
+    return made
+
+
+def words_of(events: list[Event] | None) -> str:
+    return "".join(event for event in events or [] if isinstance(event, str))
+
+
+def logged(instance: Instance, turn: Turn) -> list[ModelMessage]:
+    """Read what the turn has logged as steps."""
+    return log_of.read(instance.do(history.seen, turn), turn.row_id).own
+
+
+def results_in(instance: Instance, turn: Turn) -> list[Any]:
+    """List what the model was sent as results."""
+    parts = [part for message in logged(instance, turn) for part in message.parts]
+    return [part.content for part in parts if isinstance(part, ToolReturnPart)]
+
+
+async def test_calls_with_the_ids_of_earlier_ones_are_made_all_the_same(
+    make: Make, instance: Instance
+) -> None:
+    """Some servers number the calls of each answer from 0 on."""
+    first, second = Call("append", {"line": "a"}, "call_0"), Call("append", {"line": "b"}, "call_0")
+    turn = instance.start("go")
+    agent = make(Step("", [first, first]), Step("", [second]), Step("Done."))
+    assert words_of(await speak(agent, turn, Writer(instance, None))) == "Done."
+    assert done == ["a", "a", "b"]
+    ids = [call.tool_call_id for one in log_of.responses(logged(instance, turn)) for call in one.tool_calls]
+    assert len(set(ids)) == 3
+
+
+async def test_a_call_that_the_failure_of_another_ended_is_asked_about(
+    make: Make, instance: Instance
+) -> None:
+    turn = instance.start("go")
+    wrong = [Step("", [Call("refuse", {"line": "a"}, f"a{n}")]) for n in range(TOOL_RETRIES)]
+    both = [Call("refuse", {"line": "b"}, "1"), Call("hang", {"line": "c"}, "2")]
+    events = await speak(make(*wrong, Step("", both), Step("Done.")), turn, Writer(instance, None))
+    assert done == ["c"]
+    assert [event.key for event in events or [] if isinstance(event, Question)] == ["again-1:2"]
+
+
+async def test_what_a_tool_has_to_say_reaches_the_model(make: Make, instance: Instance) -> None:
+    turn = instance.start("go")
+    both = [Call("refuse", {"line": "a"}, "0"), Call("fail", {}, "1")]
+    agent = make(Step("", both), Step("Done."))
+    assert words_of(await speak(agent, turn, Writer(instance, None))) == "Done."
+    assert results_in(instance, turn) == ["not a", "there is none"]
+
+
+async def test_only_a_tool_that_was_ended_is_said_to_have_taken_too_long(
+    make: Make, instance: Instance
+) -> None:
+    turn = instance.start("go")
+    both = [Call("hang", {"line": "a"}, "0"), Call("give_up", {}, "1")]
+    agent = make(Step("", both), Step("Done."))
+    assert words_of(await speak(agent, turn, Writer(instance, None))) == "Done."
+    ended, failed = results_in(instance, turn)
+    assert ended == "This took longer than 0.05 s and was ended. It may have taken effect."
+    assert failed.startswith("The tool failed (error ")
+
+
+async def test_a_model_may_call_a_tool_wrongly_a_few_times(make: Make, instance: Instance) -> None:
+    turn = instance.start("go")
+    wrong = [Step("", [Call("append", {"lime": "a"}, str(n))]) for n in range(TOOL_RETRIES)]
+    events = await speak(make(*wrong, Step("Done.")), turn, Writer(instance, None))
+    assert events == ["Done."]
+
+
+class SlowWriter(Writer):
+    """Takes long to say that a step is committed."""
+
+    def __init__(self, instance: Instance) -> None:
+        super().__init__(instance, None)
+        self.committed = asyncio.Event()
+
+    async def __call__(
+        self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        result = await super().__call__(operation, *args, **kwargs)
+        if operation == history.append:
+            self.committed.set()
+            await asyncio.sleep(0.02)
+        return result
+
+
+async def test_a_step_that_is_committed_when_the_turn_is_stopped_is_logged_once(
+    make: Make, instance: Instance
+) -> None:
+    turn, writer = instance.start("go"), SlowWriter(instance)
+    agent = make(Step("Done."))
+
+    async def speak_until_stopped() -> None:
+        async for _ in agent(AgentTurn(turn, no_download, writer, writer)):
+            pass
+
+    speaking = asyncio.create_task(speak_until_stopped())
+    await writer.committed.wait()
+    speaking.cancel()
+    await asyncio.wait({speaking})
+    assert [entry.kind for entry in instance.do(history.seen, turn)] == ["step"]
+
+
+async def test_an_answer_that_was_cut_off_says_so_also_after_a_crash(make: Make, instance: Instance) -> None:
+    turn = instance.start("go")
+    step: list[ModelMessage] = [
+        ModelRequest.user_text_prompt("go"),
+        ModelResponse([TextPart("Half")], finish_reason="length"),
+    ]
+    instance.do(history.append, turn, "step", log_of.dump(step))
+    events = await speak(make(Step("never")), turn, Writer(instance, None))
+    assert words_of(events) == f"Half{CUT_OFF}"
+
+
+async def test_models_are_made_beside_the_event_loop(
+    make: Make, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It imports libraries for seconds, and other turns run in the loop."""
+    agent, threads = make(Step("")), []
+
+    def made(*_: object) -> Model:
+        threads.append(threading.current_thread())
+        return scripted(Step("Done."))
+
+    monkeypatch.setattr(models, "make", made)
+    assert words_of(await speak(agent, instance.start("go"), Writer(instance, None))) == "Done."
+    assert threads
+    assert threading.current_thread() not in threads
