@@ -71,7 +71,7 @@ def test_a_model_that_is_not_allowed_is_refused_with_those_that_are(bot: Instanc
 def test_a_button_of_a_model_that_is_not_allowed_any_more_does_nothing(bot: Instance) -> None:
     bot.say("/model")
     pressed = buttons(bot)["b:3"]
-    offer(bot, "b:3x", "a:1")
+    offer(bot, "a:1", "c:4", "d:5")
     [(_, toast)] = bot.press(pressed).controls
     assert (toast, chosen(bot, MODEL)) == ("This button does nothing any more.", None)
 
