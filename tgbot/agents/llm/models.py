@@ -21,8 +21,8 @@ MODEL_SETTINGS = ModelSettings(timeout=SILENCE_SECONDS, max_retries=0)
 def make(name: str, settings: Settings) -> Model:
     """Make a model from "provider:model", or from a plain name where TGBOT_MODEL_URL is set.
 
-    Raises UserError or ImportError of pydantic-ai, which say what is missing. Call it in a thread. A model must
-    not be shared by event loops: its connections belong to one.
+    Raises UserError or ImportError of pydantic-ai, which say what is missing. Call it in a thread; but a model
+    must not be shared by event loops: its connections belong to one.
     """
     full_name = names.full(name, settings.model_url)
     model = infer_model(full_name, lambda provider: _provider(provider, settings))
