@@ -2,9 +2,9 @@
 
 import sys
 
-from bench import counts, memory, pipeline, plans, process, sending, size, writer
+from bench import counts, memory, model, pipeline, plans, process, sending, size, writer
 
-THEMES = (counts, plans, writer, pipeline, size, memory, sending, process)
+THEMES = (counts, plans, writer, pipeline, size, memory, sending, model, process)
 
 
 def main() -> int:

@@ -84,7 +84,7 @@ async def _converse() -> tuple[Tally, Tally, dict[str, int]]:
     """Send messages one at a time, each answered and shown before the next."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, CountingLoop)
-    with _traced() as statements:
+    with traced() as statements:
         answering, showing = Tally(loop, statements), Tally(loop, statements)
         async with _bot() as (line, delivery):
             await _answer_and_show(line, delivery, Tally(loop, statements), Tally(loop, statements))
@@ -116,7 +116,9 @@ async def _bot() -> AsyncIterator[tuple[scene.Line, Delivery]]:
         with scene.folder() as folder:
             async with (
                 Database(scene.migrated(folder / "counts.db")) as db,
-                Agents(scene.say_nothing, scene.no_download, db.write, scene.AGENT_THREADS) as agents,
+                Agents(
+                    scene.say_nothing, scene.no_download, db.write, db.read, scene.AGENT_THREADS
+                ) as agents,
             ):
                 line = scene.Line(db, api, await scene.begin_instance(db), agents)
                 yield (
@@ -133,7 +135,7 @@ async def _bot() -> AsyncIterator[tuple[scene.Line, Delivery]]:
 
 
 @contextlib.contextmanager
-def _traced() -> Iterator[list[str]]:
+def traced() -> Iterator[list[str]]:
     """List every statement that SQLite runs on a connection opened meanwhile."""
     statements: list[str] = []
 

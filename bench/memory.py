@@ -96,7 +96,7 @@ async def _bare_bytes() -> float:
     )
 
     async def start(_: int, number: int) -> None:
-        agent_turn = AgentTurn(turn, scene.no_download, scene.no_write)
+        agent_turn = AgentTurn(turn, scene.no_download, scene.no_store, scene.no_store)
         tasks.extend([asyncio.create_task(_consume(waiting.agent(agent_turn))) for _ in range(number)])
         await waiting.more(number)
 

@@ -24,7 +24,7 @@ from tgbot.store.engine.writer import Database
 from tgbot.telegram import updates
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.rate_limit import RateLimiter
-from tgbot.turns.agent import Agent, AgentTurn, Attachment, DownloadError
+from tgbot.turns.agent import Agent, AgentTurn, DownloadError
 from tgbot.turns.agent_loop import Agents
 from tgbot.turns.answer import LiveAnswers, Reaction
 from tgbot.turns.dispatcher import Dispatcher
@@ -88,13 +88,13 @@ async def begin_instance(db: Database, max_turns: int = MAX_TURNS) -> Owner:
     return Owner(BOT_ID, await db.write(recovery.begin_instance, os.getpid()), max_turns, CRASHES_MAX)
 
 
-async def no_download(file: Attachment) -> bytes:
+async def no_download(*_: object) -> bytes:
     """Have no file for an agent: none here asks for one."""
-    raise DownloadError(file.label)
+    raise DownloadError
 
 
-async def no_write(operation: Callable[..., T], *_: object, **__: object) -> T:
-    """Have no database for an agent: none here writes."""
+async def no_store(operation: Callable[..., T], *_: object, **__: object) -> T:
+    """Have no database for an agent: none here needs one."""
     raise AssertionError(operation)
 
 
@@ -145,7 +145,7 @@ class Line:
         self.delivery = Mute(db, api, self._on_end)
         self.runner = TurnRunner(agents, RULES.access, self.delivery.answers, AnswerOptions(DEADLINE_SECONDS))
         self.dispatcher = Dispatcher(db, owner, self.runner, observer=self.delivery)
-        self.acceptor = Acceptor(db, RULES, self.dispatcher, self.delivery)
+        self.acceptor = Acceptor(db, RULES, self.dispatcher, self.delivery, lambda _: None)
         self._turns_left = 0
         self._idle = asyncio.Event()
 
@@ -174,6 +174,6 @@ async def line(path: Path, agent: Agent = say_nothing, max_turns: int = MAX_TURN
     async with (
         Database(migrated(path)) as db,
         BotApi("1:bench", "http://127.0.0.1:9") as api,
-        Agents(agent, no_download, db.write, AGENT_THREADS) as agents,
+        Agents(agent, no_download, db.write, db.read, AGENT_THREADS) as agents,
     ):
         yield Line(db, api, await begin_instance(db, max_turns), agents)

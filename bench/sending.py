@@ -91,7 +91,7 @@ async def _bot(agent: Agent, limiter: RateLimiter, api: BotApi) -> AsyncIterator
     with scene.folder() as folder:
         async with (
             Database(scene.migrated(folder / "sending.db")) as db,
-            Agents(agent, scene.no_download, db.write, scene.AGENT_THREADS) as agents,
+            Agents(agent, scene.no_download, db.write, db.read, scene.AGENT_THREADS) as agents,
         ):
             bot = Bot(db, api, agents, limiter)
             await bot.begin()
@@ -150,7 +150,7 @@ class Streaming:
 
 
 @contextlib.asynccontextmanager
-async def _conversation(agent: Agent, screen: Screen) -> AsyncIterator[tuple[Bot, BotApi]]:
+async def conversation(agent: Agent, screen: Screen) -> AsyncIterator[tuple[Bot, BotApi]]:
     """Talk to the bot on the playground's server, with no limit to its requests."""
     async with PlaygroundServer() as server, BotApi(TOKEN, server.url) as api:
         server.world.make_chat(CHAT_ID, "Ada")
@@ -166,7 +166,7 @@ async def _requests(characters: int) -> int:
         yield _text(characters)
 
     screen = Screen()
-    async with _conversation(agent, screen) as (bot, _):
+    async with conversation(agent, screen) as (bot, _):
         await bot.answer(scene.update(CHAT_ID))
     return screen.needed()
 
@@ -175,7 +175,7 @@ async def _last_requests(characters: int) -> int:
     """Count those that are left when the last word of a streaming answer is said."""
     screen = Screen()
     streaming = Streaming(screen, characters)
-    async with _conversation(streaming.agent, screen) as (bot, _):
+    async with conversation(streaming.agent, screen) as (bot, _):
         await bot.answer(scene.update(CHAT_ID))
     return screen.needed(streaming.requests_before)
 
@@ -184,7 +184,7 @@ async def _wait_ratio() -> float:
     """Compare the time from the last word to the whole answer on screen with a commit and an edit alone."""
     screen = Screen()
     streaming = Streaming(screen, ONE)
-    async with _conversation(streaming.agent, screen) as (bot, api):
+    async with conversation(streaming.agent, screen) as (bot, api):
         ratios = []
         for number in range(EDIT_PAIRS):
             await bot.answer(scene.update(CHAT_ID))

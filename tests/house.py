@@ -1,7 +1,6 @@
 """The bot without Telegram: real file, real writer, real dispatcher, scripted agent."""
 
 import asyncio
-import functools
 import itertools
 import os
 from typing import Any, Self
@@ -15,7 +14,6 @@ from tgbot.intake.batch import Received, Rules, receive
 from tgbot.model import Address, Arrival, BotId, Owner, Part, Raw, RowId, Turn
 from tgbot.store import recovery
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.retry import write_within
 from tgbot.store.engine.writer import Database
 from tgbot.telegram import updates
 from tgbot.turns.agent import Attachment, DownloadError
@@ -41,7 +39,10 @@ def arrival(raw: Raw) -> Arrival:
     return parsed
 
 
-async def no_download(file: Attachment) -> bytes:
+async def no_download(*given: object) -> bytes:
+    """Have no file, neither for an agent nor for a session of one."""
+    file = given[-1]
+    assert isinstance(file, Attachment)
     raise DownloadError(f"{file.label} is not here")
 
 
@@ -58,7 +59,7 @@ class House:
         instance = await self.db.write(recovery.begin_instance, os.getpid())
         self.live_answers = LiveAnswers(lambda _: None)
         self.agents = await Agents(
-            self.agent.run, no_download, functools.partial(write_within, 60.0, self.db), threads_max=8
+            self.agent.run, no_download, self.db.write, self.db.read, threads_max=8
         ).__aenter__()
         self.runner = TurnRunner(
             self.agents, Access(None), self.live_answers, AnswerOptions(timeout_seconds=60)

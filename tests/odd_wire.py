@@ -24,7 +24,8 @@ def result(value: Any) -> Response:  # noqa: ANN401 - any JSON
 class OddWire:
     """Each method gives its `answers` in turn, then `getMe` is sane and everything else has nothing new.
 
-    `files` are what a download gets in turn, then it is not found; `paths` are the paths that were asked for.
+    `files` are what a download gets in turn, then it is not found; `paths` are the paths that were asked for,
+    and `ranges` which part of each.
     `asked` are the methods that were called. Those in `silent` are accepted and never answered; `unanswered`
     counts them.
     """
@@ -33,6 +34,7 @@ class OddWire:
         self.answers: dict[str, list[Response]] = defaultdict(list)
         self.files: list[Response] = []
         self.paths: list[str] = []
+        self.ranges: list[str | None] = []
         self.offsets: list[int | None] = []
         self.dead_polls = 0  # how many getUpdates to leave without any answer
         self.asked: list[str] = []
@@ -88,4 +90,5 @@ class OddWire:
 
     async def _file(self, request: Request) -> Response:
         self.paths.append(request.path_params["path"])
+        self.ranges.append(request.headers.get("range"))
         return self.files.pop(0) if self.files else JSONResponse({"ok": False}, 404)

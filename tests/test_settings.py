@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.terminal import ROOT, tgbot
+from tgbot import config
+from tgbot.agents.llm import names
 from tgbot.config import Settings
 
+BUDGETS = [f"{scope}_{unit}_max" for scope in ("turn", "user_day", "chat_day") for unit in ("tokens", "cost")]
 TO_SET = "set it in the environment or in .env to"
 
 
@@ -49,6 +52,17 @@ TO_SET = "set it in the environment or in .env to"
             {"TGBOT_TOKEN": "1:x", "TGBOT_STREAM": "fast"},
             f"TGBOT_STREAM is wrong: {TO_SET} edit, draft or off",
         ),
+        (
+            {"TGBOT_TOKEN": "1:x", "TGBOT_TURN_TOKENS_MAX": "9999"},
+            f"TGBOT_TURN_TOKENS_MAX is wrong: {TO_SET} a whole number of tokens, at least 10000, or leave it",
+        ),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_USER_DAY_TOKENS_MAX": "0"}, "TGBOT_USER_DAY_TOKENS_MAX is wrong"),
+        (
+            {"TGBOT_TOKEN": "1:x", "TGBOT_CHAT_DAY_COST_MAX": "0.00"},
+            f"TGBOT_CHAT_DAY_COST_MAX is wrong: {TO_SET} a number of dollars above 0, or leave it out",
+        ),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_TURN_COST_MAX": "$1"}, "TGBOT_TURN_COST_MAX is wrong"),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_TURN_COST_MAX": "1e3"}, "TGBOT_TURN_COST_MAX is wrong"),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_RECEIPTS": ""}, f"TGBOT_RECEIPTS is wrong: {TO_SET} true or false"),
         (
             {"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "nope:x"},
@@ -136,7 +150,47 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
     }
     in_words = {"token": "", "allowed_users": "nobody", "api_url": "Telegram's", "receipts": "true"}
     in_words |= {"model_url": "the provider's", "model_key": "the provider's variable"}
+    in_words |= {"show_cost": "false", **dict.fromkeys(BUDGETS, "none")}
     assert listed == {
         field.name.upper(): in_words.get(field.name, str(field.default or ""))
         for field in dataclasses.fields(Settings)
     }
+
+
+def test_settings_that_are_given_are_known_without_a_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_text("TGBOT_AGENT=mine:agent\nTGBOT_MODEL=openai:gpt-5\n")
+    monkeypatch.setenv("TGBOT_MODEL", " ollama:qwen3 ")
+    monkeypatch.setenv("TGBOT_TOOLS", "")
+    assert config.given("agent", "model", "tools") == {"agent": "mine:agent", "model": "ollama:qwen3"}
+
+
+def loaded(folder: Path, monkeypatch: pytest.MonkeyPatch, **given: str) -> Settings:
+    monkeypatch.chdir(folder)
+    for name, value in {"token": "1:x", **given}.items():
+        monkeypatch.setenv(f"TGBOT_{name.upper()}", value)
+    return config.load()
+
+
+@pytest.mark.parametrize(("users", "owner"), [("9, 7,9", 9), ("", None), ("*", None)])
+def test_the_first_who_may_talk_is_the_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, users: str, owner: int | None
+) -> None:
+    assert loaded(tmp_path, monkeypatch, allowed_users=users).owner_id == owner
+
+
+def test_a_chat_may_choose_the_default_model_and_those_that_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = loaded(tmp_path, monkeypatch, model="a:1", models="b:2, a:1,,b:2")
+    assert settings.allowed_models == ("a:1", "b:2")
+
+
+def test_each_model_that_may_be_chosen_is_checked_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = loaded(tmp_path, monkeypatch, model="demo", models="gpt-5-mini")
+    with pytest.raises(config.ConfigError, match=r"TGBOT_MODELS is wrong .'gpt-5-mini' names no provider"):
+        names.check(settings)

@@ -1,5 +1,6 @@
 """Decides who may talk to the bot."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from tgbot.model import UserId
@@ -9,7 +10,7 @@ from tgbot.model import UserId
 class Access:
     """The ids of the users who may talk; None means everyone, an empty set nobody."""
 
-    allowed_users: frozenset[UserId] | None
+    allowed_users: Collection[UserId] | None
 
     def may_talk(self, user_id: UserId) -> bool:
         """Whether a user may talk: asked on arrival, and before each turn, as settings change meanwhile."""

@@ -14,17 +14,19 @@ from tgbot.config import Settings, nobody_allowed
 from tgbot.delivery.delivery import Delivery
 from tgbot.intake.acceptor import Acceptor
 from tgbot.intake.batch import Rules
+from tgbot.intake.commands import ModelRules
 from tgbot.intake.poller import Poller
-from tgbot.model import InstanceId, Owner
+from tgbot.model import InstanceId, Owner, SessionKey
 from tgbot.store import recovery
 from tgbot.store.engine.lock import ProcessLock
 from tgbot.store.engine.migrate import upgrade
-from tgbot.store.engine.retry import retry_within, write_within
+from tgbot.store.engine.retry import retry_within, run_within
 from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
+from tgbot.telegram.downloads import Downloads
 from tgbot.telegram.errors import BotApiError, FileTooLargeError
 from tgbot.telegram.rate_limit import RateLimiter
-from tgbot.turns.agent import Agent, Attachment, DownloadError
+from tgbot.turns.agent import MODEL_AGENT, Agent, Attachment, DownloadError
 from tgbot.turns.agent_loop import Agents
 from tgbot.turns.dispatcher import Dispatcher
 from tgbot.turns.runner import AnswerOptions, TurnRunner
@@ -48,12 +50,14 @@ async def run(settings: Settings, agent: Agent) -> None:
             begin = functools.partial(_begin, settings.database_path, resources)
             db, instance_id = await retry_within(settings.start_within_seconds, begin)
             api = await resources.enter_async_context(BotApi(settings.token, settings.api_url))
+            downloads = Downloads(api, settings.database_path)
             # As many agents as there are turns may block in one of its threads.
             agents = await resources.enter_async_context(
                 Agents(
                     agent,
-                    functools.partial(_download, api),
-                    functools.partial(write_within, settings.turn_timeout_seconds, db),
+                    functools.partial(_download, downloads),
+                    functools.partial(run_within, settings.turn_timeout_seconds, db.write),
+                    functools.partial(run_within, settings.turn_timeout_seconds, db.read),
                     settings.max_turns + SPARE_THREADS,
                 )
             )
@@ -61,7 +65,7 @@ async def run(settings: Settings, agent: Agent) -> None:
             if line := nobody_allowed(settings):
                 log.warning("app.nobody_allowed %s", line)
             owner = Owner(settings.bot_id, instance_id, settings.max_turns, settings.crashes_max)
-            await _serve(settings, agents, db, api, owner)
+            await _serve(settings, agents, db, api, downloads, owner)
     log.info("app.stopped instance=%s", instance_id)
 
 
@@ -75,10 +79,10 @@ async def _begin(path: Path, resources: contextlib.AsyncExitStack) -> tuple[Data
     return db, instance_id
 
 
-async def _download(api: BotApi, file: Attachment) -> bytes:
+async def _download(downloads: Downloads, session_key: SessionKey, file: Attachment) -> bytes:
     """Fetch a file for an agent. Raises DownloadError, in words for the user; the log has the reason."""
     try:
-        return await api.download(file.file_id)
+        return await downloads.fetch(session_key, file.file_id, file.unique_id)
     except FileTooLargeError as error:
         raise DownloadError.too_large(file, error.max_bytes, error.size_bytes) from None
     except BotApiError as error:
@@ -86,18 +90,21 @@ async def _download(api: BotApi, file: Attachment) -> bytes:
         raise DownloadError(f"{file.label} could not be downloaded.") from None
 
 
-async def _serve(settings: Settings, agents: Agents, db: Database, api: BotApi, owner: Owner) -> None:
+async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
+    settings: Settings, agents: Agents, db: Database, api: BotApi, downloads: Downloads, owner: Owner
+) -> None:
     access = Access(settings.allowed_users)
     delivery = _delivery(settings, db, api)
     runner = TurnRunner(agents, access, delivery.answers, _answer_options(settings))
     dispatcher = Dispatcher(db, owner, runner, observer=delivery)
-    acceptor = Acceptor(db, Rules(access, settings.queue_max), dispatcher, delivery)
+    rules = Rules(access, settings.queue_max, _model_rules(settings))
+    acceptor = Acceptor(db, rules, dispatcher, delivery, downloads.forget)
     poller = Poller(api, acceptor, delivery)
     with _signals() as asked_to_stop:
         async with asyncio.TaskGroup() as services:
             kept = [
                 services.create_task(s.serve(), name=type(s).__name__)
-                for s in (agents, delivery, dispatcher, db)
+                for s in (agents, delivery, dispatcher, db, downloads)
             ]
             polling = services.create_task(poller.serve(), name="Poller")
             try:
@@ -111,6 +118,12 @@ async def _serve(settings: Settings, agents: Agents, db: Database, api: BotApi, 
             await delivery.flush(FLUSH_SECONDS)
             for task in kept:
                 await _ended(task)
+
+
+def _model_rules(settings: Settings) -> ModelRules | None:
+    if settings.agent != MODEL_AGENT:
+        return None
+    return ModelRules(settings.allowed_models, settings.owner_id)
 
 
 def _delivery(settings: Settings, db: Database, api: BotApi) -> Delivery:

@@ -15,7 +15,6 @@ from pathlib import Path
 import tgbot
 from tgbot import app, config, doctor, logs
 from tgbot.agents.llm import names
-from tgbot.agents.llm.agent import LlmAgent
 from tgbot.model import ChatId
 from tgbot.store import report
 from tgbot.store.engine import migrate
@@ -38,22 +37,26 @@ FAILED = (DatabaseLockedError, DatabaseDamagedError, StorageError, doctor.Doctor
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 fine, 1 it failed, 2 it was asked wrongly."""
     words = sys.argv[1:] if argv is None else list(argv)
-    if words[:1] == ["play"]:
-        return _play(words[1:])
     parser = _parser()
     if not words:
         # As a wrong one, not as `--help`: a service that lacks its command must not look well.
         parser.print_help(sys.stderr)
         return USAGE_ERROR
-    arguments = parser.parse_args(words)
     try:
-        status: int = arguments.command(arguments)
+        return _command(parser, words)
     except MISUSED as error:
         return _fail(error, USAGE_ERROR)
     except FAILED as error:
         return _fail(error, 1)
     except KeyboardInterrupt:  # before the bot runs, which minds its signals itself
         return _fail("interrupted", INTERRUPTED)
+
+
+def _command(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
+    if words[0] == "play":  # it has a parser of its own
+        return _play(words[1:])
+    arguments = parser.parse_args(words)
+    status: int = arguments.command(arguments)
     return status
 
 
@@ -85,7 +88,7 @@ def _play(words: Sequence[str]) -> int:
     # A web server and a page: `tgbot run`, which stays, must not carry them in memory.
     from tgbot.playground import play  # noqa: PLC0415
 
-    return play.main(words)
+    return play.main(words, config.given("agent", "model"))
 
 
 def _run(_: argparse.Namespace) -> int:
@@ -113,6 +116,8 @@ def _run(_: argparse.Namespace) -> int:
 def _agent(settings: config.Settings) -> agent.Agent:
     try:
         if settings.agent == agent.MODEL_AGENT:
+            from tgbot.agents.llm.agent import LlmAgent  # noqa: PLC0415 - no other agent needs pydantic
+
             assistant = LlmAgent(settings)
             assistant.prepare()
             return assistant.run

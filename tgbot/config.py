@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from tgbot.model import BotId, UserId
 
 PREFIX = "TGBOT_"
 ENV_FILE = ".env"
+TOKENS_MIN = 10_000  # of a limit: a single request to a model may take as much
 
 
 class ConfigError(Exception):
@@ -67,10 +69,12 @@ def _key(text: str) -> str:
     return text
 
 
-def _users(text: str) -> frozenset[UserId] | None:
-    if text == "*":
-        return None
-    return frozenset(UserId(_count(part.strip())) for part in text.split(",") if part.strip())
+def _users(text: str) -> tuple[UserId, ...] | None:
+    return None if text == "*" else tuple(UserId(_count(part)) for part in _listed(text))
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _count(text: str) -> int:
@@ -87,6 +91,18 @@ def _amount(text: str) -> float:
 
 def _positive(text: str) -> float:
     if not (amount := _amount(text)):
+        raise ValueError
+    return amount
+
+
+def _tokens(text: str) -> int:
+    if (count := _count(text)) < TOKENS_MIN:
+        raise ValueError
+    return count
+
+
+def _dollars(text: str) -> Decimal:
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or not (amount := Decimal(text)):
         raise ValueError
     return amount
 
@@ -113,6 +129,8 @@ class _How(NamedTuple):
 
 _SECONDS = "a number of seconds, 0 or more"
 _RATE = _How(_amount, "a number, 0 or more, 0 for no limit")
+_TOKENS = _How(_tokens, f"a whole number of tokens, at least {TOKENS_MIN}, or leave it out for no limit")
+_COST = _How(_dollars, "a number of dollars above 0, or leave it out for no limit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,17 +144,20 @@ class Settings:
     database_url: Annotated[str, _How(_database, "sqlite:///FILE")] = "sqlite:///tgbot.db"
     agent: Annotated[str, _How(str, "echo, llm, or package.module:name")] = "echo"
     model: Annotated[str, _How(str, "provider:model, like openai:gpt-5-mini")] = ""
+    models: Annotated[tuple[str, ...], _How(_listed, "models with commas between")] = ()
+    context_tokens: Annotated[int, _How(_count, "a whole number of tokens")] = 100_000
     model_url: Annotated[str | None, _How(_server, "an OpenAI-compatible server, http:// or https://")] = None
     model_key: Annotated[str | None, _How(_key, "the key of the model's provider")] = field(
         default=None, repr=False
     )
+    transcribe_model: Annotated[str | None, _How(str, "a model like whisper-1")] = None
     prompt_file: Annotated[Path | None, _How(_file, "a text file with the instructions for the model")] = None
     tools: Annotated[str | None, _How(str, "a module whose public functions are tools")] = None
     mcp: Annotated[Path | None, _How(_file, "a JSON file of MCP servers")] = None
     allowed_users: Annotated[
-        frozenset[UserId] | None,
+        tuple[UserId, ...] | None,
         _How(_users, "user ids with commas between (the bot shows a stranger theirs), or * for everyone"),
-    ] = frozenset()
+    ] = ()
     max_turns: Annotated[int, _How(_count, "a whole number of at least 1")] = 64
     crashes_max: Annotated[
         int,
@@ -163,11 +184,29 @@ class Settings:
     start_within_seconds: Annotated[
         float, _How(_amount, f"{_SECONDS}, that a start waits for the database")
     ] = 300
+    turn_steps_max: Annotated[int, _How(_count, "a whole number of at least 1")] = 50
+    turn_tokens_max: Annotated[int | None, _TOKENS] = None
+    turn_cost_max: Annotated[Decimal | None, _COST] = None
+    user_day_tokens_max: Annotated[int | None, _TOKENS] = None
+    user_day_cost_max: Annotated[Decimal | None, _COST] = None
+    chat_day_tokens_max: Annotated[int | None, _TOKENS] = None
+    chat_day_cost_max: Annotated[Decimal | None, _COST] = None
+    show_cost: Annotated[bool, _How(_flag, "true or false")] = False
 
     @property
     def bot_id(self) -> BotId:
         """The number before the colon of the token: Telegram's id of the bot."""
         return BotId(int(self.token.partition(":")[0]))
+
+    @property
+    def owner_id(self) -> UserId | None:
+        """The user who owns the bot: the first one who may talk to it. None where everyone may, or nobody."""
+        return next(iter(self.allowed_users or ()), None)
+
+    @property
+    def allowed_models(self) -> tuple[str, ...]:
+        """The models that a chat may choose: the default first, each once."""
+        return tuple(dict.fromkeys([self.model, *self.models]))
 
     @property
     def database_path(self) -> Path:
@@ -189,6 +228,12 @@ def load() -> Settings:
 def database_path() -> Path:
     """Find the SQLite file alone, for commands that need no token. Raises ConfigError."""
     return _path(_read(["database_url"]).get("database_url", _FIELDS["database_url"].default))
+
+
+def given(*names: str) -> dict[str, str]:
+    """Give those of these settings that are set, as they are written. Raises ConfigError."""
+    values = _given()
+    return {name: text for name in names if (text := values.get(_variable(name), "").strip())}
 
 
 def wrong_setting(name: str, reason: object) -> ConfigError:

@@ -21,6 +21,8 @@ Raw = dict[str, Any]
 
 SUPERGROUPS_FROM = -1_000_000_000_000  # ids of supergroups and channels, from here down
 
+# A message that begins with a command: its name, and the bot that it is for, if it says so.
+COMMAND = re.compile(r"\s*/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]+))?[.,!…]*(?:\s+|$)")
 _START = re.compile(r"/start(?:@\w+)?\s+([A-Za-z0-9_-]{1,64})\s*", re.IGNORECASE | re.ASCII)
 
 
@@ -81,12 +83,13 @@ class Message:
 class CommandWords:
     """`/name words`, or the one word `name` where `slash` is False; `name` is in lower case.
 
-    `behind` is the message that the words behind the command make, None if there are none.
+    `behind` is the message that the words behind the command make, None if there are none; `text` the words.
     """
 
     name: str
     behind: Message | None = None
     slash: bool = True
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class Control:
     """A command or button that acts at once, beside the queue.
 
     `args` are the numbers in a button's data, empty for a typed command; `callback_id` is set for buttons,
-    whose callback must be answered.
+    whose callback must be answered. `words`: those behind a command that reads them.
     """
 
     update: Update
@@ -102,6 +105,7 @@ class Control:
     name: str
     args: tuple[int, ...] = ()
     callback_id: str | None = None
+    words: str = ""
 
     @property
     def target(self) -> RowId | None:

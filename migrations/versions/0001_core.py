@@ -152,6 +152,47 @@ def upgrade() -> None:
         batch_op.create_index("ix_stranger_replied", ["bot_id", "replied_at"], unique=False)
 
     op.create_table(
+        "usage",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("bot_id", sa.BigInteger(), nullable=False),
+        sa.Column("session_key", sa.Text(), nullable=False),
+        sa.Column("chat_id", sa.BigInteger(), nullable=False),
+        sa.Column("user_id", sa.BigInteger(), nullable=False),
+        sa.Column("pending_id", sa.Integer(), nullable=False),
+        sa.Column("turn_id", sa.Integer(), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("input_tokens", sa.Integer(), nullable=False),
+        sa.Column("output_tokens", sa.Integer(), nullable=False),
+        sa.Column("nano_dollars", sa.BigInteger(), nullable=True),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.CheckConstraint("state IN ('reserved', 'settled')", name=op.f("ck_usage_state")),
+        sa.CheckConstraint(
+            "input_tokens >= 0 AND output_tokens >= 0", name=op.f("ck_usage_no_less_than_nothing")
+        ),
+        sa.CheckConstraint("nano_dollars > 0", name=op.f("ck_usage_unknown_is_not_0")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_usage")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("usage", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_usage_chat",
+            ["bot_id", "chat_id", "at", "input_tokens", "output_tokens", "nano_dollars", "state"],
+            unique=False,
+        )
+        batch_op.create_index("ix_usage_row", ["pending_id"], unique=False)
+        batch_op.create_index(
+            "ix_usage_session",
+            ["session_key", "at", "input_tokens", "output_tokens", "nano_dollars", "state"],
+            unique=False,
+        )
+        batch_op.create_index(
+            "ix_usage_user",
+            ["bot_id", "user_id", "at", "input_tokens", "output_tokens", "nano_dollars", "state"],
+            unique=False,
+        )
+
+    op.create_table(
         "file",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("pending_id", sa.Integer(), nullable=True),
@@ -369,7 +410,7 @@ def upgrade() -> None:
             "(kind = 'undo') = (target_id IS NOT NULL)", name=op.f("ck_history_undo_has_a_target")
         ),
         sa.CheckConstraint(
-            "kind IN ('step', 'partial', 'fresh', 'undo', 'summary')", name=op.f("ck_history_kind")
+            "kind IN ('step', 'partial', 'fresh', 'undo', 'summary', 'memory')", name=op.f("ck_history_kind")
         ),
         sa.ForeignKeyConstraint(["pending_id"], ["pending.id"], name=op.f("fk_history_pending_id")),
         sa.ForeignKeyConstraint(["target_id"], ["pending.id"], name=op.f("fk_history_target_id")),
@@ -380,12 +421,19 @@ def upgrade() -> None:
     with op.batch_alter_table("history", schema=None) as batch_op:
         batch_op.create_index(
             "ix_history_boundary",
-            ["session_key", "id"],
+            ["session_key", "kind", "id"],
             unique=False,
             sqlite_where=sa.text("kind IN ('fresh', 'summary')"),
             postgresql_where=sa.text("kind IN ('fresh', 'summary')"),
         )
         batch_op.create_index("ix_history_row", ["pending_id", "id"], unique=False)
         batch_op.create_index("ix_history_session", ["session_key", "id"], unique=False)
+        batch_op.create_index(
+            "ix_history_undo",
+            ["target_id"],
+            unique=False,
+            sqlite_where=sa.text("target_id IS NOT NULL"),
+            postgresql_where=sa.text("target_id IS NOT NULL"),
+        )
 
     # ### end Alembic commands ###

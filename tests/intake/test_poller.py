@@ -39,7 +39,9 @@ class WireIn:
         self.house, self.odd = house, odd
         delivery = Delivery(house.db, api, BOT, rate_limiter=RateLimiter(30, 1, 20), send_within_seconds=60)
         self.delivery = delivery
-        self.acceptor = Acceptor(house.db, Rules(Access(None), 100), house.dispatcher, delivery)
+        self.acceptor = Acceptor(
+            house.db, Rules(Access(None), 100), house.dispatcher, delivery, lambda _: None
+        )
         self.poller = Poller(api, self.acceptor, delivery)
         self.serving = asyncio.create_task(self.poller.serve())
 

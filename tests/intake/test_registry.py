@@ -4,9 +4,8 @@ import pytest
 
 from tests.house import raw_message
 from tests.store.instance import Instance, pressed
-from tgbot.intake.commands import Reply, menu, registry
-from tgbot.model import Button, Control, Owner, RowId
-from tgbot.store.engine.connection import Connection
+from tgbot.intake.commands import Call, Reply, menu, registry
+from tgbot.model import Button
 
 NO_BUTTON = "This button does nothing any more."
 
@@ -24,25 +23,25 @@ def _toast(instance: Instance, data: str, chat: int = 7) -> str | None:
 
 
 def test_the_menu_and_help_list_each_command_once_by_its_name(instance: Instance) -> None:
-    assert list(menu()) == ["stop", "resume", "drop", "status", "help"]
+    assert list(menu(None)) == ["stop", "resume", "drop", "status", "help"]
     instance.say("/help")
     assert [line.split(" - ")[0] for line in instance.answers()[0].split("\n") if line.startswith("/")] == [
-        f"/{name}" for name in menu()
+        f"/{name}" for name in menu(None)
     ]
 
 
 @pytest.mark.usefixtures("_own_registry")
 def test_a_function_is_a_command_with_help_and_buttons(instance: Instance) -> None:
     @registry.command("dice", "throw them", aliases=("die",))
-    def dice(_conn: Connection, _owner: Owner, control: Control, row_id: RowId) -> Reply:
-        return Reply(f"{control.name}: 4", (registry.draw("Keep", "keep", row_id, 4),))
+    def dice(call: Call) -> Reply:
+        return Reply(f"{call.control.name}: 4", (registry.draw("Keep", "keep", call.row_id, 4),))
 
     @registry.button("keep", args=2)
-    def keep(_conn: Connection, _owner: Owner, control: Control, _row_id: RowId) -> Reply:
-        return Reply(f"Kept {control.args[1]} of {control.target}.", instead=True)
+    def keep(call: Call) -> Reply:
+        return Reply(f"Kept {call.control.args[1]} of {call.target}.", instead=True)
 
-    assert menu()["dice"] == "throw them"
-    assert list(menu())[-1] == "help"
+    assert menu(None)["dice"] == "throw them"
+    assert list(menu(None))[-1] == "help"
     instance.say("/die")
     [(row_id,)] = instance.rows("SELECT id FROM pending")
     assert instance.answers() == ["dice: 4"]
@@ -52,7 +51,7 @@ def test_a_function_is_a_command_with_help_and_buttons(instance: Instance) -> No
 
 @pytest.mark.usefixtures("_own_registry")
 def test_no_two_commands_or_buttons_have_one_name() -> None:
-    def act(*_: object) -> Reply:
+    def act(_: Call) -> Reply:
         return Reply("never")
 
     with pytest.raises(AssertionError, match="two commands /start"):

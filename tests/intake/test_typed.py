@@ -1,5 +1,6 @@
 """What people type around a command: words behind it, its slash forgotten, a deep link; nothing is lost."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from tests.house import raw_message
 from tests.store.instance import Instance, StartInstance
 from tgbot.intake.batch import Received
+from tgbot.intake.commands import ModelRules
 from tgbot.model import UserId
 
 GROUP = -100
@@ -220,3 +222,59 @@ def test_a_start_with_payload_reaches_the_agent_as_it_is(instance: Instance, sai
     [turn] = instance.say(said).claimed
     assert turn.text == said
     assert instance.answers() == []
+
+
+# Commands that wait their turn, and those that read the words behind them
+
+
+@pytest.fixture
+def with_model(instance: Instance) -> Instance:
+    instance.rules = dataclasses.replace(instance.rules, model=ModelRules(("a:1", "b:2"), UserId(7)))
+    return instance
+
+
+@pytest.mark.parametrize("name", ["new", "retry", "undo", "compact"])
+def test_a_command_about_the_memory_waits_its_turn_like_a_message(with_model: Instance, name: str) -> None:
+    with_model.start("a", f"/{name}", "b")
+    assert with_model.states() == {"a": "claimed", f"/{name}": "queued", "b": "queued"}
+
+
+def test_words_behind_a_command_that_waits_its_turn_are_the_message_behind_it(with_model: Instance) -> None:
+    turn = with_model.start("/new hello")
+    assert turn.text == "/new hello"
+    following = with_model.finish(turn)
+    assert following
+    assert following.text == "hello"
+
+
+def test_a_command_that_waits_its_turn_comes_again_without_effect(with_model: Instance) -> None:
+    command = raw_message(90, "/new hello")
+    with_model.receive(command)
+    assert with_model.receive(command) == Received()
+    assert with_model.states() == {"/new hello": "claimed", "hello": "queued"}
+
+
+def test_a_full_queue_refuses_a_command_with_the_words_behind_it(start_instance: StartInstance) -> None:
+    instance = start_instance(queue_max=1)
+    instance.rules = dataclasses.replace(instance.rules, model=ModelRules(("a:1",), None))
+    instance.start("a", "b")
+    instance.say("/new hello")
+    assert instance.states() == {"a": "claimed", "b": "queued", "/new hello": "dropped"}
+    assert "I did not take this one" in instance.answers()[-1]
+
+
+@pytest.mark.parametrize("said", ["/new", "/model a:1", "/prompt Be brief.", "/forget"])
+def test_without_a_model_its_commands_are_messages_word_for_word(instance: Instance, said: str) -> None:
+    [turn] = instance.say(said).claimed
+    assert turn.text == said
+
+
+def test_help_lists_the_commands_of_a_model_only_where_one_answers(with_model: Instance) -> None:
+    with_model.say("/help")
+    lines = [line.split(" - ")[0] for line in with_model.answers()[0].split("\n") if line.startswith("/")]
+    common = ["/stop", "/resume", "/drop", "/status"]
+    of_model = ["/new", "/retry", "/undo", "/compact", "/model", "/prompt", "/usage", "/forget"]
+    assert lines == [*common, *of_model, "/help"]
+    with_model.rules = dataclasses.replace(with_model.rules, model=None)
+    with_model.say("/help")
+    assert "/new" not in with_model.answers()[1]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from pydantic_ai import Agent
 from pydantic_ai.messages import (
@@ -17,45 +17,39 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import AbstractToolset
 
+from tests.house import no_download
 from tests.store.instance import Instance
 from tgbot.agents.llm.deps import Deps
 from tgbot.config import Settings
-from tgbot.model import ChatId, Ownership, SessionKey, Turn, UserId
+from tgbot.model import Turn
+from tgbot.store.engine.connection import Connection
 from tgbot.turns.agent import AgentTurn, Event
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Toolsets = Sequence[AbstractToolset[Deps]]
 
 
 @dataclass
-class StandIn:
-    """What tools use of an AgentTurn: a turn of the test's database, written to without the bot around it."""
+class Place:
+    """A turn for tools to run in, on the test's database without a bot; `said` is what they show."""
 
     instance: Instance
     turn: Turn
     said: list[Event] = field(default_factory=list)
 
     @property
-    def ownership(self) -> Ownership:
-        return self.turn
-
-    @property
-    def user_id(self) -> UserId:
-        return self.turn.user_id
-
-    @property
-    def chat_id(self) -> ChatId:
-        return self.turn.chat_id
-
-    @property
-    def session_key(self) -> SessionKey:
-        return self.turn.session_key
-
-    async def write(self, operation: Callable[..., Any], *args: Any) -> Any:  # noqa: ANN401 - any function's
-        return self.instance.do(operation, *args)
+    def agent_turn(self) -> AgentTurn:
+        return AgentTurn(self.turn, no_download, self._run, self._run)
 
     @property
     def deps(self) -> Deps:
-        return Deps(cast("AgentTurn", self), self.said.append, Settings(token="42:made-up"))
+        return Deps(self.agent_turn, self.said.append, Settings(token="42:made-up"))
+
+    async def _run(
+        self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return self.instance.do(operation, *args, **kwargs)
 
 
 class Call(NamedTuple):

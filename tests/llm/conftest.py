@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.llm.calling import StandIn
+from tests.llm.calling import Place
 from tests.store.instance import Instance
 
 
 @pytest.fixture
-def turn(instance: Instance) -> StandIn:
-    return StandIn(instance, instance.start("hello"))
+def place(instance: Instance) -> Place:
+    return Place(instance, instance.start("hello"))

@@ -77,7 +77,7 @@ class Writer:
 async def speak(agent: Agent, turn: Turn, writer: Writer) -> list[Event] | None:
     """Run the agent to its end, or until the process dies."""
     try:
-        return [event async for event in agent(AgentTurn(turn, no_download, writer))]
+        return [event async for event in agent(AgentTurn(turn, no_download, writer, writer))]
     except asyncio.CancelledError:
         assert writer.dead.is_set()
         return None

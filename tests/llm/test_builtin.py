@@ -4,21 +4,21 @@ import re
 
 import pytest
 
-from tests.llm.calling import Call, StandIn, run
+from tests.llm.calling import Call, Place, run
 from tests.store.instance import Instance, StartInstance
 from tgbot.agents.llm.tools import builtin
 from tgbot.agents.llm.tools.loading import load
 from tgbot.turns.agent import File
 
 
-async def results(turn: StandIn, *calls: tuple[str, dict[str, str]]) -> list[str]:
-    return (await run(load({}), turn.deps, *(Call(*one) for one in calls))).results
+async def results(place: Place, *calls: tuple[str, dict[str, str]]) -> list[str]:
+    return (await run(load({}, []), place.deps, *(Call(*one) for one in calls))).results
 
 
 async def test_a_note_is_there_in_the_next_turn_until_it_is_forgotten(instance: Instance) -> None:
     first = instance.start("a", "b")
     noted = await results(
-        StandIn(instance, first),
+        Place(instance, first),
         ("recall", {}),
         ("remember", {"name": "shoe size", "text": "40"}),
         ("remember", {"name": "shoe size ", "text": "41"}),
@@ -28,7 +28,7 @@ async def test_a_note_is_there_in_the_next_turn_until_it_is_forgotten(instance: 
     second = instance.finish(first)
     assert second
     later = await results(
-        StandIn(instance, second),
+        Place(instance, second),
         ("recall", {}),
         ("forget", {"name": "cat"}),
         ("forget", {"name": "cat"}),
@@ -43,7 +43,7 @@ async def test_a_note_is_there_in_the_next_turn_until_it_is_forgotten(instance: 
 
 
 async def test_notes_and_time_zones_of_one_chat_are_never_seen_in_another(instance: Instance) -> None:
-    ann, ben = StandIn(instance, instance.start("a", chat=7)), StandIn(instance, instance.start("b", chat=8))
+    ann, ben = Place(instance, instance.start("a", chat=7)), Place(instance, instance.start("b", chat=8))
     await results(
         ann, ("remember", {"name": "secret", "text": "7"}), ("set_time_zone", {"time_zone": "Asia/Tokyo"})
     )
@@ -53,9 +53,9 @@ async def test_notes_and_time_zones_of_one_chat_are_never_seen_in_another(instan
     assert (await results(ann, ("recall", {})))[0] == "secret: 7"
 
 
-async def test_the_time_is_that_of_the_zone_that_was_set(turn: StandIn) -> None:
+async def test_the_time_is_that_of_the_zone_that_was_set(place: Place) -> None:
     said = await results(
-        turn,
+        place,
         ("current_time", {}),
         ("set_time_zone", {"time_zone": "Asia/Tokyo"}),
         ("current_time", {}),
@@ -66,15 +66,15 @@ async def test_the_time_is_that_of_the_zone_that_was_set(turn: StandIn) -> None:
 
 
 @pytest.mark.parametrize("name", ["Tokyo", "Europe", "../../etc/passwd", "/etc/passwd", "", "a\x00b"])
-async def test_what_is_no_time_zone_is_said_to_be_none(turn: StandIn, name: str) -> None:
-    [said] = await results(turn, ("set_time_zone", {"time_zone": name}))
+async def test_what_is_no_time_zone_is_said_to_be_none(place: Place, name: str) -> None:
+    [said] = await results(place, ("set_time_zone", {"time_zone": name}))
     assert "is no time zone: use a name of the IANA database" in said
 
 
-async def test_notes_have_limits(turn: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_notes_have_limits(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtin, "NOTES_MAX", 1)
     said = await results(
-        turn,
+        place,
         ("remember", {"name": "a", "text": "x" * builtin.NOTE_MAX}),
         ("remember", {"name": "b", "text": "x"}),
         ("remember", {"name": "a", "text": "replaced"}),
@@ -93,22 +93,22 @@ async def test_notes_have_limits(turn: StandIn, monkeypatch: pytest.MonkeyPatch)
     assert said[-1] == "a: replaced"
 
 
-async def test_a_file_is_sent_and_the_model_is_informed(turn: StandIn) -> None:
+async def test_a_file_is_sent_and_the_model_is_informed(place: Place) -> None:
     said = await results(
-        turn,
+        place,
         ("send_file", {"name": "list.txt", "content": "äh 😀"}),
         ("send_file", {"name": "list.txt", "content": ""}),
     )
     assert said == ["It is sent with your answer.", "Not sent: the file is empty."]
-    assert turn.said == [File("list.txt", "äh 😀".encode())]
+    assert place.said == [File("list.txt", "äh 😀".encode())]
 
 
 async def test_a_turn_that_lost_its_session_keeps_nothing(start_instance: StartInstance) -> None:
     old = start_instance()
-    stale = StandIn(old, old.start("a"))
+    stale = Place(old, old.start("a"))
     new = start_instance()
     new.recover()
     [turn] = new.claim_waiting()
     with pytest.raises(Exception, match="does not hold"):
         await results(stale, ("remember", {"name": "a", "text": "b"}))
-    assert await results(StandIn(new, turn), ("recall", {})) == ["There are no notes."]
+    assert await results(Place(new, turn), ("recall", {})) == ["There are no notes."]

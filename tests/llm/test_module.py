@@ -1,10 +1,12 @@
 """The functions of TGBOT_TOOLS: which of them are tools, and what is said of those that cannot be."""
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.test_docs import ROOT
 from tgbot.agents.llm.tools.marks import Mark, mark_of
 from tgbot.agents.llm.tools.module import functions, takes_turn
 from tgbot.turns.agent import AgentError
@@ -63,3 +65,13 @@ def test_one_line_says_what_is_wrong(
         functions("bad_tools")
     sys.modules.pop("bad_tools", None)
     assert str(error.value) == said
+
+
+def test_the_tool_of_the_readme_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    [block] = [block for block in blocks if "tgbot.agents.llm.tools" in block]
+    (tmp_path / "tool_of_the_readme.py").write_text(block)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = functions("tool_of_the_readme")
+    assert mark_of(found["send_mail"]) == Mark(ask=True, progress="Writing to {to}")
+    assert found.keys() == {"send_mail"}

@@ -1,6 +1,7 @@
 """The file of MCP servers: what it says, and one line for what is wrong with it."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,9 @@ def test_one_line_says_what_is_wrong_and_where(tmp_path: Path, content: object, 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(AgentError, match=r"nowhere.json: cannot be read \(No such file or directory\)"):
         read(tmp_path / "nowhere.json", {})
+
+
+def test_what_servers_need_to_be_installed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mcp", None)
+    with pytest.raises(AgentError, match=r"servers need one more package: pip install 'tgbot\[mcp\]'"):
+        read(written(tmp_path, {"mcpServers": {}}), {})

@@ -169,7 +169,7 @@ async def test_a_step_that_is_committed_when_the_turn_is_stopped_is_logged_once(
     agent = make(Step("Done."))
 
     async def speak_until_stopped() -> None:
-        async for _ in agent(AgentTurn(turn, no_download, writer)):
+        async for _ in agent(AgentTurn(turn, no_download, writer, writer)):
             pass
 
     speaking = asyncio.create_task(speak_until_stopped())

@@ -12,7 +12,8 @@ from tests.llm.bots import ModelBot, model_bot
 from tests.llm.request import Message, Request
 from tests.waiting import eventually
 from tests.whole_bot.process import Person
-from tgbot.agents.llm.log import UNKNOWN
+from tgbot.agents.llm.broken_off import UNKNOWN
+from tgbot.agents.llm.log import UNANSWERED
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -61,7 +62,7 @@ async def stops(bot: ModelBot, ann: Person, *left: Message) -> None:
     ann.says("second", "third")
     await ann.sees_among("Three.")
     second, third = bot.sent[before:]
-    said = [user("first"), *left, user("second")]
+    said = [user("first"), *left, assistant(UNANSWERED), user("second")]
     assert second.messages[1:] == said
     assert third.messages[1:] == [*said, assistant("Two."), user("third")]
     for request in (second, third):

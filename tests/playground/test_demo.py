@@ -1,65 +1,33 @@
-"""The tour: the real bot, killed and started by the script, with the waiting for readers left out."""
+"""`tgbot play` as it is, for somebody without a key; test_page has the rest of the first minutes."""
 
-import asyncio
-import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
-from tests.playground.conftest import until
-from tests.playground.process import ROOT, SLEEPER
-from tests.waiting import DEADLINE_SECONDS
-from tgbot.playground import demo
-from tgbot.playground.page import Page
-from tgbot.playground.play import TOKEN, bot_environment
-from tgbot.playground.server import PlaygroundServer
-from tgbot.playground.supervisor import Supervisor
-from tgbot.playground.world import World
+from tests.playground.process import Playground, until
 
 
-async def test_the_tour_shows_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "KEY_SECONDS", 0)
-    monkeypatch.setattr(demo, "READ_SECONDS", 0.3)
-    monkeypatch.setattr(demo, "LONG_ONE", "sleep 1 first: the long one")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    page = Page(World(), tmp_path / "bot.db")
-    page.world.bot(TOKEN)
-    events: list[dict[str, Any]] = []
-    async with PlaygroundServer(world=page.world, routes=page.routes()) as server:
-        supervisor = Supervisor(
-            bot_environment(server.url, tmp_path / "bot.db", SLEEPER), tmp_path / "bot.log"
-        )
-        page.supervise(supervisor)
-        await supervisor.start()
-        tasks = [
-            asyncio.create_task(page.watch_pending()),
-            asyncio.create_task(_listen(server.url, events)),
-            asyncio.create_task(demo.tour(page, supervisor)),
-        ]
-        await tasks[2]  # every step of the tour has its own deadline
-        await until(lambda: any("Try it yourself" in event.get("caption", "") for event in events))
-        await supervisor.close()
-        for task in tasks:
-            task.cancel()
-    answers = [one["text"] for one in page.world.messages(demo.ADA) if one["from"]["is_bot"]]
-    assert answers[:4] == [
-        "sleep 1 first: the long one",
-        "second, while the first runs",
-        "third",
-        "fourth, sent while the bot was dead",
-    ]
-    assert sum("fourth" in answer for answer in answers) == 1
-    assert page.pending["rows"][-1]["attempt"] == 2, "the kill did not come in the middle of the turn"
-    ended_by = [event["bot"]["ended_by"] for event in events if event["kind"] == "bot"]
-    assert "kill -9" in ended_by
+@pytest.fixture
+def playground(tmp_path: Path) -> Iterator[Playground]:
+    running = Playground(tmp_path)
+    yield running
+    running.end()
 
 
-async def _listen(url: str, events: list[dict[str, Any]]) -> None:
-    async with (
-        httpx.AsyncClient(timeout=DEADLINE_SECONDS) as http,
-        http.stream("GET", f"{url}/playground/events") as stream,
-    ):
-        async for line in stream.aiter_lines():
-            events += [json.loads(line.removeprefix("data: "))] if line.startswith("data: ") else []
+def test_without_a_key_it_is_the_demo_and_says_what_to_try(playground: Playground) -> None:
+    state = playground.get("playground/state")
+    assert (state["bot"]["agent"], state["agents"]) == ("demo", ["demo", "echo"])
+    playground.say("hello")
+    until(lambda: any("pay 20 € to Ann" in answer for answer in playground.answers()))
+
+
+def test_a_model_is_named_at_the_start_and_what_it_lacks_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    playground = Playground(tmp_path, "--model", "openai:gpt-5-mini")
+    state = until(lambda: (now := playground.get("playground/state")) and now["lines"] and now)
+    assert state["bot"]["agent"] == "openai:gpt-5-mini"
+    assert "openai:gpt-5-mini needs a key, here or in OPENAI_API_KEY" in state["lines"][0]
+    playground.end()

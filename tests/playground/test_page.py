@@ -55,6 +55,7 @@ QUESTION: dict[str, Json] = {
 }
 OTHER_BOT = "bot2:playground"  # speaks on request: for what the echo agent never says
 PHONE, DESKTOP = {"width": 390, "height": 780}, {"width": 1280, "height": 860}
+OPTIONS: dict[str, Json] = {"viewport": DESKTOP, "color_scheme": "light", "locale": "en-GB"}
 DEADLINE_MS = 1000 * DEADLINE_SECONDS
 
 expect.set_options(timeout=DEADLINE_MS)
@@ -101,10 +102,7 @@ def _write_long_chat(folder: Path) -> None:
 @pytest.fixture
 def page(browser: Browser, playground: Playground, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page of its own for each test; errors in its console and requests elsewhere fail the test."""
-    options = {"viewport": DESKTOP, "color_scheme": "light", "locale": "en-GB"} | getattr(
-        request, "param", {}
-    )
-    context = browser.new_context(**options)
+    context = browser.new_context(**OPTIONS | getattr(request, "param", {}))
     opened = context.new_page()
     wrong: list[str] = []
     opened.on("console", lambda message: _note(wrong, message))
@@ -154,9 +152,9 @@ def heard(playground: Playground, kind: str) -> Json:
     return until(newest)
 
 
-def picture(page: Page, name: str) -> None:
+def picture(shown: Page | Locator, name: str) -> None:
     """Take a picture for the README if PICTURES names a folder; that it can be taken is tested anyway."""
-    taken = page.screenshot(path=PICTURES / f"{name}.png" if PICTURES else None)
+    taken = shown.screenshot(path=PICTURES / f"{name}.png" if PICTURES else None)
     assert taken.startswith(b"\x89PNG")
 
 
@@ -215,6 +213,69 @@ def test_kill_in_the_middle_of_a_turn_loses_nothing(page: Page) -> None:
     expect(page.locator("#counts div", has_text="queued").locator("dd")).to_have_text("0")
     expect(page.locator("#messages .mine .reactions")).to_have_text(["👌"] * 4)
     picture(page, "recovery")
+
+
+def test_a_payment_of_the_demo_that_a_kill_interrupted_is_asked_about(
+    browser: Browser, tmp_path: Path
+) -> None:
+    playground = Playground(tmp_path)
+    page = browser.new_context(**OPTIONS).new_page()
+    page.goto(playground.url)
+    try:
+        say(page, "remember that Ann is my sister")
+        expect(bubbles(page).last).to_contain_text("Noted.")
+        say(page, "pay 20 € to Ann")
+        page.get_by_role("button", name="Allow", exact=True).click()
+        expect(bubbles(page).last).to_contain_text("Paying 20 € to Ann")
+        page.locator("#kill").click()
+        expect(page.locator("#life-detail")).to_contain_text("ended by kill -9")
+        page.locator("#start").click()
+        skip = page.get_by_role("button", name="Skip", exact=True)
+        expect(skip).to_be_visible()
+        expect(page.locator("#messages .mine .state")).to_have_text(["done", "asking · try 3"])
+        expect(page.locator(".typing")).to_have_count(0)
+        assert axe(page) == []
+        picture(page.locator("#conversation"), "demo")
+        skip.click()
+        expect(bubbles(page).last).to_contain_text("I leave it as it is")
+        expect(page.locator("#messages .mine .state").last).to_have_text("done · try 4")
+        expect(bubbles(page).filter(has_text="It may have run")).to_contain_text("→ Skip")
+        expect(bubbles(page).filter(has_text="Paid 20 €")).to_have_count(0)
+    finally:
+        page.context.close()
+        playground.end()
+
+
+def test_another_agent_is_chosen_in_the_page(page: Page, playground: Playground) -> None:
+    choice = page.get_by_label("Agent")
+    expect(choice).to_have_value(SLEEPER)
+    assert choice.locator("option").all_text_contents()[1:] == ["echo", SLEEPER]
+    before = playground.bot_pid()
+    try:
+        choice.select_option("echo")
+        expect(page.locator("#life")).to_contain_text(re.compile(f"running · pid (?!{before}$)"))
+        expect(page.locator("#agent-hint")).to_contain_text("sleep 30")
+        page.reload()
+        expect(choice).to_have_value("echo")
+    finally:
+        playground.post(f"playground/agents/{SLEEPER}")
+    expect(choice).to_have_value(SLEEPER)
+
+
+def test_a_bot_that_cannot_start_says_why(browser: Browser, tmp_path: Path) -> None:
+    playground = Playground(tmp_path, "--agent", "no_such_module:agent")
+    try:
+        page = browser.new_page()
+        page.goto(playground.url)
+        expect(page.locator("#life-detail")).to_contain_text("ended by its own end, status 2")
+        expect(page.locator("#lines")).to_be_visible()
+        expect(page.locator("#lines")).to_contain_text("No module named 'no_such_module'")
+        page.get_by_label("Agent").select_option("echo")
+        page.get_by_role("button", name="Start").click()
+        expect(page.locator("#life")).to_contain_text("running")
+        page.context.close()
+    finally:
+        playground.end()
 
 
 def test_topics_are_conversations_of_their_own(page: Page) -> None:

@@ -103,6 +103,22 @@ async def test_files_are_an_album_that_the_bot_can_download(bot: Client) -> None
     assert (await bot.http.get(f"/file/bot{bot.token}/{file['file_path']}")).content == PNG
 
 
+async def test_a_download_goes_on_from_the_byte_that_is_asked_for(bot: Client) -> None:
+    """As Telegram's server lets it, so that what was cut off need not come from its start."""
+    parts = [("file", ("a.png", PNG, "image/png"))]
+    assert (
+        await bot.http.post("/playground/files", data={"chat_id": "7", "user_id": "7"}, files=parts)
+    ).is_success
+    [update] = await bot.call("getUpdates")
+    file = await bot.call("getFile", file_id=update["message"]["photo"][0]["file_id"])
+    url = f"/file/bot{bot.token}/{file['file_path']}"
+    answer = await bot.http.get(url, headers={"Range": "bytes=10-"})
+    assert (answer.status_code, answer.content) == (206, PNG[10:])
+    assert answer.headers["content-range"] == f"bytes 10-{len(PNG) - 1}/{len(PNG)}"
+    beyond = await bot.http.get(url, headers={"Range": f"bytes={len(PNG)}-"})
+    assert beyond.status_code == 416
+
+
 async def test_a_person_sends_what_is_neither_text_nor_a_file(server: PlaygroundServer, bot: Client) -> None:
     said = await post(bot, "messages", chat_id=7, user_id=7, text="one two")
     contact = {"phone_number": "+49", "first_name": "Bob"}

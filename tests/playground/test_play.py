@@ -17,7 +17,7 @@ from tests.waiting import DEADLINE_SECONDS
 
 @pytest.fixture
 def playground(tmp_path: Path) -> Iterator[Playground]:
-    running = Playground(tmp_path)
+    running = Playground(tmp_path, "--agent", "echo")
     yield running
     if running.process.poll() is None:
         running.end()
@@ -74,13 +74,13 @@ def test_killed_and_started_the_bot_goes_on(tmp_path: Path) -> None:
 
 
 def test_chats_and_updates_outlive_a_kill_of_everything(tmp_path: Path) -> None:
-    first = Playground(tmp_path)
+    first = Playground(tmp_path, "--agent", "echo")
     first.say("answered")
     until(lambda: first.answers() == ["answered"])
     first.post("playground/bot/kill")
     first.say("asked in vain")
     first.die()
-    second = Playground(tmp_path)
+    second = Playground(tmp_path, "--agent", "echo")
     until(lambda: second.answers() == ["answered", "asked in vain"])
     second.end()
 

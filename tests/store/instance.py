@@ -66,11 +66,11 @@ class Instance:
         self.rows("UPDATE pending SET not_before = 0 WHERE not_before IS NOT NULL RETURNING id")
         return self.claim_waiting()
 
-    def begin(self, turn: Turn, words: str, number: int = 0) -> Part | None:
+    def begin(self, turn: Turn, words: str, number: int = 0, *, silent: bool = False) -> Part | None:
         """Show the first words of a part, with a button below them."""
         buttons = f'{{"inline_keyboard": [[{{"text": "Stop", "callback_data": "stop:{turn.row_id}"}}]]}}'
         begun = turn.token, turn.row_id, number, Text(words), buttons
-        return self.do(outbox.begin, *begun, silent=number > 0)
+        return self.do(outbox.begin, *begun, silent=silent or number > 0)
 
     def answer(self, turn: Turn, *contents: str | Content, first: int = 0) -> Ended:
         """End a turn with an answer of several parts."""

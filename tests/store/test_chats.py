@@ -7,11 +7,13 @@ import pytest
 from tests.house import raw_message
 from tests.store.instance import Instance, StartInstance, key, new_id
 from tgbot.intake.commands.registry import NOTHING
-from tgbot.model import Turn
+from tgbot.model import Choice, Turn
 from tgbot.render import Text
-from tgbot.store import outbox, sending, settling
+from tgbot.store import outbox, sending, settling, turns
+from tgbot.store.fence import LostGuardError
 from tgbot.store.outbox import GIVEN_UP
-from tgbot.store.turns import LostGuardError
+from tgbot.store.parts import Asked
+from tgbot.store.turns import Ending
 
 OLD, NEW = -5, -1000000000005
 
@@ -189,3 +191,16 @@ def test_try_again_from_the_old_chat_does_nothing_once_its_message_has_moved(
     [again] = instance.press(f"retry:{dead}", chat=NEW).claimed
     assert (again.text, again.chat_id) == ("poison", NEW)
     assert instance.guards() == {key(NEW): again.token}
+
+
+def test_an_open_question_is_asked_again_in_the_new_chat(instance: Instance) -> None:
+    """The buttons that stay in the old chat cannot be pressed any more."""
+    turn = instance.start("delete it", chat=OLD)
+    asks = [Asked("a", Text("May I?"), (Choice("Yes", "yes"),))]
+    instance.do(turns.end, instance.owner, turn, Ending("asking", asks=asks))
+    instance.rows("UPDATE outbox SET state = 'sent', message_id = 9, floor = NULL RETURNING id")
+    instance.receive(upgraded(1))
+    [(chat, state, message)] = instance.rows("SELECT chat_id, state, message_id FROM outbox")
+    assert (chat, state, message) == (NEW, "ready", None)
+    [again] = instance.press("answer:1:1:0", chat=NEW, user=turn.user_id).claimed
+    assert again.row_id == turn.row_id

@@ -38,8 +38,28 @@ HISTORY: Row = {
     "content": "{}",
     "at": 1.0,
 }
-LEDGER: Row = {"pending_id": 1, "call_id": "a", "tool": "t", "state": "started", "at": 1.0}
-ROWS = {"pending": PENDING, "outbox": OUTBOX, "question": QUESTION, "history": HISTORY, "ledger": LEDGER}
+LEDGER: Row = {"pending_id": 1, "call_id": "a", "tool": "t", "state": "started", "starts": 1, "at": 1.0}
+USAGE: Row = {
+    "bot_id": 42,
+    "session_key": "42:7",
+    "chat_id": 7,
+    "user_id": 7,
+    "pending_id": 1,
+    "turn_id": 1,
+    "model": "m",
+    "state": "reserved",
+    "input_tokens": 1,
+    "output_tokens": 1,
+    "at": 1.0,
+}
+ROWS = {
+    "pending": PENDING,
+    "outbox": OUTBOX,
+    "question": QUESTION,
+    "history": HISTORY,
+    "ledger": LEDGER,
+    "usage": USAGE,
+}
 CONTROL: Row = {"kind": "control"}
 SHOWN: Row = {"message_id": 5}
 FLYING: Row = {"state": "sending", "floor": 0}
@@ -88,6 +108,10 @@ REFUSED: list[tuple[str, Row]] = [
     ("ck_ledger_state", {"state": "lost"}),
     ("ck_ledger_done_has_a_result", {"state": "done"}),
     ("ck_ledger_done_has_a_result", {"result": "1"}),
+    ("ck_usage_state", {"state": "lost"}),
+    ("ck_usage_no_less_than_nothing", {"input_tokens": -1}),
+    ("ck_usage_no_less_than_nothing", {"output_tokens": -1}),
+    ("ck_usage_unknown_is_not_0", {"nano_dollars": 0}),
 ]
 ACCEPTED: list[tuple[str, Row]] = [
     ("pending", {}),
@@ -120,6 +144,8 @@ ACCEPTED: list[tuple[str, Row]] = [
     ("history", {"kind": "undo", "target_id": 1}),
     ("ledger", {}),
     ("ledger", {"state": "done", "result": "1"}),
+    ("usage", {"input_tokens": 0, "output_tokens": 0}),
+    ("usage", {"state": "settled", "nano_dollars": 1}),
 ]
 
 
@@ -196,7 +222,7 @@ def test_a_guard_names_a_turn_that_exists(instance: Instance) -> None:
         add(instance, schema.guard, {"session_key": "42:7", "turn_id": 999, "since": 1.0})
 
 
-@pytest.mark.parametrize("table", ["instance", "pending", "turn", "outbox", "file"])
+@pytest.mark.parametrize("table", ["instance", "pending", "turn", "outbox", "file", "usage"])
 def test_an_id_is_never_used_twice(first_row: Instance, table: str) -> None:
     """Tokens and the order of arrival depend on it, even after old rows are deleted."""
     assert "AUTOINCREMENT" in str(first_row.rows("SELECT sql FROM sqlite_master WHERE name = :t", t=table))

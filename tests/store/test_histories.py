@@ -120,10 +120,13 @@ class Histories(RuleBasedStateMachine):
         number = next(self.numbers)
         self.albums[album].append(number)
         self.waiting.add(album)
-        if len(self.albums[album]) == TOGETHER_MAX:
+        complete = len(self.albums[album]) == TOGETHER_MAX
+        if complete:
             self.waiting.discard(album)
         self.end(number, "joined", None)
         self.receive(raw_message(number, str(number), chat, media_group_id="g"))
+        if complete and self.recovered:  # it waits no longer, and the dispatcher was woken
+            self.begin_turns(self.instance.claim_waiting())
 
     @rule(chat=st.sampled_from(CHATS), words=st.booleans())
     def stop(self, chat: int, *, words: bool) -> None:

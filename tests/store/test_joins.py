@@ -1,5 +1,6 @@
 """Rows that join a lead row: which belong together, until when, and that they run and end as one."""
 
+import json
 import time
 from typing import Any
 
@@ -7,8 +8,9 @@ import pytest
 
 from tests.house import raw_message
 from tests.store.instance import Instance, StartInstance
-from tgbot.model import Turn, UserId
-from tgbot.store import turns
+from tgbot.model import RowId, Turn, UserId
+from tgbot.store import joins, turns, values
+from tgbot.store.fence import LostGuardError
 from tgbot.store.outbox import GIVEN_UP
 
 ALBUM: dict[str, Any] = {"media_group_id": "g"}
@@ -315,3 +317,60 @@ def test_an_album_that_is_given_up_is_said_once_and_takes_nobody_in(start_instan
     assert instance.answers() == [GIVEN_UP.text]
     instance.say("3", **ALBUM)
     assert instance.states() == {"1": "dead", "2": "joined", "3": "queued"}
+
+
+def steers(instance: Instance, turn: Turn) -> None:
+    instance.do(values.put, turn, "setting", joins.FOLLOW_UPS, joins.STEER)
+
+
+def incoming(instance: Instance, turn: Turn, after: int = 0) -> list[str]:
+    rows = instance.do(joins.incoming, turn, RowId(after))
+    return [json.loads(row.raw)["message"]["text"] for row in rows]
+
+
+def test_a_follow_up_waits_for_its_own_turn_unless_the_session_steers(instance: Instance) -> None:
+    turn = instance.start("a", "b")
+    assert incoming(instance, turn) == []
+    assert instance.states() == {"a": "claimed", "b": "queued"}
+
+
+def test_what_waits_joins_the_running_turn_of_a_session_that_steers(instance: Instance) -> None:
+    turn = instance.start("a", "b", "c")
+    steers(instance, turn)
+    assert incoming(instance, turn) == ["b", "c"]
+    instance.say("d")
+    assert incoming(instance, turn, after=turn.row_id + 2) == ["d"]
+    assert instance.finish(turn) is None
+    assert instance.states() == {"a": "done", "b": "joined", "c": "joined", "d": "joined"}
+
+
+def test_an_attempt_after_a_crash_gets_all_that_joined_and_only_an_album_as_its_messages(
+    instance: Instance, start_instance: StartInstance
+) -> None:
+    instance.say(*OF_FIVE, **ALBUM)
+    [turn] = instance.due()
+    steers(instance, turn)
+    instance.say("follow-up")
+    assert incoming(instance, turn) == ["follow-up"]
+    another = start_instance()
+    another.recover()
+    [again] = another.claim_waiting()
+    assert texts(again) == [*OF_FIVE]
+    assert incoming(another, again) == ["follow-up"]
+
+
+def test_who_lost_the_guard_gets_no_follow_ups(instance: Instance) -> None:
+    turn = instance.start("a")
+    steers(instance, turn)
+    instance.finish(turn)
+    instance.start("b", "c")
+    with pytest.raises(LostGuardError):
+        incoming(instance, turn)
+    assert instance.states() == {"a": "done", "b": "claimed", "c": "queued"}
+
+
+def test_a_command_joins_no_turn_and_nor_does_what_is_behind_it(instance: Instance) -> None:
+    turn = instance.start("a", "b", "/new", "c")
+    steers(instance, turn)
+    assert incoming(instance, turn) == ["b"]
+    assert instance.states() == {"a": "claimed", "b": "joined", "/new": "queued", "c": "queued"}

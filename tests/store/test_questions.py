@@ -77,6 +77,18 @@ def test_a_question_and_what_is_said_after_its_answer_notify(instance: Instance)
     ]
 
 
+def test_a_question_is_a_message_of_its_own_where_a_line_of_progress_stands(instance: Instance) -> None:
+    """An edit would notify nobody, and the line is silent."""
+    turn = instance.start("delete it")
+    assert instance.begin(turn, "⏳ looking", silent=True)
+    instance.rows("UPDATE outbox SET state = 'growing', message_id = 9, floor = NULL RETURNING id")
+    ask(instance, turn, "delete")
+    sql = "SELECT part, kind, message_id, silent FROM outbox ORDER BY part"
+    assert instance.rows(sql) == [(0, "surplus", 9, 1), (1, "text", None, 0)]
+    [again] = instance.press(f"{buttons(instance)[0]}:0").claimed
+    assert again.first_part == 2
+
+
 @pytest.mark.parametrize(
     ("data", "user"),
     [

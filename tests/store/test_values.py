@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.store.instance import Instance, StartInstance
+from tests.store.instance import Instance, StartInstance, key
 from tests.store.test_chats import NEW, OLD, upgraded
 from tgbot.model import Turn
 from tgbot.store import values
@@ -99,3 +99,12 @@ def test_where_the_supergroup_has_a_value_already_it_is_the_newer_one(instance: 
     note(instance, instance.start("b", chat=NEW), "pin", "new")
     instance.receive(upgraded(1))
     assert notes(instance, group) == {"name": "Ann", "pin": "new"}
+
+
+def test_a_control_keeps_values_for_the_session_that_it_names(instance: Instance) -> None:
+    instance.do(values.put_in, key(7), "setting", "model", "a")
+    instance.do(values.put_in, key(8), "setting", "model", "b")
+    assert instance.do(values.get, instance.start("hi"), "setting", "model") == "a"
+    assert instance.do(values.remove_in, key(7), "setting", "model")
+    assert instance.do(values.get_in, key(7), "setting", "model") is None
+    assert instance.do(values.get_in, key(8), "setting", "model") == "b"

@@ -20,7 +20,7 @@ from tgbot.model import Address, ChatId, FileKind, MessageId, RowId, SessionKey,
 from tgbot.playground.server import PlaygroundServer
 from tgbot.store.sending import LATE_SECONDS
 from tgbot.turns import answer
-from tgbot.turns.agent import AgentTurn, Album, Event, File, Progress, Replacement
+from tgbot.turns.agent import AgentTurn, Album, Event, File, InsteadOf, Progress, Replacement
 from tgbot.turns.answer import LiveAnswer, LiveAnswers, Piece
 from tgbot.turns.formatting import formatted
 
@@ -251,3 +251,27 @@ async def test_a_late_preview_of_a_turn_that_goes_on_is_overwritten_by_its_next_
         assert held.text not in ann.sees
         gate.set()
         await ann.sees_among("a time.")
+
+
+async def test_an_answer_that_takes_the_place_of_an_earlier_one_is_the_only_one_on_screen(
+    wire: PlaygroundServer, database_path: Path
+) -> None:
+    rows: list[RowId] = []
+
+    async def agent(turn: AgentTurn) -> AsyncGenerator[Event, None]:
+        if turn.text == "again":
+            yield InsteadOf(rows[0])
+        rows.append(turn.ownership.row_id)
+        if turn.text == "fail":
+            yield InsteadOf(rows[0])
+            raise RuntimeError
+        yield f"re: {turn.text}"
+
+    async with running(wire, database_path, agent) as person:
+        person.says("a")
+        await person.sees_at_last("re: a")
+        person.says("fail")
+        await person.sees_among("Sorry, something went wrong")
+        assert person.sees[0] == "re: a", "it was not replaced by a failure"
+        person.says("again")
+        await eventually(lambda: "re: again" in person.sees and "re: a" not in person.sees, "it is replaced")

@@ -157,3 +157,14 @@ async def reader(turn: AgentTurn) -> AsyncGenerator[str, None]:
             yield f"\n\n{error}"
         else:
             yield f"\n\n{file.label}: {len(content)} bytes"
+
+
+async def fragile_reader(turn: AgentTurn) -> AsyncGenerator[str, None]:
+    """Says how each file begins and how long it is; a first attempt at `die` dies when it has read them."""
+    files = [*turn.context.files, *(turn.context.reply.files if turn.context.reply else ())]
+    contents = [await turn.download(file) for file in files]
+    if turn.text == "die" and turn.attempt == 1:
+        os.kill(os.getpid(), 9)
+    yield f"attempt {turn.attempt} of {turn.text}:"
+    for content in contents:
+        yield f" {content.hex()[:8]} {len(content)} bytes"

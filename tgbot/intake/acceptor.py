@@ -4,12 +4,15 @@ An update counts as received when its row is committed. The caller may confirm t
 `accept` returns.
 """
 
+import asyncio
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tgbot.delivery.delivery import Delivery
+from tgbot.intake import commands
 from tgbot.intake.batch import Received, Rules, receive
-from tgbot.model import Arrival, BotId, ChatMoved, Control, Message, Raw, Unreadable
+from tgbot.model import Arrival, BotId, ChatMoved, Control, Message, Raw, SessionKey, Unreadable
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
 from tgbot.telegram import get_updates, updates
@@ -24,15 +27,28 @@ class Acceptor:
     """Takes raw updates in; knows neither where they come from nor when to ask for more.
 
     `username` is the bot's own, which distinguishes /stop@this_bot from /stop@another; None until getMe
-    was answered.
+    was answered. `forget_files` removes what was downloaded for a session; it raises OSError.
     """
 
-    def __init__(self, db: Database, rules: Rules, dispatcher: Dispatcher, delivery: Delivery) -> None:
+    def __init__(
+        self,
+        db: Database,
+        rules: Rules,
+        dispatcher: Dispatcher,
+        delivery: Delivery,
+        forget_files: Callable[[SessionKey], None],
+    ) -> None:
         self.username: str | None = None
         self._db = db
         self._rules = rules
         self._dispatcher = dispatcher
         self._delivery = delivery
+        self._forget_files = forget_files
+
+    @property
+    def menu(self) -> dict[str, str]:
+        """What people can type here: the name of each command, and a line about it."""
+        return commands.menu(self._rules.model)
 
     async def accept(self, batch: Sequence[Raw | Unparsed]) -> None:
         """Commit a batch, then wake whoever has work from it.
@@ -72,7 +88,21 @@ class Acceptor:
     async def _receive(self, arrivals: Sequence[Arrival]) -> Received:
         if not arrivals:
             return Received()
-        return await self._db.write(receive, self._dispatcher.owner, self._rules, arrivals)
+        received = await self._db.write(receive, self._dispatcher.owner, self._rules, arrivals)
+        if received.erased:
+            await self._erase_rest(received.erased)
+        return received
+
+    async def _erase_rest(self, session_keys: Sequence[SessionKey]) -> None:
+        """Erase what is kept of sessions beside the database's own tables."""
+        log.info("intake.erased sessions=%s", ",".join(session_keys))
+        with contextlib.suppress(StorageError):  # it is committed, and must be passed on
+            await self._db.empty_log()
+        for session_key in session_keys:
+            try:
+                await asyncio.to_thread(self._forget_files, session_key)
+            except OSError as error:
+                log.error("intake.files_not_erased session=%s reason=%s", session_key, error)  # noqa: TRY400
 
     def _pass_on(self, received: Received) -> None:
         self._dispatcher.spawn(received.claimed)

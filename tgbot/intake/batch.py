@@ -31,11 +31,13 @@ UNREADABLE = Text("Sorry, I could not read this message.", ())
 class Rules:
     """What the settings say about arrivals: who may talk, and `queue_max` in rows per session.
 
-    `full` are the sessions whose queue is full, and whose people know it.
+    `model`: what a chat may do with its model; None where none answers. `full` are the sessions whose queue
+    is full, and whose people know it.
     """
 
     access: Access
     queue_max: int
+    model: commands.ModelRules | None = None
     full: set[SessionKey] = field(default_factory=set)
 
 
@@ -49,6 +51,7 @@ class Received:
     replied: set[ChatId] = field(default_factory=set)
     controls: list[tuple[Control, str | None]] = field(default_factory=list)
     timed: bool = False  # a row waits until it is due
+    erased: list[SessionKey] = field(default_factory=list)  # of which nothing may be kept
     turned_away: list[str] = field(default_factory=list)  # callback ids of buttons that strangers pressed
 
 
@@ -76,9 +79,12 @@ class _Batch:
         return (
             isinstance(arrival, Message)
             and arrival.join_key is None
-            and commands.find_command(arrival) is None
+            and self._command(arrival) is None
             and self._rules.access.may_talk(arrival.address.user_id)
         )
+
+    def _command(self, message: Message) -> commands.Command | None:
+        return commands.find_command(message, self._rules.model)
 
     def take_messages(self, messages: Sequence[Message]) -> None:
         """Store them together, then claim once for each of their sessions."""
@@ -105,8 +111,8 @@ class _Batch:
         elif not self._rules.access.may_talk(arrival.address.user_id):
             self._turn_away(arrival)
         elif isinstance(arrival, Control):
-            self._act(*commands.find_button(self._conn, arrival))
-        elif (words := arrival.command) and (command := commands.find_command(arrival)):
+            self._act(*commands.find_button(self._conn, arrival, self._rules.model))
+        elif (words := arrival.command) and (command := self._command(arrival)):
             self._obey(command, arrival, words)
         else:
             self._claim_for(joins.receive(self._conn, arrival, self._rules.queue_max))
@@ -123,22 +129,34 @@ class _Batch:
         self._notify(refused.row_id, address.chat_id, Text(text, ()))
 
     def _obey(self, command: commands.Command, message: Message, words: CommandWords) -> None:
-        """Act on a command, then queue the words behind it: in this order a /stop does not hold them."""
+        """Obey a command, then queue the words behind it: in this order a /stop does not hold them."""
         # Decided only now: the turn that makes a bare "stop" a command may have begun earlier in this batch.
         if not words.slash and not inbox.busy(self._conn, message.address.session_key):
             self.take_messages([message])
             return
-        row_id = self._act(Control(message.update, message.address, command.name), command.act)
-        if row_id is not None and words.behind:
+        if command.act is None:
+            row_id = self._queue(message)
+        else:
+            read = words.text if command.reads_words else ""
+            row_id = self._act(
+                Control(message.update, message.address, command.name, words=read), command.act
+            )
+        if row_id is not None and words.behind and not command.reads_words:
             # They get a row of their own, because each row has one answer in the outbox.
             inbox.pass_id_on(self._conn, row_id)
             self.take_messages([words.behind])
+
+    def _queue(self, message: Message) -> RowId | None:
+        """Queue a command for the agent. None if the update is known, or the queue full."""
+        stored = inbox.receive(self._conn, [message], self._rules.queue_max)
+        self._claim_for(stored)
+        return next((one.row_id for one in stored if not one.refused), None)
 
     def _act(self, control: Control, act: commands.Act) -> RowId | None:
         row_id = inbox.store(self._conn, control, "done")
         if row_id is None:  # a known update: it was acted on when it came the first time
             return None
-        reply = act(self._conn, self._owner, control, row_id)
+        reply = act(commands.Call(self._conn, self._owner, control, row_id, self._rules.model))
         commands.show(self._conn, control, row_id, reply)
         self.received.claimed += [reply.claimed] if reply.claimed else []
         self._release_before_its_start(reply.stopped)
@@ -147,6 +165,7 @@ class _Batch:
             (control.address._replace(message_id=mark.message_id), mark.waits) for mark in reply.marks
         ]
         self.received.replied.add(control.address.chat_id)
+        self.received.erased += [control.address.session_key] if reply.erased else []
         return row_id
 
     def _release_before_its_start(self, stopped: RowId | None) -> None:

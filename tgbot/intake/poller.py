@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from itertools import takewhile
 
 from tgbot.delivery.delivery import Delivery
-from tgbot.intake import commands
 from tgbot.intake.acceptor import Acceptor
 from tgbot.model import Raw
 from tgbot.store.engine.errors import StorageError
@@ -70,7 +69,7 @@ class Poller:
             raise UnreachableError("getMe gives no username")
         self._acceptor.username = me["username"]
         log.info("intake.ready bot=%s username=%s", me.get("id"), self._acceptor.username)
-        self._delivery.show_commands(commands.menu())
+        self._delivery.show_commands(self._acceptor.menu)
 
     async def _poll(self) -> list[Raw | Unparsed]:
         batch = await self._api.call(

@@ -1,8 +1,8 @@
-"""The page for people: its files, its stream of events, the bot's life and the commands menu."""
+"""The page for people: its files, its stream of events, the bot's process and agent, the commands menu."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from tgbot.playground.agents import Choice
 from tgbot.playground.errors import ApiError
 from tgbot.playground.pending import look
 from tgbot.playground.supervisor import Supervisor
@@ -36,6 +37,7 @@ class Page:
         self.world = world
         self.opened = asyncio.Event()
         self._supervisor: Supervisor | None = None
+        self._agents: Mapping[str, Choice] = {}
         self._database = database
         self._queues: set[asyncio.Queue[dict[str, Any]]] = set()
         self.pending: dict[str, Any] = {"counts": {}, "rows": []}  # see `pending.look`
@@ -59,9 +61,10 @@ class Page:
                     self.send("pending", pending=pending)
             await asyncio.sleep(LOOK_SECONDS)
 
-    def supervise(self, supervisor: Supervisor) -> None:
-        """Show how the bot is and what it says, with buttons to end and start it."""
+    def supervise(self, supervisor: Supervisor, agents: Mapping[str, Choice]) -> None:
+        """Show how the bot is and what it says, with buttons to end and start it, and the agents for it."""
         self._supervisor = supervisor
+        self._agents = agents
         supervisor.changed = lambda: self.send("bot", bot=supervisor.state())
         supervisor.said = lambda line: self.send("line", line=line)
 
@@ -73,6 +76,7 @@ class Page:
             Route("/playground/events", self._events),
             Route("/playground/state", self._state),
             Route("/playground/bot/{act}", self._act, methods=["POST"]),
+            Route("/playground/agents/{name:path}", self._choose, methods=["POST"]),
             Route("/playground/files/{id}", self._file),
         ]
 
@@ -107,6 +111,7 @@ class Page:
         return JSONResponse(
             {
                 "bot": bot,
+                "agents": list(self._agents),
                 "lines": lines,
                 "pending": self.pending,
                 "commands": self.world.commands(),
@@ -122,6 +127,13 @@ class Page:
         if act is None:
             raise HTTPException(404, "start, stop or kill")
         await act()
+        return JSONResponse(self._supervisor.state())
+
+    async def _choose(self, request: Request) -> Response:
+        choice = self._agents.get(request.path_params["name"])
+        if self._supervisor is None or choice is None:
+            raise HTTPException(404, "no such agent")
+        await self._supervisor.choose(choice)
         return JSONResponse(self._supervisor.state())
 
     async def _file(self, request: Request) -> Response:

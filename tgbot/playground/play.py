@@ -9,15 +9,16 @@ import shutil
 import signal
 import sys
 import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from tgbot.playground.demo import tour
+from tgbot.playground import agents
 from tgbot.playground.page import Page
 from tgbot.playground.persistence import Persistence
 from tgbot.playground.server import PlaygroundServer
 from tgbot.playground.supervisor import Supervisor
+from tgbot.playground.tour import tour
 from tgbot.playground.world import World
 
 TOKEN = "1:playground"  # noqa: S105  the playground's own, made up
@@ -40,58 +41,70 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--db", type=Path, default=DATABASE, help=f"the bot's database (default {DATABASE}), chats beside it"
     )
-    parser.add_argument(
-        "--agent", help="echo, or package.module:name (default: what TGBOT_AGENT says, or echo)"
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--agent", help="demo, echo, or package.module:name (default: what TGBOT_AGENT says, or demo)"
+    )
+    which.add_argument(
+        "--model", metavar="NAME", help="a model, like openai:gpt-5-mini, with the key in the environment"
     )
     parser.add_argument("--reset", action="store_true", help="forget the chats and the bot's database first")
-    parser.add_argument("--demo", action="store_true", help="watch a tour that types for you")
+    parser.add_argument("--tour", action="store_true", help="watch a tour that types for you (echo)")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the playground by itself; returns the exit status."""
+def main(argv: Sequence[str] | None = None, given: Mapping[str, str] | None = None) -> int:
+    """Run the playground by itself; returns the exit status.
+
+    `given` are the settings of the bot that are set, as far as they choose its agent: "agent" and "model".
+    """
     parser = argparse.ArgumentParser(
         prog="tgbot play", description="The whole bot in the browser, no account."
     )
     add_arguments(parser)
-    return run(parser.parse_args(argv))
+    return run(parser.parse_args(argv), given or {})
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace, given: Mapping[str, str]) -> int:
     """Run the playground until Ctrl-C or SIGTERM; returns the exit status: 0 fine, 1 it could not start."""
     try:
         with _only_one(_folder(arguments.db)):
             if arguments.reset:
                 _forget(arguments.db)
-            asyncio.run(_play(arguments))
+            asyncio.run(_play(arguments, _first_agent(arguments, given)))
     except PlayError as error:
         _say(f"tgbot: {error}", to=sys.stderr)
         return 1
     return 0
 
 
-async def _play(arguments: argparse.Namespace) -> None:
+def _first_agent(arguments: argparse.Namespace, given: Mapping[str, str]) -> agents.Choice:
+    if arguments.tour and not (arguments.agent or arguments.model):  # its messages are for echo
+        return agents.ECHO
+    return agents.at_start(arguments.agent, arguments.model, given)
+
+
+async def _play(arguments: argparse.Namespace, agent: agents.Choice) -> None:
     folder = _folder(arguments.db)
     with contextlib.closing(Persistence(folder)) as persistence:
         page = Page(_world(persistence, folder), arguments.db)
         server = PlaygroundServer(arguments.port, world=page.world, routes=page.routes())
         try:
             async with server:
-                environment = bot_environment(server.url, arguments.db, arguments.agent)
-                await _serve(
-                    page, Supervisor(environment, folder / "bot.log"), server.url, demo=arguments.demo
-                )
+                environment = bot_environment(server.url, arguments.db)
+                supervisor = Supervisor(environment, agent, folder / "bot.log")
+                page.supervise(supervisor, agents.offered(agent))
+                await _serve(page, supervisor, server.url, with_tour=arguments.tour)
         except OSError as error:
             raise PlayError(_port_taken(arguments.port, error)) from error
 
 
-async def _serve(page: Page, supervisor: Supervisor, url: str, *, demo: bool) -> None:
+async def _serve(page: Page, supervisor: Supervisor, url: str, *, with_tour: bool) -> None:
     """Run the bot until a signal comes, then end it; a second signal kills it."""
     signalled = _signals()
-    page.supervise(supervisor)
     tasks = [asyncio.create_task(page.watch_pending())]
     await supervisor.start()
     _greet(url, supervisor)
-    if demo:
+    if with_tour:
         tasks.append(asyncio.create_task(tour(page, supervisor)))
     await signalled.wait()
     for task in tasks:
@@ -125,7 +138,7 @@ def _populate(world: World) -> None:
         world.make_topic(FORUM, min(PEOPLE), topic)
 
 
-def bot_environment(url: str, database: Path, agent: str | None = None) -> dict[str, str]:
+def bot_environment(url: str, database: Path) -> dict[str, str]:
     """Return the settings of a bot that talks to the playground at `url`; all others stay as they are."""
     return {
         "TGBOT_TOKEN": TOKEN,
@@ -133,7 +146,6 @@ def bot_environment(url: str, database: Path, agent: str | None = None) -> dict[
         "TGBOT_DATABASE_URL": f"sqlite:///{database.resolve()}",
         "TGBOT_ALLOWED_USERS": "*",
         "TGBOT_GRACE_SECONDS": str(GRACE_SECONDS),
-        **({"TGBOT_AGENT": agent} if agent else {}),
     }
 
 

@@ -10,43 +10,59 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tgbot.playground.agents import Choice
+
 LINES_KEPT = 200
 LINE_BYTES_MAX = 64 * 1024
 TERM_SECONDS_MAX = 40.0  # above the bot's own grace of 25 s
 
 
 class Supervisor:
-    """One bot process at a time. `changed` is called when `state()` changes, `said` with each line."""
+    """One bot process at a time. `changed` is called when `state()` changes, `said` with each line.
 
-    def __init__(self, environment: Mapping[str, str], log_file: Path) -> None:
+    `environment` are the bot's settings besides those of its agent.
+    """
+
+    def __init__(self, environment: Mapping[str, str], agent: Choice, log_file: Path) -> None:
         self.changed: Callable[[], None] = lambda: None
         self.said: Callable[[str], None] = lambda _line: None
         self.lines: deque[str] = deque(maxlen=LINES_KEPT)
         self._environment = {**os.environ, **environment}
+        self._agent = agent
         self._log_file = log_file
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
         self._since = time.time()
         self._ended_by = ""
+        self._starting = asyncio.Lock()
         # The bot watches the reading end, and dies when the last writing end closes: with this process.
         self._pipe_read, self._pipe_write = os.pipe()
 
     def state(self) -> dict[str, Any]:
-        """Return `{"running", "pid", "since" (Unix time), "ended_by"}`."""
+        """Return `{"running", "pid", "since" (Unix time), "ended_by", "agent" (a name)}`."""
         pid = self._process.pid if self._process else None
-        return {"running": pid is not None, "pid": pid, "since": self._since, "ended_by": self._ended_by}
+        return {
+            "running": pid is not None,
+            "pid": pid,
+            "since": self._since,
+            "ended_by": self._ended_by,
+            "agent": self._agent.name,
+        }
 
     async def start(self) -> None:
         """Start the bot, unless it runs."""
-        if self._process is not None:
-            return
+        async with self._starting:  # or two requests at once would start two
+            if self._process is None:
+                await self._start()
+
+    async def _start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "tgbot.playground.child",
             str(self._pipe_read),
             str(os.getpid()),
-            env=self._environment,
+            env={**self._environment, **self._agent.settings},
             pass_fds=[self._pipe_read],
             start_new_session=True,  # Ctrl-C at the terminal is for the playground, which then asks the bot
             stdin=asyncio.subprocess.DEVNULL,
@@ -65,6 +81,15 @@ class Supervisor:
     async def stop(self) -> None:
         """Ask the bot to end (SIGTERM), and wait; one that doesn't is killed after 40 seconds."""
         await self._end(signal.SIGTERM, "SIGTERM")
+
+    async def choose(self, agent: Choice) -> None:
+        """Run another agent from now on; a bot that runs is ended gently and started again."""
+        self._agent = agent
+        if self._process is None:
+            self.changed()
+            return
+        await self.stop()
+        await self.start()
 
     async def close(self) -> None:
         """End the bot gently, and let go of the pipe."""

@@ -5,5 +5,7 @@ connection, for `await db.write(turns.end, ...)`: `inbox` takes updates in, `joi
 `turns` claims rows and ends turns, `recovery` takes over from a process that is gone, `chats` moves a group,
 `outbox` takes answers in, made of `parts`, and `files` the bytes that go with them. `sending` records what
 becomes of a part, `settling` what was found of one whose fate nobody knows, `expiry` what is too old, and
-`reactions` which are due. `values` keeps what agents note for a session. `report` only reads.
+`reactions` which are due. `report` only reads. `questions` keeps what turns ask, and for models `history`
+the log of a session, `ledger` the calls of tools, `values` what is noted, `usage` what it costs.
+`erasure` erases the words of a session.
 """

@@ -9,7 +9,7 @@ from tgbot.store import outbox as outbox_of
 from tgbot.store import questions
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
-from tgbot.store.schema import box_of, guard, history, outbox, pending, session_value, turn
+from tgbot.store.schema import box_of, guard, history, outbox, pending, question, session_value, turn, usage
 
 _OF_CHAT = (pending.c.bot_id == bindparam("bot_id"), pending.c.chat_id == bindparam("old_id"))
 
@@ -54,15 +54,29 @@ _MOVE_ROWS = Statement(
         session_key=case((_is_of(pending), _moved(pending.c.session_key)), else_=pending.c.session_key),
     )
 )
+_MOVE_USAGE = Statement(
+    update(usage)
+    .where(usage.c.bot_id == bindparam("bot_id"), usage.c.chat_id == bindparam("old_id"))
+    .values(
+        chat_id=bindparam("new_id"),
+        session_key=case((_is_of(usage), _moved(usage.c.session_key)), else_=usage.c.session_key),
+    )
+)
 _OF_OLD = (outbox.c.bot_id == bindparam("bot_id"), outbox.c.chat_id == bindparam("old_id"))
 # What is on screen stays there: in the new chat, the same message ids belong to other messages.
 _LEAVE_BEHIND = Statement(
     delete(outbox).where(*_OF_OLD, or_(outbox.c.kind == literal("'surplus'"), outbox.c.ready_at.is_(None)))
 )
 _UNSENT = outbox.c.state.in_([literal("'ready'"), literal("'sending'"), literal("'unknown'")])
+# Its buttons in the old chat cannot be pressed any more.
+_ASKS = exists().where(
+    question.c.pending_id == outbox.c.pending_id,
+    question.c.part == outbox.c.part,
+    question.c.answer.is_(None),
+)
 _MOVE_PARTS = Statement(
     update(outbox)
-    .where(*_OF_OLD, _UNSENT)
+    .where(*_OF_OLD, or_(_UNSENT, _ASKS))
     .values(
         chat_id=bindparam("new_id"),
         box=box_of(bindparam("new_id")),
@@ -96,7 +110,7 @@ _MOVE_HISTORY = Statement(
 )
 _STEPS = (
     *(_REQUEUE, _LEAVE, _MOVE_GUARDS, _MOVE_ROWS, _LEAVE_BEHIND, _MOVE_PARTS, _TRUST_SENT),
-    *(_DROP_OLDER_VALUES, _MOVE_VALUES, _MOVE_HISTORY),
+    *(_DROP_OLDER_VALUES, _MOVE_VALUES, _MOVE_HISTORY, _MOVE_USAGE),
 )
 
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy import bindparam, select
 
-from tgbot.model import Ownership
+from tgbot.model import Ownership, SessionKey
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import guard
@@ -14,12 +14,12 @@ class LostGuardError(Exception):
     """The guard has another owner by now, so this turn may not write anything any more."""
 
 
-def session_of(conn: Connection, turn: Ownership) -> str:
+def session_of(conn: Connection, turn: Ownership) -> SessionKey:
     """Find the session whose guard a turn holds: a chat can move while its turn runs.
 
     Raises LostGuardError if it holds none any more.
     """
-    session_key: str | None = _HOLDER(conn, token=turn.token).scalar()
+    session_key: SessionKey | None = _HOLDER(conn, token=turn.token).scalar()
     if session_key is None:
         raise lost(turn)
     return session_key

@@ -1,4 +1,4 @@
-"""Keeps what the model was sent and said: a log for each session, which is only appended to.
+"""Keeps what the model was sent and said, or what an agent remembers: a log which is only appended to.
 
 What a turn sees of it is decided by the states of the rows: an exchange counts once its row has ended, and a
 turn that runs again sees what its own earlier attempts have logged.
@@ -7,7 +7,7 @@ turn that runs again sees what its own earlier attempts have logged.
 import time
 from typing import Literal, NamedTuple
 
-from sqlalchemy import and_, bindparam, exists, func, insert, literal_column, or_, select
+from sqlalchemy import Integer, Text, and_, bindparam, exists, func, insert, literal_column, or_, select
 
 from tgbot.model import Ownership, RowId
 from tgbot.store import fence
@@ -15,7 +15,7 @@ from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
 from tgbot.store.schema import history, pending
 
-Kind = Literal["step", "partial", "fresh", "undo", "summary"]
+Kind = Literal["step", "partial", "fresh", "undo", "summary", "memory"]
 
 _APPEND = Statement(
     insert(history).values(
@@ -28,8 +28,12 @@ _APPEND = Statement(
         at=bindparam("now"),
     )
 )
-_ENDED = pending.c.state.in_([literal(f"'{state}'") for state in ("done", "failed", "stopped")])
-_COUNTS = or_(_ENDED, pending.c.id == bindparam("row_id"))
+_DONE = pending.c.state == literal("'done'")
+_BROKEN_OFF = pending.c.state.in_([literal("'failed'"), literal("'stopped'")])
+_undoes = history.alias("undoes")
+# A turn that was to undo something, and was broken off, has changed nothing.
+_UNDOES = exists().where(_undoes.c.pending_id == pending.c.id, _undoes.c.kind == literal("'undo'"))
+_COUNTS = or_(_DONE, and_(_BROKEN_OFF, ~_UNDOES), pending.c.id == bindparam("row_id"))
 _undo, _undoing = history.alias("undo"), pending.alias("undoing")
 _UNDONE = exists().where(
     _undo.c.session_key == history.c.session_key,
@@ -58,11 +62,57 @@ _LAST_ROW = Statement(
         _OF_SESSION,
         history.c.id > bindparam("since"),
         history.c.kind.in_([literal("'step'"), literal("'partial'")]),
-        and_(_ENDED, pending.c.id != bindparam("row_id")),
+        _COUNTS,
+        pending.c.id != bindparam("row_id"),
         ~_UNDONE,
     )
     .order_by(history.c.id.desc())
     .limit(literal_column("1"))
+)
+_later = history.alias("later")
+_LAST_OF_ITS_ROW = ~exists().where(
+    _later.c.pending_id == history.c.pending_id,
+    _later.c.id > history.c.id,
+    _later.c.kind == literal("'memory'"),
+)
+_REMEMBERED = Statement(
+    select(history.c.content)
+    .join(pending, pending.c.id == history.c.pending_id)
+    .where(
+        _OF_SESSION,
+        history.c.kind == literal("'memory'"),
+        or_(_DONE, _BROKEN_OFF),
+        pending.c.id != bindparam("row_id"),
+        _LAST_OF_ITS_ROW,
+    )
+    .order_by(history.c.id.desc())
+    .limit(bindparam("most"))
+)
+_OF_ROW = history.c.pending_id == bindparam("row_id")
+_OWN = Statement(
+    select(history.c.id, history.c.target_id)
+    .where(_OF_ROW, history.c.kind == bindparam("kind"))
+    .order_by(history.c.id.desc())
+    .limit(literal_column("1"))
+)
+_LOGGED = Statement(
+    select(*_ENTRY)
+    .where(
+        *(_OF_ROW, _OF_SESSION, history.c.id > bindparam("since")),
+        history.c.kind.in_([literal("'step'"), literal("'partial'")]),
+    )
+    .order_by(history.c.id)
+)
+_LOG_AGAIN = Statement(
+    insert(history).from_select(
+        ["session_key", "pending_id", "turn_id", "kind", "content", "at"],
+        select(
+            *(bindparam("session_key", type_=Text), history.c.pending_id, bindparam("token", type_=Integer)),
+            *(history.c.kind, history.c.content, history.c.at),
+        )
+        .where(_OF_ROW, history.c.kind == literal("'step'"), history.c.id > bindparam("since"))
+        .order_by(history.c.id),
+    )
 )
 
 
@@ -99,3 +149,54 @@ def last_row(conn: Connection, turn: Ownership) -> RowId | None:
     since = _BOUNDARY(conn, session_key=session_key, row_id=turn.row_id).scalar() or 0
     row_id: RowId | None = _LAST_ROW(conn, session_key=session_key, row_id=turn.row_id, since=since).scalar()
     return row_id
+
+
+def remembered(conn: Connection, turn: Ownership, most: int) -> list[str]:
+    """Read what earlier turns of an agent of one's own remember: the last entry of each, the oldest first.
+
+    `most` turns at most, the latest ones. Raises LostGuardError.
+    """
+    session_key = fence.session_of(conn, turn)
+    rows = _REMEMBERED(conn, session_key=session_key, row_id=turn.row_id, most=most)
+    return [row.content for row in rows][::-1]
+
+
+def of_row(conn: Connection, turn: Ownership, row_id: RowId) -> list[Entry]:
+    """Read what a row of the session has logged, whether or not it counts any more. Raises LostGuardError."""
+    session_key = fence.session_of(conn, turn)
+    since = _OWN(conn, row_id=row_id, kind="summary").scalar() or 0  # behind it all is logged again
+    return [Entry(*row) for row in _LOGGED(conn, session_key=session_key, row_id=row_id, since=since)]
+
+
+# Each of these may run again, after a crash: it finds its own entry, and adds no second one.
+
+
+def start_afresh(conn: Connection, turn: Ownership) -> None:
+    """Let nothing before this row count any more. Raises LostGuardError."""
+    if _OWN(conn, row_id=turn.row_id, kind="fresh").scalar() is None:
+        append(conn, turn, "fresh", "")
+
+
+def undo_last(conn: Connection, turn: Ownership) -> RowId | None:
+    """Let the last exchange not count any more, once this row is done.
+
+    Returns its row, None if there is none. Raises LostGuardError.
+    """
+    own = _OWN(conn, row_id=turn.row_id, kind="undo").first()
+    if own:
+        return RowId(own.target_id)
+    last = last_row(conn, turn)
+    if last is not None:
+        append(conn, turn, "undo", "", last)
+    return last
+
+
+def sum_up(conn: Connection, turn: Ownership, content: str) -> None:
+    """Let a summary stand for all before it; what this row has logged itself goes on behind it.
+
+    Raises LostGuardError.
+    """
+    since = _OWN(conn, row_id=turn.row_id, kind="summary").scalar() or 0
+    session_key = fence.session_of(conn, turn)
+    append(conn, turn, "summary", content)
+    _LOG_AGAIN(conn, session_key=session_key, row_id=turn.row_id, token=turn.token, since=since)

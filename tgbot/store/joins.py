@@ -5,20 +5,24 @@ like any other that may not run before `not_before`; each further part joins it 
 Once the lead row is claimed, nothing joins it any more.
 """
 
+import json
 import time
-from typing import Any
+from itertools import takewhile
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
 
-from tgbot.model import Message, RowId
-from tgbot.store import inbox
+from tgbot.model import COMMAND, Message, Ownership, RowId
+from tgbot.store import fence, inbox, values
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.statement import Statement, listed, literal
 from tgbot.store.schema import pending
 
 QUIET_SECONDS = 1.0  # how long without a further row; Telegram usually delivers an album in less
+FOLLOW_UPS, STEER = "follow_ups", "steer"  # the setting of a session, and its value
 TOGETHER_MAX = 10  # parts in one album (Bot API, sendMediaGroup)
 
+_FOLLOW_UP = literal("'follow-up'")  # in place of a join key: it joined a turn that was running
 _ROW = pending.c.id == bindparam("row_id")
 _WAITS = (pending.c.join_key.is_not(None), pending.c.state.in_([literal("'queued'"), literal("'held'")]))
 _joined = pending.alias("joined")
@@ -52,9 +56,49 @@ _PUSH_ALL = Statement(
     .where(*_WAITS, pending.c.attempt == literal("0"))
     .values(not_before=bindparam("not_before"))
 )
-_JOINED_TO = Statement(
-    select(pending.c.raw).where(pending.c.lead_id == bindparam("row_id")).order_by(pending.c.id)
+# Not what waits for its time: an album has to be complete.
+_WAITING = Statement(
+    select(pending.c.id, pending.c.raw)
+    .where(
+        pending.c.session_key == bindparam("session_key"),
+        pending.c.state == literal("'queued'"),
+        pending.c.join_key.is_(None),
+        pending.c.not_before.is_(None),
+        pending.c.attempt == literal("0"),
+    )
+    .order_by(pending.c.id)
 )
+_TAKE = Statement(
+    update(pending)
+    .where(pending.c.id.in_(select(listed("row_ids").c.value)))
+    .values(
+        state=literal("'joined'"),
+        lead_id=bindparam("row_id"),
+        join_key=_FOLLOW_UP,
+        ended_at=bindparam("now"),
+    )
+)
+_JOINED_SINCE = Statement(
+    select(pending.c.id, pending.c.raw)
+    .where(
+        pending.c.lead_id == bindparam("row_id"),
+        pending.c.id > bindparam("after"),
+        pending.c.join_key == _FOLLOW_UP,
+    )
+    .order_by(pending.c.id)
+)
+_JOINED_TO = Statement(
+    select(pending.c.raw)
+    .where(pending.c.lead_id == bindparam("row_id"), pending.c.join_key.is_(None))
+    .order_by(pending.c.id)
+)
+
+
+class JoinedRow(NamedTuple):
+    """A row that joined a running turn: its update, as JSON."""
+
+    row_id: RowId
+    raw: str
 
 
 def not_due(row: Any) -> ColumnElement[bool]:  # noqa: ANN401 - pending, under any alias
@@ -82,6 +126,24 @@ def receive(conn: Connection, part: Message, queue_max: int) -> list[inbox.Store
         if not entry.refused:
             _BECOME_LEAD(conn, row_id=entry.row_id, join_key=part.join_key, not_before=_quiet_at())
     return stored
+
+
+def incoming(conn: Connection, turn: Ownership, after: RowId) -> list[JoinedRow]:
+    """Queued -> joined: what waits behind a running turn joins it, where the session is set so.
+
+    A command (/new) waits on, with what is behind it: it is obeyed between two turns. Returns the rows that
+    joined it that way after the row `after`, in order. Raises LostGuardError.
+    """
+    if values.get(conn, turn, "setting", FOLLOW_UPS) == STEER:
+        session_key = fence.session_of(conn, turn)
+        rows = takewhile(_is_no_command, _WAITING(conn, session_key=session_key))
+        if row_ids := [row.id for row in rows]:
+            _TAKE(conn, row_ids=json.dumps(row_ids), row_id=turn.row_id, now=time.time())
+    return [JoinedRow(*row) for row in _JOINED_SINCE(conn, row_id=turn.row_id, after=after)]
+
+
+def _is_no_command(row: Any) -> bool:  # noqa: ANN401 - a Row has its columns as attributes only at run time
+    return COMMAND.match(json.loads(row.raw)["message"].get("text") or "") is None
 
 
 def wait_for_more(conn: Connection) -> None:

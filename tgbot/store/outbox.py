@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, bindparam, case, delete, exists, func, null, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from tgbot.model import Button, ChatId, MessageId, Part, RowId, Token
+from tgbot.model import Button, ChatId, MessageId, Part, RowId, SessionKey, Token
 from tgbot.render import Text
 from tgbot.store import parts
 from tgbot.store.engine.connection import Connection
@@ -143,19 +143,28 @@ _SHOWN = Statement(
 )
 _BEYOND = (_ROW, outbox.c.part >= bindparam("part"))
 _ANY_BEYOND = Statement(select(exists().where(*_BEYOND)))
-_REMOVE_BEYOND = Statement(
-    update(outbox)
-    .where(*_BEYOND)
-    .values(
-        kind=literal("'surplus'"),
-        state=case((_IN_FLIGHT, outbox.c.state), else_=_READY),
-        sent_text=case((_IN_FLIGHT, func.coalesce(outbox.c.sent_text, outbox.c.text))),
-        text=SURPLUS_TEXT,
-        ready_at=bindparam("now"),
-        error=null(),
-    )
+_surplus: dict[str, Any] = {
+    "kind": literal("'surplus'"),
+    "state": case((_IN_FLIGHT, outbox.c.state), else_=_READY),
+    "sent_text": case((_IN_FLIGHT, func.coalesce(outbox.c.sent_text, outbox.c.text))),
+    "text": SURPLUS_TEXT,
+    "ready_at": bindparam("now"),
+    "error": null(),
+}
+_NOT_SHOWN = (outbox.c.message_id.is_(None), ~_IN_FLIGHT)
+_REMOVE_BEYOND = Statement(update(outbox).where(*_BEYOND).values(_surplus))
+_FORGET_BEYOND = Statement(delete(outbox).where(*_BEYOND, *_NOT_SHOWN))
+# Not what stayed in an old chat, where its message ids belong: the refusal would move it after all.
+_OF_ANSWER = (
+    _ROW,
+    exists().where(
+        pending.c.id == outbox.c.pending_id,
+        pending.c.session_key == bindparam("session_key"),
+        pending.c.chat_id == outbox.c.chat_id,
+    ),
 )
-_FORGET_BEYOND = Statement(delete(outbox).where(*_BEYOND, outbox.c.message_id.is_(None), ~_IN_FLIGHT))
+_REMOVE = Statement(update(outbox).where(*_OF_ANSWER).values(_surplus))
+_FORGET = Statement(delete(outbox).where(*_OF_ANSWER, *_NOT_SHOWN))
 
 _REWRITE = Statement(
     update(outbox)
@@ -270,10 +279,25 @@ def answer(
     return part if part.state == "sending" and part.sent_text is None else None
 
 
+def next_number(conn: Connection, row_id: RowId) -> int:
+    """Compute the number of a part behind all that an answer has."""
+    last: int | None = _LAST_PART(conn, row_id=row_id).scalar()
+    return 0 if last is None else last + 1
+
+
 def close(conn: Connection, row_id: RowId, text: Text, first: int = 0) -> None:
     """Let what is on screen of an answer, from its part `first` on, say `text`; if nothing is, do nothing."""
     if _ANY_BEYOND(conn, row_id=row_id, part=first).scalar():
         answer(conn, row_id, [text], first, first)
+
+
+def remove(conn: Connection, row_id: RowId, session_key: SessionKey) -> None:
+    """(any) -> ready or gone: all that is on screen of an answer disappears, and the rest is never sent.
+
+    If the row is not of this session, nothing happens.
+    """
+    _FORGET(conn, row_id=row_id, session_key=session_key)
+    _REMOVE(conn, row_id=row_id, session_key=session_key, now=time.time())
 
 
 def reply(conn: Connection, row_id: RowId, text: Text, buttons: Sequence[Button] = ()) -> None:
@@ -304,15 +328,13 @@ def set_aside(conn: Connection, row_id: RowId, text: Text) -> None:
 
 def offer_late(conn: Connection, row_id: RowId) -> None:
     """(nothing) -> ready: offer to show an answer that was kept back, because it is old."""
-    last: int = _LAST_PART(conn, row_id=row_id).scalar()
     offer = Offer(TOO_OLD, (Button("Show it", f"show:{row_id}"),))
-    _put(conn, row_id, columns(offer) | {"part": last + 1})
+    _put(conn, row_id, columns(offer) | {"part": next_number(conn, row_id)})
 
 
 def add(conn: Connection, row_id: RowId, text: str) -> None:
     """(nothing) -> ready: one more text behind all that an answer has."""
-    last: int = _LAST_PART(conn, row_id=row_id).scalar()
-    _put(conn, row_id, columns(Text(text)) | {"part": last + 1})
+    _put(conn, row_id, columns(Text(text)) | {"part": next_number(conn, row_id)})
 
 
 def leave_topic(conn: Connection, part: Part) -> None:

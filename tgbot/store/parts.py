@@ -12,6 +12,7 @@ from tgbot.model import Album, Button, Choice, File, KeptAlbum, KeptFile, Part
 from tgbot.render import Text
 from tgbot.store.schema import outbox
 
+ROW_CHARACTERS = 40  # of the labels of one row of buttons: a phone would cut more
 CONTENT = ("kind", "text", "entities", "buttons", "file_name", "file_id", "album", "ready_at")
 
 COLUMNS = (
@@ -77,11 +78,6 @@ Content = OnePart | KeptAlbum
 Said = Content | File | Album  # as an agent says it: its files are not in the database yet
 
 
-def count(contents: Sequence[Content]) -> int:
-    """Count the parts of contents: an album has one for each file."""
-    return sum(len(one.files) if isinstance(one, KeptAlbum) else 1 for one in contents)
-
-
 def numbered(contents: Sequence[Content], first: int) -> list[dict[str, Any]]:
     """Give the columns of each part, from the number `first` on; an album has a part for each file."""
     parts: list[dict[str, Any]] = []
@@ -116,9 +112,12 @@ def columns(content: OnePart, buttons: Sequence[Button] = ()) -> dict[str, Any]:
 
 
 def keyboard(buttons: Sequence[Button]) -> str | None:
-    """Make the JSON of the buttons below a message, in one row."""
+    """Make the JSON of the buttons below a message: in one row, or one below another where that is long."""
     row = [{"text": button.label, "callback_data": button.data} for button in buttons]
-    return json.dumps({"inline_keyboard": [row]}) if row else None
+    if not row:
+        return None
+    fits = sum(len(button.label) for button in buttons) <= ROW_CHARACTERS
+    return json.dumps({"inline_keyboard": [row] if fits else [[one] for one in row]})
 
 
 def part_of(row: Sequence[Any]) -> Part:

@@ -328,19 +328,22 @@ history = Table(
     Column("target_id", Integer, ForeignKey("pending.id")),
     Column("content", Text, nullable=False),
     Column("at", Float, nullable=False),
-    CheckConstraint("kind IN ('step', 'partial', 'fresh', 'undo', 'summary')", "kind"),
+    CheckConstraint("kind IN ('step', 'partial', 'fresh', 'undo', 'summary', 'memory')", "kind"),
     CheckConstraint("(kind = 'undo') = (target_id IS NOT NULL)", "undo_has_a_target"),
     sqlite_autoincrement=True,
 )
 _BOUNDARY: TextClause = text("kind IN ('fresh', 'summary')")
+_UNDO: TextClause = text("target_id IS NOT NULL")
 Index("ix_history_session", history.c.session_key, history.c.id)
 Index("ix_history_row", history.c.pending_id, history.c.id)
 Index(
     "ix_history_boundary",
-    *(history.c.session_key, history.c.id),
+    # With `kind` it beats ix_history_session, which SQLite would take otherwise.
+    *(history.c.session_key, history.c.kind, history.c.id),
     sqlite_where=_BOUNDARY,
     postgresql_where=_BOUNDARY,
 )
+Index("ix_history_undo", history.c.target_id, sqlite_where=_UNDO, postgresql_where=_UNDO)
 
 # The calls of tools that a turn has begun. started: it may have taken effect; done: with this result.
 ledger = Table(
@@ -368,3 +371,33 @@ session_value = Table(
     Column("value", Text, nullable=False),
     Column("updated_at", Float, nullable=False),
 )
+# What requests to models cost, a row each. reserved: up to this much, for nobody knows yet (or ever, if the
+# process died); settled: this much. No foreign keys: what was spent outlives the messages.
+usage = Table(
+    "usage",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("bot_id", BigInteger, nullable=False),
+    Column("session_key", Text, nullable=False),
+    Column("chat_id", BigInteger, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("pending_id", Integer, nullable=False),
+    Column("turn_id", Integer, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("input_tokens", Integer, nullable=False),
+    Column("output_tokens", Integer, nullable=False),
+    # Billionths of a dollar; NULL: the price is not known, which is never 0.
+    Column("nano_dollars", BigInteger),
+    Column("at", Float, nullable=False),
+    CheckConstraint("state IN ('reserved', 'settled')", "state"),
+    CheckConstraint("input_tokens >= 0 AND output_tokens >= 0", "no_less_than_nothing"),
+    CheckConstraint("nano_dollars > 0", "unknown_is_not_0"),
+    sqlite_autoincrement=True,
+)
+# What is summed up stands in the indexes: to look each row up would take ten times as long.
+_SUMMED = (usage.c.input_tokens, usage.c.output_tokens, usage.c.nano_dollars, usage.c.state)
+Index("ix_usage_user", usage.c.bot_id, usage.c.user_id, usage.c.at, *_SUMMED)
+Index("ix_usage_chat", usage.c.bot_id, usage.c.chat_id, usage.c.at, *_SUMMED)
+Index("ix_usage_session", usage.c.session_key, usage.c.at, *_SUMMED)
+Index("ix_usage_row", usage.c.pending_id)

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, func, insert, or_, select, update
 
-from tgbot.model import Address, Album, File, Owner, Ownership, Part, SessionKey, Token, Turn
-from tgbot.store import joins, outbox, parts, questions
+from tgbot.model import Address, Album, File, Owner, Ownership, Part, RowId, SessionKey, Token, Turn
+from tgbot.store import fence, joins, outbox, questions
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, listed, literal
 from tgbot.store.fence import LostGuardError, lost
@@ -160,7 +160,8 @@ class Ending:
     `said` is what the agent said, in order, from its part `first` on: those before it are on screen already,
     or will be. `closing` is what follows: an apology, a notice. Whether a turn was `interrupted` by a /stop
     or a shutdown, only its row knows. `error_id` is the id that the apology and the log line have in common.
-    `asks` are the questions of a turn that is `asking`.
+    `asks` are the questions of a turn that is `asking`. `replaces` is the row whose answer disappears if this
+    turn is done.
     """
 
     outcome: Outcome
@@ -169,6 +170,7 @@ class Ending:
     error_id: str | None = None
     first: int = 0
     asks: Sequence[Asked] = ()
+    replaces: RowId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +229,8 @@ def end(conn: Connection, owner: Owner, ended: Ownership, ending: Ending) -> End
     """
     state = _end_row(conn, ended, ending)
     part = _answer(conn, ended, ending, state)
+    if state == "done" and ending.replaces is not None:
+        outbox.remove(conn, ending.replaces, fence.session_of(conn, ended))
     return Ended(state, _hand_over(conn, owner, ended), part)
 
 
@@ -235,14 +239,20 @@ def _answer(conn: Connection, ended: Ownership, ending: Ending, state: str) -> P
         return None
     loud = questions.first_part(conn, ended.row_id) if ending.first else 0
     if state != "stopped":
-        said = [*_kept(ending), *ending.closing]
-        asks = questions.ask(conn, ended.row_id, ending.asks, ending.first + parts.count(said))
-        return outbox.answer(conn, ended.row_id, [*said, *asks], ending.first, loud)
+        part = outbox.answer(conn, ended.row_id, [*_kept(ending), *ending.closing], ending.first, loud)
+        return _ask(conn, ended, ending) or part if ending.asks else part
     if ending.said or ending.first > loud:
         return outbox.answer(conn, ended.row_id, outbox.stopped(_kept(ending)), ending.first, loud)
     # Nothing was said: the reply to the /stop is enough.
     questions.close(conn, ended.row_id, outbox.STOPPED)
     return None
+
+
+def _ask(conn: Connection, ended: Ownership, ending: Ending) -> Part | None:
+    """Write the questions, as messages of their own: what is on screen would be edited, and notify nobody."""
+    number = max(ending.first, outbox.next_number(conn, ended.row_id))
+    asks = questions.ask(conn, ended.row_id, ending.asks, number)
+    return outbox.answer(conn, ended.row_id, asks, number, number)
 
 
 def _kept(ending: Ending) -> list[Content]:

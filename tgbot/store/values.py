@@ -1,7 +1,8 @@
 """Keeps what an agent notes for a session: text by kind and name.
 
-Each function works for the session whose guard the turn holds, and raises LostGuardError if it holds none:
-the chat may have moved while the turn runs, so the turn's own key may be an old one.
+What a turn calls works for the session whose guard it holds, and raises LostGuardError if it holds none: the
+chat may have moved while the turn runs, so the turn's own key may be an old one. A control, which acts beside
+the turns, names the session itself (`put_in`, `get_in`, `remove_in`).
 """
 
 import time
@@ -9,7 +10,7 @@ import time
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
-from tgbot.model import Ownership
+from tgbot.model import Ownership, SessionKey
 from tgbot.store import fence
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement
@@ -37,14 +38,12 @@ _REMOVE = Statement(delete(session_value).where(*_NAMED))
 
 def put(conn: Connection, turn: Ownership, kind: str, name: str, value: str) -> None:
     """Keep a value, in place of an earlier one of that kind and name."""
-    key = fence.session_of(conn, turn)
-    _PUT(conn, session_key=key, kind=kind, name=name, value=value, updated_at=time.time())
+    put_in(conn, fence.session_of(conn, turn), kind, name, value)
 
 
 def get(conn: Connection, turn: Ownership, kind: str, name: str) -> str | None:
     """Read one value; None if there is none."""
-    value: str | None = _GET(conn, session_key=fence.session_of(conn, turn), kind=kind, name=name).scalar()
-    return value
+    return get_in(conn, fence.session_of(conn, turn), kind, name)
 
 
 def all_of(conn: Connection, turn: Ownership, kind: str) -> dict[str, str]:
@@ -55,4 +54,20 @@ def all_of(conn: Connection, turn: Ownership, kind: str) -> dict[str, str]:
 
 def remove(conn: Connection, turn: Ownership, kind: str, name: str) -> bool:
     """Forget a value. Returns whether there was one."""
-    return _REMOVE(conn, session_key=fence.session_of(conn, turn), kind=kind, name=name).rowcount > 0
+    return remove_in(conn, fence.session_of(conn, turn), kind, name)
+
+
+def put_in(conn: Connection, session_key: SessionKey, kind: str, name: str, value: str) -> None:
+    """Keep a value for a session."""
+    _PUT(conn, session_key=session_key, kind=kind, name=name, value=value, updated_at=time.time())
+
+
+def get_in(conn: Connection, session_key: SessionKey, kind: str, name: str) -> str | None:
+    """Read one value of a session."""
+    value: str | None = _GET(conn, session_key=session_key, kind=kind, name=name).scalar()
+    return value
+
+
+def remove_in(conn: Connection, session_key: SessionKey, kind: str, name: str) -> bool:
+    """Forget a value of a session. Returns whether there was one."""
+    return _REMOVE(conn, session_key=session_key, kind=kind, name=name).rowcount > 0

@@ -1,7 +1,8 @@
-"""Talks to the Bot API: calls and their errors, the parsing of raw updates, the rate limit.
+"""Talks to the Bot API: calls and their errors, kept downloads, the parsing of raw updates, the rate limit.
 
-May import `model` and `logs`; only this room imports the Telegram library. Offers `client.BotApi`, the
-exceptions in `errors`, `updates.parse` and `rate_limit.RateLimiter`.
+May import `model`, `logs`, and of the store how files are made private; only this room imports the Telegram
+library. Offers `client.BotApi`, the exceptions in `errors`, `downloads.Downloads`, `updates.parse` and
+`rate_limit.RateLimiter`.
 """
 
 import sys

@@ -23,7 +23,7 @@ from tgbot.model import FileKind
 from tgbot.telegram import answers, get_updates
 from tgbot.telegram.connections import REQUEST_SECONDS, Connections
 from tgbot.telegram.errors import BotApiError, NotSentError, UnreachableError
-from tgbot.telegram.files import DOWNLOAD_BYTES_MAX, Files
+from tgbot.telegram.files import DOWNLOAD_BYTES_MAX, Arriving, Files
 
 UPLOADED_BYTES_PER_SECOND = 500_000  # sets how long to wait for an answer: too short, and it is sent twice
 UPLOADS_MAX = 16  # at once: each has up to 50 MB in memory, and they share the line with all that is short
@@ -85,14 +85,17 @@ class BotApi:
         async with self._room_for_an_upload():
             return await self._ask(method, given, patience)
 
-    async def download(self, file_id: str, max_bytes: int = DOWNLOAD_BYTES_MAX) -> bytes:
+    async def download(
+        self, file_id: str, max_bytes: int = DOWNLOAD_BYTES_MAX, arriving: Arriving | None = None
+    ) -> bytes:
         """Fetch a file that somebody sent, and return its content; never reads more than `max_bytes`.
 
+        What `arriving` has of it already is not fetched again, if the server can do that.
         Raises FileTooLargeError if it is larger, or beyond Telegram's own limit of 20 MB; RefusedError if
         Telegram does not know the file any more, or the Bot API server runs with --local; UnreachableError
         if it did not arrive, which may succeed later.
         """
-        return await self._files.download(file_id, max_bytes)
+        return await self._files.download(file_id, max_bytes, arriving or Arriving())
 
     async def _ask(self, method: str, given: dict[str, object], patience: dict[str, Any]) -> Any:  # noqa: ANN401
         # `from None`: the cause's text can hold the URL, and with it the token.

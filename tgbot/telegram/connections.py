@@ -49,9 +49,9 @@ class Connections:
             self._busy -= 1
 
     @asynccontextmanager
-    async def stream(self, url: str) -> AsyncIterator[httpx.Response]:
-        """Open a URL for reading, without compression: the bytes as they are stored."""
-        async with self.one() as connection, connection.stream(url) as response:
+    async def stream(self, url: str, start: int) -> AsyncIterator[httpx.Response]:
+        """Open a URL for reading from byte `start` on, without compression: the bytes as they are stored."""
+        async with self.one() as connection, connection.stream(url, start) as response:
             yield response
 
     async def close(self) -> None:
@@ -80,7 +80,8 @@ class Connection(HTTPXRequest):
         )
 
     @asynccontextmanager
-    async def stream(self, url: str) -> AsyncIterator[httpx.Response]:
-        """Open a URL for reading."""
-        async with self._client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response:
+    async def stream(self, url: str, start: int) -> AsyncIterator[httpx.Response]:
+        """Open a URL for reading from byte `start` on; a server need not heed that."""
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
+        async with self._client.stream("GET", url, headers=headers) as response:
             yield response

@@ -17,11 +17,29 @@ GET_FILE_SECONDS = 60.0  # the Bot API server answers only when it has fetched t
 DEADLINE_SECONDS = 600.0  # for a whole download, including the wait for others
 
 Call = Callable[..., Awaitable[Any]]
-Stream = Callable[[str], AbstractAsyncContextManager[httpx.Response]]
+Stream = Callable[[str, int], AbstractAsyncContextManager[httpx.Response]]
+
+
+class Arriving:
+    """What has arrived of a file so far, from its start."""
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+
+    async def add(self, chunk: bytes) -> None:
+        """Take what comes next."""
+        self.content += chunk
+
+    async def restart(self) -> None:
+        """Drop all of it: the file comes from its start."""
+        self.content.clear()
 
 
 class Files:
-    """Downloads files by their id. `call` calls a method, `stream` opens a URL, files are below `url`."""
+    """Downloads files by their id, below `url`.
+
+    `call` calls a method, `stream` opens a URL from a byte on.
+    """
 
     def __init__(self, call: Call, stream: Stream, url: str) -> None:
         self._call = call
@@ -29,19 +47,22 @@ class Files:
         self._url = url
         self._slots = asyncio.Semaphore(DOWNLOADS_MAX)
 
-    async def download(self, file_id: str, max_bytes: int) -> bytes:
-        """Find a file and read it; raises what `BotApi.download` says."""
+    async def download(self, file_id: str, max_bytes: int, arriving: Arriving) -> bytes:
+        """Find a file and read what has not arrived of it; raises what `BotApi.download` says."""
         # `from None`: the cause's text can hold the URL, and with it the token.
         try:
             async with asyncio.timeout(DEADLINE_SECONDS), self._slots:
-                return await self._read(await self._find(file_id, max_bytes), max_bytes)
+                url, size_bytes = await self._find(file_id, max_bytes)
+                if size_bytes is None or len(arriving.content) != size_bytes:
+                    await self._read(url, max_bytes, arriving)
         except BotApiError:
             raise
         except Exception as error:  # noqa: BLE001 - httpx, or an odd path, raises anything: no file came
             raise UnreachableError(f"the file did not arrive ({type(error).__name__})") from None
+        return bytes(arriving.content)
 
-    async def _find(self, file_id: str, max_bytes: int) -> str:
-        """Ask Telegram for the path of a file, and make its URL."""
+    async def _find(self, file_id: str, max_bytes: int) -> tuple[str, int | None]:
+        """Ask Telegram for the path of a file; give its URL, and its size if Telegram says it."""
         try:
             file = await self._call("getFile", GET_FILE_SECONDS, file_id=file_id)
         except RefusedError as error:
@@ -51,19 +72,44 @@ class Files:
             raise UnreachableError("getFile: useless answer (no path)")
         if path.startswith("/"):
             raise RefusedError("the Bot API server runs with --local and keeps its files on its own disk")
-        _check(file.get("file_size"), max_bytes)
-        return f"{self._url}/{quote(path)}"
+        size_bytes = file.get("file_size")
+        _check(size_bytes, max_bytes)
+        return f"{self._url}/{quote(path)}", size_bytes if type(size_bytes) is int else None
 
-    async def _read(self, url: str, max_bytes: int) -> bytes:
-        content = bytearray()
-        async with self._stream(url) as response:
+    async def _read(self, url: str, max_bytes: int, arriving: Arriving) -> None:
+        """Read the rest; all of it, if the server does not go on where an earlier download ended."""
+        if arriving.content:
+            if await self._read_rest(url, max_bytes, arriving):
+                return
+            await arriving.restart()
+        async with self._stream(url, 0) as response:
             _check_answer(response, max_bytes)
-            # Raw: unpacked bytes could be of any size.
-            async for chunk in response.aiter_raw():
-                if len(content) + len(chunk) > max_bytes:
-                    raise FileTooLargeError(max_bytes)
-                content += chunk
-        return bytes(content)
+            await _take(response, max_bytes, arriving)
+
+    async def _read_rest(self, url: str, max_bytes: int, arriving: Arriving) -> bool:
+        start = len(arriving.content)
+        async with self._stream(url, start) as response:
+            if continues := _continues(response, start):
+                await _take(response, max_bytes, arriving)
+        return continues
+
+
+async def _take(response: httpx.Response, max_bytes: int, arriving: Arriving) -> None:
+    # Raw: unpacked bytes could be of any size.
+    async for chunk in response.aiter_raw():
+        if len(arriving.content) + len(chunk) > max_bytes:
+            raise FileTooLargeError(max_bytes)
+        await arriving.add(chunk)
+
+
+def _continues(response: httpx.Response, start: int) -> bool:
+    """Whether an answer is the rest from `start` on; a trouble of the server's is raised."""
+    if response.status_code in {HTTPStatus.OK, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE}:
+        return False
+    if response.status_code != HTTPStatus.PARTIAL_CONTENT:
+        raise _no_file(response)
+    sent: str = response.headers.get("content-range", "")
+    return sent.startswith(f"bytes {start}-")
 
 
 def _refused(error: RefusedError) -> BotApiError:
@@ -82,9 +128,13 @@ def _check(size_bytes: object, max_bytes: int) -> None:
 
 
 def _check_answer(response: httpx.Response, max_bytes: int) -> None:
-    if response.status_code in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
-        raise _gone()
     if response.status_code != HTTPStatus.OK:
-        raise UnreachableError(f"the file did not arrive (HTTP {response.status_code})")
+        raise _no_file(response)
     length = response.headers.get("content-length", "")
     _check(int(length) if length.isdecimal() else None, max_bytes)
+
+
+def _no_file(response: httpx.Response) -> BotApiError:
+    if response.status_code in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
+        return _gone()
+    return UnreachableError(f"the file did not arrive (HTTP {response.status_code})")

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from tgbot.model import (
+    COMMAND,
     Address,
     Arrival,
     BotId,
@@ -20,6 +21,7 @@ from tgbot.model import (
     Update,
     UserId,
     session_key,
+    whole,
 )
 
 # Sent with every poll: without it Telegram keeps what an earlier program asked for.
@@ -50,7 +52,6 @@ _SERVICE = frozenset(
 )
 # Made once: dumps() with separators makes one for each call. Parsed JSON has no cycles.
 _ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
-_COMMAND = re.compile(r"\s*/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]+))?[.,!…]*(?:\s+|$)")
 _WORD = re.compile(r"\s*([A-Za-z]{1,32})[.,!…]*\s*")
 # ASCII digits, and few: a button's data can be forged, and int() accepts what no column can hold.
 _BUTTON = re.compile(r"[a-z_]+(?::[0-9]{1,18})*")
@@ -129,7 +130,7 @@ def _chat_moved(update: Update, message: Raw) -> ChatMoved:
 
 
 def _is_for_another_bot(username: str | None, text: str) -> bool:
-    command = _COMMAND.match(text)
+    command = COMMAND.match(text)
     addressee = command[2] if command else None
     return bool(addressee and username and addressee.lower() != username.lower())
 
@@ -139,7 +140,7 @@ def _command(update: Update, address: Address, raw: Raw) -> CommandWords | None:
     text = raw["message"].get("text", "")
     if word := _WORD.fullmatch(text):
         return CommandWords(word[1].lower(), slash=False)
-    command = _COMMAND.match(text)
+    command = COMMAND.match(text)
     if command is None:
         return None
     name, start = command[1].lower(), command.end()
@@ -147,7 +148,8 @@ def _command(update: Update, address: Address, raw: Raw) -> CommandWords | None:
         return CommandWords(name)
     if name == "start":  # a deep link: its payload is for the agent
         return None
-    return CommandWords(name, Message(_behind(update, raw, start), address))
+    behind = Message(_behind(update, raw, start), address)
+    return CommandWords(name, behind, text=whole(text[start:]).strip())
 
 
 def _behind(update: Update, raw: Raw, start: int) -> Update:

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import json
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
@@ -18,12 +19,14 @@ from tgbot.model import (
     KeptFile,
     Ownership,
     Raw,
+    RowId,
     SessionKey,
     Turn,
     UserId,
+    message_text,
     start_payload,
 )
-from tgbot.store import questions
+from tgbot.store import history, joins, questions
 from tgbot.store.engine.connection import Connection
 from tgbot.turns.context import Attachment, Context, DownloadError
 from tgbot.turns.prompt import prompt_of
@@ -40,6 +43,8 @@ __all__ = [
     "DownloadError",
     "Event",
     "File",
+    "FollowUp",
+    "InsteadOf",
     "KeptAlbum",
     "KeptFile",
     "Progress",
@@ -50,19 +55,20 @@ __all__ = [
     "load_agent",
 ]
 
+FIRST = RowId(0)
 P = ParamSpec("P")
 T = TypeVar("T")
 
 Download = Callable[[Attachment], Awaitable[bytes]]
 
 
-class Write(Protocol):
-    """Runs a store function in the writer."""
+class Run(Protocol):
+    """Runs a store function, as one transaction; waits while the database is locked or full."""
 
     def __call__(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> Awaitable[T]:
-        """Run it as one transaction, and wait while the database is locked or full."""
+        """Run it."""
 
 
 MODEL_AGENT = "llm"  # needs settings, so it is made where those are
@@ -84,6 +90,13 @@ class Replacement:
 
 
 @dataclass(frozen=True, slots=True)
+class InsteadOf:
+    """The answer takes the place of an earlier row's, whose messages disappear when this turn is done."""
+
+    row_id: RowId
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """Asks the person something (Markdown), with a button for each choice.
 
@@ -102,12 +115,26 @@ class UserFacingError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A message that was sent while the turn ran, and joined it; `message` is raw, as Telegram sent it."""
+
+    row_id: RowId
+    message: Raw
+
+    @property
+    def prompt(self) -> str:
+        """The text for a model, below lines in brackets with its context."""
+        return prompt_of(message_text(self.message), context_of([self.message]))
+
+
+@dataclass(frozen=True, slots=True)
 class AgentTurn:
     """What the agent gets: one message, or an album, with all that it carries, and where it was sent."""
 
     _turn: Turn
     _download: Download
-    _write: Write
+    _write: Run
+    _read: Run
 
     @property
     def text(self) -> str:
@@ -141,7 +168,27 @@ class AgentTurn:
 
         A question that a /stop ended has the value "stopped".
         """
-        return await self._write(questions.answers, self._turn.row_id)
+        return await self._read(questions.answers, self._turn.row_id)
+
+    async def incoming(self, after: RowId = FIRST) -> list[FollowUp]:
+        """Let the messages that wait behind this one join its turn, and give those that joined `after` a row.
+
+        They do so where the session's setting "follow_ups" is "steer"; else they wait, and this is empty.
+        What joined has no turn of its own any more. An attempt after a crash gets them all again.
+        """
+        rows = await self._write(joins.incoming, self._turn, after)
+        return [FollowUp(row.row_id, json.loads(row.raw)["message"]) for row in rows]
+
+    async def remember(self, text: str) -> None:
+        """Keep a text for later turns of the session; a later one of the same turn takes its place."""
+        await self._write(history.append, self._turn, "memory", text)
+
+    async def recall(self, most: int = 50) -> list[str]:
+        """Give what earlier turns of the session remember, the oldest first; `most` of them at most.
+
+        What a turn keeps is seen once it has ended, so a turn that runs again does not see its own.
+        """
+        return await self._read(history.remembered, self._turn, most)
 
     async def write(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -151,6 +198,12 @@ class AgentTurn:
         Raises what the function raises: LostGuardError if another turn has the session by now.
         """
         return await self._write(operation, *args, **kwargs)
+
+    async def read(
+        self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a function of `tgbot.store` that only reads, beside the writer; else as `write`."""
+        return await self._read(operation, *args, **kwargs)
 
     @property
     def ownership(self) -> Ownership:
@@ -193,7 +246,7 @@ class AgentTurn:
         return self._turn.attempt
 
 
-Event = str | Progress | Replacement | File | KeptFile | Album | KeptAlbum | Question
+Event = str | Progress | Replacement | File | KeptFile | Album | KeptAlbum | Question | InsteadOf
 
 # `async def agent(turn)` that yields pieces of Markdown, and other events if it likes. A CancelledError in it
 # means: stop now.

@@ -11,8 +11,9 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
+from tgbot.model import SessionKey
 from tgbot.store.engine.connection import Connection
-from tgbot.turns.agent import Agent, AgentTurn, Attachment, Write
+from tgbot.turns.agent import Agent, AgentTurn, Attachment, Run
 from tgbot.turns.agent_thread import AgentRun, AgentThread
 from tgbot.turns.answer import LiveAnswer
 from tgbot.turns.calls import Calls
@@ -28,6 +29,9 @@ BLOCKED_THREADS_MAX = 8  # left behind; a process with more of them needs a rest
 CLOSE_SECONDS = 3.0
 
 
+Download = Callable[[SessionKey, Attachment], Coroutine[Any, Any, bytes]]
+
+
 class AgentLostError(Exception):
     """The agent's loop was given up, not for the agent's own fault: its turn has to run again."""
 
@@ -35,19 +39,15 @@ class AgentLostError(Exception):
 class Agents:
     """Starts agents in their loop; one that stays blocked is left to itself, and a fresh one made.
 
-    `download` fetches a file for an agent and `write` runs its store functions, in the bot's own loop.
+    `download` fetches a file for an agent's session; `write` and `read` run its store functions. All of them
+    run in the bot's own loop.
     """
 
-    def __init__(
-        self,
-        agent: Agent,
-        download: Callable[[Attachment], Coroutine[Any, Any, bytes]],
-        write: Write,
-        threads_max: int,
-    ) -> None:
+    def __init__(self, agent: Agent, download: Download, write: Run, read: Run, threads_max: int) -> None:
         self._agent = agent
         self._download = download
-        self._write_home = write
+        self._write = functools.partial(self._at_home, write)
+        self._read = functools.partial(self._at_home, read)
         self._threads_max = threads_max
         self._left_behind: set[AgentThread] = set()
         self._working: set[AgentRun] = set()
@@ -68,7 +68,8 @@ class Agents:
 
     def start(self, answer: LiveAnswer, changed: Callable[[LiveAnswer], None]) -> AgentRun:
         """Run the agent for a turn; `changed` is called, in this loop, when it has said something."""
-        turn = AgentTurn(answer.turn, self._fetch, self._write)
+        fetch = functools.partial(self._fetch, answer.turn.session_key)
+        turn = AgentTurn(answer.turn, fetch, self._write, self._read)
         run = AgentRun(answer, self._current)
         self._working.add(run)
         self._busy.set()
@@ -110,19 +111,20 @@ class Agents:
             log.warning("agents.blocked session=%s seconds=%.0f at %s", session_key, blocked_seconds, line)
             seconds *= 2
 
-    async def _fetch(self, file: Attachment) -> bytes:
+    async def _fetch(self, session_key: SessionKey, file: Attachment) -> bytes:
         """Download in the bot's own loop, where the connections are; called in the agents' one."""
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._download(file), self._loop))
+        download = self._download(session_key, file)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(download, self._loop))
 
-    async def _write(
-        self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    async def _at_home(
+        self, run: Run, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Write from the agents' loop. What is handed over is written, also if the agent is cancelled."""
+        """Run a store function from the agents' loop; it is done also if the agent is cancelled meanwhile."""
 
-        async def write() -> T:
-            return await self._write_home(operation, *args, **kwargs)
+        async def there() -> T:
+            return await run(operation, *args, **kwargs)
 
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(write(), self._loop))
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(there(), self._loop))
 
     def _new_thread(self) -> AgentThread:
         return AgentThread(self._threads_max, self._thread_ended)

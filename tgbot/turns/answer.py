@@ -7,8 +7,8 @@ from enum import Enum
 from itertools import groupby
 from typing import NamedTuple
 
-from tgbot.model import Album, ChatId, File, KeptAlbum, KeptFile, Turn, whole
-from tgbot.turns.agent import Event, Progress, Question, Replacement
+from tgbot.model import Album, ChatId, File, KeptAlbum, KeptFile, RowId, Turn, whole
+from tgbot.turns.agent import Event, InsteadOf, Progress, Question, Replacement
 
 ANSWER_MAX_CHARACTERS = 200_000  # about 50 messages; an agent that never ends must not fill the memory
 FILES_MAX = 50
@@ -45,7 +45,8 @@ class LiveAnswer:
 
     The agent's thread writes it while the bot's own loop reads it. Of a long answer the beginning is complete
     on screen already, and cut off here: `first` is the number of the part that grows now, `opening` the text
-    of the first part then. `asks` are the questions that the turn ends with.
+    of the first part then. `asks` are the questions that the turn ends with; `replaces` is the row whose
+    answer this one takes the place of.
     `version` grows with each visible change; `noticed`: the loop was notified of the latest changes and has
     not looked yet.
     """
@@ -63,6 +64,7 @@ class LiveAnswer:
         "noticed",
         "opening",
         "progress",
+        "replaces",
         "turn",
         "version",
     )
@@ -78,6 +80,7 @@ class LiveAnswer:
         self.first = turn.first_part
         self.opening = ""
         self.asks: list[Question] = []
+        self.replaces: RowId | None = None
         self._files = 0
         self._replaced = 0
         self._pieces: list[Piece] = []
@@ -111,6 +114,8 @@ class LiveAnswer:
                 self._pieces.append(event)
             case Question():
                 self.asks.append(event)
+            case InsteadOf():
+                self.replaces = event.row_id
             case _:
                 raise TypeError(f"an agent cannot yield a {type(event).__name__}")
 

@@ -11,6 +11,8 @@ OriginKind = Literal["user", "hidden_user", "chat", "channel"]
 # Kinds of content without a type of their own here.
 OtherKind = Literal["checklist", "game", "giveaway", "giveaway_winners", "invoice", "paid_media", "story"]
 
+_IN_WORDS = {"voice": "voice message", "video_note": "video message"}
+
 KB = 1_024
 MB = 1_024 * KB
 
@@ -70,8 +72,8 @@ class Attachment:
 
     @property
     def label(self) -> str:
-        """The file's name, or without one its kind ("the photo")."""
-        return self.name or f"the {self.kind.replace('_', ' ')}"
+        """The file's name, or without one its kind ("the photo", "the voice message")."""
+        return self.name or f"the {_IN_WORDS.get(self.kind, self.kind)}"
 
 
 @dataclass(frozen=True, slots=True)

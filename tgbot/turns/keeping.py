@@ -6,7 +6,7 @@ from tgbot.model import Album, File, KeptAlbum, KeptFile, RowId
 from tgbot.store import files
 from tgbot.store.engine.writer import Database
 from tgbot.store.turns import Ending
-from tgbot.turns.agent import Write
+from tgbot.turns.agent import Run
 
 
 async def kept(db: Database, ending: Ending) -> Ending:
@@ -17,14 +17,14 @@ async def kept(db: Database, ending: Ending) -> Ending:
     return dataclasses.replace(ending, said=said)
 
 
-async def keep(write: Write, said: File | Album, row_id: RowId | None = None) -> KeptFile | KeptAlbum:
+async def keep(write: Run, said: File | Album, row_id: RowId | None = None) -> KeptFile | KeptAlbum:
     """Put files into the database; with a `row_id`, they stay at least until that row has ended."""
     if isinstance(said, Album):
         return KeptAlbum([await _keep_file(write, file, row_id) for file in said.files])
     return await _keep_file(write, said, row_id)
 
 
-async def _keep_file(write: Write, file: File, row_id: RowId | None) -> KeptFile:
+async def _keep_file(write: Run, file: File, row_id: RowId | None) -> KeptFile:
     file_id = await write(files.begin, row_id)
     for number, start in enumerate(range(0, len(file.content), files.PIECE_BYTES)):
         piece = file.content[start : start + files.PIECE_BYTES]

@@ -33,7 +33,7 @@ def _header(text: str, context: Context) -> Iterator[str]:
     if context.forwarded_from:
         yield f"[Forwarded from {_name(context.forwarded_from)}]"
     if context.via_bot:
-        yield f"[Via the bot {_field(context.via_bot.name)}]"
+        yield f"[Via the bot {field(context.via_bot.name)}]"
     if context.reply:
         yield from _reply(context.reply)
     yield from (f"[{words}]" for words in _content(context))
@@ -46,18 +46,19 @@ def _reply(reply: Reply) -> Iterator[str]:
     label = f"In reply to {who}{' in another chat' if reply.external else ''}"
     text, carried = reply.text or reply.rich_text, "; ".join(_content(reply))
     if text:
-        yield _said(label, text)
+        yield quoted(label, _cut(text, REPLY_MAX_CHARACTERS, CUT))
     elif carried or not reply.quote:
         yield f"[{label}: {carried}]" if carried else f"[{label}]"
     if text and carried:
         yield f"[The replied-to message has: {carried}]"
     if reply.quote and reply.quote != text:
-        yield _said("The quoted part" if text or carried else label, reply.quote)
+        said = _cut(reply.quote, REPLY_MAX_CHARACTERS, CUT)
+        yield quoted("The quoted part" if text or carried else label, said)
 
 
-def _said(label: str, text: str) -> str:
-    """Quote what somebody wrote: behind the label, or below it if it has several lines."""
-    lines = _cut(text, REPLY_MAX_CHARACTERS, CUT).splitlines()
+def quoted(label: str, text: str) -> str:
+    """Quote what somebody said: behind the label, or below it if it has several lines."""
+    lines = text.splitlines()
     if len(lines) == 1:
         return f'[{label}: "{lines[0]}"]'
     return "\n".join([f"[{label}:]", *(f"> {line}" for line in lines)])
@@ -65,33 +66,34 @@ def _said(label: str, text: str) -> str:
 
 def _content(content: Content) -> Iterator[str]:
     for link in content.links:
-        yield f'Link "{_field(link.text)}": {_url(link.url)}'
+        yield f'Link "{field(link.text)}": {_url(link.url)}'
     if contact := content.contact:
-        yield f"Contact: {', '.join(filter(None, map(_field, (contact.name, contact.phone_number))))}"
+        yield f"Contact: {', '.join(filter(None, map(field, (contact.name, contact.phone_number))))}"
     if content.location:
         yield f"Location: {_place(content.location)}"
     if poll := content.poll:
-        options = ", ".join(map(_field, poll.options))
-        yield f'Poll: "{_field(poll.question)}"' + (f" ({options})" if options else "")
+        options = ", ".join(map(field, poll.options))
+        yield f'Poll: "{field(poll.question)}"' + (f" ({options})" if options else "")
     if dice := content.dice:
-        yield f"Dice {_field(dice.emoji)}: {dice.value}"
-    yield from map(_file, content.files)
+        yield f"Dice {field(dice.emoji)}: {dice.value}"
+    yield from map(described, content.files)
     if content.other:
         yield content.other.replace("_", " ").capitalize()
 
 
-def _file(file: Attachment) -> str:
+def described(file: Attachment) -> str:
+    """Say what a file is in one line: its kind, name, sizes and type."""
     if file.kind == "sticker":
-        return f"Sticker {_field(file.emoji)}".rstrip()
+        return f"Sticker {field(file.emoji)}".rstrip()
     return ", ".join(
         filter(
             None,
             [
-                f"{KINDS[file.kind]} {_field(file.name)}".rstrip(),
+                f"{KINDS[file.kind]} {field(file.name)}".rstrip(),
                 f"{file.width}x{file.height}" if file.kind == "photo" and file.width else "",
                 f"{file.duration_seconds} s" if file.duration_seconds else "",
                 "" if file.size_bytes is None else size_words(file.size_bytes),
-                _field(file.mime_type),
+                field(file.mime_type),
             ],
         )
     )
@@ -99,16 +101,17 @@ def _file(file: Attachment) -> str:
 
 def _place(location: Location) -> str:
     point = f"{location.latitude}, {location.longitude}"
-    venue = ", ".join(filter(None, map(_field, (location.title, location.address))))
+    venue = ", ".join(filter(None, map(field, (location.title, location.address))))
     return f"{venue} ({point})" if venue else point
 
 
 def _name(origin: Origin) -> str:
-    name = _field(origin.name) or (f"@{_field(origin.username)}" if origin.username else "somebody")
+    name = field(origin.name) or (f"@{field(origin.username)}" if origin.username else "somebody")
     return f"{origin.kind} {name}" if origin.kind in {"chat", "channel"} else name
 
 
-def _field(text: str) -> str:
+def field(text: str) -> str:
+    """Make a text of any origin part of a line: without line breaks, and not too long."""
     return _cut(" ".join(text.split()), FIELD_MAX_CHARACTERS, "…")
 
 

@@ -1,6 +1,7 @@
 """Runs one claimed turn to its ending."""
 
 import asyncio
+import dataclasses
 import functools
 import logging
 import secrets
@@ -91,7 +92,8 @@ class TurnRunner:
         if not said.contents and said.first == answer.turn.first_part:
             said = Said(said.first, [NO_ANSWER])
         long = 0 < self._options.notify_after_seconds < seconds
-        return _ending(said, "done", [_ping(answer, said)] if long else [])
+        ending = _ending(said, "done", [_ping(answer, said)] if long else [])
+        return dataclasses.replace(ending, replaces=answer.replaces)
 
     async def _cancel(self, run: AgentRun, *, timed_out: bool) -> bool:
         """Cancel the agent; one that does not end is abandoned, and what it says is ignored.

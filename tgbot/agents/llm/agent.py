@@ -6,18 +6,22 @@ import importlib
 import os
 import threading
 from collections.abc import AsyncGenerator
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from tgbot.agents.llm import names
-from tgbot.agents.llm.tools import module, servers
+from tgbot.agents.llm.tools import Function
 from tgbot.config import Settings
 from tgbot.turns.agent import AgentTurn, Event
 
 if TYPE_CHECKING:
     from tgbot.agents.llm.assistant import Assistant
+    from tgbot.agents.llm.tools.servers import Server
 
 HEAVY = "tgbot.agents.llm.assistant"
+FOR_SERVERS = "tgbot.agents.llm.tools.mcp"
 
 
 class LlmAgent:
@@ -27,16 +31,16 @@ class LlmAgent:
         """Read what the settings name. Raises AgentError, ConfigError: one line says what is wrong."""
         names.check(settings)
         self._settings = settings
-        self._functions = module.functions(settings.tools) if settings.tools else {}
-        self._servers = servers.read(settings.mcp, os.environ) if settings.mcp else []
+        self._functions = _functions(settings.tools) if settings.tools else {}
+        self._servers = _servers(settings.mcp) if settings.mcp else []
         self._assistants: WeakKeyDictionary[asyncio.AbstractEventLoop, Assistant] = WeakKeyDictionary()
 
     def prepare(self) -> None:
         """Begin to import the libraries, beside whatever else the process does: it takes seconds."""
-        threading.Thread(target=self._import, daemon=True, name="import").start()
+        threading.Thread(target=self._warm_up, daemon=True, name="import").start()
 
-    def _import(self) -> None:
-        heavy = importlib.import_module(HEAVY)
+    def _warm_up(self) -> None:
+        heavy = self._import()
         with contextlib.suppress(Exception):  # what is wrong with it the first turn says
             heavy.models.make(self._settings.model, self._settings)
 
@@ -59,7 +63,28 @@ class LlmAgent:
         """Find the assistant of this event loop: connections belong to one."""
         loop = asyncio.get_running_loop()
         if loop not in self._assistants:
-            heavy = await asyncio.to_thread(importlib.import_module, HEAVY)
+            heavy = await asyncio.to_thread(self._import)
             if loop not in self._assistants:  # another turn may have been faster
                 self._assistants[loop] = heavy.Assistant(self._settings, self._functions, self._servers)
         return self._assistants[loop]
+
+    def _import(self) -> ModuleType:
+        """Import what a turn needs; no loop should wait for it."""
+        if self._servers:
+            importlib.import_module(FOR_SERVERS)
+        return importlib.import_module(HEAVY)
+
+
+# Both need pydantic, which costs every start a tenth of a second and 6 MB.
+
+
+def _functions(module_name: str) -> dict[str, Function]:
+    from tgbot.agents.llm.tools import module  # noqa: PLC0415
+
+    return module.functions(module_name)
+
+
+def _servers(path: Path) -> "list[Server]":
+    from tgbot.agents.llm.tools import servers  # noqa: PLC0415
+
+    return servers.read(path, os.environ)

@@ -6,18 +6,28 @@ from collections.abc import Callable, Mapping, Sequence
 import pydantic_ai
 from pydantic_ai import Agent, DeferredToolRequests
 from pydantic_ai.exceptions import UserError
+from pydantic_ai.messages import UserContent
 from pydantic_ai.models import Model
 
-from tgbot.agents.llm import models, prompt
+from tgbot.agents.llm import commands, demo_tools, media, media_log, menu, models, names
+from tgbot.agents.llm.budget import Budget, limits
+from tgbot.agents.llm.chosen import MODEL, PROMPT, SETTING, TIME_ZONE
+from tgbot.agents.llm.commands import Say
+from tgbot.agents.llm.compaction import Compaction
+from tgbot.agents.llm.costs import footer
 from tgbot.agents.llm.deps import Deps
+from tgbot.agents.llm.prices import price
+from tgbot.agents.llm.prompt import instructions
+from tgbot.agents.llm.sight import Sight
 from tgbot.agents.llm.talk import ModelAgent, Talk
 from tgbot.agents.llm.tools import loading
-from tgbot.agents.llm.tools.builtin import SETTING, TIME_ZONE
 from tgbot.agents.llm.tools.marks import Function
 from tgbot.agents.llm.tools.servers import Server
+from tgbot.agents.llm.transcribe import Transcriber
 from tgbot.config import Settings
 from tgbot.store import values
-from tgbot.turns.agent import AgentTurn, Event, UserFacingError
+from tgbot.store.joins import FOLLOW_UPS, STEER
+from tgbot.turns.agent import AgentTurn, UserFacingError
 
 pydantic_ai.BANNER_ENABLED = False  # it would stand among the lines of the log
 
@@ -32,29 +42,70 @@ class Assistant:
         self, settings: Settings, functions: Mapping[str, Function], servers: Sequence[Server]
     ) -> None:
         self._settings = settings
+        self._transcribe = _transcriber(settings)
         self._models: dict[str, Model] = {}
         self._open: set[asyncio.Task[None]] = set()
         self._agent: ModelAgent = Agent(
             deps_type=Deps,
             output_type=[str, DeferredToolRequests],
-            toolsets=loading.load(functions),
+            toolsets=loading.load({**self._demo_tools(), **functions}, servers),
             retries={"tools": TOOL_RETRIES},
             name="tgbot",
         )
 
-    async def answer(self, turn: AgentTurn, say: Callable[[Event], None]) -> None:
-        """Answer one turn. Raises UserFacingError."""
-        chosen = await turn.write(values.all_of, turn.ownership, SETTING)
-        model = await self._model(chosen.get("model", self._settings.model))
-        text = prompt.instructions(
-            turn, self._settings.prompt_file, chosen.get("prompt"), chosen.get(TIME_ZONE)
-        )
-        deps = Deps(turn, say, self._settings)
+    def _demo_tools(self) -> Mapping[str, Function]:
+        return demo_tools.FUNCTIONS if self._settings.model == names.DEMO else {}
 
-        async def content() -> list[str]:
-            return [turn.prompt]
+    async def answer(self, turn: AgentTurn, say: Say) -> None:
+        """Answer one turn, or obey the command that it is for. Raises UserFacingError."""
+        match menu.command_of(turn):
+            case "new":
+                await commands.start_afresh(turn, say)
+            case "undo":
+                await commands.undo(turn, say)
+            case "compact":
+                await self._sum_up(turn, say)
+            case "retry":
+                await self._retry(turn, say)
+            case _:
+                await self._talk(turn, say, None)
 
-        await Talk(self._agent, model, turn, deps, say).run(text, content)
+    async def _retry(self, turn: AgentTurn, say: Say) -> None:
+        if again := await commands.prompt_again(turn, say):
+            await self._talk(turn, say, again)
+
+    async def _talk(self, turn: AgentTurn, say: Say, again: list[UserContent] | None) -> None:
+        chosen = await turn.read(values.all_of, turn.ownership, SETTING)
+        model = await self._model(self._name(chosen.get(MODEL)))
+        text = instructions(turn, self._settings.prompt_file, chosen.get(PROMPT), chosen.get(TIME_ZONE))
+        deps = Deps(turn, say, self._settings, steers=chosen.get(FOLLOW_UPS) == STEER)
+
+        async def content() -> str | list[UserContent]:
+            if again:
+                return _plain(await media_log.restored_prompt(again, turn.download))
+            lost = _sentences(say)
+            return _plain(await media.contents(turn, Sight.of(model), self._transcribe, lost))
+
+        budget = self._budget(turn)
+        talk = Talk(self._agent, model, deps, self._compaction(model, turn, budget), budget)
+        complete = await talk.run(text, content)
+        if complete and self._settings.show_cost:
+            say(f"\n\n{footer(await budget.total())}")
+
+    async def _sum_up(self, turn: AgentTurn, say: Say) -> None:
+        chosen = await turn.read(values.get, turn.ownership, SETTING, MODEL)
+        model = await self._model(self._name(chosen))
+        await commands.sum_up(turn, say, self._compaction(model, turn, self._budget(turn)))
+
+    def _compaction(self, model: Model, turn: AgentTurn, budget: Budget) -> Compaction:
+        return Compaction(model, turn, self._settings.context_tokens, budget)
+
+    def _budget(self, turn: AgentTurn) -> Budget:
+        return Budget(turn, limits(self._settings), price)
+
+    def _name(self, chosen: str | None) -> str:
+        """Give the model that the chat has chosen, or the default where that may not be chosen any more."""
+        return chosen if chosen in self._settings.allowed_models else self._settings.model
 
     async def _model(self, name: str) -> Model:
         """Make a model when it is first asked for; its connections stay open until the loop ends."""
@@ -67,6 +118,21 @@ class Assistant:
                 self._models[name] = model
                 self._open.add(asyncio.create_task(_keep_open(model), name=f"model {name}"))
         return self._models[name]
+
+
+def _sentences(say: Say) -> Callable[[str], None]:
+    return lambda sentence: say(f"{sentence}\n\n")
+
+
+def _plain(content: list[UserContent]) -> str | list[UserContent]:
+    """Take words alone out of their list: servers of one's own may know nothing else."""
+    return content[0] if len(content) == 1 and isinstance(content[0], str) else content
+
+
+def _transcriber(settings: Settings) -> Transcriber | None:
+    if settings.transcribe_model is None:
+        return None
+    return Transcriber(settings.transcribe_model, settings.model_url, settings.model_key)
 
 
 async def _keep_open(model: Model) -> None:

@@ -14,3 +14,4 @@ class Deps:
     turn: AgentTurn
     say: Callable[[Event], None]
     settings: Settings
+    steers: bool = False  # whether follow-ups may join the turn

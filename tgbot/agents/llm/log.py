@@ -1,9 +1,9 @@
 """Reads and writes the log of a session as messages of pydantic-ai."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic_ai.messages import (
     ModelMessage,
@@ -11,60 +11,29 @@ from pydantic_ai.messages import (
     ModelRequest,
     ModelResponse,
     RetryFeedbackPart,
-    RetryPromptPart,
-    ToolCallPart,
-    ToolReturnPart,
+    TextPart,
+    UserContent,
+    UserPromptPart,
     repair_messages,
 )
 
-from tgbot.agents.llm import results
+from tgbot.agents.llm.media_log import stripped
 from tgbot.model import RowId
 from tgbot.store.history import Entry
-from tgbot.store.ledger import Call
 
-UNKNOWN = "This was ended while it ran. It may have taken effect."
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """What was logged for one row."""
-
-    row_id: RowId
-    messages: list[ModelMessage]
-
-    def open_calls(self) -> list[ToolCallPart]:
-        """List the calls of tools whose results it lacks: the turn ended before it knew all of a batch."""
-        returned = {
-            part.tool_call_id
-            for message in self.messages
-            for part in message.parts
-            if isinstance(part, ToolReturnPart | RetryPromptPart)
-        }
-        calls = [call for response in responses(self.messages) for call in response.tool_calls]
-        return [call for call in calls if call.tool_call_id not in returned]
-
-    def settle(self, calls: Sequence[Call]) -> None:
-        """Add what the ledger knows of the open calls: what was done must not look as if it was not."""
-        known = {call.call_id: call for call in calls}
-        returns = [
-            ToolReturnPart(call.tool_name, _outcome(known[call.tool_call_id]), call.tool_call_id)
-            for call in self.open_calls()
-            if call.tool_call_id in known
-        ]
-        if returns:
-            self.messages.append(ModelRequest(returns))
+UNANSWERED = "(I did not answer this.)"
+JOINED = "joined"  # in the metadata of a logged request: the last follow-up that it has
 
 
 class Log(NamedTuple):
-    """What a turn begins with: the exchanges of earlier turns, and its own messages of earlier attempts."""
+    """What a turn begins with: the messages of earlier turns, and its own of earlier attempts."""
 
-    earlier: list[Exchange]
+    earlier: list[ModelMessage]
     own: list[ModelMessage]
 
     def messages(self) -> list[ModelMessage]:
-        """Put together what an attempt begins with; calls that nothing is known of count as interrupted."""
-        earlier = [message for exchange in self.earlier for message in exchange.messages]
-        return repair_messages([*repair_messages(earlier), *self.own], repair_last_response=False)
+        """Put together what an attempt begins with; its own last calls may lack their results."""
+        return repair_messages([*self.earlier, *self.own], repair_last_response=False)
 
 
 def read(entries: Sequence[Entry], row_id: RowId) -> Log:
@@ -72,20 +41,54 @@ def read(entries: Sequence[Entry], row_id: RowId) -> Log:
 
     The own ones may end with calls of tools without their results: the ledger has those, or nobody.
     """
-    earlier: list[Exchange] = []
-    own: list[ModelMessage] = []
-    for row, of_row in groupby(entries, key=lambda entry: entry.row_id):
-        mine = list(of_row)
-        if row == row_id:
-            own += [message for entry in mine if entry.kind == "step" for message in load(entry.content)]
-            mine = [entry for entry in mine if entry.kind == "summary"]
-        messages = [message for entry in _counting(mine) for message in load(entry.content)]
-        earlier.append(Exchange(row, messages))
-    return Log(earlier, own)
+    own = [entry for entry in entries if entry.row_id == row_id and entry.kind == "step"]
+    return Log(joined(exchanges(earlier(entries, row_id))), _messages(own))
 
 
-def _outcome(call: Call) -> Any:  # noqa: ANN401 - whatever the tool returned
-    return UNKNOWN if call.result is None else results.load(call.result).shown()
+def earlier(entries: Sequence[Entry], row_id: RowId) -> list[Entry]:
+    """Pick the entries of what was said before this row; a summary that it has made is of that."""
+    return [entry for entry in entries if entry.row_id != row_id or entry.kind == "summary"]
+
+
+def exchanges(entries: Sequence[Entry]) -> list[list[ModelMessage]]:
+    """Make the messages of each exchange, and of a summary, each complete in itself."""
+    of_one = groupby(entries, key=lambda entry: (entry.row_id, entry.kind == "summary"))
+    found = (_closed(messages_of(list(group))) for _, group in of_one)
+    return [messages for messages in found if messages]
+
+
+def joined(parts: Iterable[Sequence[ModelMessage]]) -> list[ModelMessage]:
+    """Put the messages of exchanges into one list."""
+    return [message for messages in parts for message in messages]
+
+
+def prompt_of(entries: Sequence[Entry]) -> list[UserContent]:
+    """Find what the user sent, and what joined that, in what a row has logged; empty if it logged nothing."""
+    found: list[UserContent] = []
+    for number, message in enumerate(messages_of(entries)):
+        if number == 0 or JOINED in (message.metadata or {}):
+            contents = (part.content for part in message.parts if isinstance(part, UserPromptPart))
+            for content in contents:
+                # In later requests, other kinds of content come from tools.
+                found += [content] if isinstance(content, str) else () if number else content
+    return found
+
+
+def _closed(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
+    """End an exchange that broke off: models want an answer between two requests, and so does the log."""
+    whole = repair_messages([message for message in messages if message.parts])
+    if whole and isinstance(whole[-1], ModelRequest):
+        whole.append(ModelResponse([TextPart(UNANSWERED)]))
+    return whole
+
+
+def messages_of(entries: Sequence[Entry]) -> list[ModelMessage]:
+    """Make the messages of one row, without what an attempt that went on later had left behind."""
+    return _messages(_counting(entries))
+
+
+def _messages(entries: Sequence[Entry]) -> list[ModelMessage]:
+    return [message for entry in entries for message in load(entry.content)]
 
 
 def _counting(entries: Sequence[Entry]) -> list[Entry]:
@@ -103,12 +106,12 @@ def load(content: str) -> list[ModelMessage]:
 
 
 def dump(messages: Sequence[ModelMessage]) -> str:
-    """Write messages as the content of an entry; instructions are given anew with each request."""
+    """Write messages as the content of an entry: without bytes, and instructions are given anew each time."""
     lean = [
         replace(message, instructions=None) if isinstance(message, ModelRequest) else message
         for message in messages
     ]
-    return ModelMessagesTypeAdapter.dump_json(lean, exclude_none=True).decode()
+    return ModelMessagesTypeAdapter.dump_json(stripped(lean), exclude_none=True).decode()
 
 
 def responses(messages: Sequence[ModelMessage]) -> list[ModelResponse]:

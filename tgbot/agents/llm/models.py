@@ -8,7 +8,7 @@ from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers import Provider, infer_provider_class
 from pydantic_ai.settings import ModelSettings
 
-from tgbot.agents.llm import names
+from tgbot.agents.llm import demo, names
 from tgbot.config import Settings
 
 NO_KEY = "none"  # a server of one's own often wants none, and the client wants some
@@ -21,9 +21,11 @@ MODEL_SETTINGS = ModelSettings(timeout=SILENCE_SECONDS, max_retries=0)
 def make(name: str, settings: Settings) -> Model:
     """Make a model from "provider:model", or from a plain name where TGBOT_MODEL_URL is set.
 
-    Raises UserError or ImportError of pydantic-ai, which say what is missing. Call it in a thread; but a model
+    Raises UserError or ImportError of pydantic-ai, which say what is missing. Call it in a thread. A model
     must not be shared by event loops: its connections belong to one.
     """
+    if name == names.DEMO:
+        return demo.model()
     full_name = names.full(name, settings.model_url)
     model = infer_model(full_name, lambda provider: _provider(provider, settings))
     # Or half an answer whose stream just ended would pass for a whole one.

@@ -21,18 +21,22 @@ def full(name: str, url: str | None) -> str:
 
 
 def check(settings: Settings) -> None:
-    """Check what can be known of the settings' model before it is asked. Raises ConfigError."""
-    name = settings.model
-    if not name:
+    """Check what can be known of the settings' models before they are asked. Raises ConfigError."""
+    if not settings.model:
         raise wrong_setting("model", "an assistant needs a model")
+    for name in settings.allowed_models:
+        _check(name, "model" if name == settings.model else "models", settings)
+
+
+def _check(name: str, setting: str, settings: Settings) -> None:
     if name == DEMO:
         return
     provider, colon, rest = full(name, settings.model_url).partition(":")
     if not (colon and rest):
-        raise wrong_setting("model", f"{name!r} names no provider")
+        raise wrong_setting(setting, f"{name!r} names no provider")
     package = EXTRAS.get(provider)
     if package and importlib.util.find_spec(package) is None:
-        raise wrong_setting("model", f"{provider} needs `pip install 'tgbot[{package}]'`")
+        raise wrong_setting(setting, f"{provider} needs `pip install 'tgbot[{package}]'`")
     if provider == "ollama" and not (settings.model_url or os.environ.get("OLLAMA_BASE_URL")):
         raise wrong_setting("model_url", "ollama needs the address of its server")
     key = KEYS.get(provider)

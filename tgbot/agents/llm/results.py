@@ -1,14 +1,17 @@
 """What came of a tool's call, as the ledger keeps it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic_ai import ModelRetry
 from pydantic_ai.exceptions import ToolFailed
+from pydantic_ai.messages import BinaryContent, ToolReturnContent
 
 from tgbot.model import KeptAlbum, KeptFile
+
+SENT = "[It was sent to the chat.]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,7 @@ class Result:
     `files` are for the chat.
     """
 
-    content: Any = None
+    content: ToolReturnContent = None
     files: tuple[KeptFile | KeptAlbum, ...] = ()
     retry: str | None = None
     failed: str | None = None
@@ -48,9 +51,32 @@ def of(value: Any, files: Sequence[KeptFile | KeptAlbum]) -> Result:  # noqa: AN
     return Result(value, tuple(files))
 
 
+def files_in(value: Any) -> list[BinaryContent]:  # noqa: ANN401 - as above
+    """Find what a tool made: a picture, a recording, also several in a list or by names."""
+    match value:
+        case BinaryContent():
+            return [value]
+        case dict():
+            return [content for one in value.values() for content in files_in(one)]
+        case list() | tuple():
+            return [content for one in value for content in files_in(one)]
+    return []
+
+
 def dump(result: Result) -> str:
-    """Write a result as JSON."""
-    return _ADAPTER.dump_json(result).decode()
+    """Write a result as JSON: what cannot be JSON is text in it, and so is a file, which the chat has."""
+    return _ADAPTER.dump_json(replace(result, content=_worded(result.content)), fallback=str).decode()
+
+
+def _worded(value: Any) -> Any:  # noqa: ANN401 - as above
+    match value:
+        case BinaryContent():
+            return SENT
+        case dict():
+            return {name: _worded(one) for name, one in value.items()}
+        case list() | tuple():
+            return [_worded(one) for one in value]
+    return value
 
 
 def load(content: str) -> Result:

@@ -15,18 +15,19 @@ from typing import Any, TypeAlias
 from pydantic_ai import ApprovalRequired, ModelRetry, RunContext
 from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.exceptions import CallDeferred, ToolFailed, UnexpectedModelBehavior
-from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart
+from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, ToolCallPart, UserPromptPart
 from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import ToolDefinition
 
 from tgbot.agents.llm import log as log_of
-from tgbot.agents.llm import results
+from tgbot.agents.llm import media_out, results
 from tgbot.agents.llm.deps import Deps
+from tgbot.agents.llm.log import JOINED
 from tgbot.agents.llm.questions import AGAIN, ALLOW, ALWAYS, again_key, allow_key
 from tgbot.agents.llm.tools.marks import MARK, Mark
-from tgbot.model import Album, File
+from tgbot.model import Album, File, RowId
 from tgbot.store import history, ledger, values
-from tgbot.turns.agent import AgentTurn, Event, Progress
+from tgbot.turns.agent import FIRST, AgentTurn, Event, Progress
 from tgbot.turns.keeping import keep
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Steps(AbstractCapability[Deps]):
 
     turn: AgentTurn
     own: list[ModelMessage]
+    steers: bool  # whether follow-ups may join the turn
     say: Callable[[Event], None]
     seen: int = 0
     logging: asyncio.Future[None] | None = None
@@ -60,15 +62,17 @@ class Steps(AbstractCapability[Deps]):
     begun: dict[str, int] = field(default_factory=dict)  # how often each call was begun
     answers: dict[str, str] = field(default_factory=dict)
     granted: set[str] = field(default_factory=set)
+    joined: RowId = FIRST  # the last follow-up that the model has
     shown: set[str] = field(default_factory=set)  # calls whose files came before the last question
 
     async def load(self) -> None:
         """Read what earlier attempts did, and what the chat has answered."""
         turn = self.turn
-        self.granted = set(await turn.write(values.all_of, turn.ownership, GRANT))
+        self.joined = joined_up_to(self.own)
+        self.granted = set(await turn.read(values.all_of, turn.ownership, GRANT))
         if turn.attempt == 1:
             return
-        calls = await turn.write(ledger.calls, turn.ownership.row_id)
+        calls = await turn.read(ledger.calls, turn.ownership.row_id)
         self.ended = {call.call_id: call.result for call in calls if call.result is not None}
         self.begun = {call.call_id: call.starts for call in calls}
         self.answers = await turn.answers()
@@ -80,6 +84,18 @@ class Steps(AbstractCapability[Deps]):
             collected.append(event)
         else:
             self.say(event)
+
+    async def before_model_request(
+        self, ctx: RunContext[Deps], request_context: ModelRequestContext
+    ) -> ModelRequestContext:
+        """Let follow-ups join: they go with this request, and into the log with it."""
+        follow_ups = await self.turn.incoming(self.joined) if self.steers else []
+        if follow_ups:
+            self.joined = follow_ups[-1].row_id
+            parts = [UserPromptPart(follow_up.prompt) for follow_up in follow_ups]
+            for messages in (ctx.messages, request_context.messages):
+                messages[-1] = _with(messages[-1], parts, self.joined)
+        return request_context
 
     async def after_model_request(
         self,
@@ -157,6 +173,7 @@ class Steps(AbstractCapability[Deps]):
         files: list[File | Album] = []
         _files.set(files)
         value = await _outcome(call, mark, args, handler)
+        files += map(media_out.sent, results.files_in(value))
         kept = [await keep(self.turn.write, file, self.turn.ownership.row_id) for file in files]
         return await self._finish(call, results.of(value, kept))
 
@@ -166,7 +183,9 @@ class Steps(AbstractCapability[Deps]):
         self.ended[call.tool_call_id] = content
         for file in result.files:
             self.say(file)
-        return result.value()
+        if results.files_in(result.content):
+            return result.value()  # a picture, which the model should see, and nobody can after a crash
+        return results.load(content).value()  # the same as after a crash
 
 
 def _with_ids_of_its_own(response: ModelResponse, before: Sequence[ModelMessage]) -> ModelResponse:
@@ -187,6 +206,18 @@ def _line(call: ToolCallPart, mark: Mark, args: dict[str, Any]) -> str:
     for name, value in args.items():
         line = line.replace(f"{{{name}}}", str(value))
     return " ".join(line.split())[:PROGRESS_CHARACTERS]
+
+
+def _with(message: ModelMessage, parts: Sequence[UserPromptPart], joined: RowId) -> ModelMessage:
+    """Add follow-ups to a request, with a note of the last one for an attempt after a crash."""
+    assert isinstance(message, ModelRequest), "a request is about to be made"
+    return replace(message, parts=[*message.parts, *parts], metadata={JOINED: joined})
+
+
+def joined_up_to(own: Sequence[ModelMessage]) -> RowId:
+    """Find the last follow-up that is in the log of this turn; 0 without any."""
+    noted = (message.metadata or {} for message in own if isinstance(message, ModelRequest))
+    return RowId(max((one.get(JOINED, 0) for one in noted), default=0))
 
 
 async def _outcome(call: ToolCallPart, mark: Mark, args: dict[str, Any], handler: Proceed) -> Value:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pydantic_ai import Agent, AgentRunResultEvent, DeferredToolRequests
-from pydantic_ai.exceptions import AgentRunError, UserError
+from pydantic_ai.exceptions import AgentRunError, ModelContextWindowExceededError, UserError
 from pydantic_ai.messages import (
     AgentStreamEvent,
+    FilePart,
     FunctionToolCallEvent,
     ModelResponse,
     PartDeltaEvent,
@@ -19,14 +20,19 @@ from pydantic_ai.messages import (
     UserContent,
 )
 from pydantic_ai.models import Model
+from pydantic_ai.usage import UsageLimits
 
-from tgbot.agents.llm import failures, questions
+from tgbot.agents.llm import broken_off, failures, media_log, media_out, questions
 from tgbot.agents.llm import log as log_of
+from tgbot.agents.llm.budget import Budget
+from tgbot.agents.llm.compaction import Compaction
 from tgbot.agents.llm.deps import Deps
+from tgbot.agents.llm.media import TURN_BYTES_MAX
 from tgbot.agents.llm.models import MODEL_SETTINGS
+from tgbot.agents.llm.spending import Spending
 from tgbot.agents.llm.steps import Steps
-from tgbot.store import history, ledger
-from tgbot.turns.agent import AgentTurn, Event, Progress, Replacement, UserFacingError
+from tgbot.store import history
+from tgbot.turns.agent import Progress, Replacement, UserFacingError
 
 if TYPE_CHECKING:
     from pydantic_ai.agent import AgentRunEvents
@@ -39,47 +45,60 @@ BETWEEN = "\n\n"  # the words of two steps
 
 
 class Talk:
-    """One turn. `say` shows an event at once."""
+    """One turn."""
 
     def __init__(
-        self, agent: ModelAgent, model: Model, turn: AgentTurn, deps: Deps, say: Callable[[Event], None]
+        self, agent: ModelAgent, model: Model, deps: Deps, compaction: Compaction, budget: Budget
     ) -> None:
         self._agent = agent
         self._model = model
-        self._turn = turn
+        self._turn = deps.turn
         self._deps = deps
-        self._say = say
+        self._spending = Spending(budget)
+        self._say = deps.say
+        self._asked = False
+        self._compaction = compaction
+        self._made_room = False
         self._said = ""  # the words of the finished steps since the last question
         self._speaking = ""  # those of the step that runs
         self._events: AgentRunEvents[str | DeferredToolRequests] | None = None
 
-    async def run(self, instructions: str, prompt: Callable[[], Any]) -> None:
+    async def run(self, instructions: str, prompt: Callable[[], Any]) -> bool:
         """Go on where the log ends, until the answer is complete or something is asked.
 
-        `prompt` makes what the user sent, for a turn that has logged nothing yet. Raises UserFacingError.
+        `prompt` makes what the user sent, for a turn that has logged nothing yet. Returns whether the answer
+        is complete. Raises UserFacingError.
         """
-        self._log = await self._read_log()
-        self._steps = Steps(self._turn, self._log.own, self._say)
-        self._deps.say = self._steps.say_of_tool
+        row_id = self._turn.ownership.row_id
+        entries = await broken_off.entries_for(self._turn)
+        self._log, self._before = log_of.read(entries, row_id), log_of.earlier(entries, row_id)
+        self._steps = Steps(self._turn, self._log.own, self._deps.steers, self._say)
+        self._deps.say = self._steps.say_of_tool  # what tools say is kept until their result is
         await self._steps.load()
         self._replay()
         if not self._finished():
-            content = None if self._log.own else await prompt()
-            try:
-                await self._until_answered(instructions, content)
-            except BaseException:
-                await self._log_partial()
-                raise
-        if log_of.is_cut_off(log_of.responses(self._log.own)[-1]):
+            await self._answer(instructions, prompt)
+        if self._log.own and log_of.is_cut_off(log_of.responses(self._log.own)[-1]):
             self._say(CUT_OFF)
+        return not self._asked
 
-    async def _read_log(self) -> log_of.Log:
-        entries = await self._turn.write(history.seen, self._turn.ownership)
-        read = log_of.read(entries, self._turn.ownership.row_id)
-        for exchange in read.earlier:
-            if exchange.open_calls():
-                exchange.settle(await self._turn.write(ledger.calls, exchange.row_id))
-        return read
+    async def _answer(self, instructions: str, prompt: Callable[[], Any]) -> None:
+        await self._fill_in_media()
+        content = None if self._log.own else await prompt()
+        if not self._log.own and self._compaction.needed(self._before):
+            await self._make_room()
+        try:
+            await self._until_answered(instructions, content)
+        except BaseException:
+            await self._log_partial()
+            raise
+
+    async def _fill_in_media(self) -> None:
+        """Give the files that the log names their bytes, as far as a model should see them again."""
+        earlier, own = self._log
+        filled = await media_log.restored(earlier, self._turn.download)
+        own[:] = await media_log.restored(own, self._turn.download, TURN_BYTES_MAX)
+        self._log = self._log._replace(earlier=filled)
 
     def _replay(self) -> None:
         """Say again what finished steps have said since the last question: what was before it stands."""
@@ -97,13 +116,15 @@ class Talk:
         own = self._log.own
         return bool(own) and isinstance(own[-1], ModelResponse) and not own[-1].tool_calls
 
-    async def _until_answered(self, instructions: str, content: list[UserContent] | None) -> None:
+    async def _until_answered(self, instructions: str, content: str | list[UserContent] | None) -> None:
         """Try again what may pass by itself: each try goes on behind the last step that was finished."""
         tries = 0
         while True:
             try:
                 return await self._attempt(instructions, None if self._log.own else content)
             except (AgentRunError, UserError) as error:
+                if isinstance(error, ModelContextWindowExceededError) and await self._make_room():
+                    continue
                 failure, reason = failures.understood(error, tries), failures.reason(error)
                 if failure.again_in_seconds is None:
                     raise UserFacingError(failure.words) from failures.ModelFailedError(reason)
@@ -112,6 +133,16 @@ class Talk:
                 await self._wait(failure.again_in_seconds)
                 tries += 1
 
+    async def _make_room(self) -> bool:
+        """Shorten what was said before, once in a turn. False if that cannot help any more."""
+        if self._made_room or not self._before:
+            return False
+        self._made_room = True
+        self._say(Progress("summing up what was said before"))
+        shorter = await self._compaction.shortened(self._before)
+        self._log = self._log._replace(earlier=await media_log.restored(shorter, self._turn.download))
+        return True
+
     async def _wait(self, seconds: float) -> None:
         if self._speaking:  # half an answer that will not be finished
             self._speaking = ""
@@ -119,7 +150,7 @@ class Talk:
         self._say(Progress(f"the model does not answer, trying again in {seconds:.0f} s"))
         await asyncio.sleep(seconds)
 
-    async def _attempt(self, instructions: str, content: list[UserContent] | None) -> None:
+    async def _attempt(self, instructions: str, content: str | list[UserContent] | None) -> None:
         begins_with = self._log.messages()
         self._steps.seen = len(begins_with)
         async with self._agent.run_stream_events(
@@ -129,7 +160,8 @@ class Talk:
             model_settings=MODEL_SETTINGS,
             instructions=instructions,
             deps=self._deps,
-            capabilities=[self._steps],
+            capabilities=[self._steps, self._spending],  # in this order: a request is settled in any case
+            usage_limits=UsageLimits(request_limit=None),  # the budget has one of its own
         ) as self._events:
             async for event in self._events:
                 self._take(event)
@@ -151,6 +183,8 @@ class Talk:
                 self._speak(words)
             case PartDeltaEvent(delta=TextPartDelta(content_delta=words)):
                 self._speak(words)
+            case PartStartEvent(part=FilePart(content=content)):
+                self._say(media_out.sent(content))
             case PartStartEvent(part=ThinkingPart()):
                 self._say(Progress("thinking"))
             case FunctionToolCallEvent():
@@ -171,6 +205,7 @@ class Talk:
             self._speaking = ""
 
     def _ask(self, requests: DeferredToolRequests) -> None:
+        self._asked = True
         for call in requests.approvals:
             key = requests.metadata[call.tool_call_id]["key"]
             self._say(questions.question(key, call.tool_name, call.args_as_dict()))

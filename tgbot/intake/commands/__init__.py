@@ -6,9 +6,19 @@
 import importlib
 import pkgutil
 
-from tgbot.intake.commands.registry import Act, Command, Reply, find_button, find_command, menu, show
+from tgbot.intake.commands.registry import (
+    Act,
+    Call,
+    Command,
+    ModelRules,
+    Reply,
+    find_button,
+    find_command,
+    menu,
+    show,
+)
 
-__all__ = ["Act", "Command", "Reply", "find_button", "find_command", "menu", "show"]
+__all__ = ["Act", "Call", "Command", "ModelRules", "Reply", "find_button", "find_command", "menu", "show"]
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")

@@ -1,6 +1,6 @@
 """/help and /start: what this bot is and does."""
 
-from tgbot.intake.commands.registry import Reply, command, menu
+from tgbot.intake.commands.registry import Call, Reply, command, menu
 
 INTRODUCTION = (
     "I pass your messages to an agent and show you its answers. Nothing you send gets lost: "
@@ -9,6 +9,7 @@ INTRODUCTION = (
 
 
 @command("help", "what this bot is and does", aliases=("start",))
-def show_help(*_: object) -> Reply:
+def show_help(call: Call) -> Reply:
     """List the commands; Telegram sends /start when somebody opens the chat."""
-    return Reply("\n".join([INTRODUCTION, "", *(f"/{name} - {line}" for name, line in menu().items())]))
+    lines = [f"/{name} - {line}" for name, line in menu(call.model_rules).items()]
+    return Reply("\n".join([INTRODUCTION, "", *lines]))

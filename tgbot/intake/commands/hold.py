@@ -3,29 +3,28 @@
 from collections.abc import Sequence
 
 from tgbot.intake.commands.quote import quote
-from tgbot.intake.commands.registry import Mark, Reply, button, command, draw
-from tgbot.model import Control, Owner, RowId
+from tgbot.intake.commands.registry import Call, Mark, Reply, button, command, draw
+from tgbot.model import RowId
 from tgbot.store import inbox, turns
-from tgbot.store.engine.connection import Connection
 
 NAMED_MAX = 10  # held messages that the reply to /stop names
 NOTHING_HELD = "Nothing is on hold."
 
 
 @command("stop", "end the running turn and hold what waits", bare=True)
-def stop(conn: Connection, _owner: Owner, control: Control, row_id: RowId) -> Reply:
+def stop(call: Call) -> Reply:
     """Stop the running turn, and hold what waits."""
-    stopped = inbox.stop(conn, control.address.session_key, row_id)
-    return _stopped(stopped, row_id)
+    stopped = inbox.stop(call.conn, call.session_key, call.row_id)
+    return _stopped(stopped, call.row_id)
 
 
 @button("stop", args=1)
-def stop_this(conn: Connection, _owner: Owner, control: Control, row_id: RowId) -> Reply:
+def stop_this(call: Call) -> Reply:
     """Do the same as `stop`, if the turn still runs that the button was drawn for."""
-    if inbox.running(conn, control.address.session_key) != control.target:
+    if inbox.running(call.conn, call.session_key) != call.target:
         return Reply(None, toast="This has ended already.")
-    stopped = inbox.stop(conn, control.address.session_key, row_id)
-    reply = _stopped(stopped, row_id)
+    stopped = inbox.stop(call.conn, call.session_key, call.row_id)
+    reply = _stopped(stopped, call.row_id)
     return reply if stopped.held else Reply(None, toast=reply.toast, stopped=reply.stopped)
 
 
@@ -59,14 +58,13 @@ def _held(said: str, held: Sequence[inbox.Waiting]) -> str:
 
 @command("resume", "run what /stop held")
 @button("resume", args=1)
-def resume(conn: Connection, owner: Owner, control: Control, _row_id: RowId) -> Reply:
+def resume(call: Call) -> Reply:
     """Run what every /stop holds, or the one that the button was drawn for."""
-    session_key = control.address.session_key
-    resumed = inbox.resume(conn, session_key, control.target)
+    resumed = inbox.resume(call.conn, call.session_key, call.control.target)
     if not resumed:
         return Reply(NOTHING_HELD, instead=True)
-    claimed = turns.claim(conn, session_key, owner)
-    waits = "soon" if inbox.running(conn, session_key) is None else "after the running one"
+    claimed = turns.claim(call.conn, call.session_key, call.owner)
+    waits = "soon" if inbox.running(call.conn, call.session_key) is None else "after the running one"
     when = "now" if claimed else waits
     marks = _marks([row for row in resumed if not claimed or row.row_id != claimed.row_id], waits=True)
     return Reply(f"Running {_messages(len(resumed))} {when}.", claimed=claimed, instead=True, marks=marks)
@@ -74,9 +72,9 @@ def resume(conn: Connection, owner: Owner, control: Control, _row_id: RowId) -> 
 
 @command("drop", "forget what /stop held")
 @button("drop", args=1)
-def drop(conn: Connection, _owner: Owner, control: Control, _row_id: RowId) -> Reply:
+def drop(call: Call) -> Reply:
     """Forget what every /stop holds, or the one that the button was drawn for."""
-    dropped = inbox.drop(conn, control.address.session_key, control.target)
+    dropped = inbox.drop(call.conn, call.session_key, call.control.target)
     if not dropped:
         return Reply(NOTHING_HELD, instead=True)
     return Reply(f"Dropped {_messages(len(dropped))}.", instead=True, marks=_marks(dropped, waits=False))

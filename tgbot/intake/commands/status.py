@@ -1,16 +1,14 @@
 """/status: what runs, and how many wait."""
 
 from tgbot.intake.commands.quote import quote
-from tgbot.intake.commands.registry import Reply, command
-from tgbot.model import Control, Owner, RowId
+from tgbot.intake.commands.registry import Call, Reply, command
 from tgbot.store import report
-from tgbot.store.engine.connection import Connection
 
 
 @command("status", "what runs, and how many wait")
-def show_status(conn: Connection, _owner: Owner, control: Control, _row_id: RowId) -> Reply:
+def show_status(call: Call) -> Reply:
     """Describe the session as it is now."""
-    found = report.session(conn, control.address.session_key)
+    found = report.session(call.conn, call.session_key)
     lines = ["Nothing is running yet." if found.queued else "Nothing is running."]
     if found.running and found.raw:
         again = f" (attempt {found.running.attempt})" if found.running.attempt > 1 else ""

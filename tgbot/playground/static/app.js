@@ -139,7 +139,7 @@ const handlers = {
   },
   line: (event) => panel.addLine(event.line),
   pending: (event) => setPending(event.pending),
-  async demo(event) {
+  async tour(event) {
     if (event.caption) { byId("caption").textContent = event.caption; byId("caption").hidden = false; }
     if (event.chat_id && event.chat_id !== state.chatId) await choose(event.chat_id);
     if (event.typed !== undefined) composer.value = event.typed;
@@ -149,6 +149,7 @@ const handlers = {
 async function load() {
   const [all, now] = await Promise.all([get("chats"), get("state")]);
   chats.setAll(all);
+  panel.setAgents(now.agents);
   panel.setBot(now.bot);
   panel.setLines(now.lines);
   panel.showFaults(now.faults);

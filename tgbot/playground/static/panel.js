@@ -3,10 +3,17 @@
 import { clearFaults, post } from "./api.js";
 import { byId, clock, duration, el } from "./dom.js";
 
-const STATES = ["queued", "claimed", "held", "done", "stopped", "failed", "dead", "dropped"];
+const STATES = ["queued", "claimed", "asking", "held", "done", "stopped", "failed", "dead", "dropped"];
 const ALWAYS = new Set(["queued", "claimed", "held", "done"]);
 const LINES_MAX = 200;
 const SENDS = ["sendMessage", "editMessageText", "editMessageReplyMarkup", "setMessageReaction"];
+
+// How the agents that come with the bot are called, and what to try with each.
+const AGENTS = {
+  demo: { label: "demo (scripted, no key)", hint: "Say hello: it answers with what to try." },
+  echo: { label: "echo", hint: "Send “sleep 30 hello” and three more, kill it, start it: every answer comes, once, in order." },
+};
+const HINT = "Send three messages, kill it, start it: every answer comes, once, in order.";
 
 // What each switch does, for the server and in words.
 const FAULTS = {
@@ -32,6 +39,7 @@ export class Panel {
     this.on = on;
     this.bot = { running: false };
     for (const act of ["kill", "stop", "start"]) byId(act).addEventListener("click", () => this.act(act));
+    byId("agent").addEventListener("change", (event) => this.choose(event.target.value));
     byId("faults").addEventListener("change", (event) => this.setFault(event.target.value));
     byId("toggle-panel").addEventListener("click", () => this.open(true));
     byId("close-panel").addEventListener("click", () => this.open(false));
@@ -45,35 +53,57 @@ export class Panel {
     (open ? byId("close-panel") : byId("toggle-panel")).focus();
   }
 
-  async act(act) {
-    this.waiting = act;
+  act(act) {
+    return this.asked(act, `bot/${act}`);
+  }
+
+  choose(agent) {
+    return this.asked("choose", `agents/${encodeURIComponent(agent)}`);
+  }
+
+  async asked(waiting, path) {
+    this.waiting = waiting;
     this.showLife();
     try {
-      await post(`bot/${act}`);
+      await post(path);
     } catch (error) {
       this.on.refused(error);
     } finally {
       this.waiting = null;
       this.showLife();
+      this.showAgent();
     }
   }
 
   setBot(bot) {
+    if (bot.ended_by?.startsWith("its own end") && !bot.running) byId("says").open = true; // it says why there
     this.bot = bot;
     this.showLife();
+    this.showAgent();
+  }
+
+  // Not every second, as the rest of its life: that would close an open list of choices.
+  showAgent() {
+    byId("agent").value = this.bot.agent;
+    byId("agent-hint").textContent = AGENTS[this.bot.agent]?.hint ?? HINT;
+  }
+
+  setAgents(names) {
+    byId("agent").replaceChildren(...names.map((name) => el("option", { value: name }, AGENTS[name]?.label ?? name)));
   }
 
   showLife() {
     const { running, pid, since, ended_by: endedBy } = this.bot;
     document.body.dataset.bot = running ? "running" : "dead";
-    const word = this.waiting === "stop" && running ? "stopping" : running ? "running" : "dead";
+    const ending = this.waiting === "stop" || this.waiting === "choose";
+    const word = ending && running ? "stopping" : running ? "running" : "dead";
     byId("life").textContent = running ? `${word} · pid ${pid}` : `not running`;
     byId("life-short").textContent = word;
     byId("toggle-panel").setAttribute("aria-label", `The bot is ${word}. Show its life`);
     const age = since ? duration(Date.now() / 1000 - since) : "";
     byId("life-detail").textContent = running ? `since ${clock(since)} (${age})` : endedBy ? `ended by ${endedBy}, ${age} ago` : "";
     byId("kill").disabled = !running;
-    byId("stop").disabled = !running || this.waiting === "stop";
+    byId("stop").disabled = !running || ending;
     byId("start").disabled = running || this.waiting === "start";
   }
 

@@ -20,6 +20,7 @@ PRAGMAS = (
     "PRAGMA synchronous=FULL",  # a commit survives a power cut; group commit pays for it
     f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
     "PRAGMA foreign_keys=ON",
+    "PRAGMA secure_delete=ON",  # what somebody had erased is overwritten
     f"PRAGMA journal_size_limit={64 * 1024 * 1024}",
     "PRAGMA temp_store=MEMORY",
 )

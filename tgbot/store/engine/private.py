@@ -6,6 +6,7 @@ from pathlib import Path
 from tgbot.store.engine.errors import StorageError
 
 MODE = 0o600
+FOLDER_MODE = 0o700
 
 
 def create_private(path: Path) -> None:
@@ -21,3 +22,15 @@ def create_private(path: Path) -> None:
         raise StorageError(f"cannot make {path}: {error.strerror}") from error
     os.fchmod(fd, MODE)
     os.close(fd)
+
+
+def create_private_folder(path: Path) -> None:
+    """Make a folder that only its owner may enter, under any umask; one that is there stays as it is.
+
+    Raises OSError.
+    """
+    try:
+        path.mkdir(FOLDER_MODE)
+    except FileExistsError:
+        return
+    path.chmod(FOLDER_MODE)

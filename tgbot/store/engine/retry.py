@@ -9,7 +9,6 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.errors import StorageError
-from tgbot.store.engine.writer import Database
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,12 +33,12 @@ async def retry_within(seconds: float, attempt: Callable[[], Awaitable[T]]) -> T
         await asyncio.sleep(min(next(pauses), left_seconds))
 
 
-async def write_within(
+async def run_within(
     seconds: float,
-    db: Database,
+    run: Callable[..., Awaitable[T]],
     operation: Callable[Concatenate[Connection, P], T],
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> T:
-    """Run an operation in the writer, and wait as `retry_within` does."""
-    return await retry_within(seconds, lambda: db.write(operation, *args, **kwargs))
+    """Run an operation by `run`, the database's `write` or `read`, and wait as `retry_within` does."""
+    return await retry_within(seconds, lambda: run(operation, *args, **kwargs))

@@ -126,6 +126,13 @@ class Database:
             self._report(error)
             raise
 
+    async def empty_log(self) -> None:
+        """Move what the write-ahead log holds into the database, and empty it: it still has what was erased.
+
+        Where something reads an old state it stays until that has ended; then it is overwritten.
+        """
+        await self.read(lambda conn: give_room(driver_of(conn)))
+
     async def serve(self) -> None:
         """Wait, as a service, until anybody's operation finds the file damaged.
 

@@ -1,32 +1,26 @@
 """The tools that are always there and need no key: the time, notes for each session, sending a file."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
-from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from tgbot.agents.llm.chosen import SETTING, TIME_ZONE
 from tgbot.agents.llm.tools.marks import Function, tool
 from tgbot.model import Ownership
 from tgbot.store import values
 from tgbot.store.engine.connection import Connection
 from tgbot.turns.agent import AgentTurn, File
 
-# What is kept of a session (store.values): its kinds, and the name of the one setting.
-NOTE = "note"
-SETTING = "setting"
-TIME_ZONE = "time_zone"
+NOTE = "note"  # the kind of session value (store.values)
 
 NOTES_MAX = 100
 NAME_MAX = 100  # characters
 NOTE_MAX = 2_000  # characters
 
-T = TypeVar("T")
-
 
 @tool(idempotent=True, progress="Looking at the clock")
 async def current_time(turn: AgentTurn) -> str:
     """Say what day and time it is where the user is (UTC until set_time_zone was used)."""
-    name = await _run(turn, values.get, SETTING, TIME_ZONE) or "UTC"
+    name = await turn.read(values.get, turn.ownership, SETTING, TIME_ZONE) or "UTC"
     now = datetime.now(zone(name) or UTC)
     return f"{now:%A, %Y-%m-%d %H:%M} ({name}, UTC{now:%z})"
 
@@ -40,7 +34,7 @@ async def set_time_zone(turn: AgentTurn, time_zone: str) -> str:
     """
     if zone(time_zone) is None:
         return f"{time_zone!r} is no time zone: use a name of the IANA database, like Europe/Berlin."
-    await _run(turn, values.put, SETTING, TIME_ZONE, time_zone)
+    await turn.write(values.put, turn.ownership, SETTING, TIME_ZONE, time_zone)
     return f"The time zone is {time_zone}."
 
 
@@ -55,14 +49,14 @@ async def remember(turn: AgentTurn, name: str, text: str) -> str:
     name, text = name.strip(), text.strip()
     if not (0 < len(name) <= NAME_MAX and 0 < len(text) <= NOTE_MAX):
         return f"Not kept: a name has 1 to {NAME_MAX} characters, a note 1 to {NOTE_MAX}."
-    kept = await _run(turn, _keep, name, text)
+    kept = await turn.write(_keep, turn.ownership, name, text)
     return "Noted." if kept else f"Not kept: there are {NOTES_MAX} notes already, forget one first."
 
 
 @tool(idempotent=True, progress="Reading my notes")
 async def recall(turn: AgentTurn) -> str:
     """Read all notes of this chat."""
-    notes = await _run(turn, values.all_of, NOTE)
+    notes = await turn.read(values.all_of, turn.ownership, NOTE)
     return "\n".join(f"{name}: {text}" for name, text in notes.items()) or "There are no notes."
 
 
@@ -73,7 +67,7 @@ async def forget(turn: AgentTurn, name: str) -> str:
     Args:
         name: The name that it was remembered by.
     """
-    found = await _run(turn, values.remove, NOTE, name.strip())
+    found = await turn.write(values.remove, turn.ownership, NOTE, name.strip())
     return "Forgotten." if found else f"There is no note {name!r}."
 
 
@@ -108,9 +102,3 @@ def _keep(conn: Connection, turn: Ownership, name: str, text: str) -> bool:
         return False
     values.put(conn, turn, NOTE, name, text)
     return True
-
-
-async def _run(turn: AgentTurn, operation: Callable[..., T], *args: Any) -> T:  # noqa: ANN401 - as the operation has them
-    """Run a function of the store for the session of the turn, as one transaction."""
-    result: T = await turn.write(operation, turn.ownership, *args)
-    return result

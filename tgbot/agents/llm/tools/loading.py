@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, get_type_hints
 
@@ -13,18 +13,30 @@ from tgbot.agents.llm.deps import Deps
 from tgbot.agents.llm.tools import builtin
 from tgbot.agents.llm.tools.marks import MARK, Function, mark_of
 from tgbot.agents.llm.tools.module import takes_turn
+from tgbot.agents.llm.tools.servers import Server
 from tgbot.model import Album, File
 
 SENT = "It is sent with your answer."
 _CONTEXT = "run_context__"  # the parameter before those of the function
 
 
-def load(functions: Mapping[str, Function]) -> list[AbstractToolset[Deps]]:
-    """Make the toolsets, once for each process. A function takes the place of a built-in one of its name."""
-    return [_functions({**builtin.FUNCTIONS, **functions})]
+def load(functions: Mapping[str, Function], servers: Sequence[Server]) -> list[AbstractToolset[Deps]]:
+    """Make the toolsets, once for an event loop: connections to servers belong to one.
+
+    A function takes the place of a built-in one of its name. Each tool has its mark in its metadata.
+    """
+    everything = {**builtin.FUNCTIONS, **functions}
+    return [_of_functions(everything), *_of_servers(servers, everything)]
 
 
-def _functions(functions: Mapping[str, Function]) -> FunctionToolset[Deps]:
+def _of_servers(servers: Sequence[Server], taken: Collection[str]) -> Iterator[AbstractToolset[Deps]]:
+    if servers:
+        from tgbot.agents.llm.tools.mcp import McpTools  # noqa: PLC0415 - who has no servers need not install mcp
+
+        yield McpTools(servers, taken)
+
+
+def _of_functions(functions: Mapping[str, Function]) -> FunctionToolset[Deps]:
     return FunctionToolset([_tool(name, function) for name, function in functions.items()], id="functions")
 
 
@@ -45,7 +57,7 @@ def _called(function: Function) -> Function:
 
 
 def _describe(call: Function, function: Function, *, with_turn: bool) -> None:
-    """Give the call the signature and the documentation of the function, as the model shall see them."""
+    """Give the call the signature and the documentation of the function, as the model sees them."""
     signature = inspect.signature(function)
     parameters = list(signature.parameters.values())[1 if with_turn else 0 :]
     context = inspect.Parameter(_CONTEXT, inspect.Parameter.POSITIONAL_ONLY, annotation=RunContext[Deps])
@@ -66,7 +78,6 @@ def _describe(call: Function, function: Function, *, with_turn: bool) -> None:
 async def _run(function: Function, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - any tool's
     if inspect.iscoroutinefunction(function):
         return await function(*args, **kwargs)
-    # Not pydantic-ai's own thread: when the turn is stopped, that one is waited for.
     return await asyncio.to_thread(function, *args, **kwargs)
 
 

@@ -7,6 +7,7 @@ A server may have an object `tgbot`: {"free": [names, or "*"], "ask": [...], "id
 "timeout_seconds": 60}. Without it, tools that only read are free and idempotent, all others ask first.
 """
 
+import importlib.util
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -103,6 +104,8 @@ def read(path: Path, environment: Environment) -> list[Server]:
 
     Raises AgentError: one line says what is wrong, and where.
     """
+    if importlib.util.find_spec("mcp") is None:
+        raise AgentError("servers need one more package: pip install 'tgbot[mcp]'")
     try:
         return [_server(name, entry, environment) for name, entry in _entries(path).items()]
     except ValueError as error:
@@ -161,9 +164,7 @@ def _first_of(error: ValidationError) -> str:
 
 
 def _secrets(entry: Entry, variables: set[str]) -> Iterator[str]:
-    """List what must not be seen: whole, and word by word ("Bearer abc")."""
-    kept = [*(entry.env or {}).values(), *(entry.headers or {}).values(), *variables]
-    if entry.url and re.search(r"[?@]", entry.url):
-        kept.append(entry.url)
+    """List what must not be seen, whole and word by word ("Bearer abc"); a URL may have a key in its path."""
+    kept = [*(entry.env or {}).values(), *(entry.headers or {}).values(), *variables, entry.url or ""]
     for value in kept:
         yield from (word for word in {value, *value.split()} if len(word) >= SECRET_MIN)

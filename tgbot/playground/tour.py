@@ -1,4 +1,4 @@
-"""The tour of `tgbot play --demo`: types for you, kills the bot half-way, and waits for what must come."""
+"""The tour of `tgbot play --tour`: types for you, kills the bot half-way, and waits for what must come."""
 
 import asyncio
 from collections.abc import Callable
@@ -48,14 +48,14 @@ class Tour:
         await self._caption("That is all. Try it yourself: type, kill, start.")
 
     async def _caption(self, text: str) -> None:
-        self._page.send("demo", caption=text)
+        self._page.send("tour", caption=text)
         await asyncio.sleep(READ_SECONDS)
 
     async def _type(self, text: str) -> None:
         for end in range(1, len(text) + 1):
-            self._page.send("demo", chat_id=ADA, typed=text[:end])
+            self._page.send("tour", chat_id=ADA, typed=text[:end])
             await asyncio.sleep(KEY_SECONDS)
-        self._page.send("demo", chat_id=ADA, typed="")
+        self._page.send("tour", chat_id=ADA, typed="")
         self._world.post_message(ADA, ADA, text)
 
     async def _until(self, happened: Callable[[], bool]) -> None:
@@ -78,5 +78,5 @@ async def tour(page: Page, supervisor: Supervisor) -> None:
         await Tour(page, supervisor).run()
     except TimeoutError:
         page.send(
-            "demo", caption="The tour waited too long for the bot: look at its last lines in the panel."
+            "tour", caption="The tour waited too long for the bot: look at its last lines in the panel."
         )

@@ -1,0 +1,1 @@
+"""Agents to begin with: each runs as it is, and docs/agents.md explains what they use."""

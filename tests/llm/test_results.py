@@ -1,0 +1,36 @@
+"""What the ledger keeps of a call: an attempt after a crash gives the model the same as the first one."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic_ai import ModelRetry
+from pydantic_ai.messages import BinaryImage
+
+from tgbot.agents.llm import results
+
+PICTURE = BinaryImage(b"\x89PNG\xff\x00", media_type="image/png")
+
+
+def again(value: Any) -> Any:  # noqa: ANN401 - whatever a tool returns
+    return results.load(results.dump(results.of(value, []))).value()
+
+
+@pytest.mark.parametrize("value", ["text", 7, None, {"a": [1, {"b": 2}]}, {"data": "x"}])
+def test_a_value_is_the_same_again(value: object) -> None:
+    assert again(value) == value
+
+
+def test_a_picture_is_words_again_because_the_chat_has_it() -> None:
+    assert again(PICTURE) == results.SENT
+    assert again({"of": ["a picture", PICTURE]}) == {"of": ["a picture", results.SENT]}
+    assert results.files_in({"of": ["a picture", PICTURE]}) == [PICTURE]
+
+
+def test_what_is_no_json_is_text() -> None:
+    assert again({"where": Path("/tmp"), "what": object}) == {"where": "/tmp", "what": str(object)}
+
+
+def test_a_wish_for_other_arguments_is_one_again() -> None:
+    with pytest.raises(ModelRetry, match="a number, please"):
+        again(ModelRetry("a number, please"))

@@ -1,0 +1,275 @@
+"""/forget: who may say so, when, and that no word of the session is in the file afterwards."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.house import raw_message
+from tests.store.instance import Instance, StartInstance, new_id
+from tests.store.test_questions import ask, buttons
+from tgbot.intake.commands import ModelRules, wipe
+from tgbot.intake.commands.question import NOT_YOURS
+from tgbot.intake.commands.registry import NOTHING
+from tgbot.model import FileId, KeptFile, RowId, UserId
+from tgbot.store import files, history, ledger, sending, values
+from tgbot.store.parts import Ping, Rich
+
+GROUP = -5
+TOPIC: dict[str, Any] = {"is_topic_message": True, "message_thread_id": 3}
+SENDER = {"id": 7, "is_bot": False, "first_name": "Ann"}
+
+
+@pytest.fixture
+def bot(instance: Instance) -> Instance:
+    instance.rules = dataclasses.replace(instance.rules, model=ModelRules(("a:1",), UserId(7)))
+    return instance
+
+
+def asked(bot: Instance, chat: int = 7, **more: Any) -> RowId:  # noqa: ANN401 - any field of a message
+    """Type /forget, and give the row that its buttons name."""
+    bot.say("/forget", chat=chat, **more)
+    bot.send_all(chat)
+    [(row,)] = bot.rows("SELECT max(pending_id) FROM outbox WHERE buttons LIKE '%erase:%'")
+    return RowId(row)
+
+
+def press(bot: Instance, data: str, chat: int = 7, user: int | None = None) -> str | None:
+    """Press a button; returns the toast."""
+    [(_, toast)] = bot.press(data, message_id=new_id(), chat=chat, user=user).controls
+    return toast
+
+
+def forget(bot: Instance, chat: int = 7, **more: Any) -> None:  # noqa: ANN401 - as above
+    row = asked(bot, chat, **more)
+    assert press(bot, f"erase:{row}", chat) is None
+    assert wipe.FORGOTTEN in bot.send_all(chat)
+
+
+def bytes_of(bot: Instance) -> bytes:
+    """Read the database file and its log, as they are on disk."""
+    path = Path(bot.engine.url.database or "")
+    return b"".join(file.read_bytes() for file in path.parent.glob("tgbot.db*"))
+
+
+def exchange(bot: Instance, words: str, chat: int = 7) -> None:
+    """Let a word get wherever words get."""
+    turn = bot.start(words, chat=chat)
+    bot.do(history.append, turn, "step", json.dumps([words]))
+    bot.do(ledger.finish, turn, "1", "tool", words)
+    bot.do(values.put, turn, "note", "a", words)
+    bot.answer(turn, f"**{words}**", Rich(words), Ping(words))
+    bot.send_all(chat)
+
+
+# Words are gone
+
+
+def test_no_word_of_the_session_is_in_the_file_afterwards_and_those_of_others_are(bot: Instance) -> None:
+    exchange(bot, "xylophone")
+    exchange(bot, "marimba", chat=8)
+    bot.start("queued", chat=9)
+    forget(bot)
+    bot.engine.dispose()  # closes the file, which empties its log
+    content = bytes_of(bot)
+    assert b"xylophone" not in content
+    assert b"marimba" in content
+    assert b"Ann" in content, "of the others"
+
+
+def test_words_of_a_question_a_parked_part_and_a_second_look_are_gone(bot: Instance) -> None:
+    turn = bot.start("xylophone")
+    ask(bot, turn, "xylophone", said=("xylophone",))
+    bot.send_all()
+    [again] = bot.press(f"{buttons(bot)[0]}:0").claimed
+    bot.send_all()
+    bot.answer(again, "xylophone", first=again.first_part)
+    bot.do(sending.park, bot.the_next(), "xylophone is forbidden")
+    bot.rows(
+        "INSERT INTO second_look (bot_id, pending_id, chat_id, floor, text, due_at)"
+        " VALUES (42, :row, 7, 1, 'xylophone', 1e12) RETURNING id",
+        row=turn.row_id,
+    )
+    forget(bot)
+    bot.engine.dispose()
+    assert b"xylophone" not in bytes_of(bot)
+
+
+def test_the_bytes_of_its_files_are_gone(bot: Instance) -> None:
+    turn = bot.start("draw")
+    kept = [_file(bot, turn.row_id), _file(bot, None), _file(bot, turn.row_id)]
+    bot.answer(turn, KeptFile("xylophone.txt", kept[0]), KeptFile("b.txt", kept[1]))
+    bot.send_all()
+    forget(bot)
+    bot.engine.dispose()
+    assert b"xylophone" not in bytes_of(bot)
+
+
+def _file(bot: Instance, row_id: RowId | None) -> FileId:
+    file_id = bot.do(files.begin, row_id)
+    bot.do(files.add, file_id, 0, b"xylophone" * 10_000)
+    return file_id
+
+
+def test_words_of_commands_and_of_what_could_not_be_read_are_gone(bot: Instance) -> None:
+    bot.say("/prompt xylophone", "/prompt", "/prompt -")
+    bot.receive({"update_id": new_id(), "message": {"chat": {"id": 7}, "from": {}, "text": "xylophone"}})
+    bot.send_all()
+    forget(bot)
+    bot.engine.dispose()
+    assert b"xylophone" not in bytes_of(bot)
+
+
+def test_a_long_log_is_erased_whole(bot: Instance) -> None:
+    for number in range(60):
+        exchange(bot, f"xylophone{number} " * (50 * (number % 9)) or "xylophone")
+    forget(bot)
+    bot.engine.dispose()
+    assert b"xylophone" not in bytes_of(bot)
+
+
+# What stays
+
+
+def test_what_waits_or_is_held_stays_and_runs(bot: Instance) -> None:
+    turn = bot.start("a", "b", "c")
+    bot.say("/stop")
+    bot.release(turn)
+    bot.send_all()
+    forget(bot)
+    assert bot.rows("SELECT json_extract(raw, '$.message.text') FROM pending WHERE state = 'held'") == [
+        ("b",),
+        ("c",),
+    ]
+    bot.say("/resume")
+    assert list(bot.states().values())[-2:] == ["claimed", "queued"]
+
+
+def test_the_parts_of_an_album_that_still_waits_stay(bot: Instance) -> None:
+    album: dict[str, Any] = {"media_group_id": "1", "photo": [{"file_id": "f", "file_unique_id": "u"}]}
+    bot.say("first", "second", **album)
+    forget(bot)
+    [turn] = bot.due()
+    assert [message["text"] for message in turn.messages] == ["first", "second"]
+
+
+def test_a_turn_that_runs_again_keeps_its_own_steps_but_not_the_summary_of_others(
+    bot: Instance, start_instance: StartInstance
+) -> None:
+    exchange(bot, "a")
+    turn = bot.start("b")
+    bot.do(history.append, turn, "summary", "summary of a")
+    bot.do(history.append, turn, "step", "b")
+    bot.do(ledger.finish, turn, "1", "tool", "done")
+    another = start_instance(max_turns=0)
+    another.rules = bot.rules
+    assert another.recover() == ["queued"]
+    forget(another)
+    assert another.rows("SELECT kind, content FROM history") == [("step", "b")]
+    assert another.rows("SELECT pending_id, result FROM ledger") == [(turn.row_id, "done")]
+
+
+def test_a_message_that_was_given_up_cannot_be_tried_again(start_instance: StartInstance) -> None:
+    instance = start_instance(crashes_max=1)
+    instance.start("a")
+    bot = start_instance(crashes_max=1)
+    bot.rules = dataclasses.replace(bot.rules, model=ModelRules(("a:1",), None))
+    assert bot.recover() == ["dead"]
+    bot.send_all()
+    forget(bot)
+    [(row,)] = bot.rows("SELECT id FROM pending WHERE kind = 'message'")
+    assert press(bot, f"retry:{row}") == NOTHING.toast
+    assert bot.rows("SELECT state FROM pending WHERE kind = 'message'") == [("dropped",)]
+
+
+def test_an_update_that_comes_again_is_still_known(bot: Instance) -> None:
+    exchange(bot, "a")
+    [(update_id,)] = bot.rows("SELECT update_id FROM pending")
+    forget(bot)
+    assert not bot.receive(raw_message(update_id, "a")).claimed
+
+
+def test_another_topic_and_the_group_itself_keep_their_words(bot: Instance) -> None:
+    [turn] = bot.say("in the topic", chat=GROUP, **TOPIC).claimed
+    bot.do(history.append, turn, "step", "in the topic")
+    bot.finish(turn)
+    exchange(bot, "in the group", chat=GROUP)
+    bot.send_all(GROUP)
+    forget(bot, GROUP, **TOPIC)
+    assert bot.rows("SELECT content FROM history") == [('["in the group"]',)]
+    words = [raw for (raw,) in bot.rows("SELECT raw FROM pending WHERE kind = 'message'")]
+    assert ["in the group" in raw for raw in words] == [False, True]
+
+
+# Who, and when
+
+
+def test_the_question_is_answered_by_its_message_and_cancel_keeps_everything(bot: Instance) -> None:
+    exchange(bot, "a")
+    row = asked(bot)
+    press(bot, f"cancel:{row}")
+    assert bot.send_all() == [wipe.KEPT]
+    assert press(bot, f"erase:{row}") == NOTHING.toast
+    assert bot.rows("SELECT content FROM history") == [('["a"]',)]
+
+
+def test_a_second_press_erases_nothing_of_what_was_said_since(bot: Instance) -> None:
+    row = asked(bot)
+    press(bot, f"erase:{row}")
+    bot.send_all()
+    exchange(bot, "later")
+    assert press(bot, f"erase:{row}") == NOTHING.toast
+    assert bot.rows("SELECT content FROM history") == [('["later"]',)]
+
+
+def test_only_the_person_who_asked_can_answer(bot: Instance) -> None:
+    row = asked(bot, GROUP, **{"from": SENDER})
+    for data in (f"erase:{row}", f"cancel:{row}"):
+        assert press(bot, data, GROUP, user=8) == NOT_YOURS
+    assert press(bot, f"erase:{row}", GROUP, user=7) is None
+
+
+@pytest.mark.parametrize("data", ["erase:{other}", "cancel:{other}", "erase:{message}", "erase:{row}:1"])
+def test_a_forged_button_erases_nothing(bot: Instance, data: str) -> None:
+    exchange(bot, "a")
+    [(message,)] = bot.rows("SELECT id FROM pending")
+    other = asked(bot, chat=8)
+    row = asked(bot)
+    assert press(bot, data.format(other=other, message=message, row=row)) == NOTHING.toast
+    assert bot.rows("SELECT content FROM history") == [('["a"]',)]
+
+
+def test_while_a_turn_runs_or_asks_nothing_is_erased(bot: Instance) -> None:
+    exchange(bot, "a")
+    row = asked(bot)
+    turn = bot.start("b")
+    assert press(bot, f"erase:{row}") == wipe.RUNS
+    ask(bot, turn, "delete")
+    bot.send_all()
+    assert press(bot, f"erase:{row}") == wipe.RUNS
+    bot.say("/forget")
+    assert bot.send_all() == [wipe.RUNS]
+    bot.say("/stop")
+    bot.send_all()
+    assert press(bot, f"erase:{row}") is None
+
+
+def test_a_stopped_turn_that_winds_down_still_needs_its_log(bot: Instance) -> None:
+    row = asked(bot)
+    turn = bot.start("a")
+    bot.say("/stop")
+    bot.send_all()
+    assert press(bot, f"erase:{row}") == wipe.RUNS
+    bot.release(turn)
+    assert press(bot, f"erase:{row}") is None
+
+
+def test_while_an_answer_is_on_its_way_nothing_is_erased(bot: Instance) -> None:
+    row = asked(bot)
+    turn = bot.start("a")
+    bot.finish(turn)
+    assert press(bot, f"erase:{row}") == wipe.UNSENT
+    bot.send_all()
+    assert press(bot, f"erase:{row}") is None
