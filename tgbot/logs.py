@@ -15,7 +15,8 @@ class _Redacting(logging.Formatter):
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
-        self._forms = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
+        forms = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
+        self._forms = sorted(forms, key=len, reverse=True)  # one may be the beginning of another
 
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)

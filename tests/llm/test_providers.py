@@ -130,6 +130,15 @@ async def test_what_does_not_pass_is_said_in_one_line(bot: ModelBot, name: str) 
     assert "Traceback" not in bot.log
 
 
+async def test_a_summary_that_is_refused_is_said_in_one_line(bot: ModelBot) -> None:
+    ann = bot.person()
+    await bot.answers_by(says("hey", "Hello."), fails("<conversation>", 401, UNSAFE, code="invalid_api_key"))
+    ann.says("hey", "/compact")
+    await ann.sees_among("the bot's key")
+    assert bot.log.count("turn.failed") == 1
+    assert "Traceback" not in bot.log
+
+
 PASSING = {
     "a rate limit": fails("", 429, UNSAFE, retry_after_seconds=0.3),
     "a server's error": fails("", 500, UNSAFE),

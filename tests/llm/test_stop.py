@@ -12,7 +12,8 @@ from tests.llm.bots import ModelBot, model_bot
 from tests.llm.request import Message, Request
 from tests.waiting import eventually
 from tests.whole_bot.process import Person
-from tgbot.agents.llm.log import UNANSWERED, UNKNOWN
+from tgbot.agents.llm.broken_off import UNKNOWN
+from tgbot.agents.llm.log import UNANSWERED
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
+import pydantic_ai
 from pydantic_ai import Agent, DeferredToolRequests
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.messages import UserContent
@@ -27,6 +28,8 @@ from tgbot.config import Settings
 from tgbot.store import values
 from tgbot.store.joins import FOLLOW_UPS, STEER
 from tgbot.turns.agent import AgentTurn, UserFacingError
+
+pydantic_ai.BANNER_ENABLED = False  # it would stand among the lines of the log
 
 CANNOT_BE_USED = "This model cannot be used here: the bot's log says why. Choose another one with /model."
 TOOL_RETRIES = 5  # how often a model may call a tool wrongly, one time after the other

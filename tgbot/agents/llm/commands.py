@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pydantic_ai.exceptions import AgentRunError, UserError
 from pydantic_ai.messages import UserContent
 
-from tgbot.agents.llm import failures
+from tgbot.agents.llm import broken_off, failures
 from tgbot.agents.llm import log as log_of
 from tgbot.agents.llm.compaction import Compaction
 from tgbot.store import history
@@ -43,7 +43,7 @@ async def prompt_again(turn: AgentTurn, say: Say) -> list[UserContent] | None:
 
 async def sum_up(turn: AgentTurn, say: Say, compaction: Compaction) -> None:
     """Sum up what was said so far (/compact). Raises UserFacingError."""
-    entries = await turn.read(history.seen, turn.ownership)
+    entries = await broken_off.entries_for(turn)
     if any(entry.row_id == turn.ownership.row_id for entry in entries):
         say(SUMMED_UP)  # an earlier attempt did it
     elif not log_of.exchanges(entries):

@@ -19,6 +19,7 @@ from pydantic_ai.models import Model
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
+from tgbot.agents.llm import failures
 from tgbot.agents.llm import log as log_of
 from tgbot.agents.llm.budget import Budget
 from tgbot.agents.llm.models import MODEL_SETTINGS
@@ -81,7 +82,8 @@ class Compaction:
             return await self._sum_up(old, kept)
         except FAILURES as error:
             newest = _newest(exchanges, LEFT * self._tokens_max)
-            log.warning("llm.left_out exchanges=%s reason=%s", len(exchanges) - len(newest), error)
+            left_out = len(exchanges) - len(newest)
+            log.warning("llm.left_out exchanges=%s reason=%s", left_out, failures.reason(error))
             return log_of.joined(newest)
 
     async def sum_up(self, entries: Sequence[Entry]) -> None:

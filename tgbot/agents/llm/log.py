@@ -1,9 +1,9 @@
 """Reads and writes the log of a session as messages of pydantic-ai."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic_ai.messages import (
     ModelMessage,
@@ -11,26 +11,17 @@ from pydantic_ai.messages import (
     ModelRequest,
     ModelResponse,
     RetryFeedbackPart,
-    RetryPromptPart,
     TextPart,
-    ToolCallPart,
-    ToolReturnPart,
     UserContent,
     UserPromptPart,
     repair_messages,
 )
 
-from tgbot.agents.llm import results
 from tgbot.agents.llm.media_log import stripped
 from tgbot.model import RowId
 from tgbot.store.history import Entry
-from tgbot.store.ledger import Call
 
 UNANSWERED = "(I did not answer this.)"
-UNKNOWN = "This was ended while it ran. It may have taken effect."
-
-Known = Mapping[RowId, Sequence[Call]]  # what the ledger has for rows
-NOTHING: Known = {}
 JOINED = "joined"  # in the metadata of a logged request: the last follow-up that it has
 
 
@@ -45,13 +36,13 @@ class Log(NamedTuple):
         return repair_messages([*self.earlier, *self.own], repair_last_response=False)
 
 
-def read(entries: Sequence[Entry], row_id: RowId, known: Known = NOTHING) -> Log:
+def read(entries: Sequence[Entry], row_id: RowId) -> Log:
     """Make the messages of the entries that the turn for this row sees.
 
     The own ones may end with calls of tools without their results: the ledger has those, or nobody.
     """
     own = [entry for entry in entries if entry.row_id == row_id and entry.kind == "step"]
-    return Log(joined(exchanges(earlier(entries, row_id), known)), _messages(own))
+    return Log(joined(exchanges(earlier(entries, row_id))), _messages(own))
 
 
 def earlier(entries: Sequence[Entry], row_id: RowId) -> list[Entry]:
@@ -59,18 +50,10 @@ def earlier(entries: Sequence[Entry], row_id: RowId) -> list[Entry]:
     return [entry for entry in entries if entry.row_id != row_id or entry.kind == "summary"]
 
 
-def open_rows(entries: Sequence[Entry], row_id: RowId) -> list[RowId]:
-    """List the rows before this one that have logged calls without results, of turns that broke off."""
-    rows = groupby(earlier(entries, row_id), key=lambda entry: entry.row_id)
-    return [row for row, group in rows if _open_calls(_messages(_counting(list(group))))]
-
-
-def exchanges(entries: Sequence[Entry], known: Known = NOTHING) -> list[list[ModelMessage]]:
+def exchanges(entries: Sequence[Entry]) -> list[list[ModelMessage]]:
     """Make the messages of each exchange, and of a summary, each complete in itself."""
     of_one = groupby(entries, key=lambda entry: (entry.row_id, entry.kind == "summary"))
-    found = (
-        _closed(_settled(_messages(_counting(list(group))), known.get(row, ()))) for (row, _), group in of_one
-    )
+    found = (_closed(messages_of(list(group))) for _, group in of_one)
     return [messages for messages in found if messages]
 
 
@@ -82,7 +65,7 @@ def joined(parts: Iterable[Sequence[ModelMessage]]) -> list[ModelMessage]:
 def prompt_of(entries: Sequence[Entry]) -> list[UserContent]:
     """Find what the user sent, and what joined that, in what a row has logged; empty if it logged nothing."""
     found: list[UserContent] = []
-    for number, message in enumerate(_messages(_counting(entries))):
+    for number, message in enumerate(messages_of(entries)):
         if number == 0 or JOINED in (message.metadata or {}):
             contents = (part.content for part in message.parts if isinstance(part, UserPromptPart))
             for content in contents:
@@ -91,35 +74,17 @@ def prompt_of(entries: Sequence[Entry]) -> list[UserContent]:
     return found
 
 
-def _open_calls(messages: Sequence[ModelMessage]) -> list[ToolCallPart]:
-    """List the calls of tools whose results are missing: the turn ended before it knew all of a batch."""
-    parts = [part for message in messages for part in message.parts]
-    returned = {part.tool_call_id for part in parts if isinstance(part, ToolReturnPart | RetryPromptPart)}
-    calls = [call for response in responses(messages) for call in response.tool_calls]
-    return [call for call in calls if call.tool_call_id not in returned]
-
-
-def _settled(messages: Sequence[ModelMessage], calls: Sequence[Call]) -> list[ModelMessage]:
-    """Add what the ledger knows of open calls: what was done must not look as if it was not."""
-    known = {call.call_id: call for call in calls}
-    returns = [
-        ToolReturnPart(call.tool_name, _outcome(known[call.tool_call_id]), call.tool_call_id)
-        for call in _open_calls(messages)
-        if call.tool_call_id in known
-    ]
-    return [*messages, ModelRequest(returns)] if returns else list(messages)
-
-
-def _outcome(call: Call) -> Any:  # noqa: ANN401 - whatever the tool returned
-    return UNKNOWN if call.result is None else results.load(call.result).shown()
-
-
 def _closed(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
     """End an exchange that broke off: models want an answer between two requests, and so does the log."""
     whole = repair_messages([message for message in messages if message.parts])
     if whole and isinstance(whole[-1], ModelRequest):
         whole.append(ModelResponse([TextPart(UNANSWERED)]))
     return whole
+
+
+def messages_of(entries: Sequence[Entry]) -> list[ModelMessage]:
+    """Make the messages of one row, without what an attempt that went on later had left behind."""
+    return _messages(_counting(entries))
 
 
 def _messages(entries: Sequence[Entry]) -> list[ModelMessage]:

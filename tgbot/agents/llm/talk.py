@@ -22,7 +22,7 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import Model
 from pydantic_ai.usage import UsageLimits
 
-from tgbot.agents.llm import failures, media_log, media_out, questions
+from tgbot.agents.llm import broken_off, failures, media_log, media_out, questions
 from tgbot.agents.llm import log as log_of
 from tgbot.agents.llm.budget import Budget
 from tgbot.agents.llm.compaction import Compaction
@@ -31,9 +31,7 @@ from tgbot.agents.llm.media import TURN_BYTES_MAX
 from tgbot.agents.llm.models import MODEL_SETTINGS
 from tgbot.agents.llm.spending import Spending
 from tgbot.agents.llm.steps import Steps
-from tgbot.model import RowId
-from tgbot.store import history, ledger
-from tgbot.store.history import Entry
+from tgbot.store import history
 from tgbot.turns.agent import Progress, Replacement, UserFacingError
 
 if TYPE_CHECKING:
@@ -72,7 +70,8 @@ class Talk:
         is complete. Raises UserFacingError.
         """
         row_id = self._turn.ownership.row_id
-        self._log, self._before = await self._read_log(row_id)
+        entries = await broken_off.entries_for(self._turn)
+        self._log, self._before = log_of.read(entries, row_id), log_of.earlier(entries, row_id)
         self._steps = Steps(self._turn, self._log.own, self._deps.steers, self._say)
         self._deps.say = self._steps.say_of_tool  # what tools say is kept until their result is
         await self._steps.load()
@@ -93,12 +92,6 @@ class Talk:
         except BaseException:
             await self._log_partial()
             raise
-
-    async def _read_log(self, row_id: RowId) -> tuple[log_of.Log, list[Entry]]:
-        """Read the log, with what the ledger knows of calls whose results it lacks."""
-        entries = await self._turn.read(history.seen, self._turn.ownership)
-        known = {row: await self._turn.read(ledger.calls, row) for row in log_of.open_rows(entries, row_id)}
-        return log_of.read(entries, row_id, known), log_of.earlier(entries, row_id)
 
     async def _fill_in_media(self) -> None:
         """Give the files that the log names their bytes, as far as a model should see them again."""
