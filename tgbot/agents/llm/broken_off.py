@@ -1,7 +1,7 @@
 """Completes what turns have logged that were broken off, with what the ledger knows of their tools.
 
-A turn that was stopped, or failed, or whose process died, may end with calls whose results are not in the log. What
-was done must not look to the next turn as if it was not: its model would do it again.
+A turn that was stopped, or failed, or whose process died, may end with calls whose results are not in the
+log. What was done must not look to the next turn as if it was not: its model would do it again.
 """
 
 from collections.abc import Sequence
