@@ -31,9 +31,10 @@ async def entries_for(turn: AgentTurn) -> list[Entry]:
 
 
 def completed(entries: Sequence[Entry], row_id: RowId, calls: Sequence[Call]) -> list[Entry]:
-    """Put what the ledger has of a row's open calls behind its last entry."""
-    last = _of(entries, row_id)[-1]
-    returns = _returns(_open_calls(log_of.messages_of(_of(entries, row_id))), calls)
+    """Put what the ledger has of a row's last calls behind its last entry, in the place of a partial one."""
+    *_, last = of_row = _of(entries, row_id)
+    steps = [entry for entry in of_row if entry.kind == "step"]
+    returns = _returns(_open_calls(log_of.messages_of(steps)), calls)
     added = [last._replace(kind="step", content=log_of.dump([ModelRequest(returns)]))] if returns else []
     return [one for entry in entries for one in ([entry, *added] if entry is last else [entry])]
 

@@ -53,9 +53,8 @@ async def sum_up(turn: AgentTurn, say: Say, compaction: Compaction) -> None:
         try:
             await compaction.sum_up(entries)
         except (AgentRunError, UserError) as error:
-            raise UserFacingError(
-                failures.understood(error, tries=len(failures.RETRY_SECONDS)).words
-            ) from error
+            failure = failures.understood(error, tries=len(failures.RETRY_SECONDS))
+            raise UserFacingError(failure.words) from failures.ModelFailedError(failures.reason(error))
         say(SUMMED_UP)
 
 
