@@ -33,6 +33,17 @@ class Request:
         return [_of_chat(message) for message in self.body["messages"]]
 
 
+def check_results(request: Request) -> None:
+    """Check that each call has one result right behind it, as providers demand (OpenAI's chat only)."""
+    called: list[str] = []
+    for message in [*request.body["messages"], {"role": "end"}]:
+        if message["role"] == "tool":
+            called.remove(message["tool_call_id"])
+        else:
+            assert not called, f"without a result: {called}"
+            called = [call["id"] for call in message.get("tool_calls", ())]
+
+
 def parse(head: bytes, body: bytes) -> Request:
     """Read a request line with headers, and a body."""
     first, *lines = head.decode("latin-1").rstrip().split("\r\n")

@@ -28,8 +28,7 @@ async def test_updates_are_fetched_and_commands_answered_while_the_library_is_im
     """In the place of the library there is a package whose import does not end."""
     (tmp_path / "pydantic_ai").mkdir()
     (tmp_path / "pydantic_ai" / "__init__.py").write_text(HELD)
-    settings = {"model": "openai:some-model", "model_key": KEY}
-    async with judged_bot(wire, tmp_path, agent="llm", **settings) as bot:
+    async with judged_bot(wire, tmp_path, agent="llm", model="openai:some-model", model_key=KEY) as bot:
         await bot.start()
         await eventually((tmp_path / "importing").exists, "the import has begun")
         ann = Person(wire)
@@ -47,8 +46,10 @@ async def test_neither_the_log_nor_a_chat_shows_a_key_or_what_libraries_print(
     monkeypatch.setenv("ANTHROPIC_API_KEY", f"{KEY}-other")
     wrong = fails("", 401, f"Incorrect API key provided: {KEY}, {KEY[:8]}***{KEY[-4:]} or {KEY}-other")
     async with model_server(*in_order(wrong, says("", "Hello."))) as server:
-        settings = {"model": "some-model", "model_url": server.openai_url, "model_key": KEY}
-        async with judged_bot(wire, tmp_path, agent="llm", **settings) as bot:
+        url = server.openai_url
+        async with judged_bot(
+            wire, tmp_path, agent="llm", model="some-model", model_url=url, model_key=KEY
+        ) as bot:
             await bot.start()
             ann = Person(wire)
             ann.says("hey", "you")

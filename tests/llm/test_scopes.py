@@ -1,11 +1,15 @@
 """Two private chats, a group, a topic of it and two users side by side: no words get from one to another."""
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.llm.answers import Fixture, after_tool, calls, says, tool
+from tests.llm.bots import model_bot
+from tests.llm.request import Request
 from tests.llm.talking import Model, talking
 from tests.waiting import eventually
 from tests.whole_bot.process import TOKEN
@@ -76,3 +80,54 @@ async def test_no_session_knows_the_words_of_another(
     assert begun["topic-last-7"].startswith("topic-last"), "it began afresh"
     assert begun["group-last-7"].startswith("group-first"), "the group did not"
     assert begun["ann-last-7"].startswith(HEADING), "it was summed up"
+
+
+async def test_no_request_to_a_model_has_the_notes_or_the_results_of_tools_of_another_session(
+    tmp_path: Path,
+) -> None:
+    """As the model's server sees it: the whole body of each request, whatever part of it words stand in."""
+    async with model_bot(tmp_path, tools="tests.llm.proof_tools") as bot:
+        world = bot.wire.world
+        world.make_chat(GROUP, "Friends", is_forum=True)
+        topic = world.make_topic(GROUP, 7, "Garden")
+        places = {
+            "ann": (7, 7, None),
+            "bob": (8, 8, None),
+            "group": (GROUP, 7, None),
+            "topic": (GROUP, 8, topic),
+        }
+        await bot.answers_by(*(one for place in places for one in _secrets_of(place)))
+        for words in ("keep", "recall", "weather", "last"):
+            for place, (chat_id, user, thread) in places.items():
+                world.post_message(chat_id, user, f"{words} {place}", message_thread_id=thread)
+        await eventually(lambda: bot.log.count("state=done") == 16, "all is answered")
+        requests = [(_place(request), json.dumps(request.body)) for request in bot.sent]
+        assert len(requests) == 4 * 7
+        for place, body in requests:
+            assert not [other for other in places if other != place and f"{other}-" in body], body
+        own = {place: body for place, body in requests if f"last {place}" in body}
+        for place in places:
+            assert f"{place}-noted" in own[place], "what the tool recall gave"
+            assert f"sunny in {place}-town" in own[place]
+
+
+def _secrets_of(place: str) -> list[Fixture]:
+    """Let the model note something, read its notes, and use a tool, in each place with words of the place."""
+    note = {"name": f"{place}-name", "text": f"{place}-noted"}
+    return [
+        calls(f"keep {place}", tool("remember", note), text=f"{place}-said"),
+        calls(f"recall {place}", tool("recall")),
+        calls(f"weather {place}", tool("weather", {"city": f"{place}-town"})),
+        says(f"last {place}", f"{place}-bye"),
+        *(_after(f"{words} {place}") for words in ("keep", "recall", "weather")),
+    ]
+
+
+def _after(message: str) -> Fixture:
+    answer = after_tool("Done.")
+    return answer | {"match": answer["match"] | {"userMessage": message}}
+
+
+def _place(request: Request) -> str:
+    said = [one["text"] for one in request.messages if one["role"] == "user"]
+    return str(said[-1].split()[-1])

@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from tests.llm.answers import Fixture, after_tool, calls, says, slow, tool
 from tests.llm.bots import ModelBot, model_bot
-from tests.llm.request import Message, Request
+from tests.llm.request import Message, check_results
 from tests.waiting import eventually
 from tests.whole_bot.process import Person
 from tgbot.agents.llm.broken_off import UNKNOWN
@@ -67,18 +67,6 @@ async def stops(bot: ModelBot, ann: Person, *left: Message) -> None:
     assert third.messages[1:] == [*said, assistant("Two."), user("third")]
     for request in (second, third):
         check_results(request)
-
-
-def check_results(request: Request) -> None:
-    """Each call has one result, right behind it, as providers demand."""
-    messages = [*request.body["messages"], {"role": "end"}]
-    called: list[str] = []
-    for message in messages:
-        if message["role"] == "tool":
-            called.remove(message["tool_call_id"])
-        else:
-            assert not called, f"without a result: {called}"
-            called = [call["id"] for call in message.get("tool_calls", ())]
 
 
 async def test_before_the_first_word(bot: ModelBot) -> None:

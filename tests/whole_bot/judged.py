@@ -6,21 +6,26 @@ from http import HTTPStatus
 from pathlib import Path
 
 from tests.judges import judge_journal
+from tests.whole_bot.forked import Forks
 from tests.whole_bot.process import TOKEN, BotProcess
 from tgbot.playground.server import PlaygroundServer
 from tgbot.store.outbox import SURPLUS_TEXT
 
 
 @asynccontextmanager
-async def judged_bot(wire: PlaygroundServer, folder: Path, **settings: object) -> AsyncIterator[BotProcess]:
+async def judged_bot(
+    wire: PlaygroundServer, folder: Path, forks: Forks | None = None, **settings: object
+) -> AsyncIterator[BotProcess]:
     """Give a bot that is not started yet.
 
     Afterwards its token is in no log, no judge objects to a request, and without trouble nobody saw a "…".
     """
-    process = BotProcess(folder, wire.url, **settings)
-    yield process
-    if not process.ended:
-        await process.kill()
+    process = BotProcess(folder, wire.url, forks, **settings)
+    try:
+        yield process
+    finally:
+        if not process.ended:
+            await process.kill()
     assert TOKEN not in process.log
     assert TOKEN.partition(":")[2] not in process.log
     assert not any("drop_pending_updates" in call["params"] for call in wire.world.journal)

@@ -10,13 +10,14 @@ from signal import SIGKILL, SIGTERM, Signals
 from typing import Any
 
 from tests.waiting import DEADLINE_SECONDS, eventually
+from tests.whole_bot.forked import Forked, Forks
 from tgbot.playground.server import PlaygroundServer
 
 ROOT = Path(__file__).parent.parent.parent
 TOKEN = "42:playground-secret"  # made up
 
 
-async def exit_code(process: Process) -> int:
+async def exit_code(process: Process | Forked) -> int:
     """Wait for its end; if that never comes, end it and fail."""
     try:
         return await asyncio.wait_for(process.wait(), DEADLINE_SECONDS)
@@ -28,7 +29,8 @@ async def exit_code(process: Process) -> int:
 class BotProcess:
     """Starts and ends the process; everything it writes goes into `log`."""
 
-    def __init__(self, folder: Path, api_url: str, **settings: object) -> None:
+    def __init__(self, folder: Path, api_url: str, forks: Forks | None = None, **settings: object) -> None:
+        self._forks = forks
         self.database = folder / "tgbot.db"
         self._folder = folder
         self._log = folder / "bot.log"
@@ -44,7 +46,7 @@ class BotProcess:
             "TGBOT_RATE_GROUP_PER_MINUTE": "0",
             **{f"TGBOT_{name.upper()}": str(value) for name, value in settings.items()},
         }
-        self._process: Process | None = None
+        self._process: Process | Forked | None = None
         self.gets_sane_updates = True  # a test that injects others clears it
 
     @property
@@ -69,7 +71,10 @@ class BotProcess:
         self._environment |= {f"TGBOT_{name.upper()}": str(value) for name, value in settings.items()}
 
     async def start(self) -> None:
-        self._process = await self.command("run")
+        if self._forks:
+            self._process = await self._forks.start(self._folder, self._log, self._environment)
+        else:
+            self._process = await self.command("run")
 
     async def command(self, *words: str) -> Process:
         with self._log.open("ab") as log:
@@ -127,14 +132,17 @@ class Person:
 
     def presses(self, label: str) -> None:
         """Press the newest button with this label."""
-        for message in reversed(self.screen):
-            for button in _buttons(message):
-                if button["text"] == label:
-                    self._world.press(
-                        self.chat_id, message["message_id"], self.user_id, button["callback_data"]
-                    )
-                    return
-        raise AssertionError(f"no button {label!r} on screen")
+        labelled = (
+            one for one in reversed(self.screen) if label in (button["text"] for button in _buttons(one))
+        )
+        message = next(labelled, None)
+        assert message, f"no button {label!r} on screen"
+        self.presses_below(message, label)
+
+    def presses_below(self, message: dict[str, Any], label: str) -> None:
+        """Press the button of a message with this label."""
+        data = next(button["callback_data"] for button in _buttons(message) if button["text"] == label)
+        self._world.press(self.chat_id, message["message_id"], self.user_id, data)
 
     @property
     def screen(self) -> list[dict[str, Any]]:
