@@ -18,7 +18,7 @@ test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 soak: $(INSTALLED)
-	$(BIN)/python -m pytest -m soak -s
+	$(BIN)/python -m pytest -m soak -s -o faulthandler_timeout=0
 
 bench: $(INSTALLED)
 	$(BIN)/python -m bench

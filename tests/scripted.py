@@ -20,8 +20,7 @@ class Gate:
         return self._open
 
     async def wait(self) -> None:
-        while not self._open:  # noqa: ASYNC110 - another thread sets it
-            await asyncio.sleep(STEP_SECONDS)
+        await eventually(self.is_set, "the gate opens")
 
 
 class ScriptedAgent:

@@ -65,8 +65,10 @@ class ModelServer:
     async def down(self) -> AsyncGenerator[None]:
         """Refuse every connection for a while."""
         await self._recorder.close()
-        yield
-        await self._recorder.open()
+        try:
+            yield
+        finally:
+            await self._recorder.open()
 
 
 @asynccontextmanager
