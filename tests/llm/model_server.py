@@ -61,6 +61,10 @@ class ModelServer:
         head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
         self._recorder.instead.append((head + "".join(events)).encode())
 
+    def never_answers(self, text: str) -> None:
+        """Take requests that contain this text, and let them wait for ever."""
+        self._recorder.never_answered = text.encode()
+
     @asynccontextmanager
     async def down(self) -> AsyncGenerator[None]:
         """Refuse every connection for a while."""
