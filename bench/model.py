@@ -2,15 +2,15 @@
 
 import asyncio
 import statistics
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from unittest import mock
 
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
 from sqlalchemy import Engine
 
-from bench import counts, scene, sending
+from bench import counts, scene, sending, wire
 from bench.figures import Figure, at_most, speed_ratio
 from tgbot.agents.llm import models
 from tgbot.agents.llm.agent import LlmAgent
@@ -41,7 +41,7 @@ def figures() -> Iterator[Figure]:
         more = asyncio.run(_commits(calls)) - plain - 1
         yield at_most(f"commits of a step with a tool ({name}), beyond that of its response", more, most)
     yield at_most(
-        "from a model's first words to the screen, less the wait for a sentence",
+        "from a model's first words on the wire to the screen, less the wait for a sentence",
         1000 * asyncio.run(_first_words()),
         40,
         "ms",
@@ -57,10 +57,9 @@ def _any() -> int:
     return counts.ANSWERING["commits"] + counts.SHOWING["commits"]
 
 
-def _agent(stream: Callable[[list[ModelMessage], AgentInfo], AsyncIterator[Words]]) -> LlmAgent:
-    """Make the agent with a model that answers at once, by a function."""
-    models.make = lambda *_: FunctionModel(stream_function=stream)
-    agent = LlmAgent(Settings(token=sending.TOKEN, model="demo"))
+def _agent(model: str, url: str = "") -> LlmAgent:
+    """Make the agent, with tools."""
+    agent = LlmAgent(Settings(token=sending.TOKEN, model=model, model_url=url))
 
     async def work(line: str) -> str:
         """Work."""
@@ -84,8 +83,9 @@ async def _commits(calls: list[tuple[str, str]]) -> int:
         else:
             yield "Done."
 
-    with counts.traced() as statements:
-        async with sending.conversation(_agent(respond).run, sending.Screen()) as (bot, _):
+    model = FunctionModel(stream_function=respond)
+    with mock.patch.object(models, "make", return_value=model), counts.traced() as statements:
+        async with sending.conversation(_agent("demo").run, sending.Screen()) as (bot, _):
             await bot.answer(scene.update(sending.CHAT_ID))  # what is imported, is imported now
             before = statements.count("COMMIT")
             await bot.answer(scene.update(sending.CHAT_ID))
@@ -93,26 +93,19 @@ async def _commits(calls: list[tuple[str, str]]) -> int:
 
 
 async def _first_words() -> float:
-    """Time the way of a sentence from the model to the screen, without the wait for more words."""
-    said_at = 0.0
-
-    async def respond(_: list[ModelMessage], __: AgentInfo) -> AsyncIterator[Words]:
-        nonlocal said_at
-        said_at = time.monotonic()
-        yield "A sentence. And"
-        await asyncio.sleep(2 * SENTENCE_SECONDS)
-        yield " the end."
-
+    """Time the way of a sentence from the model's server to the screen, without the wait for more words."""
     screen = sending.Screen()
     seconds = []
-    async with sending.conversation(_agent(respond).run, screen) as (bot, _):
-        for _turn in range(FIRST_WORDS_TURNS):
-            changes = screen.changes
-            answering = asyncio.create_task(bot.answer(scene.update(sending.CHAT_ID)))
-            while screen.changes == changes:  # noqa: ASYNC110 - what changes it is no event
-                await asyncio.sleep(0.001)
-            seconds.append(screen.changed_at - said_at - SENTENCE_SECONDS)
-            await answering
+    async with wire.model_server(2 * SENTENCE_SECONDS) as server:
+        agent = _agent("some-model", server.url)
+        async with sending.conversation(agent.run, screen) as (bot, _):
+            for _turn in range(FIRST_WORDS_TURNS):
+                changes = screen.changes
+                answering = asyncio.create_task(bot.answer(scene.update(sending.CHAT_ID)))
+                while screen.changes == changes:  # noqa: ASYNC110 - what changes it is no event
+                    await asyncio.sleep(0.001)
+                seconds.append(screen.changed_at - server.said_at - SENTENCE_SECONDS)
+                await answering
     return statistics.median(seconds[2:])
 
 
