@@ -14,15 +14,16 @@ from pydantic_ai.models import Model
 from tests.house import no_download
 from tests.llm.dying import Call, Step, Writer, scripted, speak
 from tests.store.instance import Instance
-from tgbot.agents.llm import failures, models
+from tgbot.agents.llm import failures, models, results
 from tgbot.agents.llm import log as log_of
 from tgbot.agents.llm.agent import LlmAgent
 from tgbot.agents.llm.assistant import TOOL_RETRIES
+from tgbot.agents.llm.compaction import RESULT_CHARACTERS_MAX
 from tgbot.agents.llm.talk import CUT_OFF
 from tgbot.agents.llm.tools import tool
 from tgbot.config import Settings
 from tgbot.model import Turn
-from tgbot.store import history
+from tgbot.store import history, ledger
 from tgbot.store.engine.connection import Connection
 from tgbot.turns.agent import Agent, AgentTurn, Event, Question
 
@@ -56,11 +57,22 @@ async def fail() -> str:
     raise ToolFailed("there is none")
 
 
+async def flood() -> dict[str, str]:
+    """Return far more than a model reads."""
+    return {"text": "ä" * 1_000_000}
+
+
+async def complain() -> str:
+    """Fail with far more words than a model reads."""
+    raise ToolFailed("no! " * 1_000_000)
+
+
 async def give_up() -> str:
     """Lose its own patience."""
     raise TimeoutError("the other side")
 
 
+FUNCTIONS = (append, hang, refuse, fail, flood, complain, give_up)
 Make = Callable[..., Agent]
 
 
@@ -73,7 +85,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Make:
     def made(*steps: Step) -> Agent:
         monkeypatch.setattr(models, "make", lambda *_: scripted(*steps))
         agent = LlmAgent(Settings(token="42:a", model="demo"))
-        agent._functions = {one.__name__: one for one in (append, hang, refuse, fail, give_up)}
+        agent._functions = {one.__name__: one for one in FUNCTIONS}
         return agent.run
 
     return made
@@ -136,6 +148,21 @@ async def test_only_a_tool_that_was_ended_is_said_to_have_taken_too_long(
     ended, failed = results_in(instance, turn)
     assert ended == "This took longer than 0.05 s and was ended. It may have taken effect."
     assert failed.startswith("The tool failed (error ")
+
+
+async def test_a_result_that_is_too_long_is_cut_in_the_log_and_in_the_ledger(
+    make: Make, instance: Instance
+) -> None:
+    turn = instance.start("go")
+    both = [Call("flood", {}, "0"), Call("complain", {}, "1")]
+    assert words_of(await speak(make(Step("", both), Step("Done.")), turn, Writer(instance, None))) == "Done."
+    flooded, complained = in_log = results_in(instance, turn)
+    assert flooded.startswith('{"text":"ää')
+    assert flooded.endswith("ä\n… cut, 1,000,011 characters in all")
+    assert complained.endswith("\n… cut, 4,000,000 characters in all")
+    assert max(map(len, in_log)) < RESULT_CHARACTERS_MAX + 100
+    calls = instance.do(ledger.calls, turn.row_id)
+    assert [results.load(call.result or "").shown() for call in calls] == in_log
 
 
 async def test_a_model_may_call_a_tool_wrongly_a_few_times(make: Make, instance: Instance) -> None:

@@ -49,6 +49,7 @@ Proceed = Callable[[dict[str, Any]], Awaitable[Value]]
 class Steps(AbstractCapability[Deps]):
     """Logs and looks up the steps of one turn. `own` grows by what is logged.
 
+    Of a tool's result `result_characters_max` are kept: a flood of words would fill the log and the context.
     `seen` counts the messages of the attempt that runs: those that it began with, and those logged since.
     """
 
@@ -56,6 +57,7 @@ class Steps(AbstractCapability[Deps]):
     own: list[ModelMessage]
     steers: bool  # whether follow-ups may join the turn
     say: Callable[[Event], None]
+    result_characters_max: int
     seen: int = 0
     logging: asyncio.Future[None] | None = None
     ended: dict[str, str] = field(default_factory=dict)  # results by the ids of calls
@@ -178,6 +180,7 @@ class Steps(AbstractCapability[Deps]):
         return await self._finish(call, results.of(value, kept))
 
     async def _finish(self, call: ToolCallPart, result: results.Result) -> Value:
+        result = results.cut(result, self.result_characters_max)
         content = results.dump(result)
         await self.turn.write(ledger.finish, self.turn.ownership, call.tool_call_id, call.tool_name, content)
         self.ended[call.tool_call_id] = content
