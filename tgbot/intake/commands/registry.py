@@ -34,8 +34,8 @@ DATA_BYTES_MAX = 64  # of a button (Bot API, InlineKeyboardButton)
 class ModelRules:
     """What a chat may do with its model.
 
-    It may choose one of `models`, of which the first is the default. Only `owner_id` may set instructions;
-    None: nobody.
+    It may choose one of `models`, of which the first is the default. Only `owner_id` may set instructions
+    (None: nobody), and erase a group (None: everyone).
     """
 
     models: tuple[str, ...]
