@@ -530,6 +530,21 @@ async def test_a_stopped_question_does_not_stay_marked_as_worked_on(
     await eventually(lambda: _reactions(ann) == [[]], "no mark any more")
 
 
+async def test_what_waits_for_an_answer_is_not_marked_as_worked_on(
+    bot: BotProcess, ann: Person, tmp_path: Path
+) -> None:
+    await bot.start()
+    first, second = Dictation(tmp_path), Dictation(tmp_path, attempt=2)
+    ann.says(first.message)
+    await eventually(lambda: _reactions(ann) == [["✍"]], "working")
+    first.question("Delete it?", "Yes", "No").end()
+    await eventually(lambda: _reactions(ann) == [[]], "it is the person's turn")
+    ann.presses("Yes")
+    await eventually(lambda: _reactions(ann) == [["✍"]], "working again")
+    second.words("Gone.").end()
+    await eventually(lambda: _reactions(ann) == [["👌"]], "done")
+
+
 async def test_a_question_is_marked_as_answered_only_when_the_answer_is_on_screen(  # noqa: PLR0913, PLR0917 - fixtures
     bot: BotProcess,
     ann: Person,
