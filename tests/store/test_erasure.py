@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.house import raw_message
-from tests.store.instance import Instance, StartInstance, new_id
+from tests.store.instance import Instance, StartInstance, key, new_id
+from tests.store.test_chats import NEW, OLD, upgraded
 from tests.store.test_questions import ask, buttons
 from tgbot.intake.commands import ModelRules, wipe
 from tgbot.intake.commands.question import NOT_YOURS
@@ -128,6 +129,25 @@ def test_a_long_log_is_erased_whole(bot: Instance) -> None:
     forget(bot)
     bot.engine.dispose()
     assert b"xylophone" not in bytes_of(bot)
+
+
+def test_files_that_are_kept_under_the_id_of_a_group_before_its_upgrade_are_forgotten_too(
+    bot: Instance,
+) -> None:
+    exchange(bot, "before", chat=OLD)
+    bot.receive(upgraded(1))
+    exchange(bot, "after", chat=NEW)
+    bot.send_all(NEW)
+    row = asked(bot, NEW, **{"from": SENDER})
+    erased = bot.press(f"erase:{row}", message_id=new_id(), chat=NEW, user=7).erased
+    assert sorted(erased) == sorted([key(OLD), key(NEW)])
+
+
+def test_no_files_of_another_chat_are_forgotten(bot: Instance) -> None:
+    exchange(bot, "a", chat=OLD)
+    exchange(bot, "b")
+    row = asked(bot)
+    assert bot.press(f"erase:{row}", message_id=new_id()).erased == [key()]
 
 
 # What stays

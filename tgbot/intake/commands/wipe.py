@@ -42,8 +42,8 @@ def erase(call: Call) -> Reply:
         return Reply(None, toast=RUNS)
     if erasure.unsent(call.conn, call.owner.bot_id, call.control.address):
         return Reply(None, toast=UNSENT)
-    erasure.erase(call.conn, call.owner.bot_id, call.control.address)
-    return Reply(FORGOTTEN, instead=True, erased=True)
+    erased = erasure.erase(call.conn, call.owner.bot_id, call.control.address)
+    return Reply(FORGOTTEN, instead=True, erased=erased)
 
 
 @button("cancel", args=1, needs_model=True)
