@@ -1,11 +1,15 @@
 """The tools that are always there: notes stay in their session, and a time zone too."""
 
 import re
+import sys
+import zoneinfo
+from collections.abc import Iterator
 
 import pytest
 
 from tests.llm.calling import Call, Place, run
 from tests.store.instance import Instance, StartInstance
+from tgbot.agents.llm.prompt import instructions
 from tgbot.agents.llm.tools import builtin
 from tgbot.agents.llm.tools.loading import load
 from tgbot.turns.agent import File
@@ -112,3 +116,20 @@ async def test_a_turn_that_lost_its_session_keeps_nothing(start_instance: StartI
     with pytest.raises(Exception, match="does not hold"):
         await results(stale, ("remember", {"name": "a", "text": "b"}))
     assert await results(Place(new, turn), ("recall", {})) == ["There are no notes."]
+
+
+@pytest.fixture
+def no_zones(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Take the database of time zones away, as on a slim system."""
+    monkeypatch.setitem(sys.modules, "tzdata", None)
+    zoneinfo.reset_tzpath([])
+    zoneinfo.ZoneInfo.clear_cache()
+    yield
+    zoneinfo.reset_tzpath()
+
+
+@pytest.mark.usefixtures("no_zones")
+async def test_without_a_database_of_time_zones_everything_is_in_utc(place: Place) -> None:
+    assert instructions(place.agent_turn, None, None, "Asia/Tokyo").endswith(" the time zone UTC.")
+    [said] = await results(place, ("current_time", {}))
+    assert said.endswith("(UTC, UTC+0000)")

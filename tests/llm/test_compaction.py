@@ -268,3 +268,7 @@ async def test_a_turn_in_the_middle_of_its_steps_goes_on_behind_the_summary_also
     turn = another.start("next")
     log = log_of.read(another.do(history.seen, turn), turn.row_id).earlier
     assert [words_of(one) for one in log] == [SUMMARY, GO_ON, "b", "yes", "c", "yes", "go", "", "", "done"]
+
+
+async def test_one_result_of_a_tool_has_a_quarter_of_the_context_at_most(turn: Place) -> None:
+    assert compaction(turn, Model()).result_characters_max == 750

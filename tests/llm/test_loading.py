@@ -30,10 +30,12 @@ async def test_every_tool_carries_its_mark(place: Place) -> None:
     [offered] = (await run(load(USERS, []), place.deps)).offered
     assert set(offered) == {*FUNCTIONS, *USERS}
     assert offered["add"].metadata == {
-        "tgbot": {"ask": False, "idempotent": False, "timeout_seconds": 60, "progress": ""}
+        "tgbot": {"ask": False, "idempotent": False, "timeout_seconds": 60, "progress": ""},
+        "origin": "tests.llm.user_tools.add",
     }
     assert offered["move"].metadata == {
-        "tgbot": {"ask": True, "idempotent": True, "timeout_seconds": 5, "progress": "Moving, {speed}"}
+        "tgbot": {"ask": True, "idempotent": True, "timeout_seconds": 5, "progress": "Moving, {speed}"},
+        "origin": "tests.llm.user_tools.move",
     }
 
 

@@ -80,9 +80,9 @@ async def test_a_model_sees_and_calls_the_tools_of_a_child_process(
     assert add.description == "Add two numbers."
     assert list(add.parameters_json_schema["properties"]) == ["a", "b"]
     free = {"ask": False, "idempotent": True, "timeout_seconds": 5, "progress": ""}
-    assert add.metadata == {"tgbot": free}
-    assert ran.offered[0]["write"].metadata == {"tgbot": free | {"idempotent": False}}
-    assert ran.offered[0]["die"].metadata == {"tgbot": free | {"ask": True, "idempotent": False}}
+    assert add.metadata == {"tgbot": free, "origin": "mcp:s/add"}
+    assert (ran.offered[0]["write"].metadata or {})["tgbot"] == free | {"idempotent": False}
+    assert (ran.offered[0]["die"].metadata or {})["tgbot"] == free | {"ask": True, "idempotent": False}
     *results, environment = ran.results
     picture = BinaryImage(PIXEL, media_type="image/png")
     assert results == [3, picture, "odd", "It failed: Error executing tool fail"]
@@ -253,6 +253,8 @@ async def test_names_that_collide_begin_with_the_name_of_their_server(place: Pla
     assert ran.results[0] == "mine"
     assert isinstance(ran.results[1], list)
     assert ran.results[2] == 3
+    origins = {name: (tool.metadata or {})["origin"] for name, tool in ran.offered[0].items()}
+    assert (origins["pids"], origins["files_pids"]) == (f"{__name__}.pids", "mcp:files/pids")
     assert set(FUNCTIONS) < ran.offered[0].keys()
     [mcp] = [one for one in toolsets if isinstance(one, McpTools)]
     await mcp.close()

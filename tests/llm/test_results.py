@@ -34,3 +34,19 @@ def test_what_is_no_json_is_text() -> None:
 def test_a_wish_for_other_arguments_is_one_again() -> None:
     with pytest.raises(ModelRetry, match="a number, please"):
         again(ModelRetry("a number, please"))
+
+
+@pytest.mark.parametrize("value", ["text", 7, {"a": [1, "ö" * 80]}, [PICTURE, "x" * 50]])
+def test_a_result_that_is_short_enough_is_the_same_object(value: object) -> None:
+    result = results.of(value, [])
+    assert results.cut(result, 100) is result
+
+
+def test_a_result_that_is_too_long_ends_with_a_line_that_says_so() -> None:
+    assert results.cut(results.of("x" * 11, []), 10).content == f"{'x' * 10}\n… cut, 11 characters in all"
+
+
+def test_a_picture_stays_where_its_words_are_cut() -> None:
+    words, picture = results.cut(results.of(["x" * 1_000, PICTURE], []), 10).value()
+    assert words == '["xxxxxxxx\n… cut, 1,033 characters in all'
+    assert picture is PICTURE

@@ -1,8 +1,9 @@
 """The steps of a turn, where one goes wrong: each is logged once, and no call is made twice unseen."""
 
 import asyncio
+import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pytest
@@ -12,17 +13,19 @@ from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, Text
 from pydantic_ai.models import Model
 
 from tests.house import no_download
-from tests.llm.dying import Call, Step, Writer, scripted, speak
+from tests.llm.dying import Call, Step, Writer, end, scripted, speak
 from tests.store.instance import Instance
-from tgbot.agents.llm import failures, models
+from tgbot.agents.llm import failures, models, results
 from tgbot.agents.llm import log as log_of
 from tgbot.agents.llm.agent import LlmAgent
 from tgbot.agents.llm.assistant import TOOL_RETRIES
+from tgbot.agents.llm.compaction import RESULT_CHARACTERS_MAX
 from tgbot.agents.llm.talk import CUT_OFF
 from tgbot.agents.llm.tools import tool
+from tgbot.agents.llm.tools.marks import Function
 from tgbot.config import Settings
 from tgbot.model import Turn
-from tgbot.store import history
+from tgbot.store import history, ledger
 from tgbot.store.engine.connection import Connection
 from tgbot.turns.agent import Agent, AgentTurn, Event, Question
 
@@ -56,11 +59,37 @@ async def fail() -> str:
     raise ToolFailed("there is none")
 
 
+async def flood() -> dict[str, str]:
+    """Return far more than a model reads."""
+    return {"text": "ä" * 1_000_000}
+
+
+async def complain() -> str:
+    """Fail with far more words than a model reads."""
+    raise ToolFailed("no! " * 1_000_000)
+
+
 async def give_up() -> str:
     """Lose its own patience."""
     raise TimeoutError("the other side")
 
 
+@tool(ask=True)
+async def pay(line: str) -> str:
+    """Pay."""
+    return f"paid {line}"
+
+
+@tool(ask=True)
+async def _pay_in_another_module(line: str) -> str:
+    """Do something else under the same name."""
+    return f"something else with {line}"
+
+
+_pay_in_another_module.__module__ = "other_tools"
+_pay_in_another_module.__name__ = "pay"
+
+FUNCTIONS = (append, hang, refuse, fail, flood, complain, give_up, pay)
 Make = Callable[..., Agent]
 
 
@@ -70,10 +99,10 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Make:
     done.clear()
     monkeypatch.setattr(failures, "RETRY_SECONDS", (0.0, 0.0))
 
-    def made(*steps: Step) -> Agent:
+    def made(*steps: Step, functions: Sequence[Function] = FUNCTIONS) -> Agent:
         monkeypatch.setattr(models, "make", lambda *_: scripted(*steps))
         agent = LlmAgent(Settings(token="42:a", model="demo"))
-        agent._functions = {one.__name__: one for one in (append, hang, refuse, fail, give_up)}
+        agent._functions = {one.__name__: one for one in functions}
         return agent.run
 
     return made
@@ -136,6 +165,21 @@ async def test_only_a_tool_that_was_ended_is_said_to_have_taken_too_long(
     ended, failed = results_in(instance, turn)
     assert ended == "This took longer than 0.05 s and was ended. It may have taken effect."
     assert failed.startswith("The tool failed (error ")
+
+
+async def test_a_result_that_is_too_long_is_cut_in_the_log_and_in_the_ledger(
+    make: Make, instance: Instance
+) -> None:
+    turn = instance.start("go")
+    both = [Call("flood", {}, "0"), Call("complain", {}, "1")]
+    assert words_of(await speak(make(Step("", both), Step("Done.")), turn, Writer(instance, None))) == "Done."
+    flooded, complained = in_log = results_in(instance, turn)
+    assert flooded.startswith('{"text":"ää')
+    assert flooded.endswith("ä\n… cut, 1,000,011 characters in all")
+    assert complained.endswith("\n… cut, 4,000,000 characters in all")
+    assert max(map(len, in_log)) < RESULT_CHARACTERS_MAX + 100
+    calls = instance.do(ledger.calls, turn.row_id)
+    assert [results.load(call.result or "").shown() for call in calls] == in_log
 
 
 async def test_a_model_may_call_a_tool_wrongly_a_few_times(make: Make, instance: Instance) -> None:
@@ -204,3 +248,36 @@ async def test_models_are_made_beside_the_event_loop(
     assert words_of(await speak(agent, instance.start("go"), Writer(instance, None))) == "Done."
     assert threads
     assert threading.current_thread() not in threads
+
+
+async def test_a_tool_that_was_allowed_for_good_runs_and_one_of_that_name_from_elsewhere_asks(
+    make: Make, instance: Instance
+) -> None:
+    steps, writer = [Step("", [Call("pay", {"line": "a"}, "0")]), Step("Done.")], Writer(instance, None)
+
+    async def say(text: str, agent: Agent) -> list[Event]:
+        turn = instance.start(text)
+        events = await speak(agent, turn, writer) or []
+        end(instance, turn, events)
+        return events
+
+    await say("go", make(*steps))
+    [again] = instance.press(_button(instance, "Always in this chat")).claimed
+    assert words_of(await speak(make(*steps), again, writer)) == "Done."
+    instance.finish(again)
+    await say("/new", make())
+    assert words_of(await say("go", make(*steps))) == "Done."
+    await say("/new", make())
+    asked = await say("go", make(*steps, functions=[_pay_in_another_module]))
+    assert [event.key for event in asked if isinstance(event, Question)] == ["allow:0"]
+
+
+def _button(instance: Instance, label: str) -> str:
+    [(found,)] = instance.rows("SELECT buttons FROM outbox WHERE buttons IS NOT NULL")
+    [data] = [
+        one["callback_data"]
+        for row in json.loads(found)["inline_keyboard"]
+        for one in row
+        if one["text"] == label
+    ]
+    return str(data)

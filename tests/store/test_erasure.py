@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.house import raw_message
-from tests.store.instance import Instance, StartInstance, new_id
+from tests.store.instance import Instance, StartInstance, key, new_id
+from tests.store.test_chats import NEW, OLD, upgraded
 from tests.store.test_questions import ask, buttons
 from tgbot.intake.commands import ModelRules, wipe
 from tgbot.intake.commands.question import NOT_YOURS
@@ -44,7 +45,7 @@ def press(bot: Instance, data: str, chat: int = 7, user: int | None = None) -> s
 
 def forget(bot: Instance, chat: int = 7, **more: Any) -> None:  # noqa: ANN401 - as above
     row = asked(bot, chat, **more)
-    assert press(bot, f"erase:{row}", chat) is None
+    assert press(bot, f"erase:{row}", chat, user=more.get("from", {}).get("id")) is None
     assert wipe.FORGOTTEN in bot.send_all(chat)
 
 
@@ -130,6 +131,25 @@ def test_a_long_log_is_erased_whole(bot: Instance) -> None:
     assert b"xylophone" not in bytes_of(bot)
 
 
+def test_files_that_are_kept_under_the_id_of_a_group_before_its_upgrade_are_forgotten_too(
+    bot: Instance,
+) -> None:
+    exchange(bot, "before", chat=OLD)
+    bot.receive(upgraded(1))
+    exchange(bot, "after", chat=NEW)
+    bot.send_all(NEW)
+    row = asked(bot, NEW, **{"from": SENDER})
+    erased = bot.press(f"erase:{row}", message_id=new_id(), chat=NEW, user=7).erased
+    assert sorted(erased) == sorted([key(OLD), key(NEW)])
+
+
+def test_no_files_of_another_chat_are_forgotten(bot: Instance) -> None:
+    exchange(bot, "a", chat=OLD)
+    exchange(bot, "b")
+    row = asked(bot)
+    assert bot.press(f"erase:{row}", message_id=new_id()).erased == [key()]
+
+
 # What stays
 
 
@@ -197,7 +217,7 @@ def test_another_topic_and_the_group_itself_keep_their_words(bot: Instance) -> N
     bot.finish(turn)
     exchange(bot, "in the group", chat=GROUP)
     bot.send_all(GROUP)
-    forget(bot, GROUP, **TOPIC)
+    forget(bot, GROUP, **TOPIC, **{"from": SENDER})
     assert bot.rows("SELECT content FROM history") == [('["in the group"]',)]
     words = [raw for (raw,) in bot.rows("SELECT raw FROM pending WHERE kind = 'message'")]
     assert ["in the group" in raw for raw in words] == [False, True]
@@ -229,6 +249,28 @@ def test_only_the_person_who_asked_can_answer(bot: Instance) -> None:
     for data in (f"erase:{row}", f"cancel:{row}"):
         assert press(bot, data, GROUP, user=8) == NOT_YOURS
     assert press(bot, f"erase:{row}", GROUP, user=7) is None
+
+
+def test_in_a_group_only_the_owner_can_erase_what_all_have_said(bot: Instance) -> None:
+    bot.say("/forget", chat=GROUP, **{"from": {**SENDER, "id": 8}})
+    assert bot.send_all(GROUP) == [wipe.OWNER_ONLY]
+    forget(bot, GROUP, **{"from": SENDER})
+
+
+def test_in_a_private_chat_everyone_can_erase_their_own_words(bot: Instance) -> None:
+    forget(bot, chat=8)
+
+
+def test_in_a_group_of_a_bot_without_an_owner_everyone_can(bot: Instance) -> None:
+    bot.rules = dataclasses.replace(bot.rules, model=ModelRules(("a:1",), None))
+    forget(bot, GROUP)
+
+
+def test_who_is_not_the_owner_any_more_erases_nothing(bot: Instance) -> None:
+    row = asked(bot, GROUP, **{"from": SENDER})
+    bot.rules = dataclasses.replace(bot.rules, model=ModelRules(("a:1",), UserId(8)))
+    assert press(bot, f"erase:{row}", GROUP, user=7) == wipe.OWNER_ONLY
+    assert press(bot, f"cancel:{row}", GROUP, user=7) is None
 
 
 @pytest.mark.parametrize("data", ["erase:{other}", "cancel:{other}", "erase:{message}", "erase:{row}:1"])

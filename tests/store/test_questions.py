@@ -5,7 +5,7 @@ import pytest
 from tests.store.instance import Instance, StartInstance
 from tgbot.model import Choice, RowId, Turn
 from tgbot.render import Text
-from tgbot.store import questions, turns
+from tgbot.store import outbox, questions, sending, turns
 from tgbot.store.parts import Asked
 from tgbot.store.turns import Ending
 
@@ -160,3 +160,46 @@ def test_what_is_stopped_or_given_up_after_an_answer_leaves_what_was_said_before
         "May I delete?\n\n→ Allow",
         "⏹ Stopped.",
     ]
+
+
+def answered(instance: Instance) -> Turn:
+    """Have a question answered; gives the turn that goes on."""
+    ask(instance, instance.start("delete it"), "delete")
+    instance.send_all()
+    [again] = instance.press(f"{buttons(instance)[0]}:0").claimed
+    instance.send_all()
+    return again
+
+
+def test_a_line_of_progress_after_a_question_makes_way_for_words_that_notify(instance: Instance) -> None:
+    turn = answered(instance)
+    progress = instance.begin(turn, "deleting", turn.first_part, silent=True)
+    assert progress
+    assert not instance.do(questions.make_way, turn.row_id), "it is on its way"
+    at = instance.sent(progress)
+    instance.answer(turn, "Gone.", first=turn.first_part)
+    surplus = instance.the_next()
+    assert (surplus.kind, surplus.message_id) == ("surplus", at)
+    instance.do(sending.removed, surplus)
+    words = instance.the_next()
+    assert (words.number, words.text, words.message_id, words.silent) == (1, "Gone.", None, False)
+
+
+def test_words_after_a_question_stay_in_the_message_that_notified(instance: Instance) -> None:
+    turn = answered(instance)
+    begun = turn.token, turn.row_id, turn.first_part, Text("Gone"), "{}"
+    words = instance.do(outbox.begin, *begun, silent=False)
+    assert words
+    at = instance.sent(words)
+    assert not instance.do(questions.make_way, turn.row_id)
+    instance.answer(turn, "Gone.", first=turn.first_part)
+    assert instance.the_next().message_id == at
+
+
+def test_a_line_of_progress_stays_where_nothing_was_asked(instance: Instance) -> None:
+    turn = instance.start("delete it")
+    progress = instance.begin(turn, "deleting", silent=True)
+    assert progress
+    at = instance.sent(progress)
+    instance.answer(turn, "Gone.")
+    assert instance.the_next().message_id == at

@@ -7,7 +7,17 @@ import random
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
-from tgbot.turns.agent import AgentTurn, Album, DownloadError, Event, File, Progress, Replacement
+from tgbot.turns.agent import (
+    AgentTurn,
+    Album,
+    Choice,
+    DownloadError,
+    Event,
+    File,
+    Progress,
+    Question,
+    Replacement,
+)
 
 
 async def moody(turn: AgentTurn) -> AsyncGenerator[str, None]:
@@ -76,12 +86,17 @@ def _album(*files: tuple[str, str, str, str]) -> Album:
     return Album([_file(*file) for file in files])
 
 
+def _question(text: str, *labels: str) -> Question:
+    return Question(text, text, tuple(Choice(label, label) for label in labels))
+
+
 _EVENTS: dict[str, Callable[..., Event]] = {
     "words": _words,
     "progress": Progress,
     "replacement": Replacement,
     "file": _file,
     "album": _album,
+    "question": _question,
 }
 
 
@@ -110,6 +125,9 @@ class Dictation:
     def album(self, *files: File) -> "Dictation":
         said = [(file.name, self._put(file.name, file.content), file.kind, file.caption) for file in files]
         return self._say("album", *said)
+
+    def question(self, text: str, *labels: str) -> "Dictation":
+        return self._say("question", text, *labels)
 
     def fail(self) -> None:
         """Yield what no agent may: the turn fails."""

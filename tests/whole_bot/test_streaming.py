@@ -530,6 +530,21 @@ async def test_a_stopped_question_does_not_stay_marked_as_worked_on(
     await eventually(lambda: _reactions(ann) == [[]], "no mark any more")
 
 
+async def test_what_waits_for_an_answer_is_not_marked_as_worked_on(
+    bot: BotProcess, ann: Person, tmp_path: Path
+) -> None:
+    await bot.start()
+    first, second = Dictation(tmp_path), Dictation(tmp_path, attempt=2)
+    ann.says(first.message)
+    await eventually(lambda: _reactions(ann) == [["✍"]], "working")
+    first.question("Delete it?", "Yes", "No").end()
+    await eventually(lambda: _reactions(ann) == [[]], "it is the person's turn")
+    ann.presses("Yes")
+    await eventually(lambda: _reactions(ann) == [["✍"]], "working again")
+    second.words("Gone.").end()
+    await eventually(lambda: _reactions(ann) == [["👌"]], "done")
+
+
 async def test_a_question_is_marked_as_answered_only_when_the_answer_is_on_screen(  # noqa: PLR0913, PLR0917 - fixtures
     bot: BotProcess,
     ann: Person,
@@ -628,6 +643,33 @@ async def test_a_long_turn_ends_with_a_ping_of_its_first_words_that_points_at_th
     assert watch.notified() == pings
     replies = [message.get("reply_to_message", {}).get("text") for message in ann.screen[2:]]
     assert replies == ["Once upon a time."] * len(pings)
+
+
+@pytest.mark.parametrize("pauses", [False, True])
+async def test_the_first_words_after_a_question_notify_also_where_a_line_of_progress_came_before(
+    bot: BotProcess,
+    ann: Person,
+    tmp_path: Path,
+    watch: Watch,
+    pauses: bool,  # noqa: FBT001 - before the end, so that the words are a preview first
+) -> None:
+    await bot.start()
+    first, second = Dictation(tmp_path), Dictation(tmp_path, attempt=2)
+    ann.says(first.message)
+    first.question("Delete it?", "Yes", "No").end()
+    await ann.sees_among("Delete it?")
+    ann.presses("Yes")
+    second.progress("deleting")
+    await ann.sees_at_last("Delete it?\n\n→ Yes", "⏳ deleting")
+    second.words("It is gone. ")
+    if pauses:
+        await ann.sees_at_last("Delete it?\n\n→ Yes", "It is gone.")
+    second.words("For good.").end()
+    await ann.sees_at_last("Delete it?\n\n→ Yes", "It is gone. For good.")
+    await bot.stop()
+    [question, words] = watch.notified()
+    assert (question, words[:11]) == ("Delete it?", "It is gone.")
+    assert bot.had_no_trouble
 
 
 async def test_markdown_is_shown_as_formatting(bot: BotProcess, ann: Person, agent: Dictation) -> None:

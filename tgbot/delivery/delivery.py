@@ -30,8 +30,9 @@ VERDICTS = {
     "dropped": Reaction.FAILED,
     "dead": Reaction.FAILED,
 }
-# At once. A row that is queued again is received but not worked on; one that was stopped is neither.
-REACTIONS = {"queued": Reaction.RECEIVED, "stopped": None}
+# At once. A row that is queued again is received but not worked on; one that was stopped, or waits for an
+# answer, is neither.
+REACTIONS = {"queued": Reaction.RECEIVED, "stopped": None, "asking": None}
 
 
 class Delivery:

@@ -15,7 +15,7 @@ from tgbot.delivery.commits import Commits
 from tgbot.delivery.tools import Tools
 from tgbot.model import ChatId, MessageId, RowId
 from tgbot.render import Closed, Text
-from tgbot.store import outbox, sending
+from tgbot.store import outbox, questions, sending
 from tgbot.telegram.errors import BotApiError, FloodedError, RefusedError, TokenRefusedError, UnreachableError
 from tgbot.turns.answer import Growing, LiveAnswer
 from tgbot.turns.formatting import PARTS_MAX, THREADS
@@ -43,6 +43,7 @@ class Shown:
 
     least_seconds: float
     first: int = 0  # the part that the answer begins with
+    quiet: bool = False  # a line of progress may stand where words after a question are to come
     every_seconds: float = 0.0
     number: int = -1
     message_id: MessageId | None = None
@@ -129,7 +130,9 @@ class Previews:
     def _of(self, live: LiveAnswer) -> Shown:
         shown = self._shown.get(live.turn.row_id)
         if shown is None:
-            shown = Shown(GROUP_SECONDS if self.chat_id < 0 else PRIVATE_SECONDS, live.turn.first_part)
+            first = live.turn.first_part
+            least_seconds = GROUP_SECONDS if self.chat_id < 0 else PRIVATE_SECONDS
+            shown = Shown(least_seconds, first, quiet=first > 0 and self.mode == "edit")
         if shown.number != live.first:
             shown.go_on(live.first)
         return shown
@@ -138,6 +141,8 @@ class Previews:
         """Do it; None if something was done, else how many seconds to wait."""
         if action == "typing":
             return await self._type(live, shown)
+        if shown.quiet and live.length and await self._makes_way(live, shown):
+            return None
         version, growing = live.version, live.growing()
         picture = await self._picture(live, growing)
         if isinstance(picture, Closed):
@@ -145,11 +150,17 @@ class Previews:
         if picture is None or picture == shown.text:
             shown.version = version  # an edit would be "not modified" and still count against the rate limit
             return AGAIN_SECONDS
-        if self.mode == "draft":
-            return await self._show(live, shown, version, picture)
-        if shown.message_id is None:
+        if self.mode != "draft" and shown.message_id is None:
             return await self._begin(live, shown, version, picture)
         return await self._show(live, shown, version, picture)
+
+    async def _makes_way(self, live: LiveAnswer, shown: Shown) -> bool:
+        """Take a line of progress away: the first words after a question are a message that notifies."""
+        gone = await self.commits.write(questions.make_way, live.turn.row_id)
+        shown.quiet = not gone and shown.message_id is None  # it may still be on its way
+        if gone:
+            shown.go_on(shown.number)
+        return bool(gone)
 
     async def _picture(self, live: LiveAnswer, growing: Growing) -> Text | Closed | None:
         """Format the part that grows now; in a thread, if that takes long."""

@@ -165,7 +165,7 @@ class _Batch:
             (control.address._replace(message_id=mark.message_id), mark.waits) for mark in reply.marks
         ]
         self.received.replied.add(control.address.chat_id)
-        self.received.erased += [control.address.session_key] if reply.erased else []
+        self.received.erased += reply.erased
         return row_id
 
     def _release_before_its_start(self, stopped: RowId | None) -> None:

@@ -8,7 +8,7 @@ import json
 
 from sqlalchemy import BindParameter, and_, bindparam, case, delete, exists, func, null, or_, select, update
 
-from tgbot.model import Address, BotId, RowId, UserId
+from tgbot.model import Address, BotId, ChatId, RowId, SessionKey, UserId, session_key
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, listed, literal
 from tgbot.store.schema import (
@@ -73,6 +73,13 @@ _ENDED = Statement(
         ~exists().where(_lead.c.id == pending.c.lead_id, _lead.c.ended_at.is_(None)),
     )
 )
+# An update keeps the id that its group had before it became a supergroup.
+_written_in = func.json_extract(pending.c.raw, literal("'$.message.chat.id'"))
+_WRITTEN_IN = Statement(
+    select(_written_in)
+    .where(pending.c.id.in_(_row), pending.c.kind == literal("'message'"), _written_in.is_not(None))
+    .distinct()
+)
 _files = select(file.c.id).where(
     or_(
         file.c.pending_id.in_(_row),
@@ -136,13 +143,19 @@ def unsent(conn: Connection, bot_id: BotId, address: Address) -> bool:
     return bool(_UNSENT(conn, **where).scalar())
 
 
-def erase(conn: Connection, bot_id: BotId, address: Address) -> None:
-    """Erase the log, the notes and settings, and the words of all that has ended; not while a turn `runs`."""
-    session_key, topic_id = address.session_key, address.topic_id
+def erase(conn: Connection, bot_id: BotId, address: Address) -> list[SessionKey]:
+    """Erase the log, the notes and settings, and the words of all that has ended; not while a turn `runs`.
+
+    Returns each key that the session has had: what is kept beside the database may have any of them.
+    """
+    key, topic_id = address.session_key, address.topic_id
     where = {"bot_id": bot_id, "chat_id": address.chat_id, "topic_id": topic_id}
-    row_ids = json.dumps(_ENDED(conn, session_key=session_key, **where).scalars())
+    row_ids = json.dumps(_ENDED(conn, session_key=key, **where).scalars())
+    written_in: list[ChatId] = _WRITTEN_IN(conn, row_ids=row_ids).scalars()
     for step in _STEPS:
-        step(conn, session_key=session_key, row_ids=row_ids)
+        step(conn, session_key=key, row_ids=row_ids)
+    topic = key.removeprefix(session_key(bot_id, address.chat_id))
+    return [SessionKey(session_key(bot_id, chat_id) + topic) for chat_id in {*written_in, address.chat_id}]
 
 
 def asked_by(conn: Connection, row_id: RowId, pressed: str) -> UserId | None:

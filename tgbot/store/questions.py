@@ -62,6 +62,26 @@ _OPEN_OF_ROW = Statement(
     .join(outbox, and_(outbox.c.pending_id == question.c.pending_id, outbox.c.part == question.c.part))
     .where(_OPEN)
 )
+_lowest = outbox.alias("lowest")
+# Without words yet, the part that the answer goes on with is silent. What is on its way stays.
+_MAKE_WAY = Statement(
+    update(outbox)
+    .where(
+        outbox.c.pending_id == bindparam("row_id"),
+        outbox.c.part == bindparam("part"),
+        outbox.c.state == literal("'growing'"),
+        outbox.c.silent,
+    )
+    .values(
+        kind=literal("'surplus'"),
+        state=literal("'ready'"),
+        text=outbox_of.SURPLUS_TEXT,
+        ready_at=bindparam("now"),
+        part=select(func.min(_lowest.c.part) - literal("1"))
+        .where(_lowest.c.pending_id == bindparam("row_id"))
+        .scalar_subquery(),
+    )
+)
 _WITHDRAW = Statement(update(question).where(_OPEN).values(answer=literal(f"'{STOPPED}'")))
 
 
@@ -106,6 +126,15 @@ def first_part(conn: Connection, row_id: RowId) -> int:
 def close(conn: Connection, row_id: RowId, text: Text) -> None:
     """Let what is on screen since the last question say `text`; where there is nothing, say nothing."""
     outbox_of.close(conn, row_id, text, first_part(conn, row_id))
+
+
+def make_way(conn: Connection, row_id: RowId) -> bool:
+    """Growing -> surplus: what an answer shows since the last question is a line of progress, and words come.
+
+    It was sent silently, so words that are edited into it would notify nobody. Returns whether it was so.
+    """
+    part = first_part(conn, row_id)
+    return part > 0 and _MAKE_WAY(conn, row_id=row_id, part=part, now=time.time()).rowcount == 1
 
 
 def find(conn: Connection, row_id: RowId, question_id: int) -> Found | None:

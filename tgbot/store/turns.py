@@ -239,6 +239,8 @@ def _answer(conn: Connection, ended: Ownership, ending: Ending, state: str) -> P
         return None
     loud = questions.first_part(conn, ended.row_id) if ending.first else 0
     if state != "stopped":
+        if ending.first:
+            questions.make_way(conn, ended.row_id)
         part = outbox.answer(conn, ended.row_id, [*_kept(ending), *ending.closing], ending.first, loud)
         return _ask(conn, ended, ending) or part if ending.asks else part
     if ending.said or ending.first > loud:

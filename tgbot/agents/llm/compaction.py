@@ -36,6 +36,8 @@ KEPT = 0.2  # of the context, that the exchanges may have which are kept as they
 KEPT_EXCHANGES = 2
 LEFT = 0.5  # of the context, that the newest exchanges may have where no summary can be made
 TRANSCRIPT = 0.8  # of the context, that the transcript may have which is summed up
+RESULT = 0.25  # of the context, that one result of a tool may have
+RESULT_CHARACTERS_MAX = 50_000  # and in any case
 LINE_CHARACTERS = 4_000  # of one message or result of a tool, in the transcript
 CHARACTERS_A_TOKEN = 3  # a careful guess
 CHARACTERS_A_TOKEN_MAX = 4  # of English; other languages have fewer
@@ -66,6 +68,11 @@ class Compaction:
         self._turn = turn
         self._spending = Spending(budget)
         self._tokens_max = model.context_window or context_tokens
+
+    @property
+    def result_characters_max(self) -> int:
+        """How much of one result of a tool the model may read."""
+        return min(int(RESULT * self._tokens_max * CHARACTERS_A_TOKEN), RESULT_CHARACTERS_MAX)
 
     def needed(self, entries: Sequence[Entry]) -> bool:
         """Whether the context is so full that what was said before has to be summed up, and is worth it."""

@@ -1,9 +1,9 @@
 """Makes the instructions of a model: what the owner wrote, and the facts of the chat."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from tgbot.agents.llm.tools.builtin import zone
 from tgbot.turns.agent import AgentTurn
 
 DEFAULT = (
@@ -12,30 +12,23 @@ DEFAULT = (
 )
 
 
-def instructions(turn: AgentTurn, file: Path | None, own: str | None, zone: str | None) -> str:
+def instructions(turn: AgentTurn, file: Path | None, own: str | None, time_zone: str | None) -> str:
     """Put together the chat's own prompt, or the owner's file, or the default, and the facts."""
     text = own or (file.read_text(encoding="utf-8").strip() if file else DEFAULT)
-    return f"{text}\n\n{_facts(turn, zone)}"
+    return f"{text}\n\n{_facts(turn, time_zone)}"
 
 
-def _facts(turn: AgentTurn, zone: str | None) -> str:
+def _facts(turn: AgentTurn, time_zone: str | None) -> str:
     sender = turn.context.sender
     chat = turn.message.get("chat") or {}
     where = "a private chat" if turn.chat_id > 0 else f"the group {_field(chat.get('title'))}"
     who = _field(sender.name) or "the user"
-    now = datetime.now(_zone(zone))
+    now = datetime.now(zone(time_zone or "UTC") or UTC)
     return (
         f"The chat: {where}. The user: {who}"
         + (f" (@{_field(sender.username)})" if sender.username else "")
         + f". Today is {now:%A, %Y-%m-%d}, the time zone {now.tzname()}."
     )
-
-
-def _zone(name: str | None) -> ZoneInfo:
-    try:
-        return ZoneInfo(name or "UTC")
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")
 
 
 def _field(text: object) -> str:

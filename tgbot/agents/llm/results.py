@@ -40,6 +40,7 @@ class Result:
 
 
 _ADAPTER: TypeAdapter[Result] = TypeAdapter(Result)
+_JSON: TypeAdapter[Any] = TypeAdapter(Any)
 
 
 def of(value: Any, files: Sequence[KeptFile | KeptAlbum]) -> Result:  # noqa: ANN401 - as above
@@ -49,6 +50,25 @@ def of(value: Any, files: Sequence[KeptFile | KeptAlbum]) -> Result:  # noqa: AN
     if isinstance(value, ToolFailed):
         return Result(failed=value.message, files=tuple(files))
     return Result(value, tuple(files))
+
+
+def cut(result: Result, characters_max: int) -> Result:
+    """Cut the words of a result that are more than a model should read at once; its pictures stay."""
+    words = _text(result.shown())
+    if len(words) <= characters_max:
+        return result
+    short = f"{words[:characters_max]}\n… cut, {len(words):,} characters in all"
+    if result.retry is not None:
+        return replace(result, retry=short)
+    if result.failed is not None:
+        return replace(result, failed=short)
+    files = files_in(result.content)
+    return replace(result, content=[short, *files] if files else short)
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - as above
+    """Write a value as a model reads it."""
+    return value if isinstance(value, str) else _JSON.dump_json(_worded(value), fallback=str).decode()
 
 
 def files_in(value: Any) -> list[BinaryContent]:  # noqa: ANN401 - as above

@@ -24,7 +24,7 @@ from tgbot.agents.llm import media_out, results
 from tgbot.agents.llm.deps import Deps
 from tgbot.agents.llm.log import JOINED
 from tgbot.agents.llm.questions import AGAIN, ALLOW, ALWAYS, again_key, allow_key
-from tgbot.agents.llm.tools.marks import MARK, Mark
+from tgbot.agents.llm.tools.marks import MARK, ORIGIN, Mark
 from tgbot.model import Album, File, RowId
 from tgbot.store import history, ledger, values
 from tgbot.turns.agent import FIRST, AgentTurn, Event, Progress
@@ -49,6 +49,7 @@ Proceed = Callable[[dict[str, Any]], Awaitable[Value]]
 class Steps(AbstractCapability[Deps]):
     """Logs and looks up the steps of one turn. `own` grows by what is logged.
 
+    Of a tool's result `result_characters_max` are kept: a flood of words would fill the log and the context.
     `seen` counts the messages of the attempt that runs: those that it began with, and those logged since.
     """
 
@@ -56,12 +57,13 @@ class Steps(AbstractCapability[Deps]):
     own: list[ModelMessage]
     steers: bool  # whether follow-ups may join the turn
     say: Callable[[Event], None]
+    result_characters_max: int
     seen: int = 0
     logging: asyncio.Future[None] | None = None
     ended: dict[str, str] = field(default_factory=dict)  # results by the ids of calls
     begun: dict[str, int] = field(default_factory=dict)  # how often each call was begun
     answers: dict[str, str] = field(default_factory=dict)
-    granted: set[str] = field(default_factory=set)
+    granted: set[str] = field(default_factory=set)  # the origins of tools
     joined: RowId = FIRST  # the last follow-up that the model has
     shown: set[str] = field(default_factory=set)  # calls whose files came before the last question
 
@@ -132,14 +134,15 @@ class Steps(AbstractCapability[Deps]):
         handler: Proceed,
     ) -> Value:
         """Answer a call from the ledger, ask the chat about it, or make it."""
-        mark = Mark(**(tool_def.metadata or {}).get(MARK, {}))
+        metadata = tool_def.metadata or {}
+        mark = Mark(**metadata.get(MARK, {}))
         call_id = call.tool_call_id
         if (result := self.ended.get(call_id)) is not None:
             return self._replayed(call_id, results.load(result))
         if (starts := self.begun.get(call_id)) and not mark.idempotent:
             if self._answer(again_key(call_id, starts)) != AGAIN:
                 return await self._finish(call, results.Result(SKIPPED))
-        elif mark.ask and not await self._may(call):
+        elif mark.ask and not await self._may(call, metadata[ORIGIN]):
             return await self._finish(call, results.Result(DENIED))
         return await self._make(call, mark, args, handler)
 
@@ -155,13 +158,14 @@ class Steps(AbstractCapability[Deps]):
             raise ApprovalRequired(metadata={"key": key})
         return self.answers[key]
 
-    async def _may(self, call: ToolCallPart) -> bool:
-        if call.tool_name in self.granted:
+    async def _may(self, call: ToolCallPart, origin: str) -> bool:
+        """Ask whether a call may be made; what is allowed for good is the tool of that origin alone."""
+        if origin in self.granted:
             return True
         answer = self._answer(allow_key(call.tool_call_id))
         if answer == ALWAYS:
-            self.granted.add(call.tool_name)
-            await self.turn.write(values.put, self.turn.ownership, GRANT, call.tool_name, "always")
+            self.granted.add(origin)
+            await self.turn.write(values.put, self.turn.ownership, GRANT, origin, "always")
         return answer in {ALLOW, ALWAYS}
 
     async def _make(self, call: ToolCallPart, mark: Mark, args: dict[str, Any], handler: Proceed) -> Value:
@@ -178,6 +182,7 @@ class Steps(AbstractCapability[Deps]):
         return await self._finish(call, results.of(value, kept))
 
     async def _finish(self, call: ToolCallPart, result: results.Result) -> Value:
+        result = results.cut(result, self.result_characters_max)
         content = results.dump(result)
         await self.turn.write(ledger.finish, self.turn.ownership, call.tool_call_id, call.tool_name, content)
         self.ended[call.tool_call_id] = content

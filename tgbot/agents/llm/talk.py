@@ -72,7 +72,9 @@ class Talk:
         row_id = self._turn.ownership.row_id
         entries = await broken_off.entries_for(self._turn)
         self._log, self._before = log_of.read(entries, row_id), log_of.earlier(entries, row_id)
-        self._steps = Steps(self._turn, self._log.own, self._deps.steers, self._say)
+        self._steps = Steps(
+            self._turn, self._log.own, self._deps.steers, self._say, self._compaction.result_characters_max
+        )
         self._deps.say = self._steps.say_of_tool  # what tools say is kept until their result is
         await self._steps.load()
         self._replay()

@@ -34,8 +34,8 @@ DATA_BYTES_MAX = 64  # of a button (Bot API, InlineKeyboardButton)
 class ModelRules:
     """What a chat may do with its model.
 
-    It may choose one of `models`, of which the first is the default. Only `owner_id` may set instructions;
-    None: nobody.
+    It may choose one of `models`, of which the first is the default. Only `owner_id` may set instructions
+    (None: nobody), and erase a group (None: everyone).
     """
 
     models: tuple[str, ...]
@@ -80,7 +80,7 @@ class Reply:
     """What a control answers: a message, or a `toast` on the button that was pressed, or both.
 
     `claimed` is the turn that it began, `stopped` the row whose turn it stopped, `marks` what it changed for
-    messages that waited or were held; `erased`: nothing that was said in the session is kept any more. With
+    messages that waited or were held; of the sessions `erased` nothing that was said may be kept. With
     `instead` the message takes the place of the one whose button was pressed.
     """
 
@@ -90,7 +90,7 @@ class Reply:
     claimed: Turn | None = None
     stopped: RowId | None = None
     instead: bool = False
-    erased: bool = False
+    erased: Sequence[SessionKey] = ()
     marks: tuple[Mark, ...] = ()
 
 

@@ -1,4 +1,7 @@
-"""/forget: erases all that is kept of this chat, once the person who asked for it says so again."""
+"""/forget: erases all that is kept of this chat, once the person who asked for it says so again.
+
+In a group, where it takes away what others have said, that is the bot's owner alone, if it has one.
+"""
 
 from tgbot.intake.commands.question import NOT_YOURS
 from tgbot.intake.commands.registry import NOTHING, Call, Reply, button, command, draw
@@ -12,11 +15,16 @@ RUNS = "Something is still running here. Stop it first with /stop."
 UNSENT = "Something is still on its way to this chat. Try again in a moment."
 FORGOTTEN = "Forgotten. Nothing of what was said here is kept any more."
 KEPT = "Nothing was forgotten."
+OWNER_ONLY = (
+    "In a group only the bot's owner, who comes first in TGBOT_ALLOWED_USERS, can erase what all have said."
+)
 
 
 @command("forget", "erase all that is kept of this chat", needs_model=True)
 def ask(call: Call) -> Reply:
     """Ask whether to erase it; the buttons are for the person who asked, and for this time."""
+    if not _may(call):
+        return Reply(OWNER_ONLY)
     if erasure.runs(call.conn, call.control.address):
         return Reply(RUNS)
     buttons = draw("Forget everything", "erase", call.row_id), draw("Cancel", "cancel", call.row_id)
@@ -28,18 +36,26 @@ def erase(call: Call) -> Reply:
     """Erase it, unless something is at work that would need it."""
     if refusal := _refusal(call):
         return refusal
+    if not _may(call):  # the settings may name another owner since
+        return Reply(None, toast=OWNER_ONLY)
     if erasure.runs(call.conn, call.control.address):
         return Reply(None, toast=RUNS)
     if erasure.unsent(call.conn, call.owner.bot_id, call.control.address):
         return Reply(None, toast=UNSENT)
-    erasure.erase(call.conn, call.owner.bot_id, call.control.address)
-    return Reply(FORGOTTEN, instead=True, erased=True)
+    erased = erasure.erase(call.conn, call.owner.bot_id, call.control.address)
+    return Reply(FORGOTTEN, instead=True, erased=erased)
 
 
 @button("cancel", args=1, needs_model=True)
 def cancel(call: Call) -> Reply:
     """Leave all as it is."""
     return _refusal(call) or Reply(KEPT, instead=True)
+
+
+def _may(call: Call) -> bool:
+    assert call.model_rules, "it is there for a model only"
+    owner_id, address = call.model_rules.owner_id, call.control.address
+    return address.private or owner_id in {None, address.user_id}
 
 
 def _refusal(call: Call) -> Reply | None:

@@ -11,7 +11,7 @@ from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
 
 from tgbot.agents.llm.deps import Deps
 from tgbot.agents.llm.tools import builtin
-from tgbot.agents.llm.tools.marks import MARK, Function, mark_of
+from tgbot.agents.llm.tools.marks import MARK, ORIGIN, Function, mark_of
 from tgbot.agents.llm.tools.module import takes_turn
 from tgbot.agents.llm.tools.servers import Server
 from tgbot.model import Album, File
@@ -41,7 +41,8 @@ def _of_functions(functions: Mapping[str, Function]) -> FunctionToolset[Deps]:
 
 
 def _tool(name: str, function: Function) -> Tool[Deps]:
-    return Tool(_called(function), takes_ctx=True, name=name, metadata={MARK: asdict(mark_of(function))})
+    metadata = {MARK: asdict(mark_of(function)), ORIGIN: f"{function.__module__}.{name}"}
+    return Tool(_called(function), takes_ctx=True, name=name, metadata=metadata)
 
 
 def _called(function: Function) -> Function:

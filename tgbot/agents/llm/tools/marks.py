@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 MARK = "tgbot"  # the key of a mark in the metadata of a tool
+ORIGIN = "origin"  # that of where a tool comes from, and its name there, which no other tool can take over
 _ATTRIBUTE = "__tgbot_mark__"
 
 Function = Callable[..., Any]

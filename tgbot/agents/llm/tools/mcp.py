@@ -19,7 +19,7 @@ from tgbot.agents.llm.deps import Deps
 from tgbot.agents.llm.tools import names
 from tgbot.agents.llm.tools.connection import Connection, Connections, ServerError
 from tgbot.agents.llm.tools.content import content_of, text_of
-from tgbot.agents.llm.tools.marks import MARK
+from tgbot.agents.llm.tools.marks import MARK, ORIGIN
 from tgbot.agents.llm.tools.servers import Server
 from tgbot.turns.agent import Progress
 
@@ -41,7 +41,7 @@ class Found(NamedTuple):
             name=name,
             description=self.tool.description,
             parameters_json_schema=self.tool.input_schema,
-            metadata={MARK: asdict(mark)},
+            metadata={MARK: asdict(mark), ORIGIN: f"mcp:{self.server.name}/{self.tool.name}"},
         )
 
 
