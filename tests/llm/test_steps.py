@@ -1,15 +1,17 @@
 """The steps of a turn, where one goes wrong: each is logged once, and no call is made twice unseen."""
 
 import asyncio
+import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pytest
 from pydantic_ai import ModelRetry
-from pydantic_ai.exceptions import ToolFailed
+from pydantic_ai.exceptions import ModelServerError, ToolFailed
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolReturnPart
 from pydantic_ai.models import Model
+from pydantic_ai.models.function import AgentInfo, DeltaToolCalls, FunctionModel
 
 from tests.house import no_download
 from tests.llm.dying import Call, Step, Writer, scripted, speak
@@ -21,7 +23,7 @@ from tgbot.agents.llm.assistant import TOOL_RETRIES
 from tgbot.agents.llm.talk import CUT_OFF
 from tgbot.agents.llm.tools import tool
 from tgbot.config import Settings
-from tgbot.model import Turn
+from tgbot.model import File, KeptFile, Turn
 from tgbot.store import history
 from tgbot.store.engine.connection import Connection
 from tgbot.turns.agent import Agent, AgentTurn, Event, Question
@@ -61,6 +63,12 @@ async def give_up() -> str:
     raise TimeoutError("the other side")
 
 
+async def chart(line: str) -> File:
+    """Draw."""
+    done.append(line)
+    return File("chart.png", b"png", "photo")
+
+
 Make = Callable[..., Agent]
 
 
@@ -73,7 +81,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Make:
     def made(*steps: Step) -> Agent:
         monkeypatch.setattr(models, "make", lambda *_: scripted(*steps))
         agent = LlmAgent(Settings(token="42:a", model="demo"))
-        agent._functions = {one.__name__: one for one in (append, hang, refuse, fail, give_up)}
+        agent._functions = {one.__name__: one for one in (append, hang, refuse, fail, give_up, chart)}
         return agent.run
 
     return made
@@ -204,3 +212,38 @@ async def test_models_are_made_beside_the_event_loop(
     assert words_of(await speak(agent, instance.start("go"), Writer(instance, None))) == "Done."
     assert threads
     assert threading.current_thread() not in threads
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, *steps: Step, fails_at: Sequence[int]) -> None:
+    """Let the model follow the script, but for the requests with these numbers, which fail."""
+    follows, asked = scripted(*steps), itertools.count(1)
+
+    async def respond(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | DeltaToolCalls]:
+        if next(asked) in fails_at:
+            raise ModelServerError("demo", "unwell")
+        assert follows.stream_function
+        async for piece in follows.stream_function(messages, info):
+            yield piece  # type: ignore[misc]
+
+    monkeypatch.setattr(models, "make", lambda *_: FunctionModel(stream_function=respond))
+
+
+async def test_a_file_is_sent_once_though_the_request_behind_it_is_made_again(
+    make: Make, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = make(Step(""))
+    steps = Step("", [Call("chart", {"line": "a"}, "0")]), Step("Done.")
+    failing(monkeypatch, *steps, fails_at=[2])
+    events = await speak(agent, instance.start("go"), Writer(instance, None))
+    assert done == ["a"]
+    assert [event.name for event in events or [] if isinstance(event, KeptFile)] == ["chart.png"]
+
+
+async def test_a_step_that_was_finished_gives_the_next_one_all_its_tries(
+    make: Make, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = make(Step(""))
+    steps = [*(Step("", [Call("append", {"line": "a"}, str(n))]) for n in range(3)), Step("Done.")]
+    failing(monkeypatch, *steps, fails_at=[1, 2, 4, 5, 7, 8])
+    events = await speak(agent, instance.start("go"), Writer(instance, None))
+    assert words_of(events) == "Done."

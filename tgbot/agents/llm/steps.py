@@ -63,12 +63,11 @@ class Steps(AbstractCapability[Deps]):
     answers: dict[str, str] = field(default_factory=dict)
     granted: set[str] = field(default_factory=set)
     joined: RowId = FIRST  # the last follow-up that the model has
-    shown: set[str] = field(default_factory=set)  # calls whose files came before the last question
+    shown: set[str] = field(default_factory=set)  # calls whose files were said already
 
     async def load(self) -> None:
         """Read what earlier attempts did, and what the chat has answered."""
         turn = self.turn
-        self.joined = joined_up_to(self.own)
         self.granted = set(await turn.read(values.all_of, turn.ownership, GRANT))
         if turn.attempt == 1:
             return
@@ -76,6 +75,11 @@ class Steps(AbstractCapability[Deps]):
         self.ended = {call.call_id: call.result for call in calls if call.result is not None}
         self.begun = {call.call_id: call.starts for call in calls}
         self.answers = await turn.answers()
+
+    def begin(self, messages: Sequence[ModelMessage]) -> None:
+        """Note what a request begins with; what joined one that failed is not in the log, and joins again."""
+        self.seen = len(messages)
+        self.joined = joined_up_to(self.own)
 
     def say_of_tool(self, event: Event) -> None:
         """Show what a tool says; its files come when it has ended, so that a kill cannot lose them."""
@@ -144,10 +148,15 @@ class Steps(AbstractCapability[Deps]):
         return await self._make(call, mark, args, handler)
 
     def _replayed(self, call_id: str, result: results.Result) -> Value:
+        self._show(call_id, result)
+        return result.value()
+
+    def _show(self, call_id: str, result: results.Result) -> None:
+        """Say the files of a call, once: each further try of a request comes by here."""
         if call_id not in self.shown:
+            self.shown.add(call_id)
             for file in result.files:
                 self.say(file)
-        return result.value()
 
     def _answer(self, key: str) -> str:
         """Give the chat's answer, or end the run with the question."""
@@ -181,8 +190,7 @@ class Steps(AbstractCapability[Deps]):
         content = results.dump(result)
         await self.turn.write(ledger.finish, self.turn.ownership, call.tool_call_id, call.tool_name, content)
         self.ended[call.tool_call_id] = content
-        for file in result.files:
-            self.say(file)
+        self._show(call.tool_call_id, result)
         if results.files_in(result.content):
             return result.value()  # a picture, which the model should see, and nobody can after a crash
         return results.load(content).value()  # the same as after a crash

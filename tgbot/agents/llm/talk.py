@@ -118,13 +118,15 @@ class Talk:
 
     async def _until_answered(self, instructions: str, content: str | list[UserContent] | None) -> None:
         """Try again what may pass by itself: each try goes on behind the last step that was finished."""
-        tries = 0
+        tries = steps = 0
         while True:
             try:
                 return await self._attempt(instructions, None if self._log.own else content)
             except (AgentRunError, UserError) as error:
                 if isinstance(error, ModelContextWindowExceededError) and await self._make_room():
                     continue
+                if len(self._log.own) > steps:  # it got further
+                    tries, steps = 0, len(self._log.own)
                 failure, reason = failures.understood(error, tries), failures.reason(error)
                 if failure.again_in_seconds is None:
                     raise UserFacingError(failure.words) from failures.ModelFailedError(reason)
@@ -152,7 +154,7 @@ class Talk:
 
     async def _attempt(self, instructions: str, content: str | list[UserContent] | None) -> None:
         begins_with = self._log.messages()
-        self._steps.seen = len(begins_with)
+        self._steps.begin(begins_with)
         async with self._agent.run_stream_events(
             content,
             message_history=begins_with,
