@@ -81,10 +81,11 @@ class Assistant:
         deps = Deps(turn, say, self._settings, steers=chosen.get(FOLLOW_UPS) == STEER)
 
         async def content() -> str | list[UserContent]:
+            sight = Sight.of(model)
             if again:
-                return _plain(await media_log.restored_prompt(again, turn.download))
-            lost = _sentences(say)
-            return _plain(await media.contents(turn, Sight.of(model), self._transcribe, lost))
+                most = media.TURN_BYTES_MAX
+                return _plain(await media_log.restored_prompt(again, turn.download, sight, most))
+            return _plain(await media.contents(turn, sight, self._transcribe, _sentences(say)))
 
         budget = self._budget(turn)
         talk = Talk(self._agent, model, deps, self._compaction(model, turn, budget), budget)

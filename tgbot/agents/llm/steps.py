@@ -24,6 +24,7 @@ from tgbot.agents.llm import media_out, results
 from tgbot.agents.llm.deps import Deps
 from tgbot.agents.llm.log import JOINED
 from tgbot.agents.llm.questions import AGAIN, ALLOW, ALWAYS, again_key, allow_key
+from tgbot.agents.llm.sight import Sight
 from tgbot.agents.llm.tools.marks import MARK, Mark
 from tgbot.model import Album, File, RowId
 from tgbot.store import history, ledger, values
@@ -56,6 +57,7 @@ class Steps(AbstractCapability[Deps]):
     own: list[ModelMessage]
     steers: bool  # whether follow-ups may join the turn
     say: Callable[[Event], None]
+    sight: Sight  # what the model can be sent of files that tools return
     seen: int = 0
     logging: asyncio.Future[None] | None = None
     ended: dict[str, str] = field(default_factory=dict)  # results by the ids of calls
@@ -191,7 +193,8 @@ class Steps(AbstractCapability[Deps]):
         await self.turn.write(ledger.finish, self.turn.ownership, call.tool_call_id, call.tool_name, content)
         self.ended[call.tool_call_id] = content
         self._show(call.tool_call_id, result)
-        if results.files_in(result.content):
+        made = results.files_in(result.content)
+        if made and all(self.sight.takes(one.data) for one in made):
             return result.value()  # a picture, which the model should see, and nobody can after a crash
         return results.load(content).value()  # the same as after a crash
 

@@ -11,6 +11,7 @@ from pydantic_ai.messages import (
     AgentStreamEvent,
     FilePart,
     FunctionToolCallEvent,
+    ModelMessage,
     ModelResponse,
     PartDeltaEvent,
     PartStartEvent,
@@ -29,6 +30,7 @@ from tgbot.agents.llm.compaction import Compaction
 from tgbot.agents.llm.deps import Deps
 from tgbot.agents.llm.media import TURN_BYTES_MAX
 from tgbot.agents.llm.models import MODEL_SETTINGS
+from tgbot.agents.llm.sight import Sight
 from tgbot.agents.llm.spending import Spending
 from tgbot.agents.llm.steps import Steps
 from tgbot.store import history
@@ -52,6 +54,7 @@ class Talk:
     ) -> None:
         self._agent = agent
         self._model = model
+        self._sight = Sight.of(model)
         self._turn = deps.turn
         self._deps = deps
         self._spending = Spending(budget)
@@ -72,7 +75,7 @@ class Talk:
         row_id = self._turn.ownership.row_id
         entries = await broken_off.entries_for(self._turn)
         self._log, self._before = log_of.read(entries, row_id), log_of.earlier(entries, row_id)
-        self._steps = Steps(self._turn, self._log.own, self._deps.steers, self._say)
+        self._steps = Steps(self._turn, self._log.own, self._deps.steers, self._say, self._sight)
         self._deps.say = self._steps.say_of_tool  # what tools say is kept until their result is
         await self._steps.load()
         self._replay()
@@ -96,9 +99,11 @@ class Talk:
     async def _fill_in_media(self) -> None:
         """Give the files that the log names their bytes, as far as a model should see them again."""
         earlier, own = self._log
-        filled = await media_log.restored(earlier, self._turn.download)
-        own[:] = await media_log.restored(own, self._turn.download, TURN_BYTES_MAX)
-        self._log = self._log._replace(earlier=filled)
+        own[:] = await media_log.restored(own, self._turn.download, self._sight, TURN_BYTES_MAX)
+        self._log = self._log._replace(earlier=await self._with_media(earlier))
+
+    async def _with_media(self, messages: list[ModelMessage]) -> list[ModelMessage]:
+        return await media_log.restored(messages, self._turn.download, self._sight)
 
     def _replay(self) -> None:
         """Say again what finished steps have said since the last question: what was before it stands."""
@@ -142,7 +147,7 @@ class Talk:
         self._made_room = True
         self._say(Progress("summing up what was said before"))
         shorter = await self._compaction.shortened(self._before)
-        self._log = self._log._replace(earlier=await media_log.restored(shorter, self._turn.download))
+        self._log = self._log._replace(earlier=await self._with_media(shorter))
         return True
 
     async def _wait(self, seconds: float) -> None:
