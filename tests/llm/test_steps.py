@@ -15,7 +15,7 @@ from pydantic_ai.models.function import AgentInfo, DeltaToolCalls, FunctionModel
 
 from tests.house import no_download
 from tests.llm.dying import Call, Step, Writer, scripted, speak
-from tests.store.instance import Instance
+from tests.store.instance import Instance, StartInstance
 from tgbot.agents.llm import failures, models
 from tgbot.agents.llm import log as log_of
 from tgbot.agents.llm.agent import LlmAgent
@@ -24,7 +24,7 @@ from tgbot.agents.llm.talk import CUT_OFF
 from tgbot.agents.llm.tools import tool
 from tgbot.config import Settings
 from tgbot.model import File, KeptFile, Turn
-from tgbot.store import history
+from tgbot.store import history, ledger
 from tgbot.store.engine.connection import Connection
 from tgbot.turns.agent import Agent, AgentTurn, Event, Question
 
@@ -247,3 +247,43 @@ async def test_a_step_that_was_finished_gives_the_next_one_all_its_tries(
     failing(monkeypatch, *steps, fails_at=[1, 2, 4, 5, 7, 8])
     events = await speak(agent, instance.start("go"), Writer(instance, None))
     assert words_of(events) == "Done."
+
+
+class DiesBehind(Writer):
+    """The writer of a process that dies behind this operation."""
+
+    def __init__(self, instance: Instance, operation: object) -> None:
+        super().__init__(instance, None)
+        self._last = operation
+
+    async def __call__(
+        self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        result = await super().__call__(operation, *args, **kwargs)
+        if operation == self._last:
+            self.left = 0
+        return result
+
+
+@pytest.mark.parametrize(
+    ("died_behind", "results", "asks"),
+    [(ledger.finish, ["appended a"], []), (ledger.start, [], ["again-1:0"])],
+)
+async def test_a_call_of_a_tool_that_is_gone_after_a_crash_is_what_the_ledger_says(
+    make: Make,
+    start_instance: StartInstance,
+    died_behind: object,
+    results: list[str],
+    asks: list[str],
+) -> None:
+    """Its server may not start again; that it is not known now must not look as if it never ran."""
+    first = start_instance()
+    steps = Step("", [Call("append", {"line": "a"}, "0")]), Step("Done.")
+    assert await speak(make(*steps), first.start("go"), DiesBehind(first, died_behind)) is None
+    second = start_instance()
+    second.recover()
+    [again] = second.claim_waiting()
+    agent = LlmAgent(Settings(token="42:a", model="demo"))
+    events = await speak(agent.run, again, Writer(second, None))
+    assert [event.key for event in events or [] if isinstance(event, Question)] == asks
+    assert results_in(second, again) == results

@@ -18,6 +18,7 @@ from pydantic_ai.exceptions import CallDeferred, ToolFailed, UnexpectedModelBeha
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, ToolCallPart, UserPromptPart
 from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import ToolDefinition
+from pydantic_ai.toolsets import AbstractToolset
 
 from tgbot.agents.llm import log as log_of
 from tgbot.agents.llm import media_out, results
@@ -25,6 +26,7 @@ from tgbot.agents.llm.deps import Deps
 from tgbot.agents.llm.log import JOINED
 from tgbot.agents.llm.questions import AGAIN, ALLOW, ALWAYS, again_key, allow_key
 from tgbot.agents.llm.sight import Sight
+from tgbot.agents.llm.tools.gone import WithGone
 from tgbot.agents.llm.tools.marks import MARK, Mark
 from tgbot.model import Album, File, RowId
 from tgbot.store import history, ledger, values
@@ -61,6 +63,7 @@ class Steps(AbstractCapability[Deps]):
     seen: int = 0
     logging: asyncio.Future[None] | None = None
     ended: dict[str, str] = field(default_factory=dict)  # results by the ids of calls
+    called: set[str] = field(default_factory=set)  # tools
     begun: dict[str, int] = field(default_factory=dict)  # how often each call was begun
     answers: dict[str, str] = field(default_factory=dict)
     granted: set[str] = field(default_factory=set)
@@ -76,6 +79,7 @@ class Steps(AbstractCapability[Deps]):
         calls = await turn.read(ledger.calls, turn.ownership.row_id)
         self.ended = {call.call_id: call.result for call in calls if call.result is not None}
         self.begun = {call.call_id: call.starts for call in calls}
+        self.called = {call.tool for call in calls}
         self.answers = await turn.answers()
 
     def begin(self, messages: Sequence[ModelMessage]) -> None:
@@ -90,6 +94,10 @@ class Steps(AbstractCapability[Deps]):
             collected.append(event)
         else:
             self.say(event)
+
+    def get_wrapper_toolset(self, toolset: AbstractToolset[Deps]) -> AbstractToolset[Deps] | None:
+        """Let calls of an earlier attempt find their tools, be these there or not."""
+        return WithGone(toolset, self.called) if self.called else None
 
     async def before_model_request(
         self, ctx: RunContext[Deps], request_context: ModelRequestContext
