@@ -23,7 +23,7 @@ from tgbot.agents.llm.assistant import TOOL_RETRIES
 from tgbot.agents.llm.talk import CUT_OFF
 from tgbot.agents.llm.tools import tool
 from tgbot.config import Settings
-from tgbot.model import File, KeptFile, Turn
+from tgbot.model import Album, File, KeptAlbum, KeptFile, Turn
 from tgbot.store import history, ledger
 from tgbot.store.engine.connection import Connection
 from tgbot.turns.agent import Agent, AgentTurn, Event, Question
@@ -69,6 +69,12 @@ async def chart(line: str) -> File:
     return File("chart.png", b"png", "photo")
 
 
+async def charts() -> Album:
+    """Draw more than fit into one album, two of them with too much or nothing in them."""
+    fine = [File(f"{n}.png", b"png", "photo") for n in range(11)]
+    return Album([*fine, File("long.png", b"png", "photo", "c" * 600), File("empty.png", b"", "photo")])
+
+
 Make = Callable[..., Agent]
 
 
@@ -81,7 +87,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Make:
     def made(*steps: Step) -> Agent:
         monkeypatch.setattr(models, "make", lambda *_: scripted(*steps))
         agent = LlmAgent(Settings(token="42:a", model="demo"))
-        agent._functions = {one.__name__: one for one in (append, hang, refuse, fail, give_up, chart)}
+        agent._functions = {one.__name__: one for one in (append, hang, refuse, fail, give_up, chart, charts)}
         return agent.run
 
     return made
@@ -212,6 +218,16 @@ async def test_models_are_made_beside_the_event_loop(
     assert words_of(await speak(agent, instance.start("go"), Writer(instance, None))) == "Done."
     assert threads
     assert threading.current_thread() not in threads
+
+
+async def test_files_of_tools_are_made_fit_to_be_sent(make: Make, instance: Instance) -> None:
+    turn = instance.start("go")
+    agent = make(Step("", [Call("charts", {}, "0")]), Step("Done."))
+    events = await speak(agent, turn, Writer(instance, None)) or []
+    albums = [len(event.files) for event in events if isinstance(event, KeptAlbum)]
+    assert albums == [10, 2]
+    assert "c" * 600 in words_of(events)
+    assert "empty.png cannot be sent" in words_of(events)
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, *steps: Step, fails_at: Sequence[int]) -> None:

@@ -18,11 +18,12 @@ SENT = "[It was sent to the chat.]"
 class Result:
     """The value for the model, or what it should do differently (`retry`), or why it `failed`.
 
-    `files` are for the chat.
+    `files` are for the chat, and so are the `words` above them.
     """
 
     content: ToolReturnContent = None
     files: tuple[KeptFile | KeptAlbum, ...] = ()
+    words: str = ""
     retry: str | None = None
     failed: str | None = None
 
@@ -42,13 +43,13 @@ class Result:
 _ADAPTER: TypeAdapter[Result] = TypeAdapter(Result)
 
 
-def of(value: Any, files: Sequence[KeptFile | KeptAlbum]) -> Result:  # noqa: ANN401 - as above
+def of(value: Any, files: Sequence[KeptFile | KeptAlbum], words: str = "") -> Result:  # noqa: ANN401 - as above
     """Make the result of what a tool returned."""
     if isinstance(value, ModelRetry):
-        return Result(retry=value.message, files=tuple(files))
+        return Result(retry=value.message, files=tuple(files), words=words)
     if isinstance(value, ToolFailed):
-        return Result(failed=value.message, files=tuple(files))
-    return Result(value, tuple(files))
+        return Result(failed=value.message, files=tuple(files), words=words)
+    return Result(value, tuple(files), words)
 
 
 def files_in(value: Any) -> list[BinaryContent]:  # noqa: ANN401 - as above

@@ -31,6 +31,7 @@ from tgbot.agents.llm.tools.marks import MARK, Mark
 from tgbot.model import Album, File, RowId
 from tgbot.store import history, ledger, values
 from tgbot.turns.agent import FIRST, AgentTurn, Event, Progress
+from tgbot.turns.answer import sendable
 from tgbot.turns.keeping import keep
 
 log = logging.getLogger(__name__)
@@ -165,6 +166,8 @@ class Steps(AbstractCapability[Deps]):
         """Say the files of a call, once: each further try of a request comes by here."""
         if call_id not in self.shown:
             self.shown.add(call_id)
+            if result.words:
+                self.say(result.words)
             for file in result.files:
                 self.say(file)
 
@@ -193,8 +196,10 @@ class Steps(AbstractCapability[Deps]):
         _files.set(files)
         value = await _outcome(call, mark, args, handler)
         files += map(media_out.sent, results.files_in(value))
-        kept = [await keep(self.turn.write, file, self.turn.ownership.row_id) for file in files]
-        return await self._finish(call, results.of(value, kept))
+        fit = [sendable(one.files if isinstance(one, Album) else [one]) for one in files]
+        groups = [group for one in fit for group in one.groups]
+        kept = [await keep(self.turn.write, group, self.turn.ownership.row_id) for group in groups]
+        return await self._finish(call, results.of(value, kept, "".join(one.words for one in fit)))
 
     async def _finish(self, call: ToolCallPart, result: results.Result) -> Value:
         content = results.dump(result)
