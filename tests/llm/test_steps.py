@@ -303,3 +303,15 @@ async def test_a_call_of_a_tool_that_is_gone_after_a_crash_is_what_the_ledger_sa
     events = await speak(agent.run, again, Writer(second, None))
     assert [event.key for event in events or [] if isinstance(event, Question)] == asks
     assert results_in(second, again) == results
+
+
+async def test_half_a_character_of_a_model_or_of_a_person_fails_no_turn(
+    make: Make, instance: Instance
+) -> None:
+    """A JSON escape can carry one; an emoji may come in two pieces."""
+    turn = instance.start("half: \ud83d")
+    agent = make(Step("a \ud83d\ude00 b \ud83d", [Call("append", {"line": "a"}, "0")]), Step("Done."))
+    await speak(agent, turn, Writer(instance, None))
+    request, response, *_ = logged(instance, turn)
+    assert request.parts[0].content == "half: \ufffd"  # type: ignore[union-attr]
+    assert log_of.text_of(response) == "a 😀 b \ufffd"  # type: ignore[arg-type]

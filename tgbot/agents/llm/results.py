@@ -9,7 +9,7 @@ from pydantic_ai import ModelRetry
 from pydantic_ai.exceptions import ToolFailed
 from pydantic_ai.messages import BinaryContent, ToolReturnContent
 
-from tgbot.model import KeptAlbum, KeptFile
+from tgbot.model import KeptAlbum, KeptFile, whole
 
 SENT = "[It was sent to the chat.]"
 
@@ -46,9 +46,9 @@ _ADAPTER: TypeAdapter[Result] = TypeAdapter(Result)
 def of(value: Any, files: Sequence[KeptFile | KeptAlbum], words: str = "") -> Result:  # noqa: ANN401 - as above
     """Make the result of what a tool returned."""
     if isinstance(value, ModelRetry):
-        return Result(retry=value.message, files=tuple(files), words=words)
+        return Result(retry=whole(value.message), files=tuple(files), words=words)
     if isinstance(value, ToolFailed):
-        return Result(failed=value.message, files=tuple(files), words=words)
+        return Result(failed=whole(value.message), files=tuple(files), words=words)
     return Result(value, tuple(files), words)
 
 
@@ -66,7 +66,10 @@ def files_in(value: Any) -> list[BinaryContent]:  # noqa: ANN401 - as above
 
 def dump(result: Result) -> str:
     """Write a result as JSON: what cannot be JSON is text in it, and so is a file, which the chat has."""
-    return _ADAPTER.dump_json(replace(result, content=_worded(result.content)), fallback=str).decode()
+    try:
+        return _ADAPTER.dump_json(replace(result, content=_worded(result.content)), fallback=str).decode()
+    except (ValueError, RecursionError):  # bytes, half a character, a list within itself
+        return dump(replace(result, content=whole(str(result.content))))
 
 
 def _worded(value: Any) -> Any:  # noqa: ANN401 - as above

@@ -124,7 +124,7 @@ class Steps(AbstractCapability[Deps]):
             raise UnexpectedModelBehavior("the response has no finish reason")
         if not log_of.is_said(response):
             return response  # pydantic-ai asks again
-        response = _with_ids_of_its_own(response, ctx.messages)
+        response = _with_ids_of_its_own(log_of.with_whole_characters(response), ctx.messages)
         # Not the messages of the request's context: those are prepared for the provider, merged with others.
         self.logging = asyncio.ensure_future(self._log([*ctx.messages, response]))
         # Shielded: what is written also if the turn is stopped now must be known as logged.
