@@ -191,6 +191,7 @@ class Steps(AbstractCapability[Deps]):
         if not mark.idempotent:
             await self.turn.write(ledger.start, self.turn.ownership, call.tool_call_id, call.tool_name)
             self.begun[call.tool_call_id] = self.begun.get(call.tool_call_id, 0) + 1
+        log.info("tool.started session=%s tool=%s", self.turn.session_key, call.tool_name)
         self.say(Progress(_line(call, mark, args)))
         files: list[File | Album] = []
         _files.set(files)
