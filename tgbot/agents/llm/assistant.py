@@ -133,7 +133,7 @@ def _plain(content: list[UserContent]) -> str | list[UserContent]:
 def _transcriber(settings: Settings) -> Transcriber | None:
     if settings.transcribe_model is None:
         return None
-    return Transcriber(settings.transcribe_model, settings.model_url, settings.model_key)
+    return Transcriber(settings.transcribe_model, settings.model_url, names.transcribe_key(settings))
 
 
 async def _keep_open(model: Model) -> None:
