@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from pydantic_ai.exceptions import ModelServerError
+from pydantic_ai.exceptions import ModelServerError, UserError
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, UserPromptPart
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
 
@@ -18,7 +18,7 @@ from tgbot.agents.llm.log import UNANSWERED
 from tgbot.config import Settings
 from tgbot.model import Turn
 from tgbot.store import joins, values
-from tgbot.turns.agent import AgentTurn, Run
+from tgbot.turns.agent import AgentTurn, Run, UserFacingError
 
 Words = str | DeltaToolCalls
 Respond = Callable[[list[ModelMessage]], AsyncIterator[Words]]
@@ -167,6 +167,27 @@ async def test_a_follow_up_that_joined_a_failed_request_goes_with_the_next_try(
     instance.do(values.put, turn, "setting", joins.FOLLOW_UPS, joins.STEER)
     assert await run(instance, turn) == "red"
     assert model.sent[-1] == ["paint it", "…", "in red, please"]
+
+
+async def test_a_message_that_no_model_was_asked_about_is_the_one_that_is_tried_again(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Model(monkeypatch, echo)
+    turn = instance.start("a")
+    instance.finish(turn, await run(instance, turn))
+
+    def fail(*_: object) -> None:
+        raise UserError("Unknown model")
+
+    monkeypatch.setattr(models, "make", fail)
+    turn = instance.start("b")
+    with pytest.raises(UserFacingError):
+        await run(instance, turn)
+    instance.fail(turn)
+    model = Model(monkeypatch, echo)
+    turn = instance.start("/retry")
+    assert await run(instance, turn) == "re: b"
+    assert model.sent == [["a", "re: a", "b"]]
 
 
 def test_the_requests_of_a_log_are_lean() -> None:
