@@ -8,7 +8,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pytest
 from pydantic_ai import ModelRetry
-from pydantic_ai.exceptions import ModelServerError, ToolFailed
+from pydantic_ai.exceptions import CallDeferred, ModelServerError, ToolFailed
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolReturnPart
 from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo, DeltaToolCalls, FunctionModel
@@ -58,6 +58,11 @@ async def fail() -> str:
     raise ToolFailed("there is none")
 
 
+async def defer() -> str:
+    """Leave it to somebody else, as pydantic-ai lets tools do."""
+    raise CallDeferred
+
+
 async def give_up() -> str:
     """Lose its own patience."""
     raise TimeoutError("the other side")
@@ -87,7 +92,9 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Make:
     def made(*steps: Step) -> Agent:
         monkeypatch.setattr(models, "make", lambda *_: scripted(*steps))
         agent = LlmAgent(Settings(token="42:a", model="demo"))
-        agent._functions = {one.__name__: one for one in (append, hang, refuse, fail, give_up, chart, charts)}
+        agent._functions = {
+            one.__name__: one for one in (append, hang, refuse, fail, give_up, defer, chart, charts)
+        }
         return agent.run
 
     return made
@@ -218,6 +225,16 @@ async def test_models_are_made_beside_the_event_loop(
     assert words_of(await speak(agent, instance.start("go"), Writer(instance, None))) == "Done."
     assert threads
     assert threading.current_thread() not in threads
+
+
+async def test_a_tool_that_leaves_its_call_to_somebody_else_has_failed(
+    make: Make, instance: Instance
+) -> None:
+    turn = instance.start("go")
+    agent = make(Step("", [Call("defer", {}, "0")]), Step("Done."))
+    assert words_of(await speak(agent, turn, Writer(instance, None))) == "Done."
+    [failed] = results_in(instance, turn)
+    assert failed.startswith("The tool failed (error ")
 
 
 async def test_files_of_tools_are_made_fit_to_be_sent(make: Make, instance: Instance) -> None:

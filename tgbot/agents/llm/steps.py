@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from pydantic_ai import ApprovalRequired, ModelRetry, RunContext
 from pydantic_ai.capabilities import AbstractCapability
-from pydantic_ai.exceptions import CallDeferred, ToolFailed, UnexpectedModelBehavior
+from pydantic_ai.exceptions import ToolFailed, UnexpectedModelBehavior
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, ToolCallPart, UserPromptPart
 from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import ToolDefinition
@@ -251,8 +251,6 @@ async def _outcome(call: ToolCallPart, mark: Mark, args: dict[str, Any], handler
     try:
         async with limit:
             return await handler(args)
-    except (ApprovalRequired, CallDeferred):
-        raise
     except Exception as error:
         if isinstance(error.__cause__, ModelRetry | ToolFailed):  # it has words for the model itself
             return error.__cause__
