@@ -15,6 +15,7 @@ TOOLS = {
     "add": {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}},
     "pids": {"type": "object", "properties": {}},
     "die": {"type": "object", "properties": {}},
+    "busy": {"type": "object", "properties": {"begun": {"type": "string"}, "until": {"type": "string"}}},
     "wait": {"type": "object", "properties": {"begun": {"type": "string"}}},
 }
 
@@ -43,6 +44,11 @@ def called(name: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
     if name == "wait":
         Path(arguments["begun"]).touch()
         return None
+    if name == "busy":  # and deaf to all else meanwhile, as many servers are
+        Path(arguments["begun"]).touch()
+        while not Path(arguments["until"]).exists():
+            time.sleep(0.01)
+        arguments = {"a": 1, "b": 2}
     result = [os.getpid(), os.getppid()] if name == "pids" else arguments["a"] + arguments["b"]
     return {"content": [{"type": "text", "text": str(result)}], "structuredContent": {"result": result}}
 

@@ -1,6 +1,7 @@
 """Pictures and files through the whole bot: to the model, from its tools, and out of the database."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,11 +10,12 @@ from pydantic_ai.messages import BinaryContent, ModelMessage, ModelRequest, Tool
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
 
 from tests.llm.files import png
-from tests.running import running
+from tests.running import running, running_with, settings_for
 from tests.waiting import eventually
 from tests.whole_bot.process import Person
 from tgbot.agents.llm import models
 from tgbot.agents.llm.agent import LlmAgent
+from tgbot.agents.llm.results import SENT
 from tgbot.config import Settings
 from tgbot.playground.files import Upload
 from tgbot.playground.server import PlaygroundServer
@@ -24,18 +26,20 @@ PICTURE = png(3, 2)
 class Eye:
     """A model that says how many pictures it is sent; for "draw" it calls a tool that makes one."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str = "gpt-5") -> None:
         self.returned: list[object] = []
-        monkeypatch.setattr(
-            models, "make", lambda *_: FunctionModel(stream_function=self._respond, model_name="gpt-5")
-        )
-        self.agent = LlmAgent(Settings(token="42:a", model="demo"))
+        self.name = name
+        monkeypatch.setattr(models, "make", self._make)
+        self.agent = LlmAgent(Settings(token="42:a", model="demo", models=("openai:blind",), model_key="k"))
 
         async def draw() -> BinaryContent:
             """Draw."""
             return BinaryContent(PICTURE, media_type="image/png")
 
         self.agent._functions = {"draw": draw}
+
+    def _make(self, *_: object) -> FunctionModel:
+        return FunctionModel(stream_function=self._respond, model_name=self.name)
 
     async def _respond(
         self, messages: list[ModelMessage], _: AgentInfo
@@ -94,6 +98,35 @@ async def test_a_picture_that_a_tool_makes_is_sent_and_the_model_sees_it(
     [content] = eye.returned
     assert isinstance(content, BinaryContent)
     assert content.data == PICTURE
+
+
+@pytest.mark.parametrize("next_message", ["and what else?", "/retry"])
+async def test_a_model_that_sees_nothing_gets_no_picture_that_an_earlier_one_was_sent(
+    wire: PlaygroundServer, database_path: Path, monkeypatch: pytest.MonkeyPatch, next_message: str
+) -> None:
+    eye = Eye(monkeypatch)
+    settings = dataclasses.replace(
+        settings_for(wire, database_path), agent="llm", model="demo", models=("openai:blind",)
+    )
+    async with running_with(settings, wire, eye.agent.run) as ann:
+        send_picture(wire, "what is this?")
+        await ann.sees_among("I see 1, whole: True")
+        eye.name = "gpt-3.5-turbo"
+        ann.says("/model openai:blind")
+        await ann.sees_among("is openai:blind from now on")
+        ann.says(next_message)
+        await ann.sees_among("I see 0")
+
+
+async def test_a_model_that_sees_nothing_gets_no_picture_of_a_tool(
+    wire: PlaygroundServer, database_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eye = Eye(monkeypatch, "gpt-3.5-turbo")
+    async with running(wire, database_path, eye.agent.run) as ann:
+        ann.says("draw something")
+        await eventually(lambda: any("photo" in message for message in ann.screen), "the photo")
+        await eventually(lambda: any("I see 0" in message.get("text", "") for message in ann.screen), "words")
+    assert eye.returned == [SENT]
 
 
 def said(person: Person, words: str) -> int:

@@ -5,19 +5,20 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from pydantic_ai.exceptions import ModelServerError, UserError
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, UserPromptPart
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
 
 from tests.house import no_download
 from tests.store.instance import Instance, StartInstance
 from tests.waiting import eventually
-from tgbot.agents.llm import models
+from tgbot.agents.llm import failures, models
 from tgbot.agents.llm.agent import LlmAgent
 from tgbot.agents.llm.log import UNANSWERED
 from tgbot.config import Settings
 from tgbot.model import Turn
 from tgbot.store import joins, values
-from tgbot.turns.agent import AgentTurn, Run
+from tgbot.turns.agent import AgentTurn, Run, UserFacingError
 
 Words = str | DeltaToolCalls
 Respond = Callable[[list[ModelMessage]], AsyncIterator[Words]]
@@ -143,6 +144,50 @@ async def test_a_follow_up_joins_at_the_next_step_of_a_session_that_steers(
     model = Model(monkeypatch, echo)
     await run(another, another.start("next"))
     assert model.sent == [["paint it", "…", "in red, please", "red", "next"]]
+
+
+async def test_a_follow_up_that_joined_a_failed_request_goes_with_the_next_try(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failures, "RETRY_SECONDS", (0.0,))
+    asked: list[list[ModelMessage]] = []
+
+    async def look_then_fail_once(messages: list[ModelMessage]) -> AsyncIterator[Words]:
+        asked.append(messages)
+        if len(asked) == 1:
+            instance.say("in red, please")
+            yield {0: DeltaToolCall("current_time", "{}", tool_call_id="c")}
+        elif len(asked) == 2:
+            raise ModelServerError("demo", "unwell")
+        else:
+            yield "red"
+
+    model = Model(monkeypatch, look_then_fail_once)
+    turn = instance.start("paint it")
+    instance.do(values.put, turn, "setting", joins.FOLLOW_UPS, joins.STEER)
+    assert await run(instance, turn) == "red"
+    assert model.sent[-1] == ["paint it", "…", "in red, please"]
+
+
+async def test_a_message_that_no_model_was_asked_about_is_the_one_that_is_tried_again(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Model(monkeypatch, echo)
+    turn = instance.start("a")
+    instance.finish(turn, await run(instance, turn))
+
+    def fail(*_: object) -> None:
+        raise UserError("Unknown model")
+
+    monkeypatch.setattr(models, "make", fail)
+    turn = instance.start("b")
+    with pytest.raises(UserFacingError):
+        await run(instance, turn)
+    instance.fail(turn)
+    model = Model(monkeypatch, echo)
+    turn = instance.start("/retry")
+    assert await run(instance, turn) == "re: b"
+    assert model.sent == [["a", "re: a", "b"]]
 
 
 def test_the_requests_of_a_log_are_lean() -> None:

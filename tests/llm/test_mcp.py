@@ -236,6 +236,21 @@ async def test_a_call_that_is_given_up_leaves_the_server_to_the_others(bot: Bot,
     assert await tools.pids() == pids
 
 
+async def test_a_turn_that_begins_while_a_server_is_busy_does_not_end_the_call_of_another(
+    bot: Bot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools = bot(s=small())
+    await tools.run()
+    begun, until = tmp_path / "begun", tmp_path / "until"
+    working = asyncio.create_task(tools.run(call("busy", begun=str(begun), until=str(until))))
+    await eventually(begun.exists, "the call has begun")
+    monkeypatch.setattr(connection, "WAIT_SECONDS", 0.05)
+    beside = await tools.run()
+    until.touch()
+    assert (await working).results == [3]
+    assert "add" in beside.offered[0]
+
+
 async def test_what_a_server_prints_besides_the_protocol_is_nobodys_trouble(
     bot: Bot, caplog: pytest.LogCaptureFixture
 ) -> None:

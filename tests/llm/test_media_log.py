@@ -25,9 +25,11 @@ from pydantic_ai.messages import (
 from tests.llm.files import JPEG, PDF, png
 from tgbot.agents.llm import media_log
 from tgbot.agents.llm.media_log import named, restored, stripped
+from tgbot.agents.llm.sight import NO_PDFS, NO_PICTURES, Sight
 from tgbot.turns.agent import Attachment, DownloadError
 
 PHOTO = Attachment("photo", "file:id/1", "unique:id")
+SEES = Sight(pictures=True, documents=True)
 REPORT = Attachment("document", "D", "d")
 
 
@@ -83,7 +85,7 @@ async def test_bytes_are_taken_out_and_put_in_again(chat: Chat) -> None:
     ]
     read = through_json(messages)
     assert data(read) == ["What is this?", b"", b""]
-    assert await restored(read, chat.fetch) == messages
+    assert await restored(read, chat.fetch, SEES) == messages
     assert chat.asked == [PHOTO.file_id, REPORT.file_id]
 
 
@@ -96,23 +98,39 @@ async def test_what_has_no_files_stays_the_same_object(chat: Chat) -> None:
         ModelRequest(parts=[ToolReturnPart("look", {"seen": ["x", {"y": (1, 2)}]}, metadata=[1])]),
         asks(ImageUrl("https://example.org/a.png")),
     ]
-    for changed in (stripped(messages), await restored(messages, chat.fetch)):
+    for changed in (stripped(messages), await restored(messages, chat.fetch, SEES)):
         assert all(new is old for new, old in zip(changed, messages, strict=True))
 
 
 async def test_the_files_of_the_newest_turns_are_put_in_again_and_older_ones_are_words(chat: Chat) -> None:
     chat.files = {str(n): png(n, 1) for n in range(1, 6)}
     messages = [message for n in range(1, 6) for message in (asks(photo(n)), asks("and?"))]
-    read = await restored(through_json(messages), chat.fetch)
+    read = await restored(through_json(messages), chat.fetch, SEES)
     seen = ["[Photo, seen earlier]"] * 2 + [png(n, 1) for n in (3, 4, 5)]
     assert data(read)[::2] == seen
     assert chat.asked == ["5", "4", "3"]
 
 
+async def test_what_this_model_does_not_take_is_words_and_is_not_fetched(chat: Chat) -> None:
+    messages = [asks(named(PHOTO, "image/jpeg", JPEG), named(REPORT, "application/pdf", PDF))]
+    blind = Sight(pictures=False, documents=False)
+    read = await restored(through_json(messages), chat.fetch, blind)
+    assert data(read) == [f"[Photo: {NO_PICTURES}]", f"[File: {NO_PDFS}]"]
+    assert chat.asked == []
+
+
+async def test_a_picture_that_is_too_large_for_this_model_is_words(chat: Chat) -> None:
+    read = through_json([asks(named(PHOTO, "image/jpeg", JPEG))])
+    [words] = data(
+        await restored(read, chat.fetch, Sight(pictures=True, documents=True, picture_bytes_max=9))
+    )
+    assert "takes pictures of at most 9 bytes" in str(words)
+
+
 async def test_an_album_is_one_turn(chat: Chat) -> None:
     chat.files = {str(n): png(n, 1) for n in range(1, 9)}
     messages = [asks(photo(n), photo(n + 1)) for n in (1, 3, 5, 7)]
-    read = await restored(through_json(messages), chat.fetch)
+    read = await restored(through_json(messages), chat.fetch, SEES)
     assert data(read) == ["[Photo, seen earlier]"] * 2 + [png(n, 1) for n in range(3, 9)]
 
 
@@ -121,19 +139,21 @@ async def test_no_more_files_come_back_than_a_provider_takes(
 ) -> None:
     monkeypatch.setattr(media_log, "FILES_MAX", 3)
     chat.files = {str(n): png(n, 1) for n in range(1, 5)}
-    read = await restored(through_json([asks(photo(1), photo(2)), asks(photo(3), photo(4))]), chat.fetch)
+    read = await restored(
+        through_json([asks(photo(1), photo(2)), asks(photo(3), photo(4))]), chat.fetch, SEES
+    )
     assert data(read) == [png(1, 1), "[Photo, seen earlier]", png(3, 1), png(4, 1)]
 
 
 async def test_no_more_bytes_come_back_than_there_is_room_for(chat: Chat) -> None:
-    chat.files = {"1": b"x" * 50, "2": b"x" * 70, "3": b"x" * 100}
-    read = await restored(through_json([asks(photo(n)) for n in (1, 2, 3)]), chat.fetch, 160)
-    assert data(read) == [b"x" * 50, "[Photo, seen earlier]", b"x" * 100]
+    chat.files = {str(n): png(1, 1).ljust(size, b"x") for n, size in enumerate((50, 70, 100), start=1)}
+    read = await restored(through_json([asks(photo(n)) for n in (1, 2, 3)]), chat.fetch, SEES, 160)
+    assert data(read) == [chat.files["1"], "[Photo, seen earlier]", chat.files["3"]]
 
 
 async def test_a_file_that_is_gone_is_words_and_costs_nothing_else(chat: Chat) -> None:
     chat.files = {"2": png(2, 1)}
-    read = await restored(through_json([asks("a", photo(1)), asks("b", photo(2))]), chat.fetch)
+    read = await restored(through_json([asks("a", photo(1)), asks("b", photo(2))]), chat.fetch, SEES)
     assert data(read) == ["a", "[Photo: not available any more]", "b", png(2, 1)]
 
 
@@ -141,7 +161,7 @@ async def test_the_same_file_in_an_old_and_a_new_turn_is_bytes_in_the_new_one_al
     old = named(PHOTO, "image/jpeg", JPEG)
     messages = [asks(old), *(asks(photo(n)) for n in (1, 2)), asks(named(PHOTO, "image/jpeg", JPEG))]
     chat.files |= {str(n): png(n, 1) for n in (1, 2)}
-    read = await restored(through_json(messages), chat.fetch)
+    read = await restored(through_json(messages), chat.fetch, SEES)
     assert data(read) == ["[Photo, seen earlier]", png(1, 1), png(2, 1), JPEG]
 
 
@@ -157,7 +177,7 @@ async def test_what_a_tool_returned_is_words_later_wherever_it_is(chat: Chat) ->
         )
     ]
     read = through_json(messages)
-    first, second = (await restored(read, chat.fetch))[0].parts
+    first, second = (await restored(read, chat.fetch, SEES))[0].parts
     assert isinstance(first, ToolReturnPart)
     assert isinstance(second, ToolReturnPart)
     assert first.content == "[Picture, seen earlier]"
@@ -167,7 +187,7 @@ async def test_what_a_tool_returned_is_words_later_wherever_it_is(chat: Chat) ->
 
 async def test_a_photo_that_a_tool_gave_again_comes_back(chat: Chat) -> None:
     part = ToolReturnPart("last_photo", named(PHOTO, "image/jpeg", JPEG), "1")
-    [read] = await restored(through_json([ModelRequest(parts=[part])]), chat.fetch)
+    [read] = await restored(through_json([ModelRequest(parts=[part])]), chat.fetch, SEES)
     assert isinstance(read.parts[0], ToolReturnPart)
     [file] = read.parts[0].files
     assert isinstance(file, BinaryContent)
@@ -176,7 +196,7 @@ async def test_a_photo_that_a_tool_gave_again_comes_back(chat: Chat) -> None:
 
 async def test_a_picture_that_the_model_made_is_words_later(chat: Chat) -> None:
     drawn = FilePart(BinaryImage(png(), media_type="image/png"), id="1", provider_name="openai")
-    [read] = await restored(through_json([ModelResponse(parts=[TextPart("Here:"), drawn])]), chat.fetch)
+    [read] = await restored(through_json([ModelResponse(parts=[TextPart("Here:"), drawn])]), chat.fetch, SEES)
     assert [part.content for part in read.parts if isinstance(part, TextPart)] == [
         "Here:",
         "[Picture, seen earlier]",
@@ -207,10 +227,10 @@ async def test_a_file_that_another_version_named_is_words(
     chat: Chat, identifier: str | None, words: str
 ) -> None:
     messages = written({"data": "", "media_type": "image/png", "identifier": identifier})
-    assert data(await restored(messages, chat.fetch)) == ["look", words]
+    assert data(await restored(messages, chat.fetch, SEES)) == ["look", words]
 
 
 async def test_bytes_that_another_version_left_in_are_taken_as_they_are(chat: Chat) -> None:
     messages = written({"data": "aGVsbG8=", "media_type": "text/x-odd"})
-    assert data(await restored(messages, chat.fetch)) == ["look", b"hello"]
+    assert data(await restored(messages, chat.fetch, SEES)) == ["look", b"hello"]
     assert data(stripped(messages)) == ["look", b""]

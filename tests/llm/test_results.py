@@ -31,6 +31,18 @@ def test_what_is_no_json_is_text() -> None:
     assert again({"where": Path("/tmp"), "what": object}) == {"where": "/tmp", "what": str(object)}
 
 
+CIRCLE: list[object] = []
+CIRCLE.append(CIRCLE)
+
+
+@pytest.mark.parametrize(
+    "value", [b"\xff\xfe", {"name": "a\udcff"}, CIRCLE], ids=["bytes", "surrogate", "circle"]
+)
+def test_what_cannot_be_written_down_is_text_too(value: object) -> None:
+    """The tool has run: that its result is odd must not end the turn, as if it might not have."""
+    assert isinstance(again(value), str)
+
+
 def test_a_wish_for_other_arguments_is_one_again() -> None:
     with pytest.raises(ModelRetry, match="a number, please"):
         again(ModelRetry("a number, please"))

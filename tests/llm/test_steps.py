@@ -1,20 +1,22 @@
 """The steps of a turn, where one goes wrong: each is logged once, and no call is made twice unseen."""
 
 import asyncio
+import itertools
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pytest
 from pydantic_ai import ModelRetry
-from pydantic_ai.exceptions import ToolFailed
+from pydantic_ai.exceptions import CallDeferred, ModelServerError, ToolFailed
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolReturnPart
 from pydantic_ai.models import Model
+from pydantic_ai.models.function import AgentInfo, DeltaToolCalls, FunctionModel
 
 from tests.house import no_download
 from tests.llm.dying import Call, Step, Writer, end, scripted, speak
-from tests.store.instance import Instance
+from tests.store.instance import Instance, StartInstance
 from tgbot.agents.llm import failures, models, results
 from tgbot.agents.llm import log as log_of
 from tgbot.agents.llm.agent import LlmAgent
@@ -24,7 +26,7 @@ from tgbot.agents.llm.talk import CUT_OFF
 from tgbot.agents.llm.tools import tool
 from tgbot.agents.llm.tools.marks import Function
 from tgbot.config import Settings
-from tgbot.model import Turn
+from tgbot.model import Album, File, KeptAlbum, KeptFile, Turn
 from tgbot.store import history, ledger
 from tgbot.store.engine.connection import Connection
 from tgbot.turns.agent import Agent, AgentTurn, Event, Question
@@ -69,6 +71,11 @@ async def complain() -> str:
     raise ToolFailed("no! " * 1_000_000)
 
 
+async def defer() -> str:
+    """Leave it to somebody else, as pydantic-ai lets tools do."""
+    raise CallDeferred
+
+
 async def give_up() -> str:
     """Lose its own patience."""
     raise TimeoutError("the other side")
@@ -89,7 +96,20 @@ async def _pay_in_another_module(line: str) -> str:
 _pay_in_another_module.__module__ = "other_tools"
 _pay_in_another_module.__name__ = "pay"
 
-FUNCTIONS = (append, hang, refuse, fail, flood, complain, give_up, pay)
+
+async def chart(line: str) -> File:
+    """Draw."""
+    done.append(line)
+    return File("chart.png", b"png", "photo")
+
+
+async def charts() -> Album:
+    """Draw more than fit into one album, two of them with too much or nothing in them."""
+    fine = [File(f"{n}.png", b"png", "photo") for n in range(11)]
+    return Album([*fine, File("long.png", b"png", "photo", "c" * 600), File("empty.png", b"", "photo")])
+
+
+FUNCTIONS = (append, hang, refuse, fail, flood, complain, give_up, defer, pay, chart, charts)
 Make = Callable[..., Agent]
 
 
@@ -281,3 +301,110 @@ def _button(instance: Instance, label: str) -> str:
         if one["text"] == label
     ]
     return str(data)
+
+
+async def test_a_tool_that_leaves_its_call_to_somebody_else_has_failed(
+    make: Make, instance: Instance
+) -> None:
+    turn = instance.start("go")
+    agent = make(Step("", [Call("defer", {}, "0")]), Step("Done."))
+    assert words_of(await speak(agent, turn, Writer(instance, None))) == "Done."
+    [failed] = results_in(instance, turn)
+    assert failed.startswith("The tool failed (error ")
+
+
+async def test_files_of_tools_are_made_fit_to_be_sent(make: Make, instance: Instance) -> None:
+    turn = instance.start("go")
+    agent = make(Step("", [Call("charts", {}, "0")]), Step("Done."))
+    events = await speak(agent, turn, Writer(instance, None)) or []
+    albums = [len(event.files) for event in events if isinstance(event, KeptAlbum)]
+    assert albums == [10, 2]
+    assert "c" * 600 in words_of(events)
+    assert "empty.png cannot be sent" in words_of(events)
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, *steps: Step, fails_at: Sequence[int]) -> None:
+    """Let the model follow the script, but for the requests with these numbers, which fail."""
+    follows, asked = scripted(*steps), itertools.count(1)
+
+    async def respond(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | DeltaToolCalls]:
+        if next(asked) in fails_at:
+            raise ModelServerError("demo", "unwell")
+        assert follows.stream_function
+        async for piece in follows.stream_function(messages, info):
+            yield piece  # type: ignore[misc]
+
+    monkeypatch.setattr(models, "make", lambda *_: FunctionModel(stream_function=respond))
+
+
+async def test_a_file_is_sent_once_though_the_request_behind_it_is_made_again(
+    make: Make, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = make(Step(""))
+    steps = Step("", [Call("chart", {"line": "a"}, "0")]), Step("Done.")
+    failing(monkeypatch, *steps, fails_at=[2])
+    events = await speak(agent, instance.start("go"), Writer(instance, None))
+    assert done == ["a"]
+    assert [event.name for event in events or [] if isinstance(event, KeptFile)] == ["chart.png"]
+
+
+async def test_a_step_that_was_finished_gives_the_next_one_all_its_tries(
+    make: Make, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = make(Step(""))
+    steps = [*(Step("", [Call("append", {"line": "a"}, str(n))]) for n in range(3)), Step("Done.")]
+    failing(monkeypatch, *steps, fails_at=[1, 2, 4, 5, 7, 8])
+    events = await speak(agent, instance.start("go"), Writer(instance, None))
+    assert words_of(events) == "Done."
+
+
+class DiesBehind(Writer):
+    """The writer of a process that dies behind this operation."""
+
+    def __init__(self, instance: Instance, operation: object) -> None:
+        super().__init__(instance, None)
+        self._last = operation
+
+    async def __call__(
+        self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        result = await super().__call__(operation, *args, **kwargs)
+        if operation == self._last:
+            self.left = 0
+        return result
+
+
+@pytest.mark.parametrize(
+    ("died_behind", "results", "asks"),
+    [(ledger.finish, ["appended a"], []), (ledger.start, [], ["again-1:0"])],
+)
+async def test_a_call_of_a_tool_that_is_gone_after_a_crash_is_what_the_ledger_says(
+    make: Make,
+    start_instance: StartInstance,
+    died_behind: object,
+    results: list[str],
+    asks: list[str],
+) -> None:
+    """Its server may not start again; that it is not known now must not look as if it never ran."""
+    first = start_instance()
+    steps = Step("", [Call("append", {"line": "a"}, "0")]), Step("Done.")
+    assert await speak(make(*steps), first.start("go"), DiesBehind(first, died_behind)) is None
+    second = start_instance()
+    second.recover()
+    [again] = second.claim_waiting()
+    agent = LlmAgent(Settings(token="42:a", model="demo"))
+    events = await speak(agent.run, again, Writer(second, None))
+    assert [event.key for event in events or [] if isinstance(event, Question)] == asks
+    assert results_in(second, again) == results
+
+
+async def test_half_a_character_of_a_model_or_of_a_person_fails_no_turn(
+    make: Make, instance: Instance
+) -> None:
+    """A JSON escape can carry one; an emoji may come in two pieces."""
+    turn = instance.start("half: \ud83d")
+    agent = make(Step("a \ud83d\ude00 b \ud83d", [Call("append", {"line": "a"}, "0")]), Step("Done."))
+    await speak(agent, turn, Writer(instance, None))
+    request, response, *_ = logged(instance, turn)
+    assert request.parts[0].content == "half: \ufffd"  # type: ignore[union-attr]
+    assert log_of.text_of(response) == "a 😀 b \ufffd"  # type: ignore[arg-type]

@@ -2,14 +2,17 @@
 
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from tests.llm.ears import Ears
 from tests.llm.files import OGG
+from tgbot.agents.llm import names
 from tgbot.agents.llm.media import NotTranscribedError
 from tgbot.agents.llm.transcribe import Transcriber
+from tgbot.config import Settings
 
 
 @pytest.fixture
@@ -64,3 +67,18 @@ async def test_without_any_key_for_openai_it_is_a_failure(monkeypatch: pytest.Mo
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(NotTranscribedError):
         await Transcriber("whisper-1")("a.ogg", OGG)
+
+
+def test_transcriptions_have_the_key_of_their_own_provider(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    (tmp_path / ".env").write_text("OPENAI_API_KEY=sk-openai\n")
+
+    def key(model: str, url: str | None = None) -> str | None:
+        return names.transcribe_key(Settings(token="42:a", model=model, model_key="sk-given", model_url=url))
+
+    assert key("openai:gpt-5") == "sk-given"
+    assert key("anthropic:claude") == "sk-openai", "not the one of another provider"
+    assert key("some-model", "http://127.0.0.1:1/v1") == "sk-given"

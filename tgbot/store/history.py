@@ -33,7 +33,9 @@ _BROKEN_OFF = pending.c.state.in_([literal("'failed'"), literal("'stopped'")])
 _undoes = history.alias("undoes")
 # A turn that was to undo something, and was broken off, has changed nothing.
 _UNDOES = exists().where(_undoes.c.pending_id == pending.c.id, _undoes.c.kind == literal("'undo'"))
-_COUNTS = or_(_DONE, and_(_BROKEN_OFF, ~_UNDOES), pending.c.id == bindparam("row_id"))
+# One that was given up may run again, but what its tools did until then is done.
+_GIVEN_UP = pending.c.state == literal("'dead'")
+_COUNTS = or_(_DONE, and_(or_(_BROKEN_OFF, _GIVEN_UP), ~_UNDOES), pending.c.id == bindparam("row_id"))
 _undo, _undoing = history.alias("undo"), pending.alias("undoing")
 _UNDONE = exists().where(
     _undo.c.session_key == history.c.session_key,
@@ -53,6 +55,28 @@ _SINCE = Statement(
     select(*_ENTRY)
     .join(pending, pending.c.id == history.c.pending_id)
     .where(_OF_SESSION, history.c.id >= bindparam("since"), _COUNTS, ~_UNDONE)
+    .order_by(history.c.id)
+)
+_after, _summary = history.alias("after"), history.alias("summary")
+_ROWS_AFTER = select(_after.c.pending_id).where(
+    _after.c.session_key == bindparam("session_key"), _after.c.id >= bindparam("since")
+)
+# A row that was given up, and tried again later, may have begun before the boundary.
+_BEFORE = Statement(
+    select(*_ENTRY)
+    .where(
+        # By their rows, and not by the session: that may have a long history.
+        history.c.pending_id.in_(_ROWS_AFTER.union(select(bindparam("row_id", type_=Integer)))),
+        history.c.id < bindparam("since"),
+        history.c.kind == literal("'step'"),
+        # Behind a summary that it has made itself all is logged again.
+        ~exists().where(
+            _summary.c.pending_id == history.c.pending_id,
+            _summary.c.id > history.c.id,
+            _summary.c.kind == literal("'summary'"),
+        ),
+        ~_UNDONE,
+    )
     .order_by(history.c.id)
 )
 _LAST_ROW = Statement(
@@ -136,11 +160,21 @@ def append(conn: Connection, turn: Ownership, kind: Kind, content: str, target: 
 def seen(conn: Connection, turn: Ownership) -> list[Entry]:
     """Read what a turn sees: all since the last summary (which comes first) or /new, without what was undone.
 
-    Its own entries, of earlier attempts, come last. Raises LostGuardError.
+    What an exchange has logged stands together, where its last attempt was; its own entries, of earlier
+    attempts, come last. Raises LostGuardError.
     """
-    session_key = fence.session_of(conn, turn)
-    since = _BOUNDARY(conn, session_key=session_key, row_id=turn.row_id).scalar() or 0
-    return [Entry(*row) for row in _SINCE(conn, session_key=session_key, row_id=turn.row_id, since=since)]
+    of = {"session_key": fence.session_of(conn, turn), "row_id": turn.row_id}
+    since = _BOUNDARY(conn, **of).scalar() or 0
+    before = _BEFORE(conn, **of, since=since) if since else ()
+    entries = [Entry(*row) for row in [*before, *_SINCE(conn, **of, since=since)]]
+    last_ids = {_exchange(entry): entry.id for entry in entries}
+    own = turn.row_id, False
+    return sorted(entries, key=lambda one: (_exchange(one) == own, last_ids[_exchange(one)], one.id))
+
+
+def _exchange(entry: Entry) -> tuple[RowId, bool]:
+    """Name what an entry belongs to: a row, or the summary that it has made of what was before it."""
+    return entry.row_id, entry.kind == "summary"
 
 
 def last_row(conn: Connection, turn: Ownership) -> RowId | None:

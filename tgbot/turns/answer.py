@@ -106,10 +106,8 @@ class LiveAnswer:
                 self.opening = ""
                 self._replaced += 1
                 self._say(event.text)
-            case File():
-                self._attach([event])
-            case Album():
-                self._attach(event.files)
+            case File() | Album():
+                self._attach(event)
             case KeptFile() | KeptAlbum():
                 self._pieces.append(event)
             case Question():
@@ -165,23 +163,36 @@ class LiveAnswer:
             self._pieces.append(CUT)
             self.full = True
 
-    def _attach(self, files: Sequence[File]) -> None:
-        """Add files; a caption or notice that does not fit into them stands before all of them."""
-        sendable = [fit for file in files[: FILES_MAX - self._files] if (fit := self._fitting(file))]
-        self._files += len(sendable)
+    def _attach(self, said: File | Album) -> None:
+        files = said.files if isinstance(said, Album) else [said]
+        sent = sendable(files[: FILES_MAX - self._files])
+        self._say(sent.words)
+        self._files += sent.total
         self.full = self.full or self._files >= FILES_MAX
-        self._pieces += _grouped(sendable)
+        self._pieces += sent.groups
 
-    def _fitting(self, file: File) -> File | None:
-        """Make a file that can be sent, with the rest as text; None if it cannot be sent at all."""
-        file = replace(file, name=whole(file.name), caption=whole(file.caption))
-        if len(file.caption) > CAPTION_MAX_CHARACTERS:
-            self._say(f"\n\n{file.caption}\n\n")
-            file = replace(file, caption="")
-        if len(file.content) > FILE_MAX_BYTES or not file.content:
-            self._say(f"\n\n(The file {file.name} cannot be sent: it is empty or larger than 50 MB.)\n\n")
-            return None
-        return file
+
+class Sendable(NamedTuple):
+    """Files as Telegram accepts them, alone or in albums; what does not fit into them are `words` above."""
+
+    words: str
+    groups: list[File | Album]
+    total: int  # files
+
+
+def sendable(files: Sequence[File]) -> Sendable:
+    """Make files fit: long captions stand above all of them, and so does a line for each that cannot be."""
+    words, fitting = "", []
+    for file in files:
+        fit = replace(file, name=whole(file.name), caption=whole(file.caption))
+        if len(fit.caption) > CAPTION_MAX_CHARACTERS:
+            words += f"\n\n{fit.caption}\n\n"
+            fit = replace(fit, caption="")
+        if 0 < len(fit.content) <= FILE_MAX_BYTES:
+            fitting.append(fit)
+        else:
+            words += f"\n\n(The file {fit.name} cannot be sent: it is empty or larger than 50 MB.)\n\n"
+    return Sendable(words, list(_grouped(fitting)), len(fitting))
 
 
 def _grouped(files: Sequence[File]) -> Iterator[File | Album]:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 import pydantic_ai
 from pydantic_ai import Agent, DeferredToolRequests
 from pydantic_ai.exceptions import UserError
-from pydantic_ai.messages import UserContent
+from pydantic_ai.messages import ModelRequest, UserContent
 from pydantic_ai.models import Model
 
 from tgbot.agents.llm import commands, demo_tools, media, media_log, menu, models, names
+from tgbot.agents.llm import log as log_of
 from tgbot.agents.llm.budget import Budget, limits
 from tgbot.agents.llm.chosen import MODEL, PROMPT, SETTING, TIME_ZONE
 from tgbot.agents.llm.commands import Say
@@ -25,7 +26,7 @@ from tgbot.agents.llm.tools.marks import Function
 from tgbot.agents.llm.tools.servers import Server
 from tgbot.agents.llm.transcribe import Transcriber
 from tgbot.config import Settings
-from tgbot.store import values
+from tgbot.store import history, values
 from tgbot.store.joins import FOLLOW_UPS, STEER
 from tgbot.turns.agent import AgentTurn, UserFacingError
 
@@ -68,7 +69,17 @@ class Assistant:
             case "retry":
                 await self._retry(turn, say)
             case _:
-                await self._talk(turn, say, None)
+                await self._talk_or_note(turn, say)
+
+    async def _talk_or_note(self, turn: AgentTurn, say: Say) -> None:
+        """Answer a message; one that ends before a model is asked is in the log, too, for a /retry."""
+        try:
+            await self._talk(turn, say, None)
+        except BaseException:
+            if not await turn.read(history.of_row, turn.ownership, turn.ownership.row_id):
+                asked = log_of.dump([ModelRequest.user_text_prompt(turn.prompt)])
+                await turn.write(history.append, turn.ownership, "partial", asked)
+            raise
 
     async def _retry(self, turn: AgentTurn, say: Say) -> None:
         if again := await commands.prompt_again(turn, say):
@@ -81,10 +92,11 @@ class Assistant:
         deps = Deps(turn, say, self._settings, steers=chosen.get(FOLLOW_UPS) == STEER)
 
         async def content() -> str | list[UserContent]:
+            sight = Sight.of(model)
             if again:
-                return _plain(await media_log.restored_prompt(again, turn.download))
-            lost = _sentences(say)
-            return _plain(await media.contents(turn, Sight.of(model), self._transcribe, lost))
+                most = media.TURN_BYTES_MAX
+                return _plain(await media_log.restored_prompt(again, turn.download, sight, most))
+            return _plain(await media.contents(turn, sight, self._transcribe, _sentences(say)))
 
         budget = self._budget(turn)
         talk = Talk(self._agent, model, deps, self._compaction(model, turn, budget), budget)
@@ -132,7 +144,7 @@ def _plain(content: list[UserContent]) -> str | list[UserContent]:
 def _transcriber(settings: Settings) -> Transcriber | None:
     if settings.transcribe_model is None:
         return None
-    return Transcriber(settings.transcribe_model, settings.model_url, settings.model_key)
+    return Transcriber(settings.transcribe_model, settings.model_url, names.transcribe_key(settings))
 
 
 async def _keep_open(model: Model) -> None:

@@ -17,7 +17,7 @@ from tgbot.agents.llm.steps import DENIED, SKIPPED
 
 WORD_SECONDS = 0.03
 WORK_STEPS = 10
-WORK_MAX_SECONDS = 600
+WORK_MAX_SECONDS = 300  # half of what ten calls may take
 
 HELP = """\
 I am a script in place of a model: I need no key, and understand only a few sentences. All else is real.

@@ -12,13 +12,14 @@ from pydantic_ai.messages import (
     ModelResponse,
     RetryFeedbackPart,
     TextPart,
+    ThinkingPart,
     UserContent,
     UserPromptPart,
     repair_messages,
 )
 
 from tgbot.agents.llm.media_log import stripped
-from tgbot.model import RowId
+from tgbot.model import RowId, whole
 from tgbot.store.history import Entry
 
 UNANSWERED = "(I did not answer this.)"
@@ -124,6 +125,15 @@ def text_of(response: ModelResponse) -> str:
     return "".join(part.content for part in response.parts if part.part_kind == "text")
 
 
+def with_whole_characters(response: ModelResponse) -> ModelResponse:
+    """Join the halves of characters that came in two pieces: neither the log nor a provider takes a half."""
+    parts = [
+        replace(part, content=whole(part.content)) if isinstance(part, TextPart | ThinkingPart) else part
+        for part in response.parts
+    ]
+    return replace(response, parts=parts)
+
+
 def is_whole(response: ModelResponse) -> bool:
     """Whether its stream did not just end: the provider said that and why it finished."""
     return response.provider_name is None or _finish(response) is not None
@@ -145,7 +155,7 @@ def tidy(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
     tidied: list[ModelMessage] = []
     for message in messages:
         if isinstance(message, ModelResponse):
-            kept = is_said(message)
+            kept, message = is_said(message), with_whole_characters(message)  # noqa: PLW2901 - the same, tidied
         else:
             parts = [part for part in message.parts if not isinstance(part, RetryFeedbackPart)]
             kept, message = bool(parts), replace(message, parts=parts)  # noqa: PLW2901 - the same, tidied

@@ -18,12 +18,16 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
+from tgbot.agents.llm.sight import Sight
+from tgbot.agents.llm.sniff import PDF, PICTURES
 from tgbot.turns.context import MB, Attachment, AttachmentKind, DownloadError
 from tgbot.turns.prompt import KINDS
 
 TURNS_MAX = 3  # the newest ones that had files
 FILES_MAX = 11  # an album, and what it replies to. (Of more than 20 pictures Anthropic wants smaller ones.)
 EARLIER_BYTES_MAX = 6 * MB  # beside those of the turn that runs: `media.TURN_BYTES_MAX`
+
+GONE = "not available any more"
 
 _MARK = "telegram"
 _KINDS = {"image": "Picture", "audio": "Recording", "video": "Video"}  # of what no person sent
@@ -44,43 +48,63 @@ def stripped(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
 
 
 async def restored(
-    messages: Sequence[ModelMessage], fetch: Fetch, bytes_max: int = EARLIER_BYTES_MAX
+    messages: Sequence[ModelMessage], fetch: Fetch, sight: Sight, bytes_max: int = EARLIER_BYTES_MAX
 ) -> list[ModelMessage]:
     """Put the bytes of the newest turns in again, as far as there is room; other files become words.
 
     `fetch` gives a file's bytes, or raises DownloadError. What a tool or the model itself made is words, too:
-    nobody has its bytes any more. Never raises, whatever the log held.
+    nobody has its bytes any more; and what this model cannot take, because an earlier one could. Never
+    raises, whatever the log held.
     """
-    found = await _fetched(messages, fetch, bytes_max)
+    found = await _fetched(messages, fetch, sight, bytes_max)
 
     def change(content: BinaryContent) -> BinaryContent | str:
-        if data := found.get(id(content)):
-            return _with(content, data)
-        return f"[{_what(content)}{': not available any more' if id(content) in found else ', seen earlier'}]"
+        match found.get(id(content)):
+            case bytes(data):
+                return _with(content, data)
+            case str(reason):
+                return f"[{_what(content)}: {reason}]"
+        return f"[{_what(content)}, seen earlier]"
 
     return [_changed(message, change) for message in messages]
 
 
-async def restored_prompt(prompt: Sequence[UserContent], fetch: Fetch) -> list[UserContent]:
+async def restored_prompt(
+    prompt: Sequence[UserContent], fetch: Fetch, sight: Sight, bytes_max: int
+) -> list[UserContent]:
     """Do the same for one prompt, which is to be answered again."""
-    [message] = await restored([ModelRequest([UserPromptPart(prompt)])], fetch)
+    [message] = await restored([ModelRequest([UserPromptPart(prompt)])], fetch, sight, bytes_max)
     part = message.parts[0]
     assert isinstance(part, UserPromptPart), "it is that one"
     content = part.content
     return [content] if isinstance(content, str) else list(content)
 
 
-async def _fetched(messages: Sequence[ModelMessage], fetch: Fetch, room: int) -> dict[int, bytes | None]:
-    """Fetch the newest files; by the id of the content, which is None where the file is gone."""
+async def _fetched(
+    messages: Sequence[ModelMessage], fetch: Fetch, sight: Sight, room: int
+) -> dict[int, bytes | str]:
+    """Fetch the newest files; by the id of the content, with a reason where the model cannot have it."""
     turns = filter(None, map(_files_of, reversed(messages)))
     newest = chain.from_iterable(islice(turns, TURNS_MAX))
-    found: dict[int, bytes | None] = {}
+    found: dict[int, bytes | str] = {}
     for content in islice(newest, FILES_MAX):
-        data = content.data or await _again(content, fetch)
-        if len(data or b"") <= room:
+        data = await _for_model(content, fetch, sight)
+        size_bytes = len(data) if isinstance(data, bytes) else 0
+        if size_bytes <= room:
             found[id(content)] = data
-            room -= len(data or b"")
+            room -= size_bytes
     return found
+
+
+async def _for_model(content: BinaryContent, fetch: Fetch, sight: Sight) -> bytes | str:
+    """Give the bytes of a file, or the reason why the model cannot have it."""
+    kind = content.media_type
+    if reason := sight.refusal_unseen(kind):
+        return reason
+    data = content.data or await _again(content, fetch)
+    if not data:
+        return GONE
+    return (sight.refusal(kind, data) if kind in {PDF, *PICTURES} else None) or data
 
 
 def _files_of(message: ModelMessage) -> list[BinaryContent]:

@@ -48,6 +48,13 @@ def key_of(provider: str) -> str | None:
     return environment().get(KEYS[provider]) if provider in KEYS else None
 
 
+def transcribe_key(settings: Settings) -> str | None:
+    """Find the key for transcriptions, which go to the settings' server or else to OpenAI: no other's key."""
+    if settings.model_url or settings.model.startswith("openai"):
+        return settings.model_key or (None if settings.model_url else key_of("openai"))
+    return key_of("openai")
+
+
 def secrets(settings: Settings) -> list[str]:
     """List the keys that may be used, for the log to redact."""
     keys = [settings.model_key, *(environment().get(name) for name in KEYS.values())]

@@ -9,7 +9,8 @@ from tgbot.turns.agent import Question
 
 ALLOW, ALWAYS, DENY, AGAIN, SKIP = "allow", "always", "deny", "again", "skip"
 ARGUMENT_CHARACTERS = 500
-ARGUMENTS_MAX = 12
+ARGUMENTS_CHARACTERS = 2_500  # of all of them: the question with them is one message
+NAME_CHARACTERS = 60
 
 _MAY = (Choice("Allow", ALLOW), Choice("Always in this chat", ALWAYS), Choice("Deny", DENY))
 _REPEAT = (Choice("Run again", AGAIN), Choice("Skip", SKIP))
@@ -32,11 +33,25 @@ def call_of(key: str) -> str:
 
 def question(key: str, tool: str, arguments: Mapping[str, Any]) -> Question:
     """Ask whether a call may be made, or made again, with its arguments to read."""
-    shown = "\n".join(_argument(name, value) for name, value in list(arguments.items())[:ARGUMENTS_MAX])
+    shown = _shown(arguments)
     if key.startswith("again-"):
         text = f"I was interrupted while **{_code(tool)}** ran. It may have run. Run it again?"
         return Question(key, f"{text}\n\n{shown}".strip(), _REPEAT)
     return Question(key, f"May I run **{_code(tool)}**?\n\n{shown}".strip(), _MAY)
+
+
+def _shown(arguments: Mapping[str, Any]) -> str:
+    """List the arguments, as far as there is room; what is not shown is said, because it would be allowed."""
+    lines: list[str] = []
+    room = ARGUMENTS_CHARACTERS
+    for name, value in arguments.items():
+        line = _argument(" ".join(name.split())[:NAME_CHARACTERS], value)
+        room -= len(line)
+        if room < 0:
+            lines.append(f"⚠️ {len(arguments) - len(lines)} more, too long to be shown here")
+            break
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def _argument(name: str, value: object) -> str:

@@ -9,7 +9,7 @@ from pydantic_ai import ModelRetry
 from pydantic_ai.exceptions import ToolFailed
 from pydantic_ai.messages import BinaryContent, ToolReturnContent
 
-from tgbot.model import KeptAlbum, KeptFile
+from tgbot.model import KeptAlbum, KeptFile, whole
 
 SENT = "[It was sent to the chat.]"
 
@@ -18,11 +18,12 @@ SENT = "[It was sent to the chat.]"
 class Result:
     """The value for the model, or what it should do differently (`retry`), or why it `failed`.
 
-    `files` are for the chat.
+    `files` are for the chat, and so are the `words` above them.
     """
 
     content: ToolReturnContent = None
     files: tuple[KeptFile | KeptAlbum, ...] = ()
+    words: str = ""
     retry: str | None = None
     failed: str | None = None
 
@@ -43,13 +44,13 @@ _ADAPTER: TypeAdapter[Result] = TypeAdapter(Result)
 _JSON: TypeAdapter[Any] = TypeAdapter(Any)
 
 
-def of(value: Any, files: Sequence[KeptFile | KeptAlbum]) -> Result:  # noqa: ANN401 - as above
+def of(value: Any, files: Sequence[KeptFile | KeptAlbum], words: str = "") -> Result:  # noqa: ANN401 - as above
     """Make the result of what a tool returned."""
     if isinstance(value, ModelRetry):
-        return Result(retry=value.message, files=tuple(files))
+        return Result(retry=whole(value.message), files=tuple(files), words=words)
     if isinstance(value, ToolFailed):
-        return Result(failed=value.message, files=tuple(files))
-    return Result(value, tuple(files))
+        return Result(failed=whole(value.message), files=tuple(files), words=words)
+    return Result(value, tuple(files), words)
 
 
 def cut(result: Result, characters_max: int) -> Result:
@@ -68,7 +69,10 @@ def cut(result: Result, characters_max: int) -> Result:
 
 def _text(value: Any) -> str:  # noqa: ANN401 - as above
     """Write a value as a model reads it."""
-    return value if isinstance(value, str) else _JSON.dump_json(_worded(value), fallback=str).decode()
+    try:
+        return value if isinstance(value, str) else _JSON.dump_json(_worded(value), fallback=str).decode()
+    except (ValueError, RecursionError):  # as in `dump`
+        return str(value)
 
 
 def files_in(value: Any) -> list[BinaryContent]:  # noqa: ANN401 - as above
@@ -85,7 +89,10 @@ def files_in(value: Any) -> list[BinaryContent]:  # noqa: ANN401 - as above
 
 def dump(result: Result) -> str:
     """Write a result as JSON: what cannot be JSON is text in it, and so is a file, which the chat has."""
-    return _ADAPTER.dump_json(replace(result, content=_worded(result.content)), fallback=str).decode()
+    try:
+        return _ADAPTER.dump_json(replace(result, content=_worded(result.content)), fallback=str).decode()
+    except (ValueError, RecursionError):  # bytes, half a character, a list within itself
+        return dump(replace(result, content=whole(str(result.content))))
 
 
 def _worded(value: Any) -> Any:  # noqa: ANN401 - as above

@@ -7,7 +7,7 @@ from typing import Self
 from pydantic_ai.models import Model
 
 from tgbot.agents.llm import sniff
-from tgbot.agents.llm.sniff import PDF
+from tgbot.agents.llm.sniff import PDF, PICTURES
 from tgbot.turns.context import MB, size_words
 
 PICTURE_SIDE_MAX = 8_000  # pixels (Anthropic)
@@ -58,6 +58,17 @@ class Sight:
         if kind == PDF:
             return None if self.documents else NO_PDFS
         return self._refusal_of_picture(content) if self.pictures else NO_PICTURES
+
+    def refusal_unseen(self, kind: str) -> str | None:
+        """Say why the model can take nothing of this media type, whatever is in it."""
+        if kind == PDF:
+            return None if self.documents else NO_PDFS
+        return NO_PICTURES if kind in PICTURES and not self.pictures else None
+
+    def takes(self, content: bytes) -> bool:
+        """Whether the model can be sent this file as it is."""
+        kind = sniff.media_type(content)
+        return kind in {PDF, *PICTURES} and self.refusal(kind, content) is None
 
     def _refusal_of_picture(self, content: bytes) -> str | None:
         if (size := sniff.pixels(content)) is None:

@@ -14,20 +14,24 @@ from typing import Any, TypeAlias
 
 from pydantic_ai import ApprovalRequired, ModelRetry, RunContext
 from pydantic_ai.capabilities import AbstractCapability
-from pydantic_ai.exceptions import CallDeferred, ToolFailed, UnexpectedModelBehavior
+from pydantic_ai.exceptions import ToolFailed, UnexpectedModelBehavior
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, ToolCallPart, UserPromptPart
 from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import ToolDefinition
+from pydantic_ai.toolsets import AbstractToolset
 
 from tgbot.agents.llm import log as log_of
 from tgbot.agents.llm import media_out, results
 from tgbot.agents.llm.deps import Deps
 from tgbot.agents.llm.log import JOINED
 from tgbot.agents.llm.questions import AGAIN, ALLOW, ALWAYS, again_key, allow_key
+from tgbot.agents.llm.sight import Sight
+from tgbot.agents.llm.tools.gone import WithGone
 from tgbot.agents.llm.tools.marks import MARK, ORIGIN, Mark
 from tgbot.model import Album, File, RowId
 from tgbot.store import history, ledger, values
 from tgbot.turns.agent import FIRST, AgentTurn, Event, Progress
+from tgbot.turns.answer import sendable
 from tgbot.turns.keeping import keep
 
 log = logging.getLogger(__name__)
@@ -58,26 +62,33 @@ class Steps(AbstractCapability[Deps]):
     steers: bool  # whether follow-ups may join the turn
     say: Callable[[Event], None]
     result_characters_max: int
+    sight: Sight  # what the model can be sent of files that tools return
     seen: int = 0
     logging: asyncio.Future[None] | None = None
     ended: dict[str, str] = field(default_factory=dict)  # results by the ids of calls
+    called: set[str] = field(default_factory=set)  # tools
     begun: dict[str, int] = field(default_factory=dict)  # how often each call was begun
     answers: dict[str, str] = field(default_factory=dict)
     granted: set[str] = field(default_factory=set)  # the origins of tools
     joined: RowId = FIRST  # the last follow-up that the model has
-    shown: set[str] = field(default_factory=set)  # calls whose files came before the last question
+    shown: set[str] = field(default_factory=set)  # calls whose files were said already
 
     async def load(self) -> None:
         """Read what earlier attempts did, and what the chat has answered."""
         turn = self.turn
-        self.joined = joined_up_to(self.own)
         self.granted = set(await turn.read(values.all_of, turn.ownership, GRANT))
         if turn.attempt == 1:
             return
         calls = await turn.read(ledger.calls, turn.ownership.row_id)
         self.ended = {call.call_id: call.result for call in calls if call.result is not None}
         self.begun = {call.call_id: call.starts for call in calls}
+        self.called = {call.tool for call in calls}
         self.answers = await turn.answers()
+
+    def begin(self, messages: Sequence[ModelMessage]) -> None:
+        """Note what a request begins with; what joined one that failed is not in the log, and joins again."""
+        self.seen = len(messages)
+        self.joined = joined_up_to(self.own)
 
     def say_of_tool(self, event: Event) -> None:
         """Show what a tool says; its files come when it has ended, so that a kill cannot lose them."""
@@ -86,6 +97,10 @@ class Steps(AbstractCapability[Deps]):
             collected.append(event)
         else:
             self.say(event)
+
+    def get_wrapper_toolset(self, toolset: AbstractToolset[Deps]) -> AbstractToolset[Deps] | None:
+        """Let calls of an earlier attempt find their tools, be these there or not."""
+        return WithGone(toolset, self.called) if self.called else None
 
     async def before_model_request(
         self, ctx: RunContext[Deps], request_context: ModelRequestContext
@@ -111,7 +126,7 @@ class Steps(AbstractCapability[Deps]):
             raise UnexpectedModelBehavior("the response has no finish reason")
         if not log_of.is_said(response):
             return response  # pydantic-ai asks again
-        response = _with_ids_of_its_own(response, ctx.messages)
+        response = _with_ids_of_its_own(log_of.with_whole_characters(response), ctx.messages)
         # Not the messages of the request's context: those are prepared for the provider, merged with others.
         self.logging = asyncio.ensure_future(self._log([*ctx.messages, response]))
         # Shielded: what is written also if the turn is stopped now must be known as logged.
@@ -147,10 +162,17 @@ class Steps(AbstractCapability[Deps]):
         return await self._make(call, mark, args, handler)
 
     def _replayed(self, call_id: str, result: results.Result) -> Value:
+        self._show(call_id, result)
+        return result.value()
+
+    def _show(self, call_id: str, result: results.Result) -> None:
+        """Say the files of a call, once: each further try of a request comes by here."""
         if call_id not in self.shown:
+            self.shown.add(call_id)
+            if result.words:
+                self.say(result.words)
             for file in result.files:
                 self.say(file)
-        return result.value()
 
     def _answer(self, key: str) -> str:
         """Give the chat's answer, or end the run with the question."""
@@ -173,22 +195,25 @@ class Steps(AbstractCapability[Deps]):
         if not mark.idempotent:
             await self.turn.write(ledger.start, self.turn.ownership, call.tool_call_id, call.tool_name)
             self.begun[call.tool_call_id] = self.begun.get(call.tool_call_id, 0) + 1
+        log.info("tool.started session=%s tool=%s", self.turn.session_key, call.tool_name)
         self.say(Progress(_line(call, mark, args)))
         files: list[File | Album] = []
         _files.set(files)
         value = await _outcome(call, mark, args, handler)
         files += map(media_out.sent, results.files_in(value))
-        kept = [await keep(self.turn.write, file, self.turn.ownership.row_id) for file in files]
-        return await self._finish(call, results.of(value, kept))
+        fit = [sendable(one.files if isinstance(one, Album) else [one]) for one in files]
+        groups = [group for one in fit for group in one.groups]
+        kept = [await keep(self.turn.write, group, self.turn.ownership.row_id) for group in groups]
+        return await self._finish(call, results.of(value, kept, "".join(one.words for one in fit)))
 
     async def _finish(self, call: ToolCallPart, result: results.Result) -> Value:
         result = results.cut(result, self.result_characters_max)
         content = results.dump(result)
         await self.turn.write(ledger.finish, self.turn.ownership, call.tool_call_id, call.tool_name, content)
         self.ended[call.tool_call_id] = content
-        for file in result.files:
-            self.say(file)
-        if results.files_in(result.content):
+        self._show(call.tool_call_id, result)
+        made = results.files_in(result.content)
+        if made and all(self.sight.takes(one.data) for one in made):
             return result.value()  # a picture, which the model should see, and nobody can after a crash
         return results.load(content).value()  # the same as after a crash
 
@@ -231,8 +256,6 @@ async def _outcome(call: ToolCallPart, mark: Mark, args: dict[str, Any], handler
     try:
         async with limit:
             return await handler(args)
-    except (ApprovalRequired, CallDeferred):
-        raise
     except Exception as error:
         if isinstance(error.__cause__, ModelRetry | ToolFailed):  # it has words for the model itself
             return error.__cause__

@@ -11,6 +11,7 @@ from pydantic_ai.messages import (
     AgentStreamEvent,
     FilePart,
     FunctionToolCallEvent,
+    ModelMessage,
     ModelResponse,
     PartDeltaEvent,
     PartStartEvent,
@@ -29,6 +30,7 @@ from tgbot.agents.llm.compaction import Compaction
 from tgbot.agents.llm.deps import Deps
 from tgbot.agents.llm.media import TURN_BYTES_MAX
 from tgbot.agents.llm.models import MODEL_SETTINGS
+from tgbot.agents.llm.sight import Sight
 from tgbot.agents.llm.spending import Spending
 from tgbot.agents.llm.steps import Steps
 from tgbot.store import history
@@ -52,6 +54,7 @@ class Talk:
     ) -> None:
         self._agent = agent
         self._model = model
+        self._sight = Sight.of(model)
         self._turn = deps.turn
         self._deps = deps
         self._spending = Spending(budget)
@@ -73,7 +76,8 @@ class Talk:
         entries = await broken_off.entries_for(self._turn)
         self._log, self._before = log_of.read(entries, row_id), log_of.earlier(entries, row_id)
         self._steps = Steps(
-            self._turn, self._log.own, self._deps.steers, self._say, self._compaction.result_characters_max
+            *(self._turn, self._log.own, self._deps.steers, self._say),
+            *(self._compaction.result_characters_max, self._sight),
         )
         self._deps.say = self._steps.say_of_tool  # what tools say is kept until their result is
         await self._steps.load()
@@ -98,9 +102,11 @@ class Talk:
     async def _fill_in_media(self) -> None:
         """Give the files that the log names their bytes, as far as a model should see them again."""
         earlier, own = self._log
-        filled = await media_log.restored(earlier, self._turn.download)
-        own[:] = await media_log.restored(own, self._turn.download, TURN_BYTES_MAX)
-        self._log = self._log._replace(earlier=filled)
+        own[:] = await media_log.restored(own, self._turn.download, self._sight, TURN_BYTES_MAX)
+        self._log = self._log._replace(earlier=await self._with_media(earlier))
+
+    async def _with_media(self, messages: list[ModelMessage]) -> list[ModelMessage]:
+        return await media_log.restored(messages, self._turn.download, self._sight)
 
     def _replay(self) -> None:
         """Say again what finished steps have said since the last question: what was before it stands."""
@@ -120,13 +126,15 @@ class Talk:
 
     async def _until_answered(self, instructions: str, content: str | list[UserContent] | None) -> None:
         """Try again what may pass by itself: each try goes on behind the last step that was finished."""
-        tries = 0
+        tries = steps = 0
         while True:
             try:
                 return await self._attempt(instructions, None if self._log.own else content)
             except (AgentRunError, UserError) as error:
                 if isinstance(error, ModelContextWindowExceededError) and await self._make_room():
                     continue
+                if len(self._log.own) > steps:  # it got further
+                    tries, steps = 0, len(self._log.own)
                 failure, reason = failures.understood(error, tries), failures.reason(error)
                 if failure.again_in_seconds is None:
                     raise UserFacingError(failure.words) from failures.ModelFailedError(reason)
@@ -142,7 +150,7 @@ class Talk:
         self._made_room = True
         self._say(Progress("summing up what was said before"))
         shorter = await self._compaction.shortened(self._before)
-        self._log = self._log._replace(earlier=await media_log.restored(shorter, self._turn.download))
+        self._log = self._log._replace(earlier=await self._with_media(shorter))
         return True
 
     async def _wait(self, seconds: float) -> None:
@@ -154,7 +162,7 @@ class Talk:
 
     async def _attempt(self, instructions: str, content: str | list[UserContent] | None) -> None:
         begins_with = self._log.messages()
-        self._steps.seen = len(begins_with)
+        self._steps.begin(begins_with)
         async with self._agent.run_stream_events(
             content,
             message_history=begins_with,

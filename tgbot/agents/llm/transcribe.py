@@ -13,7 +13,7 @@ NO_KEY = "none"  # a server of one's own often wants none, and the client wants 
 
 
 class Transcriber:
-    """Transcribes with a model, at `url` or else OpenAI's, with `key` or else OPENAI_API_KEY."""
+    """Transcribes with a model, at `url` or else OpenAI's, which needs a `key`, here or in OPENAI_API_KEY."""
 
     def __init__(self, model: str, url: str | None = None, key: str | None = None) -> None:
         self._model = model

@@ -45,6 +45,8 @@ class Connection:
         self._over = asyncio.Event()
         self._error: BaseException | None = None
         self._users = 0
+        self._calls = 0  # that run now
+        self._known: list[Tool] = []  # its tools, when they were listed last
         self._idle: asyncio.TimerHandle | None = None
         self.task = asyncio.create_task(self._keep())
 
@@ -82,10 +84,13 @@ class Connection:
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await self._tried.wait()
-                return await self._all_tools()
+                self._known = await self._all_tools()
+                return self._known
         except ServerError:
             raise
         except Exception as error:
+            if self._calls and self._known:  # it is busy: its end would be that of another turn's call
+                return self._known
             if self.opened:
                 self.end(error)
             else:  # it may be there in a later turn
@@ -95,6 +100,7 @@ class Connection:
     async def call(self, tool: str, arguments: dict[str, Any]) -> CallToolResult:
         """Call a tool, by its name at the server. Raises ServerError: it did not run, or nobody knows."""
         client = self._in_use()
+        self._calls += 1
         try:
             return await client.call_tool(tool, arguments)
         except MCPError as error:
@@ -105,6 +111,8 @@ class Connection:
             raise ServerError(self._server.hidden(str(error))) from error
         except Exception as error:  # noqa: BLE001 - whatever a server can do to the library
             self.end(error)
+        finally:
+            self._calls -= 1
         raise ServerError(f"{self._server.name} {LOST}")
 
     def _in_use(self) -> Client:

@@ -13,17 +13,15 @@ from mcp.types import Tool
 from pydantic_ai import RunContext
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
-from pydantic_core import SchemaValidator, core_schema
 
 from tgbot.agents.llm.deps import Deps
 from tgbot.agents.llm.tools import names
 from tgbot.agents.llm.tools.connection import Connection, Connections, ServerError
 from tgbot.agents.llm.tools.content import content_of, text_of
+from tgbot.agents.llm.tools.gone import ANY_ARGUMENTS
 from tgbot.agents.llm.tools.marks import MARK, ORIGIN
 from tgbot.agents.llm.tools.servers import Server
 from tgbot.turns.agent import Progress
-
-_ANY_ARGUMENTS = SchemaValidator(core_schema.dict_schema(core_schema.str_schema()))  # the server checks them
 
 
 class Found(NamedTuple):
@@ -129,7 +127,7 @@ class ToolsOfRun(AbstractToolset[Deps]):
                 toolset=self,
                 tool_def=found.definition(name),
                 max_retries=ctx.max_retries,
-                args_validator=_ANY_ARGUMENTS,
+                args_validator=ANY_ARGUMENTS,  # the server checks them
             )
             for name, found in self._found.items()
         }
