@@ -118,6 +118,10 @@ REFUSALS = {
         fails("hey", 400, "prompt is too long", kind="invalid_request_error", code="context_length_exceeded"),
         "too long for the model",
     ),
+    "a full context of llama.cpp": Refusal(
+        fails("hey", 400, "request (6021 tokens) exceeds the", kind="exceed_context_size_error"),
+        "too long for the model",
+    ),
 }
 
 

@@ -9,8 +9,10 @@ RETRY_SECONDS = (1.0, 3.0, 10.0)  # before each further try, where the provider 
 RETRY_AFTER_MAX_SECONDS = 60.0  # a longer wait is the user's decision
 
 REJECTED = "The model refused this request."
+TOO_LONG = "This conversation is too long for the model. Shorten it with /compact, or start afresh with /new."
 UNREACHABLE = "The model's provider cannot be reached, or broke off. Try again in a minute."
 REASON_CHARACTERS = 500
+_LLAMA_TOO_LONG = "exceed_context_size_error"  # llama.cpp's word; the library takes it for any refusal
 _MASKED = re.compile(r"\S*\*{3,}\S*")  # a key of which a provider shows the ends: "sk-ab***yz"
 
 
@@ -46,8 +48,16 @@ def understood(error: Exception, tries: int) -> Failure:
     return Failure(words, wait_seconds if wait_seconds <= RETRY_AFTER_MAX_SECONDS else None)
 
 
+def is_too_long(error: Exception) -> bool:
+    """Whether a request was refused because it has more than the model reads."""
+    kind = getattr(error, "provider_error_type", None)
+    return isinstance(error, failures.ModelContextWindowExceededError) or kind == _LLAMA_TOO_LONG
+
+
 def _words(error: Exception) -> tuple[str, bool]:
     """Find the line for an error, and whether it may pass by itself."""
+    if is_too_long(error):
+        return TOO_LONG, False
     for kind, words, passing in _KINDS:
         if isinstance(error, kind):
             return words, passing
@@ -70,11 +80,6 @@ _KINDS: tuple[tuple[type[Exception], str, bool], ...] = (
     (
         failures.ModelNotFoundError,
         "The model's provider does not know this model. Choose another one with /model.",
-        False,
-    ),
-    (
-        failures.ModelContextWindowExceededError,
-        "This conversation is too long for the model. Shorten it with /compact, or start afresh with /new.",
         False,
     ),
     (failures.ModelRequestRejectedError, REJECTED, False),

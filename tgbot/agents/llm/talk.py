@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pydantic_ai import Agent, AgentRunResultEvent, DeferredToolRequests
-from pydantic_ai.exceptions import AgentRunError, ModelContextWindowExceededError, UserError
+from pydantic_ai.exceptions import AgentRunError, UserError
 from pydantic_ai.messages import (
     AgentStreamEvent,
     FilePart,
@@ -131,7 +131,7 @@ class Talk:
             try:
                 return await self._attempt(instructions, None if self._log.own else content)
             except (AgentRunError, UserError) as error:
-                if isinstance(error, ModelContextWindowExceededError) and await self._make_room():
+                if failures.is_too_long(error) and await self._make_room():
                     continue
                 if len(self._log.own) > steps:  # it got further
                     tries, steps = 0, len(self._log.own)
