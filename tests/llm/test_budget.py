@@ -76,7 +76,7 @@ async def test_a_request_beyond_a_limit_is_refused_in_one_friendly_line(agent_tu
     await budget.before_request(MODEL, 9_000, 1_000)
     with pytest.raises(UserFacingError) as raised:
         await budget.before_request(MODEL, 100, 100)
-    assert str(raised.value) == "Today's budget of $0.10 for you is used up. It starts anew at 00:00 UTC."
+    assert str(raised.value) == "Today's budget of $0.10 for you is used up. It resets at 00:00 UTC."
     assert await budget.total() == Total(1, 10_000, NANO // 10, 0, open=1)
 
 

@@ -5,7 +5,7 @@ import pytest
 from tgbot.agents.llm.costs import dollars, exhausted, footer, usage_text
 from tgbot.store.usage import Exhausted, Report, Total
 
-ANEW = "It starts anew at 00:00 UTC."
+ANEW = "It resets at 00:00 UTC."
 FOR_ONE = "for one message"
 CENT = 10_000_000  # nano-dollars
 NOTHING = Total(0, 0, 0, 0, 0)
@@ -16,7 +16,7 @@ NOTHING = Total(0, 0, 0, 0, 0)
     [
         (
             Exhausted("user", "cost", 100 * CENT, 100 * CENT, CENT),
-            "Today's budget of $1.00 for you is used up. It starts anew at 00:00 UTC.",
+            "Today's budget of $1.00 for you is used up. It resets at 00:00 UTC.",
         ),
         (
             Exhausted("user", "cost", 100 * CENT, 97 * CENT, 5 * CENT),
@@ -24,7 +24,7 @@ NOTHING = Total(0, 0, 0, 0, 0)
         ),
         (
             Exhausted("chat", "tokens", 20_000, 20_001, 9_000),
-            "Today's budget of 20,000 tokens for this chat is used up. It starts anew at 00:00 UTC.",
+            "Today's budget of 20,000 tokens for this chat is used up. It resets at 00:00 UTC.",
         ),
         (
             Exhausted("turn", "steps", 50, 50, 1),
@@ -74,7 +74,7 @@ def test_usage_of_a_day_without_a_request_is_nothing_and_not_unknown() -> None:
 
 
 def test_usage_of_a_session_without_a_request_says_so() -> None:
-    assert usage_text(Report(NOTHING, NOTHING, NOTHING)) == "No model was asked here yet."
+    assert usage_text(Report(NOTHING, NOTHING, NOTHING)) == "Nothing has been used here yet."
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ from tests.llm.bots import KEY, SHAPES, ModelBot, model_bot
 from tests.waiting import eventually
 from tgbot.agents.llm import failures
 from tgbot.agents.llm.failures import REJECTED, UNREACHABLE
+from tgbot.agents.llm.log import CUT_OFF, WITHHELD
 from tgbot.agents.llm.prompt import DEFAULT
-from tgbot.agents.llm.talk import CUT_OFF
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -225,6 +225,14 @@ async def test_an_answer_at_the_limit_of_tokens_says_so(bot: ModelBot) -> None:
     await bot.answers_by(finished(says("hey", STORY), "length"))
     ann.says("hey")
     await ann.sees_at_last(STORY + CUT_OFF)
+
+
+@ONE_API
+async def test_an_answer_whose_rest_the_provider_withheld_says_so(bot: ModelBot) -> None:
+    ann = bot.person()
+    await bot.answers_by(finished(says("hey", STORY), "content_filter"))
+    ann.says("hey")
+    await ann.sees_at_last(STORY + WITHHELD)
 
 
 def event(kind: str = "", **body: Any) -> str:  # noqa: ANN401 - JSON

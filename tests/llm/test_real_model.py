@@ -17,7 +17,7 @@ from tests.waiting import DEADLINE_SECONDS, eventually
 from tests.whole_bot.judged import judged_bot
 from tests.whole_bot.process import ROOT, BotProcess, Person
 from tgbot.agents.llm.failures import TOO_LONG
-from tgbot.agents.llm.talk import CUT_OFF
+from tgbot.agents.llm.log import CUT_OFF
 from tgbot.playground.server import PlaygroundServer
 
 pytestmark = pytest.mark.soak

@@ -10,7 +10,14 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import pytest
 from pydantic_ai import ModelRetry
 from pydantic_ai.exceptions import CallDeferred, ModelServerError, ToolFailed
-from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolReturnPart
+from pydantic_ai.messages import (
+    FinishReason,
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    TextPart,
+    ToolReturnPart,
+)
 from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo, DeltaToolCalls, FunctionModel
 
@@ -22,7 +29,7 @@ from tgbot.agents.llm import log as log_of
 from tgbot.agents.llm.agent import LlmAgent
 from tgbot.agents.llm.assistant import TOOL_RETRIES
 from tgbot.agents.llm.compaction import RESULT_CHARACTERS_MAX
-from tgbot.agents.llm.talk import CUT_OFF
+from tgbot.agents.llm.log import CUT_OFF, WITHHELD
 from tgbot.agents.llm.tools import tool
 from tgbot.agents.llm.tools.marks import Function
 from tgbot.config import Settings
@@ -243,15 +250,18 @@ async def test_a_step_that_is_committed_when_the_turn_is_stopped_is_logged_once(
     assert [entry.kind for entry in instance.do(history.seen, turn)] == ["step"]
 
 
-async def test_an_answer_that_was_cut_off_says_so_also_after_a_crash(make: Make, instance: Instance) -> None:
+@pytest.mark.parametrize(("reason", "line"), [("length", CUT_OFF), ("content_filter", WITHHELD)])
+async def test_an_answer_that_was_cut_off_says_so_also_after_a_crash(
+    make: Make, instance: Instance, reason: FinishReason, line: str
+) -> None:
     turn = instance.start("go")
     step: list[ModelMessage] = [
         ModelRequest.user_text_prompt("go"),
-        ModelResponse([TextPart("Half")], finish_reason="length"),
+        ModelResponse([TextPart("Half")], finish_reason=reason),
     ]
     instance.do(history.append, turn, "step", log_of.dump(step))
     events = await speak(make(Step("never")), turn, Writer(instance, None))
-    assert words_of(events) == f"Half{CUT_OFF}"
+    assert words_of(events) == f"Half{line}"
 
 
 async def test_models_are_made_beside_the_event_loop(

@@ -12,8 +12,8 @@ _BUDGET: dict[Scope, str] = {
 }
 _ENDS: dict[Scope, str] = {
     "turn": "Your next message has a new one.",
-    "user": "It starts anew at 00:00 UTC.",
-    "chat": "It starts anew at 00:00 UTC.",
+    "user": "It resets at 00:00 UTC.",
+    "chat": "It resets at 00:00 UTC.",
 }
 
 
@@ -39,7 +39,7 @@ def footer(total: Total) -> str:
 def usage_text(report: Report) -> str:
     """Say what a session took: today, since its last /new, and in all."""
     if not report.all.requests:
-        return "No model was asked here yet."
+        return "Nothing has been used here yet."
     lines = {"Today (UTC)": report.today, "This session": report.session, "In all": report.all}
     return "\n".join(f"{name}: {_spent(total)}" for name, total in lines.items())
 

@@ -71,7 +71,7 @@ _KINDS: tuple[tuple[type[Exception], str, bool], ...] = (
         "The model's quota is used up. The bot's owner has to add credit or wait.",
         False,
     ),
-    (failures.ModelRateLimitError, "The model gets too many requests just now. Try again in a minute.", True),
+    (failures.ModelRateLimitError, "The model is getting too many requests. Try again in a minute.", True),
     (
         failures.ModelAuthenticationError,
         "The model's provider does not accept the bot's key. The bot's owner has to set a valid one.",

@@ -23,6 +23,13 @@ from tgbot.model import RowId, whole
 from tgbot.store.history import Entry
 
 UNANSWERED = "(I did not answer this.)"
+CUT_OFF = "\n\n(The model's answer was cut off at its limit of tokens.)"
+WITHHELD = "\n\n(The model's provider withheld the rest of this answer.)"
+CUT_SHORT = {
+    "length": CUT_OFF,
+    "incomplete": CUT_OFF,
+    "content_filter": WITHHELD,
+}  # by the reason for the end
 JOINED = "joined"  # in the metadata of a logged request: the last follow-up that it has
 
 
@@ -139,9 +146,9 @@ def is_whole(response: ModelResponse) -> bool:
     return response.provider_name is None or _finish(response) is not None
 
 
-def is_cut_off(response: ModelResponse) -> bool:
-    """Whether the model was stopped at a limit of tokens."""
-    return _finish(response) in {"length", "incomplete"}
+def cut_short(response: ModelResponse) -> str:
+    """Give the line for an answer that is only a beginning; "" for a whole one."""
+    return CUT_SHORT.get(_finish(response) or "", "")
 
 
 def _finish(response: ModelResponse) -> str | None:

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ModelAgent = Agent[Deps, str | DeferredToolRequests]
-CUT_OFF = "\n\n(The model's answer was cut off at its limit of tokens.)"
 BETWEEN = "\n\n"  # the words of two steps
 
 
@@ -84,8 +83,8 @@ class Talk:
         self._replay()
         if not self._finished():
             await self._answer(instructions, prompt)
-        if self._log.own and log_of.is_cut_off(log_of.responses(self._log.own)[-1]):
-            self._say(CUT_OFF)
+        if self._log.own and (line := log_of.cut_short(log_of.responses(self._log.own)[-1])):
+            self._say(line)
         return not self._asked
 
     async def _answer(self, instructions: str, prompt: Callable[[], Any]) -> None:
