@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
-from tgbot.model import BotId, UserId
+from tgbot.model import Activation, BotId, UserId
 
 PREFIX = "TGBOT_"
 ENV_FILE = ".env"
@@ -158,6 +158,9 @@ class Settings:
         tuple[UserId, ...] | None,
         _How(_users, "user ids with commas between (the bot shows a stranger theirs), or * for everyone"),
     ] = ()
+    group_activation: Annotated[Activation, _How(_one_of("mention", "always"), "mention or always")] = (
+        "mention"
+    )
     max_turns: Annotated[int, _How(_count, "a whole number of at least 1")] = 64
     crashes_max: Annotated[
         int,

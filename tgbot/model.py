@@ -18,6 +18,8 @@ Token = NewType("Token", int)
 SessionKey = NewType("SessionKey", str)
 
 Raw = dict[str, Any]
+# Which messages in a group run a turn: those with the bot's name, replies to it and commands; or all.
+Activation = Literal["mention", "always"]
 
 SUPERGROUPS_FROM = -1_000_000_000_000  # ids of supergroups and channels, from here down
 
@@ -70,13 +72,15 @@ class Message:
     """A message, to run a turn for.
 
     `join_key` is equal in messages sent together (an album), by one person, in reply to the same message.
-    `command`: how the message reads as a command, whether or not one of that name exists.
+    `command`: how the message reads as a command, whether or not one of that name exists. `addressed`: it is
+    for the bot; not everything that is said in a group is.
     """
 
     update: Update
     address: Address
     join_key: str | None = None
     command: "CommandWords | None" = None
+    addressed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

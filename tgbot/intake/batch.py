@@ -6,7 +6,9 @@ from itertools import groupby
 
 from tgbot.access import Access
 from tgbot.intake import commands
+from tgbot.intake.commands.when import activation
 from tgbot.model import (
+    Activation,
     Address,
     Arrival,
     ChatId,
@@ -32,13 +34,14 @@ class Rules:
     """What the settings say about arrivals: who may talk, and `queue_max` in rows per session.
 
     `model`: what a chat may do with its model; None where none answers. `full` are the sessions whose queue
-    is full, and whose people know it.
+    is full, and whose people know it. `group_activation` is that of groups that have not chosen one.
     """
 
     access: Access
     queue_max: int
     model: commands.ModelRules | None = None
     full: set[SessionKey] = field(default_factory=set)
+    group_activation: Activation = "mention"
 
 
 @dataclass(slots=True)
@@ -58,7 +61,7 @@ class Received:
 def receive(conn: Connection, owner: Owner, rules: Rules, arrivals: Sequence[Arrival]) -> Received:
     """Take a batch in arrival order: what came before a /stop is stopped, what came after it runs."""
     inbox.forget_old_ids(conn, owner.bot_id, arrivals)
-    batch = _Batch(conn, owner, rules)
+    batch = _Batch(conn, owner, rules, _addressed_albums(arrivals))
     for is_message, group in groupby(arrivals, key=batch.is_simple_message):
         if is_message:
             batch.take_messages([arrival for arrival in group if isinstance(arrival, Message)])
@@ -68,9 +71,19 @@ def receive(conn: Connection, owner: Owner, rules: Rules, arrivals: Sequence[Arr
     return batch.received
 
 
+Album = tuple[SessionKey, str | None]
+
+
+def _addressed_albums(arrivals: Sequence[Arrival]) -> set[Album]:
+    """Find the albums that are for the bot: the caption that says so may be in any of their parts."""
+    messages = (one for one in arrivals if isinstance(one, Message) and one.addressed and one.join_key)
+    return {(message.address.session_key, message.join_key) for message in messages}
+
+
 class _Batch:
-    def __init__(self, conn: Connection, owner: Owner, rules: Rules) -> None:
+    def __init__(self, conn: Connection, owner: Owner, rules: Rules, addressed_albums: set[Album]) -> None:
         self._conn = conn
+        self._addressed_albums = addressed_albums
         self._owner = owner
         self._rules = rules
         self.received = Received()
@@ -81,7 +94,17 @@ class _Batch:
             and arrival.join_key is None
             and self._command(arrival) is None
             and self._rules.access.may_talk(arrival.address.user_id)
+            and self._is_for_bot(arrival)
         )
+
+    def _is_for_bot(self, message: Message) -> bool:
+        """Whether a message is for the bot, or for everybody in a group where the bot answers everything."""
+        session_key, join_key = message.address.session_key, message.join_key
+        if message.addressed or (session_key, join_key) in self._addressed_albums:
+            return True
+        if join_key and joins.waits_for(self._conn, session_key, join_key):
+            return True
+        return activation(self._conn, session_key, self._rules.group_activation) == "always"
 
     def _command(self, message: Message) -> commands.Command | None:
         return commands.find_command(message, self._rules.model)
@@ -112,6 +135,8 @@ class _Batch:
             self._turn_away(arrival)
         elif isinstance(arrival, Control):
             self._act(*commands.find_button(self._conn, arrival, self._rules.model))
+        elif not self._is_for_bot(arrival):
+            pass  # people talk to each other
         elif (words := arrival.command) and (command := self._command(arrival)):
             self._obey(command, arrival, words)
         else:
@@ -156,7 +181,7 @@ class _Batch:
         row_id = inbox.store(self._conn, control, "done")
         if row_id is None:  # a known update: it was acted on when it came the first time
             return None
-        reply = act(commands.Call(self._conn, self._owner, control, row_id, self._rules.model))
+        reply = act(self._call(control, row_id))
         commands.show(self._conn, control, row_id, reply)
         self.received.claimed += [reply.claimed] if reply.claimed else []
         self._release_before_its_start(reply.stopped)
@@ -167,6 +192,10 @@ class _Batch:
         self.received.replied.add(control.address.chat_id)
         self.received.erased += [control.address.session_key] if reply.erased else []
         return row_id
+
+    def _call(self, control: Control, row_id: RowId) -> commands.Call:
+        rules = self._rules
+        return commands.Call(self._conn, self._owner, control, row_id, rules.model, rules.group_activation)
 
     def _release_before_its_start(self, stopped: RowId | None) -> None:
         """End a stopped turn that this very batch claimed: no task runs it yet, and none must begin."""

@@ -23,6 +23,8 @@ from tgbot.model import (
     session_key,
     whole,
 )
+from tgbot.telegram import addressed
+from tgbot.telegram.addressed import Me
 
 # Sent with every poll: without it Telegram keeps what an earlier program asked for.
 ALLOWED_UPDATES = ("message", "callback_query", "stopped_message_generation", "my_chat_member")
@@ -76,7 +78,7 @@ def parse(bot_id: BotId, username: str | None, raw: Raw) -> Arrival | None:
     update = Update(bot_id, _integer(raw["update_id"]), _ENCODER.encode(raw))
     try:
         if "message" in raw:
-            return _message(update, username, raw)
+            return _message(update, Me(bot_id, username), raw)
         if "callback_query" in raw:
             return _button(update, raw["callback_query"])
         if "stopped_message_generation" in raw:
@@ -102,7 +104,7 @@ def where(raw: Raw) -> tuple[ChatId | None, int | None]:
     return chat_id, topic_id
 
 
-def _message(update: Update, username: str | None, raw: Raw) -> Message | ChatMoved | None:
+def _message(update: Update, me: Me, raw: Raw) -> Message | ChatMoved | None:
     message = raw["message"]
     if not isinstance(message, dict):
         raise TypeError("not an object")
@@ -116,9 +118,24 @@ def _message(update: Update, username: str | None, raw: Raw) -> Message | ChatMo
     if not isinstance(message.get("text", ""), str) or not isinstance(message.get("caption", ""), str):
         raise TypeError("not a text")
     address = _address(update.bot_id, message, message["from"])
-    if _is_for_another_bot(username, message.get("text", "")):
+    plain = message if address.private else addressed.without_name(me, message)
+    if _is_for_another_bot(me.username, plain.get("text", "")):
         return None
-    return Message(update, address, _join_key(message, address.user_id), _command(update, address, raw))
+    if plain is not message:
+        raw = {**raw, "message": plain}
+        update = update._replace(raw=_ENCODER.encode(raw))
+    return Message(
+        update,
+        address,
+        _join_key(message, address.user_id),
+        _command(update, address, raw),
+        addressed=address.private or _is_for_bot(me, message, plain),
+    )
+
+
+def _is_for_bot(me: Me, message: Raw, plain: Raw) -> bool:
+    is_command = COMMAND.match(plain.get("text", "")) is not None
+    return is_command or addressed.replies_to(me.bot_id, message) or addressed.mentions(me, message)
 
 
 def _chat_moved(update: Update, message: Raw) -> ChatMoved:
