@@ -39,7 +39,7 @@ _SERVICE = frozenset(
         *("new_chat_title", "new_chat_photo", "delete_chat_photo", "pinned_message"),
         *("group_chat_created", "supergroup_chat_created", "channel_chat_created"),
         *("migrate_to_chat_id", "migrate_from_chat_id", "message_auto_delete_timer_changed"),
-        *("successful_payment", "refunded_payment", "users_shared", "chat_shared", "web_app_data"),
+        *("successful_payment", "refunded_payment", "users_shared", "chat_shared"),
         *("gift", "unique_gift", "gift_upgrade_sent", "connected_website", "write_access_allowed"),
         *("passport_data", "proximity_alert_triggered", "boost_added", "chat_background_set"),
         *("checklist_tasks_done", "checklist_tasks_added", "poll_option_added", "poll_option_deleted"),
