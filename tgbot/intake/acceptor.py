@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from tgbot.delivery.delivery import Delivery
 from tgbot.intake import commands
 from tgbot.intake.batch import Received, Rules, receive
+from tgbot.intake.ignored import Ignored
 from tgbot.model import Arrival, BotId, ChatMoved, Control, Message, Raw, SessionKey, Unreadable
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
-from tgbot.telegram import get_updates, updates
+from tgbot.telegram import get_updates, outcomes, updates
 from tgbot.telegram.get_updates import Unparsed
 from tgbot.turns.answer import Reaction
 from tgbot.turns.dispatcher import Dispatcher
@@ -44,6 +45,7 @@ class Acceptor:
         self._dispatcher = dispatcher
         self._delivery = delivery
         self._forget_files = forget_files
+        self._ignored = Ignored()
 
     @property
     def menu(self) -> dict[str, str]:
@@ -55,7 +57,7 @@ class Acceptor:
 
         Raises StorageError when nothing was stored; then the batch must not be confirmed.
         """
-        arrivals = _parsed(self._dispatcher.owner.bot_id, self.username, batch)
+        arrivals = self._parsed(batch)
         self._note_alive(arrivals, batch)
         try:
             self._pass_on(await self._receive(arrivals))
@@ -104,8 +106,21 @@ class Acceptor:
             except OSError as error:
                 log.error("intake.files_not_erased session=%s reason=%s", session_key, error)  # noqa: TRY400
 
+    def _parsed(self, batch: Sequence[Raw | Unparsed]) -> list[Arrival]:
+        arrivals = []
+        for item in batch:
+            arrival = _arrival(self._dispatcher.owner.bot_id, self.username, item)
+            if arrival is not None:
+                arrivals.append(arrival)
+            elif isinstance(item, dict) and (kind := outcomes.ignored_as(item)):
+                self._ignored.note(kind)
+            if isinstance(arrival, Unreadable):
+                log.warning("intake.unreadable update=%s chat=%s", arrival.update.update_id, arrival.chat_id)
+        return arrivals
+
     def _pass_on(self, received: Received) -> None:
         self._dispatcher.spawn(received.claimed)
+        self._ignored.note(f"message.{outcomes.NOT_ADDRESSED}", received.not_addressed)
         if received.timed:
             self._dispatcher.wake()
         for chat_id in received.replied:
@@ -121,14 +136,6 @@ class Acceptor:
             self._dispatcher.wake()
             if control.callback_id:
                 self._delivery.answer_callback(control.callback_id, toast)
-
-
-def _parsed(bot_id: BotId, username: str | None, batch: Sequence[Raw | Unparsed]) -> list[Arrival]:
-    arrivals = [arrival for item in batch if (arrival := _arrival(bot_id, username, item))]
-    for arrival in arrivals:
-        if isinstance(arrival, Unreadable):
-            log.warning("intake.unreadable update=%s chat=%s", arrival.update.update_id, arrival.chat_id)
-    return arrivals
 
 
 def _arrival(bot_id: BotId, username: str | None, item: Raw | Unparsed) -> Arrival | None:

@@ -55,6 +55,7 @@ class Received:
     controls: list[tuple[Control, str | None]] = field(default_factory=list)
     timed: bool = False  # a row waits until it is due
     erased: list[SessionKey] = field(default_factory=list)  # of which nothing may be kept
+    not_addressed: int = 0  # messages in groups which people wrote to each other
     turned_away: list[str] = field(default_factory=list)  # callback ids of buttons that strangers pressed
 
 
@@ -136,7 +137,7 @@ class _Batch:
         elif isinstance(arrival, Control):
             self._act(*commands.find_button(self._conn, arrival, self._rules.model))
         elif not self._is_for_bot(arrival):
-            pass  # people talk to each other
+            self.received.not_addressed += 1
         elif (words := arrival.command) and (command := self._command(arrival)):
             self._obey(command, arrival, words)
         else:

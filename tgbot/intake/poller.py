@@ -13,7 +13,7 @@ from tgbot.delivery.delivery import Delivery
 from tgbot.intake.acceptor import Acceptor
 from tgbot.model import Raw
 from tgbot.store.engine.errors import StorageError
-from tgbot.telegram import get_updates, updates
+from tgbot.telegram import get_updates, outcomes
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.errors import (
     BotApiError,
@@ -77,7 +77,8 @@ class Poller:
             offset=self._offset,
             limit=BATCH_MAX,
             timeout=LONG_POLL_SECONDS,
-            allowed_updates=list(updates.ALLOWED_UPDATES),
+            # Each time: without it Telegram keeps what an earlier program asked for.
+            allowed_updates=list(outcomes.ALLOWED_UPDATES),
         )
         if not isinstance(batch, list):
             raise UnreachableError("getUpdates gives no list")

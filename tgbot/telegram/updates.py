@@ -23,35 +23,12 @@ from tgbot.model import (
     session_key,
     whole,
 )
-from tgbot.telegram import addressed
+from tgbot.telegram import addressed, outcomes
 from tgbot.telegram.addressed import Me
-
-# Sent with every poll: without it Telegram keeps what an earlier program asked for.
-ALLOWED_UPDATES = ("message", "callback_query", "stopped_message_generation", "my_chat_member")
 
 # Telegram counts in 32 bits. A greater number is not its own, and would confirm all updates to come.
 UPDATE_ID_MAX = 2**31 - 1
 
-# Service messages: events in a chat, not something a person says. All else is for the agent.
-_SERVICE = frozenset(
-    {
-        *("new_chat_members", "left_chat_member", "chat_owner_left", "chat_owner_changed"),
-        *("new_chat_title", "new_chat_photo", "delete_chat_photo", "pinned_message"),
-        *("group_chat_created", "supergroup_chat_created", "channel_chat_created"),
-        *("migrate_to_chat_id", "migrate_from_chat_id", "message_auto_delete_timer_changed"),
-        *("successful_payment", "refunded_payment", "users_shared", "chat_shared"),
-        *("gift", "unique_gift", "gift_upgrade_sent", "connected_website", "write_access_allowed"),
-        *("passport_data", "proximity_alert_triggered", "boost_added", "chat_background_set"),
-        *("checklist_tasks_done", "checklist_tasks_added", "poll_option_added", "poll_option_deleted"),
-        *("forum_topic_created", "forum_topic_edited", "forum_topic_closed", "forum_topic_reopened"),
-        *("general_forum_topic_hidden", "general_forum_topic_unhidden", "managed_bot_created"),
-        *("direct_message_price_changed", "paid_message_price_changed"),
-        *("giveaway_created", "giveaway_winners", "giveaway_completed"),
-        *("suggested_post_approved", "suggested_post_approval_failed", "suggested_post_declined"),
-        *("suggested_post_paid", "suggested_post_refunded", "video_chat_scheduled"),
-        *("video_chat_started", "video_chat_ended", "video_chat_participants_invited"),
-    }
-)
 # Made once: dumps() with separators makes one for each call. Parsed JSON has no cycles.
 _ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 _WORD = re.compile(r"\s*([A-Za-z]{1,32})[.,!…]*\s*")
@@ -110,10 +87,7 @@ def _message(update: Update, me: Me, raw: Raw) -> Message | ChatMoved | None:
         raise TypeError("not an object")
     if "migrate_to_chat_id" in message or "migrate_from_chat_id" in message:
         return _chat_moved(update, message)
-    # On behalf of a chat (a channel, an anonymous admin) the sender is made up: no user whose access counts.
-    if "from" not in message or "sender_chat" in message or message["from"].get("is_bot"):
-        return None
-    if not _SERVICE.isdisjoint(message):
+    if outcomes.why_ignored(message):
         return None
     if not isinstance(message.get("text", ""), str) or not isinstance(message.get("caption", ""), str):
         raise TypeError("not a text")
