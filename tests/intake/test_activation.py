@@ -80,6 +80,15 @@ def test_activation_alone_or_with_another_word_says_how_it_is(bot: Instance) -> 
     assert bot.answers(GROUP) == [f"{mention} /activation always."] * 2 + [always]
 
 
+def test_activation_explains_that_privacy_mode_is_in_its_way(bot: Instance) -> None:
+    bot.rules = dataclasses.replace(bot.rules, privacy_mode=True)
+    say(bot, "/activation always")
+    say(bot, "/activation mention")
+    always, mention = bot.answers(GROUP)
+    assert "@BotFather (/setprivacy, Disable)" in always
+    assert "Privacy" not in mention
+
+
 def test_in_a_private_chat_there_is_nothing_to_change(bot: Instance) -> None:
     assert say(bot, "hello", chat=7) == ["hello"]
     say(bot, "/activation mention", chat=7)

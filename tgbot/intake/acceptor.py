@@ -6,6 +6,7 @@ An update counts as received when its row is committed. The caller may confirm t
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 
@@ -18,6 +19,7 @@ from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
 from tgbot.telegram import get_updates, outcomes, updates
 from tgbot.telegram.get_updates import Unparsed
+from tgbot.telegram.privacy import PRIVACY_MODE
 from tgbot.turns.answer import Reaction
 from tgbot.turns.dispatcher import Dispatcher
 
@@ -46,6 +48,13 @@ class Acceptor:
         self._delivery = delivery
         self._forget_files = forget_files
         self._ignored = Ignored()
+
+    def introduce(self, username: str, *, privacy_mode: bool) -> None:
+        """Take in what getMe says of the bot itself."""
+        self.username = username
+        self._rules = dataclasses.replace(self._rules, privacy_mode=privacy_mode)
+        if privacy_mode and self._rules.group_activation == "always":
+            log.warning("intake.privacy_mode %s", PRIVACY_MODE)
 
     @property
     def menu(self) -> dict[str, str]:

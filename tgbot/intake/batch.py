@@ -34,7 +34,8 @@ class Rules:
     """What the settings say about arrivals: who may talk, and `queue_max` in rows per session.
 
     `model`: what a chat may do with its model; None where none answers. `full` are the sessions whose queue
-    is full, and whose people know it. `group_activation` is that of groups that have not chosen one.
+    is full, and whose people know it. `group_activation` is that of groups that have not chosen one;
+    `privacy_mode`: Telegram does not pass on everything that is said in a group.
     """
 
     access: Access
@@ -42,6 +43,7 @@ class Rules:
     model: commands.ModelRules | None = None
     full: set[SessionKey] = field(default_factory=set)
     group_activation: Activation = "mention"
+    privacy_mode: bool = False
 
 
 @dataclass(slots=True)
@@ -196,7 +198,8 @@ class _Batch:
 
     def _call(self, control: Control, row_id: RowId) -> commands.Call:
         rules = self._rules
-        return commands.Call(self._conn, self._owner, control, row_id, rules.model, rules.group_activation)
+        groups = rules.group_activation, rules.privacy_mode
+        return commands.Call(self._conn, self._owner, control, row_id, rules.model, *groups)
 
     def _release_before_its_start(self, stopped: RowId | None) -> None:
         """End a stopped turn that this very batch claimed: no task runs it yet, and none must begin."""

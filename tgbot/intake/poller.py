@@ -23,6 +23,7 @@ from tgbot.telegram.errors import (
     UnreachableError,
 )
 from tgbot.telegram.get_updates import Unparsed
+from tgbot.telegram.privacy import has_privacy_mode
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +68,8 @@ class Poller:
         me = await self._api.call("getMe")
         if not isinstance(me, dict) or not isinstance(me.get("username"), str):
             raise UnreachableError("getMe gives no username")
-        self._acceptor.username = me["username"]
-        log.info("intake.ready bot=%s username=%s", me.get("id"), self._acceptor.username)
+        log.info("intake.ready bot=%s username=%s", me.get("id"), me["username"])
+        self._acceptor.introduce(me["username"], privacy_mode=has_privacy_mode(me))
         self._delivery.show_commands(self._acceptor.menu)
 
     async def _poll(self) -> list[Raw | Unparsed]:

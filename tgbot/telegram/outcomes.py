@@ -6,8 +6,8 @@ from tgbot.model import Raw
 
 Outcome = Literal["run", "act", "ignore"]
 
-# Every field of the Bot API's Update. Telegram is asked for those that are not ignored; what an earlier program
-# asked for may come all the same.
+# Every field of the Bot API's Update. Telegram is asked for those that are not ignored; what an earlier
+# program asked for may come all the same.
 OF_UPDATE: dict[str, Outcome] = {
     "message": "run",
     "edited_message": "ignore",

@@ -168,8 +168,8 @@ class Reply(Content):
 class Context(Content):
     """All that a turn's message carries besides its text; of an album, what all its messages carry.
 
-    `in_group`: others write in the chat, too. `via_bot` is the inline bot that made the message, `preview_url`
-    the URL of the link preview, if the sender chose it.
+    `in_group`: others write in the chat, too. `via_bot` is the inline bot that made the message.
+    `preview_url` is the URL of the link preview, if the sender chose it.
     """
 
     sender: User = User()

@@ -58,7 +58,8 @@ class Call:
     """What a command or button is given.
 
     `conn` is the transaction that stores the control, as the row `row_id`. Where no model answers there are
-    no `model_rules`. `group_activation` is that of groups that have not chosen one.
+    no `model_rules`. `group_activation` is that of groups that have not chosen one; `privacy_mode`: Telegram
+    does not pass on everything that is said in a group.
     """
 
     conn: Connection
@@ -67,6 +68,7 @@ class Call:
     row_id: RowId
     model_rules: ModelRules | None = None
     group_activation: Activation = "mention"
+    privacy_mode: bool = False
 
     @property
     def session_key(self) -> SessionKey:

@@ -7,6 +7,7 @@ from tgbot.intake.commands.registry import Call, Reply, command
 from tgbot.model import Activation, SessionKey
 from tgbot.store import values
 from tgbot.store.engine.connection import Connection
+from tgbot.telegram.privacy import PRIVACY_MODE
 
 ACTIVATION = "activation"
 PRIVATE = "In a private chat I answer every message."
@@ -32,7 +33,8 @@ def activate(call: Call) -> Reply:
     chosen = next((one for one in get_args(Activation) if one == words), None)
     if chosen:
         values.put_in(call.conn, call.session_key, SETTING, ACTIVATION, chosen)
-        return Reply(f"From now on: {SAYS[chosen]}")
+        hint = f"\n\n{PRIVACY_MODE}" if chosen == "always" and call.privacy_mode else ""
+        return Reply(f"From now on: {SAYS[chosen]}{hint}")
     return _show(activation(call.conn, call.session_key, call.group_activation))
 
 
