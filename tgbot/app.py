@@ -98,7 +98,11 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
     runner = TurnRunner(agents, access, delivery.answers, _answer_options(settings))
     dispatcher = Dispatcher(db, owner, runner, observer=delivery)
     rules = Rules(
-        access, settings.queue_max, _model_rules(settings), group_activation=settings.group_activation
+        access,
+        settings.queue_max,
+        _model_rules(settings),
+        group_activation=settings.group_activation,
+        group_sessions=settings.group_sessions,
     )
     acceptor = Acceptor(db, rules, dispatcher, delivery, downloads.forget)
     poller = Poller(api, acceptor, delivery)

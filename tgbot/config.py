@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
-from tgbot.model import Activation, BotId, UserId
+from tgbot.model import Activation, BotId, GroupSessions, UserId
 
 PREFIX = "TGBOT_"
 ENV_FILE = ".env"
@@ -161,6 +161,7 @@ class Settings:
     group_activation: Annotated[Activation, _How(_one_of("mention", "always"), "mention or always")] = (
         "mention"
     )
+    group_sessions: Annotated[GroupSessions, _How(_one_of("chat", "user"), "chat or user")] = "chat"
     max_turns: Annotated[int, _How(_count, "a whole number of at least 1")] = 64
     crashes_max: Annotated[
         int,

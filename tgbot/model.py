@@ -20,6 +20,7 @@ SessionKey = NewType("SessionKey", str)
 Raw = dict[str, Any]
 # Which messages in a group run a turn: those with the bot's name, replies to it and commands; or all.
 Activation = Literal["mention", "always"]
+GroupSessions = Literal["chat", "user"]  # whether those in a group share a session
 
 SUPERGROUPS_FROM = -1_000_000_000_000  # ids of supergroups and channels, from here down
 
@@ -28,12 +29,17 @@ COMMAND = re.compile(r"\s*/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]+))?[.,!…]*(?:
 _START = re.compile(r"/start(?:@\w+)?\s+([A-Za-z0-9_-]{1,64})\s*", re.IGNORECASE | re.ASCII)
 
 
-def session_key(bot_id: BotId, chat_id: ChatId, topic_id: int | None = None) -> SessionKey:
-    """Name a session: one per chat, or per chat and topic, of one bot.
+def session_key(
+    bot_id: BotId, chat_id: ChatId, topic_id: int | None = None, user_id: UserId | None = None
+) -> SessionKey:
+    """Name a session: one per chat, per topic of it, or per person there, of one bot.
 
-    The bot id comes first, so that another token on the same database never runs this bot's rows.
+    The bot id comes first, so that another token on the same database never runs this bot's rows; then the
+    chat, so that all of a chat's sessions can move with it.
     """
-    return SessionKey(f"{bot_id}:{chat_id}" if topic_id is None else f"{bot_id}:{chat_id}:{topic_id}")
+    topic = "" if topic_id is None else f":{topic_id}"
+    user = "" if user_id is None else f":u{user_id}"
+    return SessionKey(f"{bot_id}:{chat_id}{topic}{user}")
 
 
 def box(chat_id: ChatId) -> int:

@@ -14,7 +14,7 @@ from tgbot.delivery.delivery import Delivery
 from tgbot.intake import commands
 from tgbot.intake.batch import Received, Rules, receive
 from tgbot.intake.ignored import Ignored
-from tgbot.model import Arrival, BotId, ChatMoved, Control, Message, Raw, SessionKey, Unreadable
+from tgbot.model import Arrival, ChatMoved, Control, Message, Raw, SessionKey, Unreadable
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
 from tgbot.telegram import get_updates, outcomes, updates
@@ -118,7 +118,7 @@ class Acceptor:
     def _parsed(self, batch: Sequence[Raw | Unparsed]) -> list[Arrival]:
         arrivals = []
         for item in batch:
-            arrival = _arrival(self._dispatcher.owner.bot_id, self.username, item)
+            arrival = self._arrival(item)
             if arrival is not None:
                 arrivals.append(arrival)
             elif isinstance(item, dict) and (kind := outcomes.ignored_as(item)):
@@ -126,6 +126,18 @@ class Acceptor:
             if isinstance(arrival, Unreadable):
                 log.warning("intake.unreadable update=%s chat=%s", arrival.update.update_id, arrival.chat_id)
         return arrivals
+
+    def _arrival(self, item: Raw | Unparsed) -> Arrival | None:
+        bot_id = self._dispatcher.owner.bot_id
+        if isinstance(item, Unparsed):
+            return get_updates.unreadable(bot_id, item)
+        try:
+            return updates.parse(bot_id, self.username, item, self._rules.group_sessions)
+        except RecursionError:  # nested so deep that JSON can read it but not write it
+            return get_updates.unreadable(bot_id, item)
+        except Exception:
+            log.exception("intake.parse_failed update=%s", get_updates.update_id(item))
+            return get_updates.unreadable(bot_id, item)
 
     def _pass_on(self, received: Received) -> None:
         self._dispatcher.spawn(received.claimed)
@@ -145,15 +157,3 @@ class Acceptor:
             self._dispatcher.wake()
             if control.callback_id:
                 self._delivery.answer_callback(control.callback_id, toast)
-
-
-def _arrival(bot_id: BotId, username: str | None, item: Raw | Unparsed) -> Arrival | None:
-    if isinstance(item, Unparsed):
-        return get_updates.unreadable(bot_id, item)
-    try:
-        return updates.parse(bot_id, username, item)
-    except RecursionError:  # nested so deep that JSON can read it but not write it
-        return get_updates.unreadable(bot_id, item)
-    except Exception:
-        log.exception("intake.parse_failed update=%s", get_updates.update_id(item))
-        return get_updates.unreadable(bot_id, item)

@@ -15,6 +15,7 @@ from tgbot.model import (
     ChatMoved,
     CommandWords,
     Control,
+    GroupSessions,
     Message,
     Owner,
     RowId,
@@ -35,7 +36,8 @@ class Rules:
 
     `model`: what a chat may do with its model; None where none answers. `full` are the sessions whose queue
     is full, and whose people know it. `group_activation` is that of groups that have not chosen one;
-    `privacy_mode`: Telegram does not pass on everything that is said in a group.
+    `privacy_mode`: Telegram does not pass on everything that is said in a group. `group_sessions`: whose the
+    sessions in groups are.
     """
 
     access: Access
@@ -44,6 +46,7 @@ class Rules:
     full: set[SessionKey] = field(default_factory=set)
     group_activation: Activation = "mention"
     privacy_mode: bool = False
+    group_sessions: GroupSessions = "chat"
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from tgbot.model import (
     ChatMoved,
     CommandWords,
     Control,
+    GroupSessions,
     Message,
     MessageId,
     Raw,
@@ -44,7 +45,7 @@ def rights_changed_in(raw: object) -> ChatId | None:
     return ChatId(found) if type(found) is int else None
 
 
-def parse(bot_id: BotId, username: str | None, raw: Raw) -> Arrival | None:
+def parse(bot_id: BotId, username: str | None, raw: Raw, sessions: GroupSessions = "chat") -> Arrival | None:
     """Parse a raw update; None for what needs no row.
 
     `username` is the bot's own, None while unknown. A malformed update becomes Unreadable, so that it harms
@@ -55,9 +56,9 @@ def parse(bot_id: BotId, username: str | None, raw: Raw) -> Arrival | None:
     update = Update(bot_id, _integer(raw["update_id"]), _ENCODER.encode(raw))
     try:
         if "message" in raw:
-            return _message(update, Me(bot_id, username), raw)
+            return _message(update, Me(bot_id, username), raw, sessions)
         if "callback_query" in raw:
-            return _button(update, raw["callback_query"])
+            return _button(update, raw["callback_query"], sessions)
         if "stopped_message_generation" in raw:
             return _stopped_draft(update, raw["stopped_message_generation"])
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -81,7 +82,7 @@ def where(raw: Raw) -> tuple[ChatId | None, int | None]:
     return chat_id, topic_id
 
 
-def _message(update: Update, me: Me, raw: Raw) -> Message | ChatMoved | None:
+def _message(update: Update, me: Me, raw: Raw, sessions: GroupSessions) -> Message | ChatMoved | None:
     message = raw["message"]
     if not isinstance(message, dict):
         raise TypeError("not an object")
@@ -91,7 +92,7 @@ def _message(update: Update, me: Me, raw: Raw) -> Message | ChatMoved | None:
         return None
     if not isinstance(message.get("text", ""), str) or not isinstance(message.get("caption", ""), str):
         raise TypeError("not a text")
-    address = _address(update.bot_id, message, message["from"])
+    address = _address(update.bot_id, message, message["from"], sessions)
     plain = message if address.private else addressed.without_name(me, message)
     if _is_for_another_bot(me.username, plain.get("text", "")):
         return None
@@ -171,10 +172,10 @@ def _join_key(message: Raw, user_id: UserId) -> str | None:
     return _ENCODER.encode([message["media_group_id"], user_id, target])
 
 
-def _button(update: Update, query: Raw) -> Control | None:
+def _button(update: Update, query: Raw, sessions: GroupSessions) -> Control | None:
     if "message" not in query:
         return None
-    address = _address(update.bot_id, query["message"], query["from"])
+    address = _address(update.bot_id, query["message"], query["from"], sessions)
     data = query.get("data", "")
     name, *args = data.split(":") if _BUTTON.fullmatch(data) else [""]
     return Control(update, address, name, tuple(map(int, args)), str(query["id"]))
@@ -189,13 +190,14 @@ def _stopped_draft(update: Update, stopped: Raw) -> Control:
     return Control(update, address, "stop", (_integer(stopped["draft_id"]),))
 
 
-def _address(bot_id: BotId, message: Raw, sender: Raw) -> Address:
-    chat_id = ChatId(_integer(message["chat"]["id"]))
+def _address(bot_id: BotId, message: Raw, sender: Raw, sessions: GroupSessions = "chat") -> Address:
+    chat_id, user_id = ChatId(_integer(message["chat"]["id"])), UserId(_integer(sender["id"]))
     topic_id = _topic_id(message)
+    of_user = user_id if sessions == "user" and chat_id < 0 else None
     return Address(
-        session_key(bot_id, chat_id, topic_id),
+        session_key(bot_id, chat_id, topic_id, of_user),
         chat_id,
-        UserId(_integer(sender["id"])),
+        user_id,
         MessageId(_integer(message["message_id"])),
         topic_id,
     )
