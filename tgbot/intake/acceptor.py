@@ -15,6 +15,7 @@ from tgbot.intake import commands
 from tgbot.intake.batch import Received, Rules, receive
 from tgbot.intake.ignored import Ignored
 from tgbot.model import Arrival, ChatMoved, Control, Message, Raw, SessionKey, Unreadable
+from tgbot.store import overheard
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
 from tgbot.telegram import get_updates, outcomes, updates
@@ -68,6 +69,7 @@ class Acceptor:
         """
         arrivals = self._parsed(batch)
         self._note_alive(arrivals, batch)
+        await self._forget_overheard(batch)
         try:
             self._pass_on(await self._receive(arrivals))
         except StorageError:
@@ -84,6 +86,11 @@ class Acceptor:
         chats |= {chat for item in batch if (chat := updates.rights_changed_in(item)) is not None}
         for chat_id in chats:
             self._delivery.alive(chat_id)
+
+    async def _forget_overheard(self, batch: Sequence[Raw | Unparsed]) -> None:
+        for item in batch:
+            if (chat_id := updates.left_chat_in(item)) is not None:
+                await self._db.write(overheard.forget_chat, self._dispatcher.owner.bot_id, chat_id)
 
     async def _accept_alone(self, arrival: Arrival) -> None:
         try:

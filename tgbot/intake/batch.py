@@ -1,5 +1,6 @@
 """Takes a batch of arrivals in one transaction: stores them, acts on controls, claims for idle sessions."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -24,8 +25,9 @@ from tgbot.model import (
     Unreadable,
 )
 from tgbot.render import Text
-from tgbot.store import chats, inbox, joins, outbox, turns
+from tgbot.store import chats, inbox, joins, outbox, overheard, turns
 from tgbot.store.engine.connection import Connection
+from tgbot.turns.overheard import line_of
 
 UNREADABLE = Text("Sorry, I could not read this message.", ())
 
@@ -37,7 +39,7 @@ class Rules:
     `model`: what a chat may do with its model; None where none answers. `full` are the sessions whose queue
     is full, and whose people know it. `group_activation` is that of groups that have not chosen one;
     `privacy_mode`: Telegram does not pass on everything that is said in a group. `group_sessions`: whose the
-    sessions in groups are.
+    sessions in groups are; `context_messages`: how many messages to others a turn there is given.
     """
 
     access: Access
@@ -47,6 +49,7 @@ class Rules:
     group_activation: Activation = "mention"
     privacy_mode: bool = False
     group_sessions: GroupSessions = "chat"
+    context_messages: int = 0
 
 
 @dataclass(slots=True)
@@ -117,7 +120,22 @@ class _Batch:
 
     def take_messages(self, messages: Sequence[Message]) -> None:
         """Store them together, then claim once for each of their sessions."""
-        self._claim_for(inbox.receive(self._conn, messages, self._rules.queue_max))
+        self._claim_for(self._with_context(inbox.receive(self._conn, messages, self._rules.queue_max)))
+
+    def _with_context(self, stored: list[inbox.Stored]) -> list[inbox.Stored]:
+        """Give each message what was said before it in its group."""
+        for entry in stored if self._rules.context_messages else ():
+            address = entry.message.address
+            if not (entry.refused or address.private):
+                overheard.give(self._conn, self._owner.bot_id, address, entry.row_id)
+        return stored
+
+    def _overhear(self, message: Message) -> None:
+        """Keep what people say to each other, where the settings want some of it."""
+        self.received.not_addressed += 1
+        if most := self._rules.context_messages:
+            line = line_of(json.loads(message.update.raw)["message"])
+            overheard.keep(self._conn, message.update, message.address, line, most)
 
     def _claim_for(self, stored: Sequence[inbox.Stored]) -> None:
         sessions = dict.fromkeys(entry.message.address.session_key for entry in stored)
@@ -142,11 +160,11 @@ class _Batch:
         elif isinstance(arrival, Control):
             self._act(*commands.find_button(self._conn, arrival, self._rules.model))
         elif not self._is_for_bot(arrival):
-            self.received.not_addressed += 1
+            self._overhear(arrival)
         elif (words := arrival.command) and (command := self._command(arrival)):
             self._obey(command, arrival, words)
         else:
-            self._claim_for(joins.receive(self._conn, arrival, self._rules.queue_max))
+            self._claim_for(self._with_context(joins.receive(self._conn, arrival, self._rules.queue_max)))
             self.received.timed = True
 
     def _report_full(self, refused: inbox.Stored) -> None:

@@ -9,6 +9,7 @@ import json
 from sqlalchemy import BindParameter, and_, bindparam, case, delete, exists, func, null, or_, select, update
 
 from tgbot.model import Address, BotId, RowId, UserId
+from tgbot.store import overheard
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, listed, literal
 from tgbot.store.schema import (
@@ -143,6 +144,7 @@ def erase(conn: Connection, bot_id: BotId, address: Address) -> None:
     row_ids = json.dumps(_ENDED(conn, session_key=session_key, **where).scalars())
     for step in _STEPS:
         step(conn, session_key=session_key, row_ids=row_ids)
+    overheard.forget(conn, bot_id, address)
 
 
 def asked_by(conn: Connection, row_id: RowId, pressed: str) -> UserId | None:

@@ -45,6 +45,14 @@ def rights_changed_in(raw: object) -> ChatId | None:
     return ChatId(found) if type(found) is int else None
 
 
+def left_chat_in(raw: object) -> ChatId | None:
+    """Find the chat that the bot left, or was removed from; None if it is not that."""
+    change = raw.get("my_chat_member") if isinstance(raw, dict) else None
+    member = change.get("new_chat_member") if isinstance(change, dict) else None
+    left = isinstance(member, dict) and member.get("status") in {"left", "kicked"}
+    return rights_changed_in(raw) if left else None
+
+
 def parse(bot_id: BotId, username: str | None, raw: Raw, sessions: GroupSessions = "chat") -> Arrival | None:
     """Parse a raw update; None for what needs no row.
 

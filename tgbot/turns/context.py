@@ -168,12 +168,14 @@ class Reply(Content):
 class Context(Content):
     """All that a turn's message carries besides its text; of an album, what all its messages carry.
 
-    `in_group`: others write in the chat, too. `via_bot` is the inline bot that made the message.
+    `in_group`: others write in the chat, too; `overheard` is what they said to each other just before, a line
+    "Name: words" each, where the settings want it. `via_bot` is the inline bot that made the message.
     `preview_url` is the URL of the link preview, if the sender chose it.
     """
 
     sender: User = User()
     in_group: bool = False
+    overheard: tuple[str, ...] = ()
     reply: Reply | None = None
     forwarded_from: Origin | None = None
     via_bot: User | None = None

@@ -8,6 +8,7 @@ REPLY_MAX_CHARACTERS = 1_000
 FIELD_MAX_CHARACTERS = 300  # names, titles, a poll's question
 URL_MAX_CHARACTERS = 2_000
 CUT = " … (the rest is cut)"
+OVERHEARD = "Said in the group before, to others"
 KINDS = {
     "photo": "Photo",
     "document": "File",
@@ -30,6 +31,8 @@ def prompt_of(text: str, context: Context) -> str:
 
 
 def _header(text: str, context: Context) -> Iterator[str]:
+    if context.overheard:
+        yield quoted(OVERHEARD, "\n".join(context.overheard))
     if context.in_group and (sender := _sender(context.sender)):
         yield f"[From {sender}]"
     if context.forwarded_from:

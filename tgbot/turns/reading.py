@@ -35,6 +35,7 @@ def context_of(messages: Sequence[Raw]) -> Context:
         **_content(messages),
         sender=_user(_object(first, "from")) or User(),
         in_group=(_integer(_object(first, "chat"), "id") or 0) < 0,
+        overheard=tuple(_clean(line) for line in first.get("overheard", ()) if isinstance(line, str)),
         reply=_reply(first),
         forwarded_from=_origin(_object(first, "forward_origin")),
         via_bot=_user(_object(first, "via_bot")),
