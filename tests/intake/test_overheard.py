@@ -7,9 +7,9 @@ import pytest
 
 from tests.house import BOT, House, raw_message
 from tests.store.instance import Instance, StartInstance, new_id
-from tgbot.intake.commands import ModelRules
 from tgbot.delivery.delivery import Delivery
 from tgbot.intake.acceptor import Acceptor
+from tgbot.intake.commands import ModelRules
 from tgbot.model import Address, ChatId, MessageId, Turn, Update, UserId, session_key
 from tgbot.playground.server import PlaygroundServer
 from tgbot.playground.text import detect

@@ -12,6 +12,7 @@ Entity = dict[str, Any]
 
 _FIELDS = (("text", "entities"), ("caption", "caption_entities"))
 _SPACES = " \t\xa0"
+_ENDS = re.compile(r"[.,;:!?)\n]|$")
 _BEHIND = re.compile(rf"[,:;]?[{_SPACES}]*")  # what only went with the name: "@bot, what is it?"
 
 
@@ -78,9 +79,11 @@ def _cut(message: Raw, words: str, marks: str, names: Iterable[range]) -> Raw:
 
 def _with_space(units: str, name: range) -> range:
     """Extend a name by the space before it, or by what is behind it where its line begins with it."""
-    before = len(units[: name.start].rstrip(_SPACES))
-    if before < name.start and units[:before].rpartition("\n")[2]:
-        return range(before, name.stop)
+    left = units[: name.start].rstrip(_SPACES)
+    if len(left) < name.start and left.rpartition("\n")[2]:
+        if _ENDS.match(units, name.stop):  # "what is it, @bot?"
+            left = left.removesuffix(",")
+        return range(len(left), name.stop)
     behind = _BEHIND.match(units, name.stop)
     return range(name.start, behind.end() if behind else name.stop)
 
