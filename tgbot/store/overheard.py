@@ -1,7 +1,7 @@
 """Keeps the last things that people in a group said to each other, as context for the next turn there.
 
 They belong to a chat and topic, whosever sessions there are. A message that runs a turn takes them into its
-own row, in the transaction that stores it: so each is given once, and again to every attempt.
+own row, in the transaction that stores it: so each is given to one turn, and again to every attempt of it.
 """
 
 import json
