@@ -21,6 +21,7 @@ from tgbot.store import (
     joins,
     ledger,
     outbox,
+    overheard,
     reactions,
     recovery,
     report,
@@ -99,6 +100,9 @@ def _use_everything(conn: Connection) -> None:
     _keep_values(conn, first)
     _log(conn, first)
     _spend(conn, first)
+    overheard.keep(conn, arrivals[0].update, arrivals[0].address, "Ann: hi", 1)
+    overheard.give(conn, owner.bot_id, arrivals[0].address, first.row_id)
+    overheard.forget_chat(conn, owner.bot_id, CHAT_ID)
     second = turns.end(conn, owner, first, turns.Ending("done", [Text("a"), Text("b")])).following
     assert second
     stop = inbox.store(conn, arrivals[0], "done") or RowId(1)

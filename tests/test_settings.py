@@ -158,6 +158,7 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
     }
     in_words = {"token": "", "allowed_users": "nobody", "api_url": "Telegram's", "receipts": "true"}
     in_words |= {"model_url": "the provider's", "model_key": "the provider's variable"}
+    in_words |= {"group_context_messages": "0"}
     in_words |= {"show_cost": "false", **dict.fromkeys(BUDGETS, "none")}
     assert listed == {
         field.name.upper(): in_words.get(field.name, str(field.default or ""))

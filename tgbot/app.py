@@ -97,7 +97,14 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
     delivery = _delivery(settings, db, api)
     runner = TurnRunner(agents, access, delivery.answers, _answer_options(settings))
     dispatcher = Dispatcher(db, owner, runner, observer=delivery)
-    rules = Rules(access, settings.queue_max, _model_rules(settings))
+    rules = Rules(
+        access,
+        settings.queue_max,
+        _model_rules(settings),
+        group_activation=settings.group_activation,
+        group_sessions=settings.group_sessions,
+        context_messages=settings.group_context_messages,
+    )
     acceptor = Acceptor(db, rules, dispatcher, delivery, downloads.forget)
     poller = Poller(api, acceptor, delivery)
     with _signals() as asked_to_stop:

@@ -158,7 +158,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
         return _fail(f"CHAT_ID is a number like 7 or -1001234567890, not {arguments.live!r}", USAGE_ERROR)
     settings = config.load()
     logs.configure(settings.token)
-    checking = doctor.check_live(settings.token, settings.api_url, ChatId(int(arguments.live)), _print)
+    checking = doctor.check_live(settings, ChatId(int(arguments.live)), _print)
     return 0 if asyncio.run(checking) else 1
 
 

@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
-from tgbot.model import BotId, UserId
+from tgbot.model import Activation, BotId, GroupSessions, UserId
 
 PREFIX = "TGBOT_"
 ENV_FILE = ".env"
 TOKENS_MIN = 10_000  # of a limit: a single request to a model may take as much
+CONTEXT_MAX = 50  # messages to others that a turn in a group is given
 
 
 class ConfigError(Exception):
@@ -81,6 +82,12 @@ def _count(text: str) -> int:
     if not re.fullmatch(r"[1-9][0-9]{0,17}", text):  # SQLite can keep it
         raise ValueError
     return int(text)
+
+
+def _context(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,2}", text) or (count := int(text)) > CONTEXT_MAX:
+        raise ValueError
+    return count
 
 
 def _amount(text: str) -> float:
@@ -158,6 +165,11 @@ class Settings:
         tuple[UserId, ...] | None,
         _How(_users, "user ids with commas between (the bot shows a stranger theirs), or * for everyone"),
     ] = ()
+    group_activation: Annotated[Activation, _How(_one_of("mention", "always"), "mention or always")] = (
+        "mention"
+    )
+    group_sessions: Annotated[GroupSessions, _How(_one_of("chat", "user"), "chat or user")] = "chat"
+    group_context_messages: Annotated[int, _How(_context, f"a whole number from 0 to {CONTEXT_MAX}")] = 0
     max_turns: Annotated[int, _How(_count, "a whole number of at least 1")] = 64
     crashes_max: Annotated[
         int,

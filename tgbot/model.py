@@ -18,6 +18,9 @@ Token = NewType("Token", int)
 SessionKey = NewType("SessionKey", str)
 
 Raw = dict[str, Any]
+# Which messages in a group run a turn: those with the bot's name, replies to it and commands; or all.
+Activation = Literal["mention", "always"]
+GroupSessions = Literal["chat", "user"]  # whether those in a group share a session
 
 SUPERGROUPS_FROM = -1_000_000_000_000  # ids of supergroups and channels, from here down
 
@@ -26,12 +29,17 @@ COMMAND = re.compile(r"\s*/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]+))?[.,!…]*(?:
 _START = re.compile(r"/start(?:@\w+)?\s+([A-Za-z0-9_-]{1,64})\s*", re.IGNORECASE | re.ASCII)
 
 
-def session_key(bot_id: BotId, chat_id: ChatId, topic_id: int | None = None) -> SessionKey:
-    """Name a session: one per chat, or per chat and topic, of one bot.
+def session_key(
+    bot_id: BotId, chat_id: ChatId, topic_id: int | None = None, user_id: UserId | None = None
+) -> SessionKey:
+    """Name a session: one per chat, per topic of it, or per person there, of one bot.
 
-    The bot id comes first, so that another token on the same database never runs this bot's rows.
+    The bot id comes first, so that another token on the same database never runs this bot's rows; then the
+    chat, so that all of a chat's sessions can move with it.
     """
-    return SessionKey(f"{bot_id}:{chat_id}" if topic_id is None else f"{bot_id}:{chat_id}:{topic_id}")
+    topic = "" if topic_id is None else f":{topic_id}"
+    user = "" if user_id is None else f":u{user_id}"
+    return SessionKey(f"{bot_id}:{chat_id}{topic}{user}")
 
 
 def box(chat_id: ChatId) -> int:
@@ -70,13 +78,15 @@ class Message:
     """A message, to run a turn for.
 
     `join_key` is equal in messages sent together (an album), by one person, in reply to the same message.
-    `command`: how the message reads as a command, whether or not one of that name exists.
+    `command`: how the message reads as a command, whether or not one of that name exists. `addressed`: it is
+    for the bot; not everything that is said in a group is.
     """
 
     update: Update
     address: Address
     join_key: str | None = None
     command: "CommandWords | None" = None
+    addressed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,21 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
+        "overheard",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("bot_id", sa.BigInteger(), nullable=False),
+        sa.Column("update_id", sa.BigInteger(), nullable=False),
+        sa.Column("chat_id", sa.BigInteger(), nullable=False),
+        sa.Column("topic_id", sa.BigInteger(), nullable=False),
+        sa.Column("line", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_overheard")),
+        sa.UniqueConstraint("bot_id", "update_id", name=op.f("uq_overheard_bot_id_update_id")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("overheard", schema=None) as batch_op:
+        batch_op.create_index("ix_overheard_place", ["bot_id", "chat_id", "topic_id", "id"], unique=False)
+
+    op.create_table(
         "pending",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("bot_id", sa.BigInteger(), nullable=False),

@@ -41,6 +41,7 @@ class BotProcess:
             "TGBOT_API_URL": api_url,
             "TGBOT_DATABASE_URL": f"sqlite:///{self.database}",
             "TGBOT_ALLOWED_USERS": "*",
+            "TGBOT_GROUP_ACTIVATION": "always",
             # The server is our own: a test that needs Telegram's limits sets them.
             **dict.fromkeys(("TGBOT_RATE_OVERALL_PER_SECOND", "TGBOT_RATE_CHAT_PER_SECOND"), "0"),
             "TGBOT_RATE_GROUP_PER_MINUTE": "0",

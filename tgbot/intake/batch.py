@@ -1,18 +1,22 @@
 """Takes a batch of arrivals in one transaction: stores them, acts on controls, claims for idle sessions."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from tgbot.access import Access
 from tgbot.intake import commands
+from tgbot.intake.commands.when import activation
 from tgbot.model import (
+    Activation,
     Address,
     Arrival,
     ChatId,
     ChatMoved,
     CommandWords,
     Control,
+    GroupSessions,
     Message,
     Owner,
     RowId,
@@ -21,8 +25,9 @@ from tgbot.model import (
     Unreadable,
 )
 from tgbot.render import Text
-from tgbot.store import chats, inbox, joins, outbox, turns
+from tgbot.store import chats, inbox, joins, outbox, overheard, turns
 from tgbot.store.engine.connection import Connection
+from tgbot.turns.overheard import line_of
 
 UNREADABLE = Text("Sorry, I could not read this message.", ())
 
@@ -32,13 +37,19 @@ class Rules:
     """What the settings say about arrivals: who may talk, and `queue_max` in rows per session.
 
     `model`: what a chat may do with its model; None where none answers. `full` are the sessions whose queue
-    is full, and whose people know it.
+    is full, and whose people know it. `group_activation` is that of groups that have not chosen one;
+    `privacy_mode`: Telegram does not pass on everything that is said in a group. `group_sessions`: whose the
+    sessions in groups are; `context_messages`: how many messages to others a turn there is given.
     """
 
     access: Access
     queue_max: int
     model: commands.ModelRules | None = None
     full: set[SessionKey] = field(default_factory=set)
+    group_activation: Activation = "mention"
+    privacy_mode: bool = False
+    group_sessions: GroupSessions = "chat"
+    context_messages: int = 0
 
 
 @dataclass(slots=True)
@@ -52,13 +63,14 @@ class Received:
     controls: list[tuple[Control, str | None]] = field(default_factory=list)
     timed: bool = False  # a row waits until it is due
     erased: list[SessionKey] = field(default_factory=list)  # of which nothing may be kept
+    not_addressed: int = 0  # messages in groups which people wrote to each other
     turned_away: list[str] = field(default_factory=list)  # callback ids of buttons that strangers pressed
 
 
 def receive(conn: Connection, owner: Owner, rules: Rules, arrivals: Sequence[Arrival]) -> Received:
     """Take a batch in arrival order: what came before a /stop is stopped, what came after it runs."""
     inbox.forget_old_ids(conn, owner.bot_id, arrivals)
-    batch = _Batch(conn, owner, rules)
+    batch = _Batch(conn, owner, rules, _addressed_albums(arrivals))
     for is_message, group in groupby(arrivals, key=batch.is_simple_message):
         if is_message:
             batch.take_messages([arrival for arrival in group if isinstance(arrival, Message)])
@@ -68,9 +80,19 @@ def receive(conn: Connection, owner: Owner, rules: Rules, arrivals: Sequence[Arr
     return batch.received
 
 
+Album = tuple[SessionKey, str | None]
+
+
+def _addressed_albums(arrivals: Sequence[Arrival]) -> set[Album]:
+    """Find the albums that are for the bot: the caption that says so may be in any of their parts."""
+    messages = (one for one in arrivals if isinstance(one, Message) and one.addressed and one.join_key)
+    return {(message.address.session_key, message.join_key) for message in messages}
+
+
 class _Batch:
-    def __init__(self, conn: Connection, owner: Owner, rules: Rules) -> None:
+    def __init__(self, conn: Connection, owner: Owner, rules: Rules, addressed_albums: set[Album]) -> None:
         self._conn = conn
+        self._addressed_albums = addressed_albums
         self._owner = owner
         self._rules = rules
         self.received = Received()
@@ -81,14 +103,39 @@ class _Batch:
             and arrival.join_key is None
             and self._command(arrival) is None
             and self._rules.access.may_talk(arrival.address.user_id)
+            and self._is_for_bot(arrival)
         )
+
+    def _is_for_bot(self, message: Message) -> bool:
+        """Whether a message is for the bot, or for everybody in a group where the bot answers everything."""
+        session_key, join_key = message.address.session_key, message.join_key
+        if message.addressed or (session_key, join_key) in self._addressed_albums:
+            return True
+        if join_key and joins.waits_for(self._conn, session_key, join_key):
+            return True
+        return activation(self._conn, session_key, self._rules.group_activation) == "always"
 
     def _command(self, message: Message) -> commands.Command | None:
         return commands.find_command(message, self._rules.model)
 
     def take_messages(self, messages: Sequence[Message]) -> None:
         """Store them together, then claim once for each of their sessions."""
-        self._claim_for(inbox.receive(self._conn, messages, self._rules.queue_max))
+        self._claim_for(self._with_context(inbox.receive(self._conn, messages, self._rules.queue_max)))
+
+    def _with_context(self, stored: list[inbox.Stored]) -> list[inbox.Stored]:
+        """Give each message what was said before it in its group."""
+        for entry in stored if self._rules.context_messages else ():
+            address = entry.message.address
+            if not (entry.refused or address.private):
+                overheard.give(self._conn, self._owner.bot_id, address, entry.row_id)
+        return stored
+
+    def _overhear(self, message: Message) -> None:
+        """Keep what people say to each other, where the settings want some of it."""
+        self.received.not_addressed += 1
+        if most := self._rules.context_messages:
+            line = line_of(json.loads(message.update.raw)["message"])
+            overheard.keep(self._conn, message.update, message.address, line, most)
 
     def _claim_for(self, stored: Sequence[inbox.Stored]) -> None:
         sessions = dict.fromkeys(entry.message.address.session_key for entry in stored)
@@ -112,10 +159,12 @@ class _Batch:
             self._turn_away(arrival)
         elif isinstance(arrival, Control):
             self._act(*commands.find_button(self._conn, arrival, self._rules.model))
+        elif not self._is_for_bot(arrival):
+            self._overhear(arrival)
         elif (words := arrival.command) and (command := self._command(arrival)):
             self._obey(command, arrival, words)
         else:
-            self._claim_for(joins.receive(self._conn, arrival, self._rules.queue_max))
+            self._claim_for(self._with_context(joins.receive(self._conn, arrival, self._rules.queue_max)))
             self.received.timed = True
 
     def _report_full(self, refused: inbox.Stored) -> None:
@@ -156,7 +205,7 @@ class _Batch:
         row_id = inbox.store(self._conn, control, "done")
         if row_id is None:  # a known update: it was acted on when it came the first time
             return None
-        reply = act(commands.Call(self._conn, self._owner, control, row_id, self._rules.model))
+        reply = act(self._call(control, row_id))
         commands.show(self._conn, control, row_id, reply)
         self.received.claimed += [reply.claimed] if reply.claimed else []
         self._release_before_its_start(reply.stopped)
@@ -167,6 +216,11 @@ class _Batch:
         self.received.replied.add(control.address.chat_id)
         self.received.erased += reply.erased
         return row_id
+
+    def _call(self, control: Control, row_id: RowId) -> commands.Call:
+        rules = self._rules
+        groups = rules.group_activation, rules.privacy_mode
+        return commands.Call(self._conn, self._owner, control, row_id, rules.model, *groups)
 
     def _release_before_its_start(self, stopped: RowId | None) -> None:
         """End a stopped turn that this very batch claimed: no task runs it yet, and none must begin."""

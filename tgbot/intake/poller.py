@@ -13,7 +13,7 @@ from tgbot.delivery.delivery import Delivery
 from tgbot.intake.acceptor import Acceptor
 from tgbot.model import Raw
 from tgbot.store.engine.errors import StorageError
-from tgbot.telegram import get_updates, updates
+from tgbot.telegram import get_updates, outcomes
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.errors import (
     BotApiError,
@@ -23,6 +23,7 @@ from tgbot.telegram.errors import (
     UnreachableError,
 )
 from tgbot.telegram.get_updates import Unparsed
+from tgbot.telegram.privacy import has_privacy_mode
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +68,8 @@ class Poller:
         me = await self._api.call("getMe")
         if not isinstance(me, dict) or not isinstance(me.get("username"), str):
             raise UnreachableError("getMe gives no username")
-        self._acceptor.username = me["username"]
-        log.info("intake.ready bot=%s username=%s", me.get("id"), self._acceptor.username)
+        log.info("intake.ready bot=%s username=%s", me.get("id"), me["username"])
+        self._acceptor.introduce(me["username"], privacy_mode=has_privacy_mode(me))
         self._delivery.show_commands(self._acceptor.menu)
 
     async def _poll(self) -> list[Raw | Unparsed]:
@@ -77,7 +78,8 @@ class Poller:
             offset=self._offset,
             limit=BATCH_MAX,
             timeout=LONG_POLL_SECONDS,
-            allowed_updates=list(updates.ALLOWED_UPDATES),
+            # Each time: without it Telegram keeps what an earlier program asked for.
+            allowed_updates=list(outcomes.ALLOWED_UPDATES),
         )
         if not isinstance(batch, list):
             raise UnreachableError("getUpdates gives no list")

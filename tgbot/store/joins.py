@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
 
-from tgbot.model import COMMAND, Message, Ownership, RowId
+from tgbot.model import COMMAND, Message, Ownership, RowId, SessionKey
 from tgbot.store import fence, inbox, values
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, listed, literal
@@ -126,6 +126,11 @@ def receive(conn: Connection, part: Message, queue_max: int) -> list[inbox.Store
         if not entry.refused:
             _BECOME_LEAD(conn, row_id=entry.row_id, join_key=part.join_key, not_before=_quiet_at())
     return stored
+
+
+def waits_for(conn: Connection, session_key: SessionKey, join_key: str) -> bool:
+    """Whether a lead row waits for more of what has this key."""
+    return _LEAD(conn, session_key=session_key, join_key=join_key).first() is not None
 
 
 def incoming(conn: Connection, turn: Ownership, after: RowId) -> list[JoinedRow]:

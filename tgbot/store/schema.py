@@ -295,6 +295,22 @@ stranger = Table(
 )
 Index("ix_stranger_replied", stranger.c.bot_id, stranger.c.replied_at)
 
+# What people in a group said to each other lately, a line each: context for the next turn there. Few for each
+# place; a topic of 0 is none.
+overheard = Table(
+    "overheard",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("bot_id", BigInteger, nullable=False),
+    Column("update_id", BigInteger, nullable=False),
+    Column("chat_id", BigInteger, nullable=False),
+    Column("topic_id", BigInteger, nullable=False),
+    Column("line", Text, nullable=False),
+    UniqueConstraint("bot_id", "update_id"),
+    sqlite_autoincrement=True,
+)
+Index("ix_overheard_place", overheard.c.bot_id, overheard.c.chat_id, overheard.c.topic_id, overheard.c.id)
+
 # What a turn asks with buttons. Its row waits in the state `asking` until the last one is answered.
 question = Table(
     "question",

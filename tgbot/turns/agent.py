@@ -28,7 +28,7 @@ from tgbot.model import (
 )
 from tgbot.store import history, joins, questions
 from tgbot.store.engine.connection import Connection
-from tgbot.turns.context import Attachment, Context, DownloadError
+from tgbot.turns.context import Attachment, Context, DownloadError, User
 from tgbot.turns.prompt import prompt_of
 from tgbot.turns.reading import context_of
 
@@ -50,6 +50,7 @@ __all__ = [
     "Progress",
     "Question",
     "Replacement",
+    "User",
     "UserFacingError",
     "import_module",
     "load_agent",
@@ -150,6 +151,11 @@ class AgentTurn:
     def context(self) -> Context:
         """What the message carries besides its text: sender, reply, links, files, location, ..."""
         return context_of(self.messages)
+
+    @property
+    def sender(self) -> User:
+        """Who wrote the message: name, id, username. In a group the next one may be somebody else's."""
+        return self.context.sender
 
     @property
     def start_payload(self) -> str | None:

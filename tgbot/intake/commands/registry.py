@@ -22,7 +22,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from tgbot.model import Button, Control, Message, MessageId, Owner, RowId, SessionKey, Turn, UserId
+from tgbot.model import (
+    Activation,
+    Button,
+    Control,
+    Message,
+    MessageId,
+    Owner,
+    RowId,
+    SessionKey,
+    Turn,
+    UserId,
+)
 from tgbot.render import Text
 from tgbot.store import inbox, outbox
 from tgbot.store.engine.connection import Connection
@@ -47,7 +58,8 @@ class Call:
     """What a command or button is given.
 
     `conn` is the transaction that stores the control, as the row `row_id`. Where no model answers there are
-    no `model_rules`.
+    no `model_rules`. `group_activation` is that of groups that have not chosen one; `privacy_mode`: Telegram
+    does not pass on everything that is said in a group.
     """
 
     conn: Connection
@@ -55,6 +67,8 @@ class Call:
     control: Control
     row_id: RowId
     model_rules: ModelRules | None = None
+    group_activation: Activation = "mention"
+    privacy_mode: bool = False
 
     @property
     def session_key(self) -> SessionKey:
