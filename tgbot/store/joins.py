@@ -66,7 +66,7 @@ _WAITING = Statement(
         pending.c.not_before.is_(None),
         pending.c.attempt == literal("0"),
     )
-    .order_by(pending.c.id)
+    .order_by(pending.c.place, pending.c.id)
 )
 _TAKE = Statement(
     update(pending)

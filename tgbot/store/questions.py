@@ -13,7 +13,7 @@ from tgbot.store import outbox as outbox_of
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
 from tgbot.store.parts import Asked, Offer
-from tgbot.store.schema import outbox, pending, question
+from tgbot.store.schema import FRONT, outbox, pending, question
 
 STOPPED = "stopped"  # the answer to a question that a /stop ended
 
@@ -48,7 +48,7 @@ _ANSWER = Statement(
 _GO_ON = Statement(
     update(pending)
     .where(pending.c.id == bindparam("row_id"), pending.c.state == _ASKING, ~exists().where(_OPEN))
-    .values(state=literal("'queued'"))
+    .values(state=literal("'queued'"), place=FRONT)
 )
 _ANSWERS = Statement(select(question.c.key, question.c.answer).where(_OF_ROW, question.c.answer.is_not(None)))
 _STOP = Statement(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, func, insert, or_, select, tuple_, update
 
 from tgbot.model import Address, Album, File, Owner, Ownership, Part, RowId, SessionKey, Token, Turn
 from tgbot.store import fence, joins, outbox, questions
@@ -19,7 +19,7 @@ from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, listed, literal
 from tgbot.store.fence import LostGuardError, lost
 from tgbot.store.parts import Asked, Content, Said
-from tgbot.store.schema import guard, pending, turn
+from tgbot.store.schema import FRONT, guard, pending, turn
 
 _QUEUED = literal("'queued'")
 _CLAIMED = literal("'claimed'")
@@ -72,7 +72,7 @@ _WAITING_SESSION = Statement(
         ~exists().where(
             _older.c.session_key == pending.c.session_key,
             _older.c.state == _QUEUED,
-            _older.c.id <= pending.c.id,
+            tuple_(_older.c.place, _older.c.id) <= tuple_(pending.c.place, pending.c.id),
             _must_wait(_older),
         ),
     )
@@ -89,7 +89,7 @@ def _take_oldest(session_key: Any) -> Statement:  # noqa: ANN401 - a parameter o
             pending.c.id
             == select(pending.c.id)
             .where(pending.c.session_key == session_key, pending.c.state == _QUEUED)
-            .order_by(pending.c.id)
+            .order_by(pending.c.place, pending.c.id)
             .limit(_ONE)
             .scalar_subquery(),
             ~_must_wait(pending),
@@ -130,7 +130,7 @@ _END = Statement(
     .values(state=bindparam("state"), ended_at=bindparam("now"), error_id=bindparam("error_id"))
 )
 _ASK = Statement(update(pending).where(_ROW).values(state=literal("'asking'")))
-_REQUEUE = Statement(update(pending).where(_ROW).values(state=_QUEUED))
+_REQUEUE = Statement(update(pending).where(_ROW).values(state=_QUEUED, place=FRONT))
 
 _NEXT_DUE = Statement(
     select(func.min(pending.c.not_before)).where(
