@@ -114,6 +114,23 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """A message as it is since its sender edited it; its update is written as if it had been sent so."""
+
+    message: Message
+
+    @property
+    def update(self) -> Update:
+        """The update of the edit."""
+        return self.message.update
+
+    @property
+    def address(self) -> Address:
+        """Where the message was sent."""
+        return self.message.address
+
+
+@dataclass(frozen=True, slots=True)
 class Unreadable:
     """An update that could not be understood; `chat_id` and `topic_id` if at least those were found."""
 
@@ -132,7 +149,7 @@ class ChatMoved:
     topic_id: None = None
 
 
-Arrival = Message | Control | Unreadable | ChatMoved
+Arrival = Message | Edit | Control | Unreadable | ChatMoved
 
 
 @dataclass(frozen=True, slots=True)

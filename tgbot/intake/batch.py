@@ -13,6 +13,7 @@ from tgbot.model import (
     ChatMoved,
     CommandWords,
     Control,
+    Edit,
     Message,
     Owner,
     RowId,
@@ -21,7 +22,7 @@ from tgbot.model import (
     Unreadable,
 )
 from tgbot.render import Text
-from tgbot.store import chats, inbox, joins, outbox, turns
+from tgbot.store import chats, edits, inbox, joins, outbox, turns
 from tgbot.store.engine.connection import Connection
 
 UNREADABLE = Text("Sorry, I could not read this message.", ())
@@ -48,6 +49,7 @@ class Received:
     claimed: list[Turn] = field(default_factory=list)
     waiting: list[Address] = field(default_factory=list)
     marks: list[tuple[Address, bool]] = field(default_factory=list)  # whether it waits now
+    changed: list[Address] = field(default_factory=list)  # of messages that wait, by an edit
     replied: set[ChatId] = field(default_factory=set)
     controls: list[tuple[Control, str | None]] = field(default_factory=list)
     timed: bool = False  # a row waits until it is due
@@ -108,6 +110,8 @@ class _Batch:
             self._park(arrival)
         elif isinstance(arrival, ChatMoved):
             self._move(arrival)
+        elif isinstance(arrival, Edit):
+            self._edit(arrival.message)
         elif not self._rules.access.may_talk(arrival.address.user_id):
             self._turn_away(arrival)
         elif isinstance(arrival, Control):
@@ -117,6 +121,24 @@ class _Batch:
         else:
             self._claim_for(joins.receive(self._conn, arrival, self._rules.queue_max))
             self.received.timed = True
+
+    def _edit(self, message: Message) -> None:
+        """Take an edit. One that makes a command of a message does nothing: nobody has sent that command."""
+        words, command = message.command, self._command(message)
+        if command and words and words.slash:
+            if command.reads_words or not words.behind:
+                return
+            message = words.behind  # its row is that of the words behind the command
+        if not self._rules.access.may_talk(message.address.user_id):
+            return
+        edited = edits.apply(self._conn, message)
+        if edited is None:
+            return
+        if edited.what == "waits":
+            self.received.changed.append(message.address)
+        else:
+            commands.offer_edit(self._conn, message, edited)
+            self.received.replied.add(message.address.chat_id)
 
     def _report_full(self, refused: inbox.Stored) -> None:
         """Send one notice for as long as a queue is full: a flood must not delay answers."""

@@ -45,7 +45,9 @@ _GUARDED = Statement(
     .order_by(pending.c.id)
 )
 _LEAVE = Statement(delete(guard).where(guard.c.turn_id == bindparam("token")))
-_REQUEUE = Statement(update(pending).where(_ROW).values(state=_QUEUED, place=FRONT, crashes=bindparam("crashes")))
+_REQUEUE = Statement(
+    update(pending).where(_ROW).values(state=_QUEUED, place=literal(str(FRONT)), crashes=bindparam("crashes"))
+)
 _GIVE_UP = Statement(
     update(pending).where(_ROW).values(state=_DEAD, crashes=bindparam("crashes"), ended_at=bindparam("now"))
 )

@@ -34,7 +34,7 @@ metadata = MetaData(
 )
 
 # The place of a row that is queued again: its turn was interrupted, or asked something.
-FRONT = literal_column("-1000000000")
+FRONT = -1_000_000_000
 
 
 def box_of(chat_id: Any) -> ColumnElement[int]:  # noqa: ANN401 - a column or a parameter

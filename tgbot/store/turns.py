@@ -11,7 +11,19 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, func, insert, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from tgbot.model import Address, Album, File, Owner, Ownership, Part, RowId, SessionKey, Token, Turn
 from tgbot.store import fence, joins, outbox, questions
@@ -130,7 +142,7 @@ _END = Statement(
     .values(state=bindparam("state"), ended_at=bindparam("now"), error_id=bindparam("error_id"))
 )
 _ASK = Statement(update(pending).where(_ROW).values(state=literal("'asking'")))
-_REQUEUE = Statement(update(pending).where(_ROW).values(state=_QUEUED, place=FRONT))
+_REQUEUE = Statement(update(pending).where(_ROW).values(state=_QUEUED, place=literal(str(FRONT))))
 
 _NEXT_DUE = Statement(
     select(func.min(pending.c.not_before)).where(

@@ -14,6 +14,7 @@ from tgbot.model import (
     ChatMoved,
     CommandWords,
     Control,
+    Edit,
     Message,
     MessageId,
     Raw,
@@ -25,7 +26,9 @@ from tgbot.model import (
 )
 
 # Sent with every poll: without it Telegram keeps what an earlier program asked for.
-ALLOWED_UPDATES = ("message", "callback_query", "stopped_message_generation", "my_chat_member")
+ALLOWED_UPDATES = (
+    *("message", "edited_message", "callback_query", "stopped_message_generation", "my_chat_member"),
+)
 
 # Telegram counts in 32 bits. A greater number is not its own, and would confirm all updates to come.
 UPDATE_ID_MAX = 2**31 - 1
@@ -77,6 +80,8 @@ def parse(bot_id: BotId, username: str | None, raw: Raw) -> Arrival | None:
     try:
         if "message" in raw:
             return _message(update, username, raw)
+        if "edited_message" in raw:
+            return _edit(update, username, raw["edited_message"])
         if "callback_query" in raw:
             return _button(update, raw["callback_query"])
         if "stopped_message_generation" in raw:
@@ -119,6 +124,12 @@ def _message(update: Update, username: str | None, raw: Raw) -> Message | ChatMo
     if _is_for_another_bot(username, message.get("text", "")):
         return None
     return Message(update, address, _join_key(message, address.user_id), _command(update, address, raw))
+
+
+def _edit(update: Update, username: str | None, message: Raw) -> Edit | None:
+    raw = {"update_id": update.update_id, "message": message}
+    found = _message(update._replace(raw=_ENCODER.encode(raw)), username, raw)
+    return Edit(found) if isinstance(found, Message) else None
 
 
 def _chat_moved(update: Update, message: Raw) -> ChatMoved:
