@@ -16,7 +16,7 @@ from tgbot.agents.llm.agent import LlmAgent
 from tgbot.agents.llm.log import UNANSWERED
 from tgbot.config import Settings
 from tgbot.model import Turn
-from tgbot.store import joins, values
+from tgbot.store import modes
 from tgbot.turns.agent import AgentTurn, Run
 
 Words = str | DeltaToolCalls
@@ -130,7 +130,7 @@ async def test_a_follow_up_joins_at_the_next_step_of_a_session_that_steers(
 
     model = Model(monkeypatch, look_then_answer)
     turn = instance.start("paint it")
-    instance.do(values.put, turn, "setting", joins.FOLLOW_UPS, joins.STEER)
+    instance.do(modes.choose, turn.session_key, "steer")
     assert await run(instance, turn) == "red"
     assert model.sent == [["paint it"], ["paint it", "…", "in red, please"]]
     assert instance.states() == {"paint it": "claimed", "in red, please": "joined"}
@@ -165,7 +165,7 @@ async def test_what_joined_a_message_is_answered_again_with_it(
 
     Model(monkeypatch, look_then_answer)
     turn = instance.start("paint it")
-    instance.do(values.put, turn, "setting", joins.FOLLOW_UPS, joins.STEER)
+    instance.do(modes.choose, turn.session_key, "steer")
     instance.finish(turn, await run(instance, turn))
     sent: list[object] = []
 

@@ -9,7 +9,7 @@ import pytest
 from tests.house import raw_message
 from tests.store.instance import Instance, StartInstance
 from tgbot.model import RowId, Turn, UserId
-from tgbot.store import joins, turns, values
+from tgbot.store import joins, modes, turns
 from tgbot.store.fence import LostGuardError
 from tgbot.store.outbox import GIVEN_UP
 
@@ -320,7 +320,7 @@ def test_an_album_that_is_given_up_is_said_once_and_takes_nobody_in(start_instan
 
 
 def steers(instance: Instance, turn: Turn) -> None:
-    instance.do(values.put, turn, "setting", joins.FOLLOW_UPS, joins.STEER)
+    instance.do(modes.choose, turn.session_key, "steer")
 
 
 def incoming(instance: Instance, turn: Turn, after: int = 0) -> list[str]:

@@ -22,7 +22,7 @@ from tgbot.model import (
     Unreadable,
 )
 from tgbot.render import Text
-from tgbot.store import chats, edits, inbox, joins, outbox, turns
+from tgbot.store import chats, edits, inbox, joins, modes, outbox, turns
 from tgbot.store.engine.connection import Connection
 
 UNREADABLE = Text("Sorry, I could not read this message.", ())
@@ -97,13 +97,23 @@ class _Batch:
         claimed = turns.claim_each(self._conn, sessions, self._owner)
         self.received.claimed += claimed
         started = {turn.row_id for turn in claimed}
+        waiting = [entry for entry in stored if not entry.refused and entry.row_id not in started]
+        for session_key in dict.fromkeys(entry.message.address.session_key for entry in waiting):
+            if modes.of(self._conn, session_key) == "interrupt":
+                self._interrupt(session_key)
         for entry in stored:
             if entry.refused:
                 self._report_full(entry)
             else:
                 self._rules.full.discard(entry.message.address.session_key)
-            if not entry.refused and entry.row_id not in started:
-                self.received.waiting.append(entry.message.address)
+        self.received.waiting += [entry.message.address for entry in waiting]
+
+    def _interrupt(self, session_key: SessionKey) -> None:
+        """Stop what a session works on: what was just sent there is next."""
+        running, asking = inbox.stop_turn(self._conn, session_key)
+        self._release_before_its_start(running)
+        if running or asking:
+            self.received.timed = True
 
     def take_one(self, arrival: Arrival) -> None:
         if isinstance(arrival, Unreadable):

@@ -93,6 +93,14 @@ _WAITING_SESSION = Statement(
 )
 
 
+# Written out: in RETURNING, SQLAlchemy does not say of which table a column is.
+_MAY_COLLECT = literal(
+    "EXISTS (SELECT 1 FROM session_value AS v WHERE v.kind = 'setting' AND v.name = 'mode'"
+    " AND v.value = 'collect' AND v.session_key IN (pending.session_key,"
+    " substr(pending.session_key, 1, instr(pending.session_key, ':') - 1)))"
+).label("may_collect")
+
+
 def _take_oldest(session_key: Any) -> Statement:  # noqa: ANN401 - a parameter or a subquery
     """Make the statement that claims a session's oldest queued row, if it may run now."""
     return Statement(
@@ -117,6 +125,7 @@ def _take_oldest(session_key: Any) -> Statement:  # noqa: ANN401 - a parameter o
             pending.c.attempt,
             pending.c.join_key,
             pending.c.raw,
+            _MAY_COLLECT,
         )
     )
 
@@ -363,6 +372,8 @@ def _take(conn: Connection, oldest: Statement, owner: Owner, **session: object) 
         return None
     token = Token(_BEGIN_TURN(conn, row_id=row.id, instance_id=owner.instance_id, now=now).lastrowid)
     address = Address(row.session_key, row.chat_id, row.user_id, row.message_id, row.topic_id)
-    joined = joins.joined_to(conn, row.id) if row.join_key else []
+    if row.may_collect and row.attempt == 1:
+        joins.collect(conn, row.session_key, row.id, row.raw)
+    joined = joins.joined_to(conn, row.id) if row.join_key or row.may_collect else []
     first_part = questions.first_part(conn, row.id) if row.attempt > 1 else 0
     return Turn(token, row.id, row.session_key, address, row.attempt, (row.raw, *joined), first_part)
