@@ -374,3 +374,16 @@ def test_a_command_joins_no_turn_and_nor_does_what_is_behind_it(instance: Instan
     steers(instance, turn)
     assert incoming(instance, turn) == ["b"]
     assert instance.states() == {"a": "claimed", "b": "joined", "/new": "queued", "c": "queued"}
+
+
+def test_a_photo_joins_no_turn_that_runs(instance: Instance) -> None:
+    """Only words would: what it shows would be lost."""
+    turn = instance.start("a", "b")
+    steers(instance, turn)
+    instance.say("", photo=[])
+    [(raw,)] = instance.rows("SELECT raw FROM pending ORDER BY id DESC LIMIT 1")
+    assert '"photo"' in raw
+    instance.rows(
+        "UPDATE pending SET raw = json_remove(raw, '$.message.text') WHERE raw LIKE '%photo%' RETURNING id"
+    )
+    assert incoming(instance, turn) == ["b"]

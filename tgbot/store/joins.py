@@ -8,6 +8,7 @@ row joins it when it is claimed.
 
 import json
 import time
+from collections.abc import Callable
 from itertools import takewhile
 from typing import Any, NamedTuple
 
@@ -134,12 +135,13 @@ def receive(conn: Connection, part: Message, queue_max: int) -> list[inbox.Store
 def incoming(conn: Connection, turn: Ownership, after: RowId) -> list[JoinedRow]:
     """Queued -> joined: what waits behind a running turn joins it, where the session is set so.
 
-    A command (/new) waits on, with what is behind it: it is obeyed between two turns. Returns the rows that
-    joined it that way after the row `after`, in order. Raises LostGuardError.
+    A command (/new) waits on, with what is behind it: it is obeyed between two turns. So does what is no text:
+    only words join. Returns the rows that joined it that way after the row `after`, in order. Raises
+    LostGuardError.
     """
     session_key = fence.session_of(conn, turn)
     if modes.of(conn, session_key) == "steer":
-        _take(conn, session_key, turn.row_id, _FOLLOW_UP)
+        _take(conn, session_key, turn.row_id, _FOLLOW_UP, _is_text)
     return [JoinedRow(*row) for row in _JOINED_SINCE(conn, row_id=turn.row_id, after=after)]
 
 
@@ -147,13 +149,23 @@ def collect(conn: Connection, session_key: SessionKey, row_id: RowId, raw: str) 
     """Queued -> joined: all that waits joins the row that was just claimed, if the session collects."""
     if not _is_command(raw) and modes.of(conn, session_key) == "collect":
         _COLLECTS(conn, row_id=row_id)
-        _take(conn, session_key, row_id, None)
+        _take(conn, session_key, row_id, None, lambda waiting: not _is_command(waiting))
 
 
-def _take(conn: Connection, session_key: SessionKey, lead_id: RowId, join_key: str | None) -> None:
-    rows = takewhile(lambda row: not _is_command(row.raw), _WAITING(conn, session_key=session_key))
+def _take(
+    conn: Connection,
+    session_key: SessionKey,
+    lead_id: RowId,
+    join_key: str | None,
+    may_join: Callable[[str], bool],
+) -> None:
+    rows = takewhile(lambda row: may_join(row.raw), _WAITING(conn, session_key=session_key))
     if row_ids := [row.id for row in rows]:
         _TAKE(conn, row_ids=json.dumps(row_ids), row_id=lead_id, join_key=join_key, now=time.time())
+
+
+def _is_text(raw: str) -> bool:
+    return "text" in json.loads(raw)["message"] and not _is_command(raw)
 
 
 def _is_command(raw: str) -> bool:
