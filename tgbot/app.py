@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 from collections.abc import Awaitable, Iterator
-from pathlib import Path
 
 from tgbot.access import Access
 from tgbot.config import Settings, nobody_allowed
@@ -17,7 +16,7 @@ from tgbot.intake.batch import Rules
 from tgbot.intake.commands import ModelRules
 from tgbot.intake.poller import Poller
 from tgbot.model import InstanceId, Owner, SessionKey
-from tgbot.store import recovery
+from tgbot.store import modes, recovery
 from tgbot.store.engine.lock import ProcessLock
 from tgbot.store.engine.migrate import upgrade
 from tgbot.store.engine.retry import retry_within, run_within
@@ -47,7 +46,7 @@ async def run(settings: Settings, agent: Agent) -> None:
     """
     with ProcessLock(settings.database_path):
         async with contextlib.AsyncExitStack() as resources:
-            begin = functools.partial(_begin, settings.database_path, resources)
+            begin = functools.partial(_begin, settings, resources)
             db, instance_id = await retry_within(settings.start_within_seconds, begin)
             api = await resources.enter_async_context(BotApi(settings.token, settings.api_url))
             downloads = Downloads(api, settings.database_path)
@@ -69,11 +68,12 @@ async def run(settings: Settings, agent: Agent) -> None:
     log.info("app.stopped instance=%s", instance_id)
 
 
-async def _begin(path: Path, resources: contextlib.AsyncExitStack) -> tuple[Database, InstanceId]:
+async def _begin(settings: Settings, resources: contextlib.AsyncExitStack) -> tuple[Database, InstanceId]:
     """Open the database, brought up to date, for as long as the resources are kept. Raises StorageError."""
-    upgrade(path)
+    upgrade(settings.database_path)
     async with contextlib.AsyncExitStack() as failing:
-        db = await failing.enter_async_context(Database(path))
+        db = await failing.enter_async_context(Database(settings.database_path))
+        await db.write(modes.set_default, settings.bot_id, settings.mode)
         instance_id = await db.write(recovery.begin_instance, os.getpid())
         resources.push_async_exit(failing.pop_all())
     return db, instance_id

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
-from tgbot.model import Activation, BotId, GroupSessions, UserId
+from tgbot.model import MODES, Activation, BotId, GroupSessions, Mode, UserId
 
 PREFIX = "TGBOT_"
 ENV_FILE = ".env"
@@ -178,6 +178,7 @@ class Settings:
             "how often a message may crash the bot before it is given up, a whole number of at least 1",
         ),
     ] = 3
+    mode: Annotated[Mode, _How(_one_of(*MODES), "queue, collect, interrupt or steer")] = "queue"
     queue_max: Annotated[int, _How(_count, "a whole number of at least 1")] = 100
     grace_seconds: Annotated[float, _How(_amount, _SECONDS)] = 25
     turn_timeout_seconds: Annotated[float, _How(_positive, "a number of seconds above 0")] = 1800

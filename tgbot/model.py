@@ -22,6 +22,10 @@ Raw = dict[str, Any]
 Activation = Literal["mention", "always"]
 GroupSessions = Literal["chat", "user"]  # whether those in a group share a session
 
+# What becomes of a message that comes while a turn runs in its session (`store.modes`).
+Mode = Literal["queue", "collect", "interrupt", "steer"]
+MODES: tuple[Mode, ...] = ("queue", "collect", "interrupt", "steer")
+
 SUPERGROUPS_FROM = -1_000_000_000_000  # ids of supergroups and channels, from here down
 
 # A message that begins with a command: its name, and the bot that it is for, if it says so.
@@ -124,6 +128,23 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """A message as it is since its sender edited it; its update is written as if it had been sent so."""
+
+    message: Message
+
+    @property
+    def update(self) -> Update:
+        """The update of the edit."""
+        return self.message.update
+
+    @property
+    def address(self) -> Address:
+        """Where the message was sent."""
+        return self.message.address
+
+
+@dataclass(frozen=True, slots=True)
 class Unreadable:
     """An update that could not be understood; `chat_id` and `topic_id` if at least those were found."""
 
@@ -142,7 +163,7 @@ class ChatMoved:
     topic_id: None = None
 
 
-Arrival = Message | Control | Unreadable | ChatMoved
+Arrival = Message | Edit | Control | Unreadable | ChatMoved
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +230,24 @@ class Turn(Ownership):
 
     @property
     def text(self) -> str:
-        """The text or caption, in an album the first one there is; "" when there is none."""
-        return next(filter(None, map(message_text, self.messages)), "")
+        """The text or caption, in an album the first one there is; "" when there is none.
+
+        Of several messages that were collected each is marked: "[1 of 3]" above its text.
+        """
+        texts = _texts(self.messages)
+        if len(texts) <= 1:
+            return "".join(texts)
+        marked = (f"[{number} of {len(texts)}]\n{text}" for number, text in enumerate(texts, start=1))
+        return "\n\n".join(marked)
+
+
+def _texts(messages: Sequence[Raw]) -> list[str]:
+    """List the texts of messages that run as one turn, those of an album as one."""
+    albums: dict[object, str] = {}
+    for number, message in enumerate(messages):
+        album = message.get("media_group_id", number)
+        albums[album] = albums.get(album) or message_text(message)
+    return [text for text in albums.values() if text]
 
 
 def message_text(message: Raw) -> str:

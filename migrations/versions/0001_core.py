@@ -55,6 +55,7 @@ def upgrade() -> None:
         sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
         sa.Column("crashes", sa.Integer(), server_default="0", nullable=False),
         sa.Column("not_before", sa.Float(), nullable=True),
+        sa.Column("place", sa.Integer(), server_default="0", nullable=False),
         sa.Column("held_by", sa.Integer(), nullable=True),
         sa.Column("join_key", sa.Text(), nullable=True),
         sa.Column("lead_id", sa.Integer(), nullable=True),
@@ -134,7 +135,7 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "ix_pending_queued",
-            ["session_key", "id"],
+            ["session_key", "place", "id"],
             unique=False,
             sqlite_where=sa.text("state = 'queued'"),
             postgresql_where=sa.text("state = 'queued'"),

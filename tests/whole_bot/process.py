@@ -131,6 +131,11 @@ class Person:
         for said in texts:
             self._world.post_message(self.chat_id, self.user_id, said)
 
+    def edits(self, was: str, now: str) -> None:
+        """Edit the newest message with this text."""
+        message = next(one for one in reversed(self.screen) if one.get("text") == was)
+        self._world.edit_message(self.chat_id, self.user_id, message["message_id"], now)
+
     def presses(self, label: str) -> None:
         """Press the newest button with this label."""
         labelled = (

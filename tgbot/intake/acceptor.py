@@ -157,6 +157,8 @@ class Acceptor:
             self._delivery.react(address, Reaction.RECEIVED)
         for address, waits in received.marks:
             self._delivery.react(address, Reaction.RECEIVED if waits else None)
+        for address in received.changed:
+            self._delivery.react(address, Reaction.CHANGED)
         for callback_id in received.turned_away:
             self._delivery.answer_callback(callback_id, None)
         for control, toast in received.controls:

@@ -16,6 +16,7 @@ from tgbot.model import (
     ChatMoved,
     CommandWords,
     Control,
+    Edit,
     GroupSessions,
     Message,
     Owner,
@@ -25,7 +26,7 @@ from tgbot.model import (
     Unreadable,
 )
 from tgbot.render import Text
-from tgbot.store import chats, inbox, joins, outbox, overheard, turns
+from tgbot.store import chats, edits, inbox, joins, modes, outbox, overheard, turns
 from tgbot.store.engine.connection import Connection
 from tgbot.turns.overheard import line_of
 
@@ -59,6 +60,7 @@ class Received:
     claimed: list[Turn] = field(default_factory=list)
     waiting: list[Address] = field(default_factory=list)
     marks: list[tuple[Address, bool]] = field(default_factory=list)  # whether it waits now
+    changed: list[Address] = field(default_factory=list)  # of messages that wait, by an edit
     replied: set[ChatId] = field(default_factory=set)
     controls: list[tuple[Control, str | None]] = field(default_factory=list)
     timed: bool = False  # a row waits until it is due
@@ -142,19 +144,31 @@ class _Batch:
         claimed = turns.claim_each(self._conn, sessions, self._owner)
         self.received.claimed += claimed
         started = {turn.row_id for turn in claimed}
+        waiting = [entry for entry in stored if not entry.refused and entry.row_id not in started]
+        for session_key in dict.fromkeys(entry.message.address.session_key for entry in waiting):
+            if modes.of(self._conn, session_key) == "interrupt":
+                self._interrupt(session_key)
         for entry in stored:
             if entry.refused:
                 self._report_full(entry)
             else:
                 self._rules.full.discard(entry.message.address.session_key)
-            if not entry.refused and entry.row_id not in started:
-                self.received.waiting.append(entry.message.address)
+        self.received.waiting += [entry.message.address for entry in waiting]
+
+    def _interrupt(self, session_key: SessionKey) -> None:
+        """Stop what a session works on: what was just sent there is next."""
+        running, asking = inbox.stop_turn(self._conn, session_key)
+        self._release_before_its_start(running)
+        if running or asking:
+            self.received.timed = True
 
     def take_one(self, arrival: Arrival) -> None:
         if isinstance(arrival, Unreadable):
             self._park(arrival)
         elif isinstance(arrival, ChatMoved):
             self._move(arrival)
+        elif isinstance(arrival, Edit):
+            self._edit(arrival.message)
         elif not self._rules.access.may_talk(arrival.address.user_id):
             self._turn_away(arrival)
         elif isinstance(arrival, Control):
@@ -166,6 +180,24 @@ class _Batch:
         else:
             self._claim_for(self._with_context(joins.receive(self._conn, arrival, self._rules.queue_max)))
             self.received.timed = True
+
+    def _edit(self, message: Message) -> None:
+        """Take an edit. One that makes a command of a message does nothing: nobody has sent that command."""
+        words, command = message.command, self._command(message)
+        if command and words and words.slash:
+            if command.reads_words or not words.behind:
+                return
+            message = words.behind  # its row is that of the words behind the command
+        if not self._rules.access.may_talk(message.address.user_id):
+            return
+        edited = edits.apply(self._conn, message)
+        if edited is None:
+            return
+        if edited.what == "waits":
+            self.received.changed.append(message.address)
+        else:
+            commands.offer_edit(self._conn, message, edited)
+            self.received.replied.add(message.address.chat_id)
 
     def _report_full(self, refused: inbox.Stored) -> None:
         """Send one notice for as long as a queue is full: a flood must not delay answers."""

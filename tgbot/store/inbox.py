@@ -272,6 +272,12 @@ def running(conn: Connection, session_key: SessionKey) -> RowId | None:
     return row_id
 
 
+def at_work(conn: Connection, session_key: SessionKey) -> RowId | None:
+    """Find the row whose turn runs, or that waits for the answer to a question."""
+    found = running(conn, session_key)
+    return questions.asking(conn, session_key) if found is None else found
+
+
 def place(
     conn: Connection, bot_id: BotId, chat_id: ChatId, row_id: RowId
 ) -> tuple[SessionKey, int | None] | None:
@@ -285,10 +291,15 @@ def stop(conn: Connection, session_key: SessionKey, stop_id: RowId) -> Stopped:
 
     The guard stays: the turn's task has not ended yet, and no other turn may run beside it.
     """
-    running = _STOP_RUNNING(conn, session_key=session_key, now=time.time()).scalar()
-    asking = questions.stop(conn, session_key)
+    running, asking = stop_turn(conn, session_key)
     held = [Waiting(*row) for row in _HOLD(conn, session_key=session_key, stop_id=stop_id)]
     return Stopped(running, asking, sorted(held))
+
+
+def stop_turn(conn: Connection, session_key: SessionKey) -> tuple[RowId | None, questions.StoppedRow | None]:
+    """Claimed or asking -> stopped: the row whose turn runs, or the one that asks something."""
+    running: RowId | None = _STOP_RUNNING(conn, session_key=session_key, now=time.time()).scalar()
+    return running, questions.stop(conn, session_key)
 
 
 def resume(conn: Connection, session_key: SessionKey, stop_id: RowId | None) -> list[Waiting]:

@@ -33,6 +33,9 @@ metadata = MetaData(
     }
 )
 
+# The place of a row that is queued again: its turn was interrupted, or asked something.
+FRONT = -1_000_000_000
+
 
 def box_of(chat_id: Any) -> ColumnElement[int]:  # noqa: ANN401 - a column or a parameter
     """Make the SQL expression of the sequence that numbers the messages of a chat.
@@ -75,6 +78,8 @@ pending = Table(
     Column("crashes", Integer, nullable=False, server_default="0"),
     # The row may be claimed from this time on; NULL: at once.
     Column("not_before", Float),
+    # The rows of a session run by their place, then by their id. One that was put first has a smaller place.
+    Column("place", Integer, nullable=False, server_default="0"),
     # The /stop that holds this row: a button acts on the rows of the /stop it was drawn for.
     Column("held_by", Integer, ForeignKey("pending.id")),
     # Later rows with the same key join this one while it waits (the parts of an album).
@@ -110,7 +115,12 @@ _JOINABLE: TextClause = text("join_key IS NOT NULL AND state IN ('queued', 'held
 _JOINED: TextClause = text("lead_id IS NOT NULL")
 _TIMED: TextClause = text("state = 'queued' AND not_before IS NOT NULL")
 Index(
-    "ix_pending_queued", pending.c.session_key, pending.c.id, sqlite_where=_QUEUED, postgresql_where=_QUEUED
+    "ix_pending_queued",
+    pending.c.session_key,
+    pending.c.place,
+    pending.c.id,
+    sqlite_where=_QUEUED,
+    postgresql_where=_QUEUED,
 )
 Index("ix_pending_held", pending.c.session_key, pending.c.id, sqlite_where=_HELD, postgresql_where=_HELD)
 Index("ix_pending_asking", pending.c.session_key, sqlite_where=_ASKING, postgresql_where=_ASKING)

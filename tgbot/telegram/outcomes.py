@@ -10,7 +10,7 @@ Outcome = Literal["run", "act", "ignore"]
 # program asked for may come all the same.
 OF_UPDATE: dict[str, Outcome] = {
     "message": "run",
-    "edited_message": "ignore",
+    "edited_message": "act",
     "channel_post": "ignore",
     "edited_channel_post": "ignore",
     "business_connection": "ignore",

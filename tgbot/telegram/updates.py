@@ -14,6 +14,7 @@ from tgbot.model import (
     ChatMoved,
     CommandWords,
     Control,
+    Edit,
     GroupSessions,
     Message,
     MessageId,
@@ -65,6 +66,8 @@ def parse(bot_id: BotId, username: str | None, raw: Raw, sessions: GroupSessions
     try:
         if "message" in raw:
             return _message(update, Me(bot_id, username), raw, sessions)
+        if "edited_message" in raw:
+            return _edit(update, Me(bot_id, username), raw["edited_message"], sessions)
         if "callback_query" in raw:
             return _button(update, raw["callback_query"], sessions)
         if "stopped_message_generation" in raw:
@@ -119,6 +122,12 @@ def _message(update: Update, me: Me, raw: Raw, sessions: GroupSessions) -> Messa
 def _is_for_bot(me: Me, message: Raw, plain: Raw) -> bool:
     is_command = COMMAND.match(plain.get("text", "")) is not None
     return is_command or addressed.replies_to(me.bot_id, message) or addressed.mentions(me, message)
+
+
+def _edit(update: Update, me: Me, message: Raw, sessions: GroupSessions) -> Edit | None:
+    raw = {"update_id": update.update_id, "message": message}
+    found = _message(update._replace(raw=_ENCODER.encode(raw)), me, raw, sessions)
+    return Edit(found) if isinstance(found, Message) else None
 
 
 def _chat_moved(update: Update, message: Raw) -> ChatMoved:

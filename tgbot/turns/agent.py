@@ -179,7 +179,7 @@ class AgentTurn:
     async def incoming(self, after: RowId = FIRST) -> list[FollowUp]:
         """Let the messages that wait behind this one join its turn, and give those that joined `after` a row.
 
-        They do so where the session's setting "follow_ups" is "steer"; else they wait, and this is empty.
+        They do so where the session's mode is "steer" (/mode); else they wait, and this is empty.
         What joined has no turn of its own any more. An attempt after a crash gets them all again.
         """
         rows = await self._write(joins.incoming, self._turn, after)
