@@ -11,9 +11,10 @@ from bench import history as rows
 from bench import scene
 from bench.figures import Figure
 from tgbot.intake.batch import receive
-from tgbot.model import ChatId, MessageId, Owner, Ownership, Part, RowId, Token, session_key
+from tgbot.model import ChatId, MessageId, Owner, Ownership, Part, RowId, Token, UserId, session_key
 from tgbot.render import Text
 from tgbot.store import (
+    allowed,
     expiry,
     files,
     history,
@@ -96,6 +97,7 @@ def _use_everything(conn: Connection) -> None:
     owner = Owner(scene.BOT_ID, recovery.begin_instance(conn, 1), max_turns=1, crashes_max=1)
     arrivals = scene.messages([scene.update(CHAT_ID) for _ in range(3)] + [scene.update(CHAT_ID + 1)])
     first = receive(conn, owner, scene.RULES, arrivals).claimed[0]
+    _admit(conn)
     _keep_values(conn, first)
     _log(conn, first)
     _spend(conn, first)
@@ -123,6 +125,15 @@ def _use_everything(conn: Connection) -> None:
     _send_and_settle(conn, owner, part)
     report.session(conn, SESSION)
     report.everything(conn)
+
+
+def _admit(conn: Connection) -> None:
+    allowed.allow(conn, scene.BOT_ID, CHAT_ID, "user", None, UserId(1))
+    allowed.among(conn, scene.BOT_ID, [CHAT_ID])
+    allowed.role_of(conn, scene.BOT_ID, CHAT_ID)
+    allowed.has_owner(conn, scene.BOT_ID)
+    allowed.everyone(conn, scene.BOT_ID)
+    allowed.deny(conn, scene.BOT_ID, CHAT_ID)
 
 
 def _keep_values(conn: Connection, turn: Ownership) -> None:

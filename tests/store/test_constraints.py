@@ -52,6 +52,7 @@ USAGE: Row = {
     "output_tokens": 1,
     "at": 1.0,
 }
+ALLOWED: Row = {"bot_id": 42, "chat_id": 7, "role": "user", "allowed_by": 7, "since": 1.0}
 ROWS = {
     "pending": PENDING,
     "outbox": OUTBOX,
@@ -59,6 +60,7 @@ ROWS = {
     "history": HISTORY,
     "ledger": LEDGER,
     "usage": USAGE,
+    "allowed": ALLOWED,
 }
 CONTROL: Row = {"kind": "control"}
 SHOWN: Row = {"message_id": 5}
@@ -112,6 +114,9 @@ REFUSED: list[tuple[str, Row]] = [
     ("ck_usage_no_less_than_nothing", {"input_tokens": -1}),
     ("ck_usage_no_less_than_nothing", {"output_tokens": -1}),
     ("ck_usage_unknown_is_not_0", {"nano_dollars": 0}),
+    ("ck_allowed_role", {"role": "king"}),
+    ("ck_allowed_group_is_negative", {"role": "group"}),
+    ("ck_allowed_group_is_negative", {"chat_id": -7}),
 ]
 ACCEPTED: list[tuple[str, Row]] = [
     ("pending", {}),
@@ -146,6 +151,9 @@ ACCEPTED: list[tuple[str, Row]] = [
     ("ledger", {"state": "done", "result": "1"}),
     ("usage", {"input_tokens": 0, "output_tokens": 0}),
     ("usage", {"state": "settled", "nano_dollars": 1}),
+    ("allowed", {}),
+    ("allowed", {"role": "owner"}),
+    ("allowed", {"role": "group", "chat_id": -7, "name": "Trip"}),
 ]
 
 

@@ -21,7 +21,7 @@ from tgbot.model import (
     Unreadable,
 )
 from tgbot.render import Text
-from tgbot.store import chats, inbox, joins, outbox, turns
+from tgbot.store import allowed, chats, inbox, joins, outbox, turns
 from tgbot.store.engine.connection import Connection
 
 UNREADABLE = Text("Sorry, I could not read this message.", ())
@@ -58,7 +58,7 @@ class Received:
 def receive(conn: Connection, owner: Owner, rules: Rules, arrivals: Sequence[Arrival]) -> Received:
     """Take a batch in arrival order: what came before a /stop is stopped, what came after it runs."""
     inbox.forget_old_ids(conn, owner.bot_id, arrivals)
-    batch = _Batch(conn, owner, rules)
+    batch = _Batch(conn, owner, rules, arrivals)
     for is_message, group in groupby(arrivals, key=batch.is_simple_message):
         if is_message:
             batch.take_messages([arrival for arrival in group if isinstance(arrival, Message)])
@@ -69,18 +69,28 @@ def receive(conn: Connection, owner: Owner, rules: Rules, arrivals: Sequence[Arr
 
 
 class _Batch:
-    def __init__(self, conn: Connection, owner: Owner, rules: Rules) -> None:
+    def __init__(self, conn: Connection, owner: Owner, rules: Rules, arrivals: Sequence[Arrival]) -> None:
         self._conn = conn
         self._owner = owner
         self._rules = rules
+        self._addresses = [one.address for one in arrivals if isinstance(one, Message | Control)]
+        self._allowed: set[int] | None = None  # as the database says; None: nobody has asked it yet
         self.received = Received()
+
+    def _may_talk(self, address: Address) -> bool:
+        if self._rules.access.may_talk(address.user_id):
+            return True
+        if self._allowed is None:
+            ids = {number for one in self._addresses for number in (one.user_id, one.chat_id)}
+            self._allowed = allowed.among(self._conn, self._owner.bot_id, ids)
+        return not self._allowed.isdisjoint((address.user_id, address.chat_id))
 
     def is_simple_message(self, arrival: Arrival) -> bool:
         return (
             isinstance(arrival, Message)
             and arrival.join_key is None
             and self._command(arrival) is None
-            and self._rules.access.may_talk(arrival.address.user_id)
+            and self._may_talk(arrival.address)
         )
 
     def _command(self, message: Message) -> commands.Command | None:
@@ -108,7 +118,7 @@ class _Batch:
             self._park(arrival)
         elif isinstance(arrival, ChatMoved):
             self._move(arrival)
-        elif not self._rules.access.may_talk(arrival.address.user_id):
+        elif not self._may_talk(arrival.address):
             self._turn_away(arrival)
         elif isinstance(arrival, Control):
             self._act(*commands.find_button(self._conn, arrival, self._rules.model))

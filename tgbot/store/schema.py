@@ -285,6 +285,21 @@ disorder = Table(
     Column("box", BigInteger, primary_key=True),
 )
 
+# Who may talk to the bot, besides those of the settings.
+allowed = Table(
+    "allowed",
+    metadata,
+    Column("bot_id", BigInteger, primary_key=True),
+    # A person's user id, which is also the id of their private chat; or a group's id, which is negative.
+    Column("chat_id", BigInteger, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("name", Text),
+    Column("allowed_by", BigInteger, nullable=False),
+    Column("since", Float, nullable=False),
+    CheckConstraint("role IN ('owner', 'user', 'group')", "role"),
+    CheckConstraint("(role = 'group') = (chat_id < 0)", "group_is_negative"),
+)
+
 # Who already got the reply that this bot is private; everyone gets it once.
 stranger = Table(
     "stranger",

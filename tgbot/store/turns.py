@@ -14,7 +14,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, func, insert, or_, select, update
 
 from tgbot.model import Address, Album, File, Owner, Ownership, Part, RowId, SessionKey, Token, Turn
-from tgbot.store import fence, joins, outbox, questions
+from tgbot.store import allowed, fence, joins, outbox, questions
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, listed, literal
 from tgbot.store.fence import LostGuardError, lost
@@ -105,6 +105,7 @@ def _take_oldest(session_key: Any) -> Statement:  # noqa: ANN401 - a parameter o
             pending.c.attempt,
             pending.c.join_key,
             pending.c.raw,
+            allowed.MAY_TALK.label("allowed"),
         )
     )
 
@@ -353,4 +354,7 @@ def _take(conn: Connection, oldest: Statement, owner: Owner, **session: object) 
     address = Address(row.session_key, row.chat_id, row.user_id, row.message_id, row.topic_id)
     joined = joins.joined_to(conn, row.id) if row.join_key else []
     first_part = questions.first_part(conn, row.id) if row.attempt > 1 else 0
-    return Turn(token, row.id, row.session_key, address, row.attempt, (row.raw, *joined), first_part)
+    return Turn(
+        *(token, row.id, row.session_key, address, row.attempt, (row.raw, *joined), first_part),
+        allowed=bool(row.allowed),
+    )
