@@ -27,6 +27,7 @@ from tgbot.store import (
     report,
     sending,
     settling,
+    strangers,
     turns,
     usage,
     values,
@@ -53,6 +54,8 @@ INDEXES = {
     "usage.user_id = ": "ix_usage_user",
     "usage.chat_id = ": "ix_usage_chat",
     "usage.session_key = ": "ix_usage_session",
+    "stranger.state = 'asked'": "ix_stranger_asked",
+    "stranger.replied_at > ": "ix_stranger_replied",
 }
 # Whoever names the row needs no other index.
 BY_ID = ("pending.id = :row_id", "outbox.id = :part_id", "outbox.pending_id = :row_id")
@@ -131,9 +134,19 @@ def _admit(conn: Connection) -> None:
     allowed.allow(conn, scene.BOT_ID, CHAT_ID, "user", None, UserId(1))
     allowed.among(conn, scene.BOT_ID, [CHAT_ID])
     allowed.role_of(conn, scene.BOT_ID, CHAT_ID)
-    allowed.has_owner(conn, scene.BOT_ID)
+    allowed.owner_of(conn, scene.BOT_ID)
     allowed.everyone(conn, scene.BOT_ID)
     allowed.deny(conn, scene.BOT_ID, CHAT_ID)
+    user_id = UserId(1)
+    strangers.note(conn, scene.BOT_ID, user_id)
+    strangers.find(conn, scene.BOT_ID, user_id)
+    strangers.ask(conn, scene.BOT_ID, user_id, "Ann")
+    strangers.guessed_wrong(conn, scene.BOT_ID, user_id)
+    strangers.deny(conn, scene.BOT_ID, user_id)
+    strangers.forget(conn, scene.BOT_ID, user_id)
+    strangers.open_pairing(conn, scene.BOT_ID, strangers.Code("", 1.0))
+    strangers.pairing_code(conn, scene.BOT_ID)
+    strangers.close_pairing(conn, scene.BOT_ID)
 
 
 def _keep_values(conn: Connection, turn: Ownership) -> None:

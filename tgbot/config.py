@@ -242,7 +242,7 @@ def wrong_setting(name: str, reason: object) -> ConfigError:
 
 
 def nobody_allowed(settings: Settings) -> str | None:
-    """Say how to let people in, if nobody may talk to the bot."""
+    """Say how to let people in, if the settings let nobody talk to the bot."""
     everyone = settings.allowed_users is None
     return (
         None if everyone or settings.allowed_users else _line("allowed_users", "lets nobody talk to the bot")

@@ -37,6 +37,13 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
+        "pairing",
+        sa.Column("bot_id", sa.BigInteger(), nullable=False),
+        sa.Column("code_hash", sa.Text(), nullable=False),
+        sa.Column("expires_at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("bot_id", name=op.f("pk_pairing")),
+    )
+    op.create_table(
         "pending",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("bot_id", sa.BigInteger(), nullable=False),
@@ -158,9 +165,20 @@ def upgrade() -> None:
         sa.Column("bot_id", sa.BigInteger(), nullable=False),
         sa.Column("user_id", sa.BigInteger(), nullable=False),
         sa.Column("replied_at", sa.Float(), nullable=False),
+        sa.Column("state", sa.Text(), server_default="replied", nullable=False),
+        sa.Column("name", sa.Text(), nullable=True),
+        sa.Column("wrong_codes", sa.Integer(), server_default="0", nullable=False),
+        sa.CheckConstraint("state IN ('replied', 'asked', 'denied')", name=op.f("ck_stranger_state")),
         sa.PrimaryKeyConstraint("bot_id", "user_id", name=op.f("pk_stranger")),
     )
     with op.batch_alter_table("stranger", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_stranger_asked",
+            ["bot_id", "state"],
+            unique=False,
+            sqlite_where=sa.text("state = 'asked'"),
+            postgresql_where=sa.text("state = 'asked'"),
+        )
         batch_op.create_index("ix_stranger_replied", ["bot_id", "replied_at"], unique=False)
 
     op.create_table(

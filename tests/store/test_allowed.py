@@ -100,7 +100,7 @@ def test_an_owner_stays_and_whoever_is_allowed_twice_keeps_their_role(instance: 
     assert not admit(instance, 8, "user")
     assert not instance.do(allowed.deny, instance.owner.bot_id, 8)
     assert instance.do(allowed.role_of, instance.owner.bot_id, 8) == "owner"
-    assert instance.do(allowed.has_owner, instance.owner.bot_id)
+    assert instance.do(allowed.owner_of, instance.owner.bot_id) == 8
 
 
 def test_a_batch_asks_the_database_once_and_not_at_all_for_those_of_the_settings(

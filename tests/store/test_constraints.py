@@ -53,6 +53,7 @@ USAGE: Row = {
     "at": 1.0,
 }
 ALLOWED: Row = {"bot_id": 42, "chat_id": 7, "role": "user", "allowed_by": 7, "since": 1.0}
+STRANGER: Row = {"bot_id": 42, "user_id": 8, "replied_at": 1.0}
 ROWS = {
     "pending": PENDING,
     "outbox": OUTBOX,
@@ -61,6 +62,7 @@ ROWS = {
     "ledger": LEDGER,
     "usage": USAGE,
     "allowed": ALLOWED,
+    "stranger": STRANGER,
 }
 CONTROL: Row = {"kind": "control"}
 SHOWN: Row = {"message_id": 5}
@@ -114,6 +116,7 @@ REFUSED: list[tuple[str, Row]] = [
     ("ck_usage_no_less_than_nothing", {"input_tokens": -1}),
     ("ck_usage_no_less_than_nothing", {"output_tokens": -1}),
     ("ck_usage_unknown_is_not_0", {"nano_dollars": 0}),
+    ("ck_stranger_state", {"state": "liked"}),
     ("ck_allowed_role", {"role": "king"}),
     ("ck_allowed_group_is_negative", {"role": "group"}),
     ("ck_allowed_group_is_negative", {"chat_id": -7}),
@@ -151,6 +154,8 @@ ACCEPTED: list[tuple[str, Row]] = [
     ("ledger", {"state": "done", "result": "1"}),
     ("usage", {"input_tokens": 0, "output_tokens": 0}),
     ("usage", {"state": "settled", "nano_dollars": 1}),
+    ("stranger", {}),
+    *[("stranger", Row(state=state)) for state in ("asked", "denied")],
     ("allowed", {}),
     ("allowed", {"role": "owner"}),
     ("allowed", {"role": "group", "chat_id": -7, "name": "Trip"}),

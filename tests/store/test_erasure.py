@@ -13,7 +13,7 @@ from tests.store.test_questions import ask, buttons
 from tgbot.intake.commands import ModelRules, wipe
 from tgbot.intake.commands.question import NOT_YOURS
 from tgbot.intake.commands.registry import NOTHING
-from tgbot.model import FileId, KeptFile, RowId, UserId
+from tgbot.model import FileId, KeptFile, RowId
 from tgbot.store import files, history, ledger, sending, values
 from tgbot.store.parts import Ping, Rich
 
@@ -24,7 +24,7 @@ SENDER = {"id": 7, "is_bot": False, "first_name": "Ann"}
 
 @pytest.fixture
 def bot(instance: Instance) -> Instance:
-    instance.rules = dataclasses.replace(instance.rules, model=ModelRules(("a:1",), UserId(7)))
+    instance.rules = dataclasses.replace(instance.rules, model=ModelRules(("a:1",)))
     return instance
 
 
@@ -175,7 +175,7 @@ def test_a_message_that_was_given_up_cannot_be_tried_again(start_instance: Start
     instance = start_instance(crashes_max=1)
     instance.start("a")
     bot = start_instance(crashes_max=1)
-    bot.rules = dataclasses.replace(bot.rules, model=ModelRules(("a:1",), None))
+    bot.rules = dataclasses.replace(bot.rules, model=ModelRules(("a:1",)))
     assert bot.recover() == ["dead"]
     bot.send_all()
     forget(bot)

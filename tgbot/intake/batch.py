@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from tgbot.access import Access
-from tgbot.intake import commands
+from tgbot.intake import commands, strangers
 from tgbot.model import (
     Address,
     Arrival,
@@ -19,6 +19,7 @@ from tgbot.model import (
     SessionKey,
     Turn,
     Unreadable,
+    UserId,
 )
 from tgbot.render import Text
 from tgbot.store import allowed, chats, inbox, joins, outbox, turns
@@ -73,24 +74,25 @@ class _Batch:
         self._conn = conn
         self._owner = owner
         self._rules = rules
-        self._addresses = [one.address for one in arrivals if isinstance(one, Message | Control)]
+        self._arrivals = arrivals
         self._allowed: set[int] | None = None  # as the database says; None: nobody has asked it yet
         self.received = Received()
 
-    def _may_talk(self, address: Address) -> bool:
-        if self._rules.access.may_talk(address.user_id):
+    def _may_talk(self, arrival: Message | Control | Unreadable) -> bool:
+        user_id, chat_id = _sender_and_chat(arrival)
+        if user_id is None or self._rules.access.may_talk(user_id):
             return True
         if self._allowed is None:
-            ids = {number for one in self._addresses for number in (one.user_id, one.chat_id)}
+            ids = [number for one in self._arrivals for number in _sender_and_chat(one) if number]
             self._allowed = allowed.among(self._conn, self._owner.bot_id, ids)
-        return not self._allowed.isdisjoint((address.user_id, address.chat_id))
+        return not self._allowed.isdisjoint((user_id, chat_id))
 
     def is_simple_message(self, arrival: Arrival) -> bool:
         return (
             isinstance(arrival, Message)
             and arrival.join_key is None
             and self._command(arrival) is None
-            and self._may_talk(arrival.address)
+            and self._may_talk(arrival)
         )
 
     def _command(self, message: Message) -> commands.Command | None:
@@ -114,12 +116,12 @@ class _Batch:
                 self.received.waiting.append(entry.message.address)
 
     def take_one(self, arrival: Arrival) -> None:
-        if isinstance(arrival, Unreadable):
-            self._park(arrival)
-        elif isinstance(arrival, ChatMoved):
+        if isinstance(arrival, ChatMoved):
             self._move(arrival)
-        elif not self._may_talk(arrival.address):
+        elif not self._may_talk(arrival):
             self._turn_away(arrival)
+        elif isinstance(arrival, Unreadable):
+            self._park(arrival)
         elif isinstance(arrival, Control):
             self._act(*commands.find_button(self._conn, arrival, self._rules.model))
         elif (words := arrival.command) and (command := self._command(arrival)):
@@ -166,15 +168,21 @@ class _Batch:
         row_id = inbox.store(self._conn, control, "done")
         if row_id is None:  # a known update: it was acted on when it came the first time
             return None
-        reply = act(commands.Call(self._conn, self._owner, control, row_id, self._rules.model))
+        reply = act(
+            commands.Call(self._conn, self._owner, control, row_id, self._rules.access, self._rules.model)
+        )
         commands.show(self._conn, control, row_id, reply)
+        self._allowed = None  # a command may have changed it
         self.received.claimed += [reply.claimed] if reply.claimed else []
         self._release_before_its_start(reply.stopped)
         self.received.controls.append((control, reply.toast))
         self.received.marks += [
             (control.address._replace(message_id=mark.message_id), mark.waits) for mark in reply.marks
         ]
-        self.received.replied.add(control.address.chat_id)
+        self.received.replied |= {
+            control.address.chat_id,
+            *(ChatId(notice.user_id) for notice in reply.notices),
+        }
         self.received.erased += [control.address.session_key] if reply.erased else []
         return row_id
 
@@ -197,19 +205,23 @@ class _Batch:
         self.received.replied.add(moved.chat_id)
         self.received.timed = True  # a turn may have lost its guard, or a session become free
 
-    def _turn_away(self, arrival: Message | Control) -> None:
-        """Send strangers their user id, once, and only in a private chat; in a group it would be noise."""
-        address = arrival.address
-        if isinstance(arrival, Control) and arrival.callback_id:
+    def _turn_away(self, arrival: Message | Control | Unreadable) -> None:
+        """Answer strangers, and store nothing of what they write or press."""
+        if isinstance(arrival, Message):
+            said = strangers.answer(self._conn, self._owner, self._rules.access, arrival)
+            self.received.replied |= said
+            self._allowed = None if said else self._allowed  # one may have become the owner
+        elif isinstance(arrival, Control) and arrival.callback_id:
             self.received.turned_away.append(arrival.callback_id)
-            return
-        if not address.private or not inbox.note_stranger(self._conn, self._owner, address.user_id):
-            return
-        row_id = inbox.store(self._conn, arrival, "dropped")
-        text = f"This bot is private. Its owner can let you in: your user id is {address.user_id}."
-        if row_id is not None:
-            self._notify(row_id, address.chat_id, Text(text, ()))
 
     def _notify(self, row_id: RowId, chat_id: ChatId, text: Text) -> None:
         outbox.notice(self._conn, row_id, text)
         self.received.replied.add(chat_id)
+
+
+def _sender_and_chat(arrival: Arrival) -> tuple[UserId | None, ChatId | None]:
+    """Name who sent an arrival, and where; of what cannot be read only a private chat says who it was."""
+    if isinstance(arrival, Message | Control):
+        return arrival.address.user_id, arrival.address.chat_id
+    chat_id = arrival.chat_id
+    return UserId(chat_id) if chat_id and chat_id > 0 else None, chat_id

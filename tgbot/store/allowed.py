@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from sqlalchemy import bindparam, delete, exists, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from tgbot.model import BotId, ChatId, UserId
@@ -29,7 +29,10 @@ _AMONG = Statement(
 )
 _ROLE = Statement(select(allowed.c.role).where(*_ONE))
 _OWNER = Statement(
-    select(exists().where(_OF_BOT, allowed.c.chat_id > literal("0"), allowed.c.role == literal("'owner'")))
+    select(allowed.c.chat_id)
+    .where(_OF_BOT, allowed.c.role == literal("'owner'"))
+    .order_by(allowed.c.since)
+    .limit(literal("1"))
 )
 _ALL = Statement(
     select(allowed.c.chat_id, allowed.c.role, allowed.c.name, allowed.c.since)
@@ -62,9 +65,10 @@ def role_of(conn: Connection, bot_id: BotId, chat_id: int) -> Role | None:
     return found
 
 
-def has_owner(conn: Connection, bot_id: BotId) -> bool:
-    """Whether somebody owns the bot, besides the one whom the settings name."""
-    return bool(_OWNER(conn, bot_id=bot_id).scalar())
+def owner_of(conn: Connection, bot_id: BotId) -> UserId | None:
+    """Find who was the first to own the bot, besides the one whom the settings name; None if nobody does."""
+    user_id: UserId | None = _OWNER(conn, bot_id=bot_id).scalar()
+    return user_id
 
 
 def everyone(conn: Connection, bot_id: BotId) -> list[Allowed]:

@@ -16,20 +16,17 @@ from tgbot.model import (
     Control,
     Message,
     MessageId,
-    Owner,
     RowId,
     SessionKey,
     Unreadable,
-    UserId,
     box,
 )
 from tgbot.render import Text
 from tgbot.store import questions
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, listed, literal
-from tgbot.store.schema import guard, pending, stranger, turn
+from tgbot.store.schema import guard, pending, turn
 
-STRANGERS_A_MINUTE = 10  # who get the reply that this bot is private: a crowd must not keep friends waiting
 REDELIVERED_SECONDS = 3 * 86400.0  # Telegram keeps an update for 24 hours (Bot API, "Getting updates")
 REDELIVERED_ROWS = 1_000  # only the last batches, of 100 updates at most, can be delivered again
 DROPPED = Text("Dropped.")  # replaces what an interrupted turn has shown
@@ -125,16 +122,6 @@ _FORGET_IDS = Statement(
 )
 _PASS_ID_ON = Statement(
     update(pending).where(pending.c.id == bindparam("row_id")).values(update_id=-pending.c.id)
-)
-_STRANGERS = Statement(
-    select(func.count()).where(
-        stranger.c.bot_id == bindparam("bot_id"), stranger.c.replied_at > bindparam("since")
-    )
-)
-_NOTE_STRANGER = Statement(
-    insert(stranger)
-    .values(bot_id=bindparam("bot_id"), user_id=bindparam("user_id"), replied_at=bindparam("now"))
-    .on_conflict_do_nothing()
 )
 
 
@@ -304,14 +291,3 @@ def drop(conn: Connection, session_key: SessionKey, stop_id: RowId | None) -> li
     for row in dropped:
         questions.close(conn, row.row_id, DROPPED)
     return dropped
-
-
-def note_stranger(conn: Connection, owner: Owner, user_id: UserId) -> bool:
-    """Note that this stranger gets a reply.
-
-    False if they got one before, or if STRANGERS_A_MINUTE got one within the last minute.
-    """
-    since = time.time() - 60
-    if _STRANGERS(conn, bot_id=owner.bot_id, since=since).scalar() >= STRANGERS_A_MINUTE:
-        return False
-    return _NOTE_STRANGER(conn, bot_id=owner.bot_id, user_id=user_id, now=time.time()).rowcount == 1

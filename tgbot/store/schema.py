@@ -300,15 +300,38 @@ allowed = Table(
     CheckConstraint("(role = 'group') = (chat_id < 0)", "group_is_negative"),
 )
 
-# Who already got the reply that this bot is private; everyone gets it once.
+# Who already got the reply that this bot is private; everyone gets it once. asked: the owner has a card that
+# says so; denied: they may not ask any more.
 stranger = Table(
     "stranger",
     metadata,
     Column("bot_id", BigInteger, primary_key=True),
     Column("user_id", BigInteger, primary_key=True),
     Column("replied_at", Float, nullable=False),
+    Column("state", Text, nullable=False, server_default="replied"),
+    Column("name", Text),
+    # How many wrong pairing codes they sent: after a few no code of theirs counts any more.
+    Column("wrong_codes", Integer, nullable=False, server_default="0"),
+    CheckConstraint("state IN ('replied', 'asked', 'denied')", "state"),
 )
+_ASKED: TextClause = text("state = 'asked'")
 Index("ix_stranger_replied", stranger.c.bot_id, stranger.c.replied_at)
+Index(
+    "ix_stranger_asked",
+    # With `state` it beats the index above, which SQLite would take otherwise.
+    *(stranger.c.bot_id, stranger.c.state),
+    sqlite_where=_ASKED,
+    postgresql_where=_ASKED,
+)
+
+# The code that makes its sender the owner of a bot that has none; only its hash is kept.
+pairing = Table(
+    "pairing",
+    metadata,
+    Column("bot_id", BigInteger, primary_key=True),
+    Column("code_hash", Text, nullable=False),
+    Column("expires_at", Float, nullable=False),
+)
 
 # What a turn asks with buttons. Its row waits in the state `asking` until the last one is answered.
 question = Table(

@@ -22,24 +22,35 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from tgbot.model import Button, Control, Message, MessageId, Owner, RowId, SessionKey, Turn, UserId
+from tgbot.access import Access
+from tgbot.model import (
+    Address,
+    Button,
+    ChatId,
+    Control,
+    Message,
+    MessageId,
+    Owner,
+    RowId,
+    SessionKey,
+    Turn,
+    Update,
+    UserId,
+    session_key,
+)
 from tgbot.render import Text
-from tgbot.store import inbox, outbox
+from tgbot.store import allowed, inbox, outbox
 from tgbot.store.engine.connection import Connection
+from tgbot.store.erasure import NO_WORDS
 
 DATA_BYTES_MAX = 64  # of a button (Bot API, InlineKeyboardButton)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRules:
-    """What a chat may do with its model.
-
-    It may choose one of `models`, of which the first is the default. Only `owner_id` may set instructions;
-    None: nobody.
-    """
+    """What a chat may do with its model: choose one of `models`, of which the first is the default."""
 
     models: tuple[str, ...]
-    owner_id: UserId | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,7 @@ class Call:
     owner: Owner
     control: Control
     row_id: RowId
+    access: Access
     model_rules: ModelRules | None = None
 
     @property
@@ -66,6 +78,21 @@ class Call:
         """The row that the button was drawn for."""
         assert self.control.target is not None, "only a button has a row"
         return self.control.target
+
+    @property
+    def by_owner(self) -> bool:
+        """Whether the bot's owner typed or pressed it."""
+        user_id = self.control.address.user_id
+        return user_id == self.access.owner_id or (
+            allowed.role_of(self.conn, self.owner.bot_id, user_id) == "owner"
+        )
+
+
+class Notice(NamedTuple):
+    """A message to somebody in their private chat, whatever chat a control was in."""
+
+    user_id: UserId
+    text: str
 
 
 class Mark(NamedTuple):
@@ -81,7 +108,7 @@ class Reply:
 
     `claimed` is the turn that it began, `stopped` the row whose turn it stopped, `marks` what it changed for
     messages that waited or were held; `erased`: nothing that was said in the session is kept any more. With
-    `instead` the message takes the place of the one whose button was pressed.
+    `instead` the message takes the place of the one whose button was pressed. `notices` are for others.
     """
 
     text: str | Text | None
@@ -92,9 +119,11 @@ class Reply:
     instead: bool = False
     erased: bool = False
     marks: tuple[Mark, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 NOTHING = Reply(None, toast="This button does nothing any more.")
+NOT_OWNER = "Only the bot's owner can do this."
 Act = Callable[[Call], Reply]
 
 
@@ -103,7 +132,7 @@ class Command:
     """A command to type; `help` is its line in /help and in the menu.
 
     Without an `act` it waits its turn, and the agent obeys it. `bare`: in a private chat, while a turn runs,
-    the word alone is enough, without the slash.
+    the word alone is enough, without the slash. One that is `for_owner` refuses everybody else.
     """
 
     name: str
@@ -112,6 +141,7 @@ class Command:
     bare: bool = False
     reads_words: bool = False
     needs_model: bool = False
+    for_owner: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +159,23 @@ def command(name: str, help_line: str, *, aliases: tuple[str, ...] = (), **how: 
     """Register a function for `/name`, and for each alias, which no menu shows; `how`: flags of Command."""
 
     def register(act: Act) -> Act:
+        checked = owners_only(act) if how.get("for_owner") else act
         for alias in (name, *aliases):
-            _add(alias, Command(name, help_line, act, **how))
+            _add(alias, Command(name, help_line, checked, **how))
         return act
 
     return register
+
+
+def owners_only(act: Act) -> Act:
+    """Refuse everybody but the owner."""
+
+    def checked(call: Call) -> Reply:
+        if call.by_owner:
+            return act(call)
+        return Reply(None, toast=NOT_OWNER) if call.control.callback_id else Reply(NOT_OWNER)
+
+    return checked
 
 
 def queued(name: str, help_line: str) -> None:
@@ -173,11 +215,12 @@ def _data(name: str, args: Sequence[int]) -> str:
     return ":".join([name, *map(str, args)])
 
 
-def menu(model_rules: ModelRules | None) -> dict[str, str]:
+def menu(model_rules: ModelRules | None, *, for_owner: bool = False) -> dict[str, str]:
     """Map the name of each command to its help line: those for a model behind the others, /help last."""
-    lines = {one.name: one.help for one in _commands.values() if not one.needs_model}
+    shown = [one for one in _commands.values() if one.help and (for_owner or not one.for_owner)]
+    lines = {one.name: one.help for one in shown if not one.needs_model}
     if model_rules:
-        lines |= {one.name: one.help for one in _commands.values()}
+        lines |= {one.name: one.help for one in shown}
     return lines | {"help": lines.pop("help")}
 
 
@@ -210,12 +253,29 @@ def find_button(conn: Connection, pressed: Control, model_rules: ModelRules | No
 
 
 def show(conn: Connection, control: Control, row_id: RowId, reply: Reply) -> None:
-    """Put the reply to a control into the outbox."""
+    """Put the reply to a control into the outbox, and what others hear of it."""
     if reply.text and reply.instead and control.target is not None:
         pressed = _data(control.name, control.args)
         outbox.rewrite(conn, control.target, control.address.chat_id, pressed, _text(reply.text))
     elif reply.text:
         outbox.reply(conn, row_id, _text(reply.text), reply.buttons)
+    for notice in reply.notices:
+        row_id = row_in(conn, control.update, row_id, notice.user_id)
+        outbox.notice(conn, row_id, Text(notice.text))
+
+
+def row_in(conn: Connection, update: Update, row_id: RowId, user_id: UserId) -> RowId:
+    """Store a further row of an update, in the private chat of somebody, to say something there.
+
+    `row_id` is the row that has the update's id, which recognizes the update when it comes again; from now on
+    that is the new one.
+    """
+    inbox.pass_id_on(conn, row_id)
+    chat_id = ChatId(user_id)
+    address = Address(session_key(update.bot_id, chat_id), chat_id, user_id, MessageId(0))
+    added = inbox.store(conn, Control(update._replace(raw=NO_WORDS), address, "notice"), "done")
+    assert added, "its id is free"
+    return added
 
 
 def _text(text: str | Text) -> Text:
