@@ -11,8 +11,7 @@ from tests.house import raw_message
 from tests.store.instance import Instance, StartInstance, new_id
 from tests.store.test_questions import ask, buttons
 from tgbot.intake.commands import ModelRules, wipe
-from tgbot.intake.commands.question import NOT_YOURS
-from tgbot.intake.commands.registry import NOTHING
+from tgbot.intake.commands.registry import NOT_YOURS, NOTHING
 from tgbot.model import FileId, KeptFile, RowId
 from tgbot.store import files, history, ledger, sending, values
 from tgbot.store.parts import Ping, Rich

@@ -123,7 +123,8 @@ class _Batch:
         elif isinstance(arrival, Unreadable):
             self._park(arrival)
         elif isinstance(arrival, Control):
-            self._act(*commands.find_button(self._conn, arrival, self._rules.model))
+            rules = self._rules
+            self._act(*commands.find_button(self._conn, rules.access, arrival, rules.model))
         elif (words := arrival.command) and (command := self._command(arrival)):
             self._obey(command, arrival, words)
         else:

@@ -19,6 +19,7 @@ from tgbot.model import (
     RowId,
     SessionKey,
     Unreadable,
+    UserId,
     box,
 )
 from tgbot.render import Text
@@ -69,7 +70,7 @@ _RUNNING = Statement(
     _HELD_FOR.join(pending, pending.c.id == turn.c.pending_id).where(pending.c.state == literal("'claimed'"))
 )
 _PLACE = Statement(
-    select(pending.c.session_key, pending.c.topic_id).where(
+    select(pending.c.session_key, pending.c.topic_id, pending.c.user_id).where(
         pending.c.id == bindparam("row_id"),
         pending.c.bot_id == bindparam("bot_id"),
         pending.c.chat_id == bindparam("chat_id"),
@@ -139,6 +140,14 @@ class Waiting(NamedTuple):
     row_id: RowId
     raw: str
     message_id: MessageId
+
+
+class Place(NamedTuple):
+    """Where a row belongs, and who sent its message."""
+
+    session_key: SessionKey
+    topic_id: int | None
+    user_id: UserId | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,12 +268,10 @@ def running(conn: Connection, session_key: SessionKey) -> RowId | None:
     return row_id
 
 
-def place(
-    conn: Connection, bot_id: BotId, chat_id: ChatId, row_id: RowId
-) -> tuple[SessionKey, int | None] | None:
-    """Find the session and topic of a row; None if it does not belong to this chat."""
+def place(conn: Connection, bot_id: BotId, chat_id: ChatId, row_id: RowId) -> Place | None:
+    """Find where a row belongs; None if that is not this chat."""
     row = _PLACE(conn, bot_id=bot_id, chat_id=chat_id, row_id=row_id).first()
-    return (SessionKey(row.session_key), row.topic_id) if row else None
+    return Place(*row) if row else None
 
 
 def stop(conn: Connection, session_key: SessionKey, stop_id: RowId) -> Stopped:

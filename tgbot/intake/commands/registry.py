@@ -82,10 +82,7 @@ class Call:
     @property
     def by_owner(self) -> bool:
         """Whether the bot's owner typed or pressed it."""
-        user_id = self.control.address.user_id
-        return user_id == self.access.owner_id or (
-            allowed.role_of(self.conn, self.owner.bot_id, user_id) == "owner"
-        )
+        return _is_owner(self.conn, self.access, self.control)
 
 
 class Notice(NamedTuple):
@@ -123,6 +120,7 @@ class Reply:
 
 
 NOTHING = Reply(None, toast="This button does nothing any more.")
+NOT_YOURS = "This is for the person who asked, and for the bot's owner."
 NOT_OWNER = "Only the bot's owner can do this."
 Act = Callable[[Call], Reply]
 
@@ -235,10 +233,13 @@ def find_command(message: Message, model_rules: ModelRules | None) -> Command | 
     return found
 
 
-def find_button(conn: Connection, pressed: Control, model_rules: ModelRules | None) -> tuple[Control, Act]:
+def find_button(
+    conn: Connection, access: Access, pressed: Control, model_rules: ModelRules | None
+) -> tuple[Control, Act]:
     """Find the function of a button, and give the control the session of its row.
 
-    The session is looked up, because an old message does not name its topic, and a button may be forged.
+    The session is looked up, because an old message does not name its topic, and a button may be forged. Who
+    may not press the button gets a function that says so.
     """
     found, address = _buttons.get(pressed.name), pressed.address
     if found is None or pressed.target is None or len(pressed.args) != found.args:
@@ -248,8 +249,25 @@ def find_button(conn: Connection, pressed: Control, model_rules: ModelRules | No
     place = inbox.place(conn, pressed.update.bot_id, address.chat_id, pressed.target)
     if place is None:
         return pressed, _nothing
-    session_key, topic_id = place
-    return replace(pressed, address=address._replace(session_key=session_key, topic_id=topic_id)), found.act
+    there = address._replace(session_key=place.session_key, topic_id=place.topic_id)
+    may_press = _may_press(conn, access, pressed, place.user_id)
+    return replace(pressed, address=there), found.act if may_press else _not_yours
+
+
+def _may_press(conn: Connection, access: Access, pressed: Control, asker: UserId | None) -> bool:
+    """Whether somebody asked for what the button is about, owns the bot, or is in a group that is allowed."""
+    address = pressed.address
+    return (
+        asker == address.user_id
+        or access.allowed_users is None
+        or allowed.role_of(conn, pressed.update.bot_id, address.chat_id) == "group"
+        or _is_owner(conn, access, pressed)
+    )
+
+
+def _is_owner(conn: Connection, access: Access, control: Control) -> bool:
+    user_id = control.address.user_id
+    return user_id == access.owner_id or allowed.role_of(conn, control.update.bot_id, user_id) == "owner"
 
 
 def show(conn: Connection, control: Control, row_id: RowId, reply: Reply) -> None:
@@ -284,3 +302,7 @@ def _text(text: str | Text) -> Text:
 
 def _nothing(_: Call) -> Reply:
     return NOTHING
+
+
+def _not_yours(_: Call) -> Reply:
+    return Reply(None, toast=NOT_YOURS)

@@ -1,7 +1,6 @@
 """/forget: erases all that is kept of this chat, once the person who asked for it says so again."""
 
-from tgbot.intake.commands.question import NOT_YOURS
-from tgbot.intake.commands.registry import NOTHING, Call, Reply, button, command, draw
+from tgbot.intake.commands.registry import NOT_YOURS, NOTHING, Call, Reply, button, command, draw
 from tgbot.store import erasure
 
 ASK = (
@@ -47,4 +46,5 @@ def _refusal(call: Call) -> Reply | None:
     asker = erasure.asked_by(call.conn, call.target, f"{call.control.name}:{call.target}")
     if asker is None:
         return NOTHING
-    return None if asker == call.control.address.user_id else Reply(None, toast=NOT_YOURS)
+    may_press = asker == call.control.address.user_id or call.by_owner
+    return None if may_press else Reply(None, toast=NOT_YOURS)
