@@ -14,6 +14,7 @@ from tgbot.intake.batch import receive
 from tgbot.model import ChatId, MessageId, Owner, Ownership, Part, RowId, Token, UserId, session_key
 from tgbot.render import Text
 from tgbot.store import (
+    allowances,
     allowed,
     expiry,
     files,
@@ -120,6 +121,7 @@ def _use_everything(conn: Connection) -> None:
     assert receive(
         conn, owner, scene.RULES, [dataclasses.replace(part, join_key="a") for part in parts]
     ).timed
+    inbox.refuse(conn, stop)
     joins.joined_to(conn, stop)
     turns.next_due(conn)
     recovery.note_stopping(conn, owner.instance_id)
@@ -138,6 +140,7 @@ def _admit(conn: Connection) -> None:
     allowed.everyone(conn, scene.BOT_ID)
     allowed.deny(conn, scene.BOT_ID, CHAT_ID)
     user_id = UserId(1)
+    allowances.count(conn, scene.BOT_ID, user_id, "day")
     strangers.note(conn, scene.BOT_ID, user_id)
     strangers.find(conn, scene.BOT_ID, user_id)
     strangers.ask(conn, scene.BOT_ID, user_id, "Ann")

@@ -17,6 +17,7 @@ from tgbot.intake import pairing
 from tgbot.intake.acceptor import Acceptor
 from tgbot.intake.batch import Rules
 from tgbot.intake.commands import ModelRules
+from tgbot.intake.limits import Limits
 from tgbot.intake.poller import Poller
 from tgbot.model import InstanceId, Owner, SessionKey
 from tgbot.store import allowed, recovery, strangers
@@ -122,7 +123,8 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
     delivery = _delivery(settings, db, api)
     runner = TurnRunner(agents, access, delivery.answers, _answer_options(settings))
     dispatcher = Dispatcher(db, owner, runner, observer=delivery)
-    rules = Rules(access, settings.queue_max, _model_rules(settings))
+    limits = Limits(settings.user_minute_messages_max, settings.user_day_turns_max)
+    rules = Rules(access, settings.queue_max, _model_rules(settings), limits)
     acceptor = Acceptor(db, rules, dispatcher, delivery, downloads.forget)
     poller = Poller(api, acceptor, delivery, invite)
     with _signals() as asked_to_stop:

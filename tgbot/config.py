@@ -130,6 +130,7 @@ class _How(NamedTuple):
 _SECONDS = "a number of seconds, 0 or more"
 _RATE = _How(_amount, "a number, 0 or more, 0 for no limit")
 _TOKENS = _How(_tokens, f"a whole number of tokens, at least {TOKENS_MIN}, or leave it out for no limit")
+_MESSAGES = _How(_count, "a whole number of at least 1, or leave it out for no limit")
 _COST = _How(_dollars, "a number of dollars above 0, or leave it out for no limit")
 
 
@@ -158,6 +159,8 @@ class Settings:
         tuple[UserId, ...] | None,
         _How(_users, "user ids with commas between (the bot shows a stranger theirs), or * for everyone"),
     ] = ()
+    user_minute_messages_max: Annotated[int | None, _MESSAGES] = None
+    user_day_turns_max: Annotated[int | None, _MESSAGES] = None
     max_turns: Annotated[int, _How(_count, "a whole number of at least 1")] = 64
     crashes_max: Annotated[
         int,

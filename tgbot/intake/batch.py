@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from tgbot.access import Access
-from tgbot.intake import commands, strangers
+from tgbot.intake import commands, limits, strangers
+from tgbot.intake.limits import NO_LIMITS, Limits
 from tgbot.model import (
     Address,
     Arrival,
@@ -32,13 +33,14 @@ UNREADABLE = Text("Sorry, I could not read this message.", ())
 class Rules:
     """What the settings say about arrivals: who may talk, and `queue_max` in rows per session.
 
-    `model`: what a chat may do with its model; None where none answers. `full` are the sessions whose queue
-    is full, and whose people know it.
+    `model`: what a chat may do with its model; None where none answers. `limits` are those of each user.
+    `full` are the sessions whose queue is full, and whose people know it.
     """
 
     access: Access
     queue_max: int
     model: commands.ModelRules | None = None
+    limits: Limits = NO_LIMITS
     full: set[SessionKey] = field(default_factory=set)
 
 
@@ -102,7 +104,8 @@ class _Batch:
         """Store them together, then claim once for each of their sessions."""
         self._claim_for(inbox.receive(self._conn, messages, self._rules.queue_max))
 
-    def _claim_for(self, stored: Sequence[inbox.Stored]) -> None:
+    def _claim_for(self, all_stored: Sequence[inbox.Stored]) -> None:
+        stored = [entry for entry in all_stored if entry.refused or self._is_within_limits(entry)]
         sessions = dict.fromkeys(entry.message.address.session_key for entry in stored)
         claimed = turns.claim_each(self._conn, sessions, self._owner)
         self.received.claimed += claimed
@@ -114,6 +117,17 @@ class _Batch:
                 self._rules.full.discard(entry.message.address.session_key)
             if not entry.refused and entry.row_id not in started:
                 self.received.waiting.append(entry.message.address)
+
+    def _is_within_limits(self, entry: inbox.Stored) -> bool:
+        """Count a new message, or refuse it: only now is it known that it is new, and a turn of its own."""
+        address = entry.message.address
+        refusal = limits.take(self._conn, self._owner.bot_id, self._rules.limits, address.user_id)
+        if refusal is None:
+            return True
+        inbox.refuse(self._conn, entry.row_id)
+        if refusal.text:
+            self._notify(entry.row_id, address.chat_id, Text(refusal.text))
+        return False
 
     def take_one(self, arrival: Arrival) -> None:
         if isinstance(arrival, ChatMoved):

@@ -104,6 +104,11 @@ _DROP = Statement(
     .values(state=literal("'dropped'"), held_by=null(), ended_at=bindparam("now"))
     .returning(*_WAITING_ROW)
 )
+_REFUSE = Statement(
+    update(pending)
+    .where(pending.c.id == bindparam("row_id"), pending.c.state == _QUEUED)
+    .values(state=literal("'dropped'"), ended_at=bindparam("now"))
+)
 _KNOWN = Statement(
     select(pending.c.update_id, pending.c.id).where(
         pending.c.bot_id == bindparam("bot_id"),
@@ -173,6 +178,11 @@ def receive(conn: Connection, messages: Sequence[Message], queue_max: int) -> li
     rows = [_row(m, "dropped" if i in refused else "queued", now) for i, m in fresh.items()]
     row_ids = _inserted(conn, list(fresh.values()), rows)
     return [Stored(message, row_ids[i], i in refused) for i, message in fresh.items()]
+
+
+def refuse(conn: Connection, row_id: RowId) -> None:
+    """Queued -> dropped: a message that was just stored is over a limit of its sender."""
+    _REFUSE(conn, row_id=row_id, now=time.time())
 
 
 def _inserted(

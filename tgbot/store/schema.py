@@ -333,6 +333,19 @@ pairing = Table(
     Column("expires_at", Float, nullable=False),
 )
 
+# What each user took of their limits, where there are some: the messages of a minute, the turns of a day.
+allowance = Table(
+    "allowance",
+    metadata,
+    Column("bot_id", BigInteger, primary_key=True),
+    Column("user_id", BigInteger, primary_key=True),
+    Column("span", Text, primary_key=True),
+    # When the minute or day began in which they were counted (Unix time in seconds, UTC).
+    Column("began", BigInteger, nullable=False),
+    Column("number", Integer, nullable=False),
+    CheckConstraint("span IN ('minute', 'day')", "span"),
+)
+
 # What a turn asks with buttons. Its row waits in the state `asking` until the last one is answered.
 question = Table(
     "question",
