@@ -99,7 +99,7 @@ def _run(_: argparse.Namespace) -> int:
     chosen = _agent(settings)
     status = 0
     try:
-        asyncio.new_event_loop().run_until_complete(app.run(settings, chosen))
+        asyncio.new_event_loop().run_until_complete(app.run(settings, chosen, _print))
     except* FAILED as known:
         status = _fail(_named(settings.database_path, known.exceptions[0]), 1)
     except* MISUSED as known:

@@ -137,6 +137,7 @@ class _How(NamedTuple):
 _SECONDS = "a number of seconds, 0 or more"
 _RATE = _How(_amount, "a number, 0 or more, 0 for no limit")
 _TOKENS = _How(_tokens, f"a whole number of tokens, at least {TOKENS_MIN}, or leave it out for no limit")
+_MESSAGES = _How(_count, "a whole number of at least 1, or leave it out for no limit")
 _COST = _How(_dollars, "a number of dollars above 0, or leave it out for no limit")
 
 
@@ -170,6 +171,8 @@ class Settings:
     )
     group_sessions: Annotated[GroupSessions, _How(_one_of("chat", "user"), "chat or user")] = "chat"
     group_context_messages: Annotated[int, _How(_context, f"a whole number from 0 to {CONTEXT_MAX}")] = 0
+    user_minute_messages_max: Annotated[int | None, _MESSAGES] = None
+    user_day_turns_max: Annotated[int | None, _MESSAGES] = None
     max_turns: Annotated[int, _How(_count, "a whole number of at least 1")] = 64
     crashes_max: Annotated[
         int,
@@ -255,7 +258,7 @@ def wrong_setting(name: str, reason: object) -> ConfigError:
 
 
 def nobody_allowed(settings: Settings) -> str | None:
-    """Say how to let people in, if nobody may talk to the bot."""
+    """Say how to let people in, if the settings let nobody talk to the bot."""
     everyone = settings.allowed_users is None
     return (
         None if everyone or settings.allowed_users else _line("allowed_users", "lets nobody talk to the bot")

@@ -201,12 +201,14 @@ class Turn(Ownership):
     `attempt` is 1 at first, and more if earlier turns for the same row were interrupted, or asked something;
     `raws` are the updates that the turn is for, as JSON, in order: one, or those of an album. `first_part` is
     the number of the part that the answer begins with: behind what was said before the last question.
+    `allowed`: at the claim the database said that the sender may talk, whatever the settings say.
     """
 
     address: Address
     attempt: int
     raws: tuple[str, ...]
     first_part: int = 0
+    allowed: bool = False
 
     @property
     def chat_id(self) -> ChatId:

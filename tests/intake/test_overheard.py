@@ -151,7 +151,7 @@ def test_it_moves_with_its_group(bot: Instance) -> None:
 
 
 def test_forget_erases_it(bot: Instance) -> None:
-    bot.rules = dataclasses.replace(bot.rules, model=ModelRules(("a:1",), None))
+    bot.rules = dataclasses.replace(bot.rules, model=ModelRules(("a:1",)))
     say(bot, "the xylophone", "/forget")
     bot.send_all(GROUP)
     [(row,)] = bot.rows("SELECT max(pending_id) FROM outbox WHERE buttons LIKE '%erase:%'")

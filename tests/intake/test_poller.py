@@ -32,6 +32,10 @@ def refusal(code: int, **more: object) -> Response:
     return JSONResponse({"ok": False, "error_code": code, "description": "no", **more}, code)
 
 
+async def no_invitation(_username: str) -> None:
+    """Have an owner already."""
+
+
 class WireIn:
     """A house with a poller that asks an odd server."""
 
@@ -46,7 +50,7 @@ class WireIn:
             delivery,
             lambda _: None,
         )
-        self.poller = Poller(api, self.acceptor, delivery)
+        self.poller = Poller(api, self.acceptor, delivery, no_invitation)
         self.serving = asyncio.create_task(self.poller.serve())
 
     async def stored(self) -> list[int]:

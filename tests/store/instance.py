@@ -38,7 +38,8 @@ class Instance:
         allowed_users: frozenset[UserId] | None = None,
     ) -> None:
         self.engine = engine
-        self.rules = Rules(Access(allowed_users), queue_max, group_activation="always")
+        access = Access(allowed_users, next(iter(allowed_users or ()), None))
+        self.rules = Rules(access, queue_max, group_activation="always")
         self.owner = Owner(bot_id, self.do(recovery.begin_instance, os.getpid()), max_turns, crashes_max)
 
     def do(self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -103,6 +103,13 @@ class BotProcess:
         assert self._process
         self._process.send_signal(number)
 
+    async def output(self) -> str:
+        """Read the next line that the process prints; "" when it has ended."""
+        assert isinstance(self._process, Process)
+        assert self._process.stdout
+        line = await asyncio.wait_for(self._process.stdout.readline(), DEADLINE_SECONDS)
+        return line.decode()
+
     async def wait(self) -> int:
         assert self._process
         return await exit_code(self._process)

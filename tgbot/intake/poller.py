@@ -6,7 +6,7 @@ So nothing is confirmed that is not on disk, and an update that comes twice is s
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import takewhile
 
 from tgbot.delivery.delivery import Delivery
@@ -34,12 +34,18 @@ FLOOD_SECONDS_MAX = 60.0  # the longest wait, however long Telegram asks for
 
 
 class Poller:
-    """Asks Telegram for updates, hands them to the acceptor, and confirms what is on disk."""
+    """Asks Telegram for updates, hands them to the acceptor, and confirms what is on disk.
 
-    def __init__(self, api: BotApi, acceptor: Acceptor, delivery: Delivery) -> None:
+    `invite` is given the bot's username, once, before the first poll. It may raise StorageError.
+    """
+
+    def __init__(
+        self, api: BotApi, acceptor: Acceptor, delivery: Delivery, invite: Callable[[str], Awaitable[None]]
+    ) -> None:
         self._api = api
         self._acceptor = acceptor
         self._delivery = delivery
+        self._invite = invite
         self._failures = 0
         self._offset: int | None = None
 
@@ -68,6 +74,7 @@ class Poller:
         me = await self._api.call("getMe")
         if not isinstance(me, dict) or not isinstance(me.get("username"), str):
             raise UnreachableError("getMe gives no username")
+        await self._invite(me["username"])
         log.info("intake.ready bot=%s username=%s", me.get("id"), me["username"])
         self._acceptor.introduce(me["username"], privacy_mode=has_privacy_mode(me))
         self._delivery.show_commands(self._acceptor.menu)

@@ -10,6 +10,7 @@ from tgbot.store import questions
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
 from tgbot.store.schema import (
+    allowed,
     box_of,
     guard,
     history,
@@ -124,9 +125,20 @@ _MOVE_OVERHEARD = Statement(
     .where(overheard.c.bot_id == bindparam("bot_id"), overheard.c.chat_id == bindparam("old_id"))
     .values(chat_id=bindparam("new_id"))
 )
+# Where the new one is allowed already, that is enough.
+_of_new = allowed.alias("of_new")
+_MOVE_ALLOWED = Statement(
+    update(allowed)
+    .where(
+        allowed.c.bot_id == bindparam("bot_id"),
+        allowed.c.chat_id == bindparam("old_id"),
+        ~exists().where(_of_new.c.bot_id == bindparam("bot_id"), _of_new.c.chat_id == bindparam("new_id")),
+    )
+    .values(chat_id=bindparam("new_id"))
+)
 _STEPS = (
     *(_REQUEUE, _LEAVE, _MOVE_GUARDS, _MOVE_ROWS, _LEAVE_BEHIND, _MOVE_PARTS, _TRUST_SENT),
-    *(_DROP_OLDER_VALUES, _MOVE_VALUES, _MOVE_HISTORY, _MOVE_USAGE, _MOVE_OVERHEARD),
+    *(_DROP_OLDER_VALUES, _MOVE_VALUES, _MOVE_HISTORY, _MOVE_USAGE, _MOVE_OVERHEARD, _MOVE_ALLOWED),
 )
 
 

@@ -89,7 +89,7 @@ def offer(conn: Connection, edit: Message, text: str, label: str, original: RowI
     """(nothing) -> dropped: keep an edit, and offer to run it. Returns its row; None if it is known."""
     row_id = inbox.store(conn, edit, "dropped")
     if row_id is not None:
-        outbox.offer(conn, row_id, Text(text), (Button(label, f"again:{row_id}:{original}"),))
+        outbox.notice(conn, row_id, Text(text), (Button(label, f"again:{row_id}:{original}"),))
     return row_id
 
 

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from tgbot.model import Address, Album, File, Owner, Ownership, Part, RowId, SessionKey, Token, Turn
-from tgbot.store import fence, joins, outbox, questions
+from tgbot.store import allowed, fence, joins, outbox, questions
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, listed, literal
 from tgbot.store.fence import LostGuardError, lost
@@ -126,6 +126,7 @@ def _take_oldest(session_key: Any) -> Statement:  # noqa: ANN401 - a parameter o
             pending.c.join_key,
             pending.c.raw,
             _MAY_COLLECT,
+            allowed.MAY_TALK.label("allowed"),
         )
     )
 
@@ -378,4 +379,7 @@ def _take(conn: Connection, oldest: Statement, owner: Owner, **session: object) 
         joins.collect(conn, row.session_key, row.id, row.raw)
     joined = joins.joined_to(conn, row.id) if row.join_key or row.may_collect else []
     first_part = questions.first_part(conn, row.id) if row.attempt > 1 else 0
-    return Turn(token, row.id, row.session_key, address, row.attempt, (row.raw, *joined), first_part)
+    return Turn(
+        *(token, row.id, row.session_key, address, row.attempt, (row.raw, *joined), first_part),
+        allowed=bool(row.allowed),
+    )
