@@ -18,7 +18,7 @@ from tgbot.intake import poller
 from tgbot.intake.acceptor import Acceptor
 from tgbot.intake.batch import UNREADABLE, Rules
 from tgbot.intake.poller import Poller
-from tgbot.model import Activation, Arrival, BotId, Raw
+from tgbot.model import Activation, Arrival, BotId, GroupSessions, Raw
 from tgbot.store.engine.errors import StorageError
 from tgbot.telegram import updates
 from tgbot.telegram.client import BotApi
@@ -302,10 +302,10 @@ async def test_an_update_that_trips_the_parser_over_a_bug_harms_itself_only(
 ) -> None:
     real = updates.parse
 
-    def buggy(bot_id: BotId, username: str | None, raw: Raw) -> Arrival | None:
+    def buggy(bot_id: BotId, username: str | None, raw: Raw, sessions: GroupSessions) -> Arrival | None:
         if raw["update_id"] == 6:
             raise ZeroDivisionError
-        return real(bot_id, username, raw)
+        return real(bot_id, username, raw, sessions)
 
     monkeypatch.setattr(updates, "parse", buggy)
     line.odd.answers["getUpdates"] = [_batch(_said(5), _said(6), _said(7))]

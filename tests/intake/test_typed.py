@@ -272,7 +272,7 @@ def test_without_a_model_its_commands_are_messages_word_for_word(instance: Insta
 def test_help_lists_the_commands_of_a_model_only_where_one_answers(with_model: Instance) -> None:
     with_model.say("/help")
     lines = [line.split(" - ")[0] for line in with_model.answers()[0].split("\n") if line.startswith("/")]
-    common = ["/stop", "/resume", "/drop", "/status", "/activation"]
+    common = ["/stop", "/resume", "/drop", "/mode", "/status", "/activation"]
     of_model = ["/new", "/retry", "/undo", "/compact", "/model", "/prompt", "/usage", "/forget"]
     assert lines == [*common, *of_model, "/help"]
     with_model.rules = dataclasses.replace(with_model.rules, model=None)
