@@ -8,6 +8,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -97,9 +98,10 @@ def play(server: ModelServer, database_path: Path) -> Play:
 
     async def played(name: str, scene: Scene) -> None:
         agent = load(name, server)
-        await asyncio.to_thread(lambda: None)  # the thread that waits for the other one stays
         before = belongings()
-        await asyncio.to_thread(asyncio.run, _on_stage(agent, database_path, scene))
+        with ThreadPoolExecutor(1) as thread:
+            running = thread.submit(asyncio.run, _on_stage(agent, database_path, scene))
+            await asyncio.wrap_future(running)
         await eventually(lambda: belongings() <= before, "no connection, process or thread is left")
 
     return played

@@ -121,7 +121,9 @@ async def test_a_turn_that_lost_its_session_keeps_nothing(start_instance: StartI
 @pytest.fixture
 def no_zones(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Take the database of time zones away, as on a slim system."""
-    monkeypatch.setitem(sys.modules, "tzdata", None)
+    imported = [name for name in sys.modules if name.startswith("tzdata.")]
+    for name in ("tzdata", *imported):
+        monkeypatch.setitem(sys.modules, name, None)
     zoneinfo.reset_tzpath([])
     zoneinfo.ZoneInfo.clear_cache()
     yield
