@@ -32,14 +32,15 @@ Words = str | DeltaToolCalls
 
 def figures() -> Iterator[Figure]:
     plain = asyncio.run(_commits([]))
-    yield at_most("commits of an answer by a model beyond those of any answer", plain - _any(), 1)
+    request = plain - _any()
+    yield at_most("commits of a request to a model: reserved, logged, settled", request, 3)
     for name, calls, most in (
         ("free", [("work", "1")], 2),
         ("idempotent", [("look", "1")], 1),
-        ("free, five at once", [("work", str(n)) for n in range(5)], 5),
+        ("free, five at once", [("work", str(n)) for n in range(5)], 3),
     ):
-        more = asyncio.run(_commits(calls)) - plain - 1
-        yield at_most(f"commits of a step with a tool ({name}), beyond that of its response", more, most)
+        more = asyncio.run(_commits(calls)) - plain - request
+        yield at_most(f"commits of a step with a tool ({name}), beyond those of its request", more, most)
     yield at_most(
         "from a model's first words on the wire to the screen, less the wait for a sentence",
         1000 * asyncio.run(_first_words()),

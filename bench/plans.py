@@ -11,9 +11,11 @@ from bench import history as rows
 from bench import scene
 from bench.figures import Figure
 from tgbot.intake.batch import receive
-from tgbot.model import ChatId, MessageId, Owner, Ownership, Part, RowId, Token, session_key
+from tgbot.model import ChatId, MessageId, Owner, Ownership, Part, RowId, Token, UserId, session_key
 from tgbot.render import Text
 from tgbot.store import (
+    allowances,
+    allowed,
     expiry,
     files,
     history,
@@ -21,11 +23,13 @@ from tgbot.store import (
     joins,
     ledger,
     outbox,
+    overheard,
     reactions,
     recovery,
     report,
     sending,
     settling,
+    strangers,
     turns,
     usage,
     values,
@@ -52,6 +56,8 @@ INDEXES = {
     "usage.user_id = ": "ix_usage_user",
     "usage.chat_id = ": "ix_usage_chat",
     "usage.session_key = ": "ix_usage_session",
+    "stranger.state = 'asked'": "ix_stranger_asked",
+    "stranger.replied_at > ": "ix_stranger_replied",
 }
 # Whoever names the row needs no other index.
 BY_ID = ("pending.id = :row_id", "outbox.id = :part_id", "outbox.pending_id = :row_id")
@@ -96,9 +102,13 @@ def _use_everything(conn: Connection) -> None:
     owner = Owner(scene.BOT_ID, recovery.begin_instance(conn, 1), max_turns=1, crashes_max=1)
     arrivals = scene.messages([scene.update(CHAT_ID) for _ in range(3)] + [scene.update(CHAT_ID + 1)])
     first = receive(conn, owner, scene.RULES, arrivals).claimed[0]
+    _admit(conn)
     _keep_values(conn, first)
     _log(conn, first)
     _spend(conn, first)
+    overheard.keep(conn, arrivals[0].update, arrivals[0].address, "Ann: hi", 1)
+    overheard.give(conn, owner.bot_id, arrivals[0].address, first.row_id)
+    overheard.forget_chat(conn, owner.bot_id, CHAT_ID)
     second = turns.end(conn, owner, first, turns.Ending("done", [Text("a"), Text("b")])).following
     assert second
     stop = inbox.store(conn, arrivals[0], "done") or RowId(1)
@@ -115,6 +125,7 @@ def _use_everything(conn: Connection) -> None:
     assert receive(
         conn, owner, scene.RULES, [dataclasses.replace(part, join_key="a") for part in parts]
     ).timed
+    inbox.refuse(conn, stop)
     joins.joined_to(conn, stop)
     turns.next_due(conn)
     recovery.note_stopping(conn, owner.instance_id)
@@ -123,6 +134,26 @@ def _use_everything(conn: Connection) -> None:
     _send_and_settle(conn, owner, part)
     report.session(conn, SESSION)
     report.everything(conn)
+
+
+def _admit(conn: Connection) -> None:
+    allowed.allow(conn, scene.BOT_ID, CHAT_ID, "user", None, UserId(1))
+    allowed.among(conn, scene.BOT_ID, [CHAT_ID])
+    allowed.role_of(conn, scene.BOT_ID, CHAT_ID)
+    allowed.owner_of(conn, scene.BOT_ID)
+    allowed.everyone(conn, scene.BOT_ID)
+    allowed.deny(conn, scene.BOT_ID, CHAT_ID)
+    user_id = UserId(1)
+    allowances.count(conn, scene.BOT_ID, user_id, "day")
+    strangers.note(conn, scene.BOT_ID, user_id)
+    strangers.find(conn, scene.BOT_ID, user_id)
+    strangers.ask(conn, scene.BOT_ID, user_id, "Ann")
+    strangers.guessed_wrong(conn, scene.BOT_ID, user_id)
+    strangers.deny(conn, scene.BOT_ID, user_id)
+    strangers.forget(conn, scene.BOT_ID, user_id)
+    strangers.open_pairing(conn, scene.BOT_ID, strangers.Code("", 1.0))
+    strangers.pairing_code(conn, scene.BOT_ID)
+    strangers.close_pairing(conn, scene.BOT_ID)
 
 
 def _keep_values(conn: Connection, turn: Ownership) -> None:

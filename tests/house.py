@@ -52,7 +52,7 @@ class House:
     def __init__(self, db: Database, agent: ScriptedAgent, **limits: int) -> None:
         self.db = db
         self.agent = agent
-        self.rules = Rules(Access(None), limits.get("queue_max", 20_000))
+        self.rules = Rules(Access(None), limits.get("queue_max", 20_000), group_activation="always")
         self._limits = limits
 
     async def __aenter__(self) -> Self:

@@ -33,6 +33,7 @@ def settings_for(wire: PlaygroundServer, database_path: Path) -> config.Settings
         api_url=wire.url,
         database_url=f"sqlite:///{database_path}",
         allowed_users=(UserId(7),),
+        group_activation="always",
         receipts=False,
         rate_overall_per_second=0,
         rate_chat_per_second=0,

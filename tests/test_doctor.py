@@ -26,11 +26,10 @@ async def odd() -> AsyncIterator[OddWire]:
         yield wire
 
 
-async def doctor(folder: Path, url: str, *words: str) -> CompletedProcess[str]:
+async def doctor(folder: Path, url: str, *words: str, **more: str) -> CompletedProcess[str]:
     """Run it in a thread: the server is in this loop."""
-    return await asyncio.to_thread(
-        tgbot, folder, "doctor", "--live", *words, TGBOT_TOKEN=TOKEN, TGBOT_API_URL=url
-    )
+    settings = {"TGBOT_TOKEN": TOKEN, "TGBOT_API_URL": url, **more}
+    return await asyncio.to_thread(tgbot, folder, "doctor", "--live", *words, **settings)
 
 
 def refusal(description: str, code: int = 400, **parameters: int) -> Response:
@@ -186,3 +185,16 @@ def test_without_a_chat_it_says_how_to_use_it(tmp_path: Path) -> None:
     ended = tgbot(tmp_path, "doctor")
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
     assert "tgbot doctor --live CHAT_ID" in ended.stderr
+
+
+async def test_a_bot_that_is_to_answer_everything_in_groups_and_has_privacy_mode_gets_a_note(
+    tmp_path: Path, odd: OddWire, wire: PlaygroundServer
+) -> None:
+    as_telegram(odd)
+    ended = await doctor(tmp_path, odd.url, "7", TGBOT_GROUP_ACTIVATION="always")
+    assert ended.returncode == 0
+    [note] = [line for line in ended.stdout.splitlines() if not line.startswith("ok   ")]
+    assert note.startswith("note Privacy mode is on: ")
+    assert "/setprivacy" in note
+    without = await doctor(tmp_path, wire.url, "7", TGBOT_GROUP_ACTIVATION="always")
+    assert "Privacy" not in without.stdout

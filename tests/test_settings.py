@@ -11,6 +11,7 @@ from tgbot import config
 from tgbot.agents.llm import names
 from tgbot.config import Settings
 
+LIMITS = ["user_minute_messages_max", "user_day_turns_max"]
 BUDGETS = [f"{scope}_{unit}_max" for scope in ("turn", "user_day", "chat_day") for unit in ("tokens", "cost")]
 TO_SET = "set it in the environment or in .env to"
 
@@ -158,7 +159,8 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
     }
     in_words = {"token": "", "allowed_users": "nobody", "api_url": "Telegram's", "receipts": "true"}
     in_words |= {"model_url": "the provider's", "model_key": "the provider's variable"}
-    in_words |= {"show_cost": "false", **dict.fromkeys(BUDGETS, "none")}
+    in_words |= {"group_context_messages": "0"}
+    in_words |= {"show_cost": "false", **dict.fromkeys((*BUDGETS, *LIMITS), "none")}
     assert listed == {
         field.name.upper(): in_words.get(field.name, str(field.default or ""))
         for field in dataclasses.fields(Settings)

@@ -6,18 +6,20 @@ import functools
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Iterator
-from pathlib import Path
+import sys
+from collections.abc import Awaitable, Callable, Iterator
 
 from tgbot.access import Access
 from tgbot.config import Settings, nobody_allowed
 from tgbot.delivery.delivery import Delivery
+from tgbot.intake import pairing
 from tgbot.intake.acceptor import Acceptor
 from tgbot.intake.batch import Rules
 from tgbot.intake.commands import ModelRules
+from tgbot.intake.limits import Limits
 from tgbot.intake.poller import Poller
 from tgbot.model import InstanceId, Owner, SessionKey
-from tgbot.store import recovery
+from tgbot.store import allowed, modes, recovery, strangers
 from tgbot.store.engine.lock import ProcessLock
 from tgbot.store.engine.migrate import upgrade
 from tgbot.store.engine.retry import retry_within, run_within
@@ -38,16 +40,17 @@ SPARE_THREADS = 8  # beside one for each turn: agents resolve names of hosts in 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-async def run(settings: Settings, agent: Agent) -> None:
+async def run(settings: Settings, agent: Agent, show: Callable[[str], None] = print) -> None:
     """Run the bot until SIGTERM or Ctrl-C.
 
+    `show` gets the lines for whoever started a bot that has no owner: how to become it.
     Raises DatabaseLockedError, StorageError; in an ExceptionGroup TokenRefusedError,
     DatabaseDamagedError and whatever made a service die: the process has to end then, and the next
     one recovers.
     """
     with ProcessLock(settings.database_path):
         async with contextlib.AsyncExitStack() as resources:
-            begin = functools.partial(_begin, settings.database_path, resources)
+            begin = functools.partial(_begin, settings, resources)
             db, instance_id = await retry_within(settings.start_within_seconds, begin)
             api = await resources.enter_async_context(BotApi(settings.token, settings.api_url))
             downloads = Downloads(api, settings.database_path)
@@ -62,18 +65,18 @@ async def run(settings: Settings, agent: Agent) -> None:
                 )
             )
             log.info("app.started instance=%s pid=%s", instance_id, os.getpid())
-            if line := nobody_allowed(settings):
-                log.warning("app.nobody_allowed %s", line)
             owner = Owner(settings.bot_id, instance_id, settings.max_turns, settings.crashes_max)
-            await _serve(settings, agents, db, api, downloads, owner)
+            invite = functools.partial(_invite, settings, db, show)
+            await _serve(settings, agents, db, api, downloads, owner, invite)
     log.info("app.stopped instance=%s", instance_id)
 
 
-async def _begin(path: Path, resources: contextlib.AsyncExitStack) -> tuple[Database, InstanceId]:
+async def _begin(settings: Settings, resources: contextlib.AsyncExitStack) -> tuple[Database, InstanceId]:
     """Open the database, brought up to date, for as long as the resources are kept. Raises StorageError."""
-    upgrade(path)
+    upgrade(settings.database_path)
     async with contextlib.AsyncExitStack() as failing:
-        db = await failing.enter_async_context(Database(path))
+        db = await failing.enter_async_context(Database(settings.database_path))
+        await db.write(modes.set_default, settings.bot_id, settings.mode)
         instance_id = await db.write(recovery.begin_instance, os.getpid())
         resources.push_async_exit(failing.pop_all())
     return db, instance_id
@@ -90,16 +93,47 @@ async def _download(downloads: Downloads, session_key: SessionKey, file: Attachm
         raise DownloadError(f"{file.label} could not be downloaded.") from None
 
 
+async def _invite(settings: Settings, db: Database, show: Callable[[str], None], username: str) -> None:
+    """Let whoever started a bot without an owner become it, and nobody become the owner of another one.
+
+    Raises StorageError.
+    """
+    line = nobody_allowed(settings)
+    owner_id = await db.write(allowed.owner_of, settings.bot_id)
+    if line is None or owner_id is not None:
+        await db.write(strangers.close_pairing, settings.bot_id)
+        return
+    log.warning("app.nobody_allowed %s", line)
+    code = pairing.new_code()
+    await db.write(strangers.open_pairing, settings.bot_id, pairing.stored(code))
+    for said in pairing.invitation(username, code, with_picture=pairing.is_drawable(sys.stdout)):
+        show(said)
+
+
 async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
-    settings: Settings, agents: Agents, db: Database, api: BotApi, downloads: Downloads, owner: Owner
+    settings: Settings,
+    agents: Agents,
+    db: Database,
+    api: BotApi,
+    downloads: Downloads,
+    owner: Owner,
+    invite: Callable[[str], Awaitable[None]],
 ) -> None:
-    access = Access(settings.allowed_users)
+    access = Access(settings.allowed_users, settings.owner_id)
     delivery = _delivery(settings, db, api)
     runner = TurnRunner(agents, access, delivery.answers, _answer_options(settings))
     dispatcher = Dispatcher(db, owner, runner, observer=delivery)
-    rules = Rules(access, settings.queue_max, _model_rules(settings))
+    rules = Rules(
+        access,
+        settings.queue_max,
+        _model_rules(settings),
+        Limits(settings.user_minute_messages_max, settings.user_day_turns_max),
+        group_activation=settings.group_activation,
+        group_sessions=settings.group_sessions,
+        context_messages=settings.group_context_messages,
+    )
     acceptor = Acceptor(db, rules, dispatcher, delivery, downloads.forget)
-    poller = Poller(api, acceptor, delivery)
+    poller = Poller(api, acceptor, delivery, invite)
     with _signals() as asked_to_stop:
         async with asyncio.TaskGroup() as services:
             kept = [
@@ -123,7 +157,7 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
 def _model_rules(settings: Settings) -> ModelRules | None:
     if settings.agent != MODEL_AGENT:
         return None
-    return ModelRules(settings.allowed_models, settings.owner_id)
+    return ModelRules(settings.allowed_models)
 
 
 def _delivery(settings: Settings, db: Database, api: BotApi) -> Delivery:

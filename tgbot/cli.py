@@ -99,7 +99,7 @@ def _run(_: argparse.Namespace) -> int:
     chosen = _agent(settings)
     status = 0
     try:
-        asyncio.new_event_loop().run_until_complete(app.run(settings, chosen))
+        asyncio.new_event_loop().run_until_complete(app.run(settings, chosen, _print))
     except* FAILED as known:
         status = _fail(_named(settings.database_path, known.exceptions[0]), 1)
     except* MISUSED as known:
@@ -158,7 +158,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
         return _fail(f"CHAT_ID is a number like 7 or -1001234567890, not {arguments.live!r}", USAGE_ERROR)
     settings = config.load()
     logs.configure(settings.token)
-    checking = doctor.check_live(settings.token, settings.api_url, ChatId(int(arguments.live)), _print)
+    checking = doctor.check_live(settings, ChatId(int(arguments.live)), _print)
     return 0 if asyncio.run(checking) else 1
 
 

@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
-from tgbot.model import BotId, UserId
+from tgbot.model import MODES, Activation, BotId, GroupSessions, Mode, UserId
 
 PREFIX = "TGBOT_"
 ENV_FILE = ".env"
 TOKENS_MIN = 10_000  # of a limit: a single request to a model may take as much
+CONTEXT_MAX = 50  # messages to others that a turn in a group is given
 
 
 class ConfigError(Exception):
@@ -83,6 +84,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _context(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,2}", text) or (count := int(text)) > CONTEXT_MAX:
+        raise ValueError
+    return count
+
+
 def _amount(text: str) -> float:
     if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?", text):
         raise ValueError
@@ -130,6 +137,7 @@ class _How(NamedTuple):
 _SECONDS = "a number of seconds, 0 or more"
 _RATE = _How(_amount, "a number, 0 or more, 0 for no limit")
 _TOKENS = _How(_tokens, f"a whole number of tokens, at least {TOKENS_MIN}, or leave it out for no limit")
+_MESSAGES = _How(_count, "a whole number of at least 1, or leave it out for no limit")
 _COST = _How(_dollars, "a number of dollars above 0, or leave it out for no limit")
 
 
@@ -158,6 +166,13 @@ class Settings:
         tuple[UserId, ...] | None,
         _How(_users, "user ids with commas between (the bot shows a stranger theirs), or * for everyone"),
     ] = ()
+    group_activation: Annotated[Activation, _How(_one_of("mention", "always"), "mention or always")] = (
+        "mention"
+    )
+    group_sessions: Annotated[GroupSessions, _How(_one_of("chat", "user"), "chat or user")] = "chat"
+    group_context_messages: Annotated[int, _How(_context, f"a whole number from 0 to {CONTEXT_MAX}")] = 0
+    user_minute_messages_max: Annotated[int | None, _MESSAGES] = None
+    user_day_turns_max: Annotated[int | None, _MESSAGES] = None
     max_turns: Annotated[int, _How(_count, "a whole number of at least 1")] = 64
     crashes_max: Annotated[
         int,
@@ -166,6 +181,7 @@ class Settings:
             "how often a message may crash the bot before it is given up, a whole number of at least 1",
         ),
     ] = 3
+    mode: Annotated[Mode, _How(_one_of(*MODES), "queue, collect, interrupt or steer")] = "queue"
     queue_max: Annotated[int, _How(_count, "a whole number of at least 1")] = 100
     grace_seconds: Annotated[float, _How(_amount, _SECONDS)] = 25
     turn_timeout_seconds: Annotated[float, _How(_positive, "a number of seconds above 0")] = 1800
@@ -242,7 +258,7 @@ def wrong_setting(name: str, reason: object) -> ConfigError:
 
 
 def nobody_allowed(settings: Settings) -> str | None:
-    """Say how to let people in, if nobody may talk to the bot."""
+    """Say how to let people in, if the settings let nobody talk to the bot."""
     everyone = settings.allowed_users is None
     return (
         None if everyone or settings.allowed_users else _line("allowed_users", "lets nobody talk to the bot")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from tgbot.config import Settings
 from tgbot.model import ChatId, MessageId
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.errors import (
@@ -15,6 +16,7 @@ from tgbot.telegram.errors import (
     TokenRefusedError,
     UnreachableError,
 )
+from tgbot.telegram.privacy import PRIVACY_MODE, has_privacy_mode
 
 TEXTS = [f"tgbot doctor checks this chat ({number} of 3), and deletes this again" for number in (1, 2, 3)]
 UNKNOWN_AHEAD = 1_000  # so far behind the newest id there is no message yet, also in a busy group
@@ -31,15 +33,17 @@ class DoctorError(Exception):
     """The checks could not be made; the text is for the person at the terminal."""
 
 
-async def check_live(token: str, api_url: str, chat_id: ChatId, show: Callable[[str], None]) -> bool:
+async def check_live(settings: Settings, chat_id: ChatId, show: Callable[[str], None]) -> bool:
     """Check with three silent messages in a chat, which are deleted again; whether all is well.
 
     Shows a line for each check. Raises DoctorError, TokenRefusedError.
     """
-    async with BotApi(token, api_url) as api:
+    async with BotApi(settings.token, settings.api_url) as api:
         checkup = _Checkup(api, chat_id, show)
         try:
             await checkup.run()
+            if settings.group_activation == "always":
+                await checkup.note_privacy_mode()
         finally:
             await checkup.delete_all()
         return checkup.well
@@ -62,6 +66,11 @@ class _Checkup:
         await self._check_unknown_id(MessageId(max(self._sent) + UNKNOWN_AHEAD))
         await self._check_edit_without_change(third)
         await self._check_what_new_buttons_return(third)
+
+    async def note_privacy_mode(self) -> None:
+        me = await self._ask("getMe")
+        if isinstance(me, dict) and has_privacy_mode(me):
+            self._show(f"note {PRIVACY_MODE}")
 
     async def delete_all(self) -> None:
         left = [message_id for message_id in self._sent if not await self._delete(message_id)]
@@ -97,7 +106,8 @@ class _Checkup:
     async def _ask(self, method: str, **params: object) -> Any:  # noqa: ANN401 - each method has its own
         """Call a method; returns the result, or the RefusedError. Raises DoctorError, TokenRefusedError."""
         try:
-            return await self._api.call(method, chat_id=self._chat_id, **params)
+            place = {} if method == "getMe" else {"chat_id": self._chat_id}
+            return await self._api.call(method, **place, **params)
         except RefusedError as refusal:
             return refusal
         except TokenRefusedError:

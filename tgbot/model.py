@@ -18,6 +18,13 @@ Token = NewType("Token", int)
 SessionKey = NewType("SessionKey", str)
 
 Raw = dict[str, Any]
+# Which messages in a group run a turn: those with the bot's name, replies to it and commands; or all.
+Activation = Literal["mention", "always"]
+GroupSessions = Literal["chat", "user"]  # whether those in a group share a session
+
+# What becomes of a message that comes while a turn runs in its session (`store.modes`).
+Mode = Literal["queue", "collect", "interrupt", "steer"]
+MODES: tuple[Mode, ...] = ("queue", "collect", "interrupt", "steer")
 
 SUPERGROUPS_FROM = -1_000_000_000_000  # ids of supergroups and channels, from here down
 
@@ -26,12 +33,17 @@ COMMAND = re.compile(r"\s*/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]+))?[.,!…]*(?:
 _START = re.compile(r"/start(?:@\w+)?\s+([A-Za-z0-9_-]{1,64})\s*", re.IGNORECASE | re.ASCII)
 
 
-def session_key(bot_id: BotId, chat_id: ChatId, topic_id: int | None = None) -> SessionKey:
-    """Name a session: one per chat, or per chat and topic, of one bot.
+def session_key(
+    bot_id: BotId, chat_id: ChatId, topic_id: int | None = None, user_id: UserId | None = None
+) -> SessionKey:
+    """Name a session: one per chat, per topic of it, or per person there, of one bot.
 
-    The bot id comes first, so that another token on the same database never runs this bot's rows.
+    The bot id comes first, so that another token on the same database never runs this bot's rows; then the
+    chat, so that all of a chat's sessions can move with it.
     """
-    return SessionKey(f"{bot_id}:{chat_id}" if topic_id is None else f"{bot_id}:{chat_id}:{topic_id}")
+    topic = "" if topic_id is None else f":{topic_id}"
+    user = "" if user_id is None else f":u{user_id}"
+    return SessionKey(f"{bot_id}:{chat_id}{topic}{user}")
 
 
 def box(chat_id: ChatId) -> int:
@@ -70,13 +82,15 @@ class Message:
     """A message, to run a turn for.
 
     `join_key` is equal in messages sent together (an album), by one person, in reply to the same message.
-    `command`: how the message reads as a command, whether or not one of that name exists.
+    `command`: how the message reads as a command, whether or not one of that name exists. `addressed`: it is
+    for the bot; not everything that is said in a group is.
     """
 
     update: Update
     address: Address
     join_key: str | None = None
     command: "CommandWords | None" = None
+    addressed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +128,23 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """A message as it is since its sender edited it; its update is written as if it had been sent so."""
+
+    message: Message
+
+    @property
+    def update(self) -> Update:
+        """The update of the edit."""
+        return self.message.update
+
+    @property
+    def address(self) -> Address:
+        """Where the message was sent."""
+        return self.message.address
+
+
+@dataclass(frozen=True, slots=True)
 class Unreadable:
     """An update that could not be understood; `chat_id` and `topic_id` if at least those were found."""
 
@@ -132,7 +163,7 @@ class ChatMoved:
     topic_id: None = None
 
 
-Arrival = Message | Control | Unreadable | ChatMoved
+Arrival = Message | Edit | Control | Unreadable | ChatMoved
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +201,14 @@ class Turn(Ownership):
     `attempt` is 1 at first, and more if earlier turns for the same row were interrupted, or asked something;
     `raws` are the updates that the turn is for, as JSON, in order: one, or those of an album. `first_part` is
     the number of the part that the answer begins with: behind what was said before the last question.
+    `allowed`: at the claim the database said that the sender may talk, whatever the settings say.
     """
 
     address: Address
     attempt: int
     raws: tuple[str, ...]
     first_part: int = 0
+    allowed: bool = False
 
     @property
     def chat_id(self) -> ChatId:
@@ -199,8 +232,24 @@ class Turn(Ownership):
 
     @property
     def text(self) -> str:
-        """The text or caption, in an album the first one there is; "" when there is none."""
-        return next(filter(None, map(message_text, self.messages)), "")
+        """The text or caption, in an album the first one there is; "" when there is none.
+
+        Of several messages that were collected each is marked: "[1 of 3]" above its text.
+        """
+        texts = _texts(self.messages)
+        if len(texts) <= 1:
+            return "".join(texts)
+        marked = (f"[{number} of {len(texts)}]\n{text}" for number, text in enumerate(texts, start=1))
+        return "\n\n".join(marked)
+
+
+def _texts(messages: Sequence[Raw]) -> list[str]:
+    """List the texts of messages that run as one turn, those of an album as one."""
+    albums: dict[object, str] = {}
+    for number, message in enumerate(messages):
+        album = message.get("media_group_id", number)
+        albums[album] = albums.get(album) or message_text(message)
+    return [text for text in albums.values() if text]
 
 
 def message_text(message: Raw) -> str:

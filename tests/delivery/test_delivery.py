@@ -270,7 +270,12 @@ async def test_the_answer_of_a_turn_whose_chat_has_moved_has_one_sender(
     wire.world.make_chat(SUPERGROUP, "Friends")
     held = Held(monkeypatch, "sendMessage")
     owner = Owner(BOT, await db.write(recovery.begin_instance, os.getpid()), max_turns=1, crashes_max=3)
-    received = await db.write(receive, owner, Rules(Access(None), 9), [arrival(raw_message(1, "hi", GROUP))])
+    received = await db.write(
+        receive,
+        owner,
+        Rules(Access(None), 9, group_activation="always"),
+        [arrival(raw_message(1, "hi", GROUP))],
+    )
     [turn] = received.claimed
     async with BotApi(TOKEN, wire.url) as api:
         delivery = Delivery(db, api, BOT, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=60)

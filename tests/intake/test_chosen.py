@@ -6,6 +6,7 @@ import json
 import pytest
 
 from tests.store.instance import Instance, key
+from tgbot.access import Access
 from tgbot.agents.llm.chosen import MODEL, PROMPT, SETTING
 from tgbot.intake.commands import ModelRules
 from tgbot.intake.commands.prompt import SHOWN_CHARACTERS
@@ -24,7 +25,7 @@ def bot(instance: Instance) -> Instance:
 
 
 def offer(instance: Instance, *models: str, owner: UserId | None = OWNER) -> None:
-    instance.rules = dataclasses.replace(instance.rules, model=ModelRules(models, owner))
+    instance.rules = dataclasses.replace(instance.rules, access=Access(None, owner), model=ModelRules(models))
 
 
 def chosen(bot: Instance, name: str, session_key: str | None = None) -> str | None:

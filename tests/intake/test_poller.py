@@ -10,7 +10,7 @@ import pytest
 from starlette.responses import JSONResponse, Response
 
 from tests.house import BOT, House, raw_message
-from tests.odd_wire import OddWire, result
+from tests.odd_wire import ME, OddWire, result
 from tests.waiting import eventually, eventually_async
 from tgbot.access import Access
 from tgbot.delivery.delivery import Delivery
@@ -18,7 +18,7 @@ from tgbot.intake import poller
 from tgbot.intake.acceptor import Acceptor
 from tgbot.intake.batch import UNREADABLE, Rules
 from tgbot.intake.poller import Poller
-from tgbot.model import Arrival, BotId, Raw
+from tgbot.model import Activation, Arrival, BotId, GroupSessions, Raw
 from tgbot.store.engine.errors import StorageError
 from tgbot.telegram import updates
 from tgbot.telegram.client import BotApi
@@ -32,17 +32,25 @@ def refusal(code: int, **more: object) -> Response:
     return JSONResponse({"ok": False, "error_code": code, "description": "no", **more}, code)
 
 
+async def no_invitation(_username: str) -> None:
+    """Have an owner already."""
+
+
 class WireIn:
     """A house with a poller that asks an odd server."""
 
-    def __init__(self, house: House, odd: OddWire, api: BotApi) -> None:
+    def __init__(self, house: House, odd: OddWire, api: BotApi, activation: Activation = "mention") -> None:
         self.house, self.odd = house, odd
         delivery = Delivery(house.db, api, BOT, rate_limiter=RateLimiter(30, 1, 20), send_within_seconds=60)
         self.delivery = delivery
         self.acceptor = Acceptor(
-            house.db, Rules(Access(None), 100), house.dispatcher, delivery, lambda _: None
+            house.db,
+            Rules(Access(None), 100, group_activation=activation),
+            house.dispatcher,
+            delivery,
+            lambda _: None,
         )
-        self.poller = Poller(api, self.acceptor, delivery)
+        self.poller = Poller(api, self.acceptor, delivery, no_invitation)
         self.serving = asyncio.create_task(self.poller.serve())
 
     async def stored(self) -> list[int]:
@@ -57,9 +65,9 @@ class WireIn:
 
 
 @contextlib.asynccontextmanager
-async def polling(house: House, odd: OddWire) -> AsyncIterator[WireIn]:
+async def polling(house: House, odd: OddWire, activation: Activation = "mention") -> AsyncIterator[WireIn]:
     async with BotApi("42:secret", odd.url) as api:
-        built = WireIn(house, odd, api)
+        built = WireIn(house, odd, api, activation)
         yield built
         built.serving.cancel()
         await asyncio.gather(built.serving, return_exceptions=True)
@@ -294,10 +302,10 @@ async def test_an_update_that_trips_the_parser_over_a_bug_harms_itself_only(
 ) -> None:
     real = updates.parse
 
-    def buggy(bot_id: BotId, username: str | None, raw: Raw) -> Arrival | None:
+    def buggy(bot_id: BotId, username: str | None, raw: Raw, sessions: GroupSessions) -> Arrival | None:
         if raw["update_id"] == 6:
             raise ZeroDivisionError
-        return real(bot_id, username, raw)
+        return real(bot_id, username, raw, sessions)
 
     monkeypatch.setattr(updates, "parse", buggy)
     line.odd.answers["getUpdates"] = [_batch(_said(5), _said(6), _said(7))]
@@ -362,3 +370,21 @@ async def test_a_dead_long_poll_is_noticed(
                 hurried.undo()  # or what follows, given only once, could come too late as well
                 odd.answers["getUpdates"] = [result([raw_message(5, "hello")])]
                 await line.stores(5)
+
+
+@pytest.mark.parametrize(
+    ("activation", "reads_all", "explained"),
+    [("always", False, True), ("always", True, False), ("mention", False, False)],
+)
+async def test_the_log_explains_that_privacy_mode_is_in_the_way_of_answering_everything(
+    house: House,
+    caplog: pytest.LogCaptureFixture,
+    activation: Activation,
+    reads_all: bool,  # noqa: FBT001 - as pytest gives it
+    explained: bool,  # noqa: FBT001 - as pytest gives it
+) -> None:
+    async with OddWire() as odd:
+        odd.answers["getMe"] = [result({**ME, "can_read_all_group_messages": reads_all})]
+        async with polling(house, odd, activation) as line:
+            await eventually(lambda: line.acceptor.username is not None, "it knows its name")
+    assert ("intake.privacy_mode" in caplog.text) is explained

@@ -229,7 +229,7 @@ def test_a_start_with_payload_reaches_the_agent_as_it_is(instance: Instance, sai
 
 @pytest.fixture
 def with_model(instance: Instance) -> Instance:
-    instance.rules = dataclasses.replace(instance.rules, model=ModelRules(("a:1", "b:2"), UserId(7)))
+    instance.rules = dataclasses.replace(instance.rules, model=ModelRules(("a:1", "b:2")))
     return instance
 
 
@@ -256,7 +256,7 @@ def test_a_command_that_waits_its_turn_comes_again_without_effect(with_model: In
 
 def test_a_full_queue_refuses_a_command_with_the_words_behind_it(start_instance: StartInstance) -> None:
     instance = start_instance(queue_max=1)
-    instance.rules = dataclasses.replace(instance.rules, model=ModelRules(("a:1",), None))
+    instance.rules = dataclasses.replace(instance.rules, model=ModelRules(("a:1",)))
     instance.start("a", "b")
     instance.say("/new hello")
     assert instance.states() == {"a": "claimed", "b": "queued", "/new hello": "dropped"}
@@ -272,7 +272,7 @@ def test_without_a_model_its_commands_are_messages_word_for_word(instance: Insta
 def test_help_lists_the_commands_of_a_model_only_where_one_answers(with_model: Instance) -> None:
     with_model.say("/help")
     lines = [line.split(" - ")[0] for line in with_model.answers()[0].split("\n") if line.startswith("/")]
-    common = ["/stop", "/resume", "/drop", "/status"]
+    common = ["/stop", "/resume", "/drop", "/mode", "/status", "/activation"]
     of_model = ["/new", "/retry", "/undo", "/compact", "/model", "/prompt", "/usage", "/forget"]
     assert lines == [*common, *of_model, "/help"]
     with_model.rules = dataclasses.replace(with_model.rules, model=None)

@@ -17,7 +17,7 @@ from tgbot.agents.llm.agent import LlmAgent
 from tgbot.agents.llm.log import UNANSWERED
 from tgbot.config import Settings
 from tgbot.model import Turn
-from tgbot.store import joins, values
+from tgbot.store import modes
 from tgbot.turns.agent import AgentTurn, Run, UserFacingError
 
 Words = str | DeltaToolCalls
@@ -131,7 +131,7 @@ async def test_a_follow_up_joins_at_the_next_step_of_a_session_that_steers(
 
     model = Model(monkeypatch, look_then_answer)
     turn = instance.start("paint it")
-    instance.do(values.put, turn, "setting", joins.FOLLOW_UPS, joins.STEER)
+    instance.do(modes.choose, turn.session_key, "steer")
     assert await run(instance, turn) == "red"
     assert model.sent == [["paint it"], ["paint it", "…", "in red, please"]]
     assert instance.states() == {"paint it": "claimed", "in red, please": "joined"}
@@ -164,7 +164,7 @@ async def test_a_follow_up_that_joined_a_failed_request_goes_with_the_next_try(
 
     model = Model(monkeypatch, look_then_fail_once)
     turn = instance.start("paint it")
-    instance.do(values.put, turn, "setting", joins.FOLLOW_UPS, joins.STEER)
+    instance.do(modes.choose, turn.session_key, "steer")
     assert await run(instance, turn) == "red"
     assert model.sent[-1] == ["paint it", "…", "in red, please"]
 
@@ -210,7 +210,7 @@ async def test_what_joined_a_message_is_answered_again_with_it(
 
     Model(monkeypatch, look_then_answer)
     turn = instance.start("paint it")
-    instance.do(values.put, turn, "setting", joins.FOLLOW_UPS, joins.STEER)
+    instance.do(modes.choose, turn.session_key, "steer")
     instance.finish(turn, await run(instance, turn))
     sent: list[object] = []
 

@@ -65,7 +65,7 @@ async def test_no_session_knows_the_words_of_another(
         say("last")
         await all_show("-last-", 6)
     for request in model.requests:
-        place = request[-1].partition("-")[0]
+        place = request[-1].splitlines()[-1].partition("-")[0]
         others = places.keys() - {place}
         assert not [words for words in request for other in others if f"{other}-" in words], request
     keys = {"ann": "7", "bob": "8", "group": f"{GROUP}", "topic": f"{GROUP}:{topic}"}
@@ -76,10 +76,25 @@ async def test_no_session_knows_the_words_of_another(
         own = "".join(content for session, _, content in logged if session == f"{BOT}:{key}")
         assert f"{place}-first" in own
         assert not [other for other in places.keys() - {place} if f"{other}-" in own]
-    begun = {request[-1]: request[0] for request in model.requests}
+    begun = {request[-1].splitlines()[-1]: request[0].splitlines()[-1] for request in model.requests}
     assert begun["topic-last-7"].startswith("topic-last"), "it began afresh"
     assert begun["group-last-7"].startswith("group-first"), "the group did not"
-    assert begun["ann-last-7"].startswith(HEADING), "it was summed up"
+    [summed_up] = [request[0] for request in model.requests if request[-1] == "ann-last-7"]
+    assert summed_up.startswith(HEADING), "it was summed up"
+
+
+async def test_in_a_group_the_model_reads_who_speaks_and_its_instructions_are_the_same_for_all(
+    wire: PlaygroundServer, database_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire.world.make_chat(7, "Ann")
+    wire.world.make_chat(8, "Bob")
+    model = Model()
+    async with talking(wire, database_path, monkeypatch, model, allowed_users=None) as _:
+        for user in (7, 8):
+            wire.world.post_message(GROUP, user, "hi")
+        await eventually(lambda: len(model.requests) == 2, "both are answered")
+    assert model.requests[-1][::2] == ["[From Ann]\n\nhi", "[From Bob]\n\nhi"]
+    assert len(set(model.instructions)) == 1
 
 
 async def test_no_request_to_a_model_has_the_notes_or_the_results_of_tools_of_another_session(

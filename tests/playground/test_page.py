@@ -280,7 +280,7 @@ def test_a_bot_that_cannot_start_says_why(browser: Browser, tmp_path: Path) -> N
 
 def test_topics_are_conversations_of_their_own(page: Page) -> None:
     open_chat(page, "# Releases")
-    say(page, "when is the next one")
+    say(page, "@playground1_bot when is the next one")
     expect(bubbles(page)).to_have_text(["when is the next one"])
     open_chat(page, "# Support")
     expect(page.locator("#messages .message")).to_have_count(0)

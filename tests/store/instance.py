@@ -38,7 +38,8 @@ class Instance:
         allowed_users: frozenset[UserId] | None = None,
     ) -> None:
         self.engine = engine
-        self.rules = Rules(Access(allowed_users), queue_max)
+        access = Access(allowed_users, next(iter(allowed_users or ()), None))
+        self.rules = Rules(access, queue_max, group_activation="always")
         self.owner = Owner(bot_id, self.do(recovery.begin_instance, os.getpid()), max_turns, crashes_max)
 
     def do(self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -46,7 +47,9 @@ class Instance:
             return operation(conn, *args, **kwargs)
 
     def receive(self, *raws: Raw) -> Received:
-        arrivals = [updates.parse(self.owner.bot_id, "the_bot", raw) for raw in raws]
+        arrivals = [
+            updates.parse(self.owner.bot_id, "the_bot", raw, self.rules.group_sessions) for raw in raws
+        ]
         return self.do(receive, self.owner, self.rules, [arrival for arrival in arrivals if arrival])
 
     def say(self, *texts: str, chat: int = 7, **more: Any) -> Received:  # noqa: ANN401 - any field of a message

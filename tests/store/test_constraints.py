@@ -52,6 +52,9 @@ USAGE: Row = {
     "output_tokens": 1,
     "at": 1.0,
 }
+ALLOWED: Row = {"bot_id": 42, "chat_id": 7, "role": "user", "allowed_by": 7, "since": 1.0}
+STRANGER: Row = {"bot_id": 42, "user_id": 8, "replied_at": 1.0}
+ALLOWANCE: Row = {"bot_id": 42, "user_id": 8, "span": "minute", "began": 60, "number": 1}
 ROWS = {
     "pending": PENDING,
     "outbox": OUTBOX,
@@ -59,6 +62,9 @@ ROWS = {
     "history": HISTORY,
     "ledger": LEDGER,
     "usage": USAGE,
+    "allowed": ALLOWED,
+    "stranger": STRANGER,
+    "allowance": ALLOWANCE,
 }
 CONTROL: Row = {"kind": "control"}
 SHOWN: Row = {"message_id": 5}
@@ -112,6 +118,11 @@ REFUSED: list[tuple[str, Row]] = [
     ("ck_usage_no_less_than_nothing", {"input_tokens": -1}),
     ("ck_usage_no_less_than_nothing", {"output_tokens": -1}),
     ("ck_usage_unknown_is_not_0", {"nano_dollars": 0}),
+    ("ck_allowance_span", {"span": "week"}),
+    ("ck_stranger_state", {"state": "liked"}),
+    ("ck_allowed_role", {"role": "king"}),
+    ("ck_allowed_group_is_negative", {"role": "group"}),
+    ("ck_allowed_group_is_negative", {"chat_id": -7}),
 ]
 ACCEPTED: list[tuple[str, Row]] = [
     ("pending", {}),
@@ -146,6 +157,13 @@ ACCEPTED: list[tuple[str, Row]] = [
     ("ledger", {"state": "done", "result": "1"}),
     ("usage", {"input_tokens": 0, "output_tokens": 0}),
     ("usage", {"state": "settled", "nano_dollars": 1}),
+    ("allowance", {}),
+    ("allowance", {"span": "day"}),
+    ("stranger", {}),
+    *[("stranger", Row(state=state)) for state in ("asked", "denied")],
+    ("allowed", {}),
+    ("allowed", {"role": "owner"}),
+    ("allowed", {"role": "group", "chat_id": -7, "name": "Trip"}),
 ]
 
 

@@ -11,9 +11,9 @@ from tests.house import raw_message
 from tests.store.instance import Instance, StartInstance, key, new_id
 from tests.store.test_chats import NEW, OLD, upgraded
 from tests.store.test_questions import ask, buttons
+from tgbot.access import Access
 from tgbot.intake.commands import ModelRules, wipe
-from tgbot.intake.commands.question import NOT_YOURS
-from tgbot.intake.commands.registry import NOTHING
+from tgbot.intake.commands.registry import NOT_YOURS, NOTHING
 from tgbot.model import FileId, KeptFile, RowId, UserId
 from tgbot.store import files, history, ledger, sending, values
 from tgbot.store.parts import Ping, Rich
@@ -25,7 +25,8 @@ SENDER = {"id": 7, "is_bot": False, "first_name": "Ann"}
 
 @pytest.fixture
 def bot(instance: Instance) -> Instance:
-    instance.rules = dataclasses.replace(instance.rules, model=ModelRules(("a:1",), UserId(7)))
+    access = Access(None, UserId(7))
+    instance.rules = dataclasses.replace(instance.rules, model=ModelRules(("a:1",)), access=access)
     return instance
 
 
@@ -195,7 +196,7 @@ def test_a_message_that_was_given_up_cannot_be_tried_again(start_instance: Start
     instance = start_instance(crashes_max=1)
     instance.start("a")
     bot = start_instance(crashes_max=1)
-    bot.rules = dataclasses.replace(bot.rules, model=ModelRules(("a:1",), None))
+    bot.rules = dataclasses.replace(bot.rules, model=ModelRules(("a:1",)))
     assert bot.recover() == ["dead"]
     bot.send_all()
     forget(bot)
@@ -262,13 +263,13 @@ def test_in_a_private_chat_everyone_can_erase_their_own_words(bot: Instance) -> 
 
 
 def test_in_a_group_of_a_bot_without_an_owner_everyone_can(bot: Instance) -> None:
-    bot.rules = dataclasses.replace(bot.rules, model=ModelRules(("a:1",), None))
+    bot.rules = dataclasses.replace(bot.rules, access=Access(None))
     forget(bot, GROUP)
 
 
 def test_who_is_not_the_owner_any_more_erases_nothing(bot: Instance) -> None:
     row = asked(bot, GROUP, **{"from": SENDER})
-    bot.rules = dataclasses.replace(bot.rules, model=ModelRules(("a:1",), UserId(8)))
+    bot.rules = dataclasses.replace(bot.rules, access=Access(None, UserId(8)))
     assert press(bot, f"erase:{row}", GROUP, user=7) == wipe.OWNER_ONLY
     assert press(bot, f"cancel:{row}", GROUP, user=7) is None
 

@@ -8,7 +8,8 @@ from tests.house import raw_message
 from tests.store.instance import Instance, StartInstance, pressed
 from tgbot.intake.batch import UNREADABLE, Received
 from tgbot.model import BotId, UserId
-from tgbot.store.inbox import REDELIVERED_ROWS, REDELIVERED_SECONDS, STRANGERS_A_MINUTE
+from tgbot.store.inbox import REDELIVERED_ROWS, REDELIVERED_SECONDS
+from tgbot.store.strangers import STRANGERS_A_MINUTE
 
 UNREADABLE_RAW = {"message_id": 1, "chat": {"id": 7, "type": "private"}, "from": {"id": "seven"}, "text": "x"}
 

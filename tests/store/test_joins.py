@@ -9,7 +9,7 @@ import pytest
 from tests.house import raw_message
 from tests.store.instance import Instance, StartInstance
 from tgbot.model import RowId, Turn, UserId
-from tgbot.store import joins, turns, values
+from tgbot.store import joins, modes, turns
 from tgbot.store.fence import LostGuardError
 from tgbot.store.outbox import GIVEN_UP
 
@@ -320,7 +320,7 @@ def test_an_album_that_is_given_up_is_said_once_and_takes_nobody_in(start_instan
 
 
 def steers(instance: Instance, turn: Turn) -> None:
-    instance.do(values.put, turn, "setting", joins.FOLLOW_UPS, joins.STEER)
+    instance.do(modes.choose, turn.session_key, "steer")
 
 
 def incoming(instance: Instance, turn: Turn, after: int = 0) -> list[str]:
@@ -374,3 +374,16 @@ def test_a_command_joins_no_turn_and_nor_does_what_is_behind_it(instance: Instan
     steers(instance, turn)
     assert incoming(instance, turn) == ["b"]
     assert instance.states() == {"a": "claimed", "b": "joined", "/new": "queued", "c": "queued"}
+
+
+def test_a_photo_joins_no_turn_that_runs(instance: Instance) -> None:
+    """Only words would: what it shows would be lost."""
+    turn = instance.start("a", "b")
+    steers(instance, turn)
+    instance.say("", photo=[])
+    [(raw,)] = instance.rows("SELECT raw FROM pending ORDER BY id DESC LIMIT 1")
+    assert '"photo"' in raw
+    instance.rows(
+        "UPDATE pending SET raw = json_remove(raw, '$.message.text') WHERE raw LIKE '%photo%' RETURNING id"
+    )
+    assert incoming(instance, turn) == ["b"]

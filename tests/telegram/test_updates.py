@@ -20,7 +20,17 @@ def _message(**fields: Any) -> Arrival | None:  # noqa: ANN401 - any field of a 
 
 @pytest.mark.parametrize(
     "field",
-    ["photo", "rich_message", "live_photo", "game", "invoice", "giveaway", "story", "of_a_kind_to_come"],
+    [
+        "photo",
+        "web_app_data",
+        "rich_message",
+        "live_photo",
+        "game",
+        "invoice",
+        "giveaway",
+        "story",
+        "of_a_kind_to_come",
+    ],
 )
 def test_whatever_a_person_sends_is_a_message_also_of_kinds_to_come(field: str) -> None:
     assert isinstance(_message(**{field: {}}), Message)

@@ -22,6 +22,7 @@ from tgbot.turns.context import (
     Poll,
     Reply,
     User,
+    WebAppData,
     size_words,
 )
 from tgbot.turns.prompt import prompt_of
@@ -50,6 +51,18 @@ def test_the_sender_is_read_with_all_that_telegram_says() -> None:
     user = read(**{"from": sender}).sender
     assert user == User(7, "Ann", "Lee", "ann", "de")
     assert user.name == "Ann Lee"
+
+
+def test_in_a_group_others_may_write_the_next_message() -> None:
+    raw: Raw = raw_message(1, "hi", -5)["message"]
+    assert context_of([raw]).in_group
+    assert not read().in_group
+
+
+def test_what_a_web_app_sent_is_there_with_its_button() -> None:
+    sent = {"data": '{"pizza": 2}', "button_text": "Order"}
+    assert read(web_app_data=sent).web_app_data == WebAppData('{"pizza": 2}', "Order")
+    assert read(web_app_data={"button_text": "Order"}).web_app_data is None
 
 
 @pytest.mark.parametrize(
@@ -277,6 +290,7 @@ MEDIA: Raw = {
 }
 BLOCK = {"type": "list", "items": [{"label": "1.", "blocks": [{"text": ["a", {"text": "b"}]}]}]}
 EVERYTHING: Raw = {
+    "web_app_data": {"data": "x", "button_text": "y"},
     "from": {**ANN, "last_name": "Lee", "username": "ann", "language_code": "de"},
     "text": "see here",
     "entities": [{"type": "text_link", "offset": 4, "length": 4, "url": "https://a.b"}],

@@ -100,7 +100,7 @@ async def test_a_follow_up_is_taken_in_where_the_session_steers(db: Database) ->
         await house.say("hello")
         await answered(house, "Done.")
         [(key,)] = await house.rows("SELECT DISTINCT session_key FROM pending")
-        setting = "INSERT INTO session_value VALUES (:key, 'setting', 'follow_ups', 'steer', 0)"
+        setting = "INSERT INTO session_value VALUES (:key, 'setting', 'mode', 'steer', 0)"
         await house.rows(setting, key=key)
         await house.say("work", "faster")
         await answered(house, "Done.", "I take “faster” into account.\n\nDone.")

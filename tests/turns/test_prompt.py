@@ -15,6 +15,7 @@ from tgbot.turns.context import (
     Poll,
     Reply,
     User,
+    WebAppData,
 )
 from tgbot.turns.prompt import REPLY_MAX_CHARACTERS, prompt_of
 
@@ -27,9 +28,18 @@ def test_text_alone_is_the_prompt_to_the_letter(text: str) -> None:
     assert prompt_of(text, Context(sender=User(7, "Ann"))) == text
 
 
+def test_in_a_group_the_first_line_says_who_wrote_it() -> None:
+    in_group = {"in_group": True, "forwarded_from": ANN}
+    ann = Context(sender=User(7, "Ann", "Lee", "ann"), **in_group)  # type: ignore[arg-type]  # as the fields are
+    assert prompt_of("hi", ann) == "[From Ann Lee (@ann)]\n[Forwarded from Ann]\n\nhi"
+    assert prompt_of("hi", Context(sender=User(7, "Ann\n["), in_group=True)) == "[From Ann []\n\nhi"
+    assert prompt_of("hi", Context(in_group=True)) == "hi"
+
+
 @pytest.mark.parametrize(
     ("context", "line"),
     [
+        (Context(web_app_data=WebAppData("2", "Order")), '[From the web app behind "Order": "2"]'),
         (Context(forwarded_from=Origin("channel", "News")), "[Forwarded from channel News]"),
         (Context(forwarded_from=Origin("chat", "Gardeners")), "[Forwarded from chat Gardeners]"),
         (Context(forwarded_from=Origin("hidden_user", "Bob")), "[Forwarded from Bob]"),

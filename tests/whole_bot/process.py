@@ -41,6 +41,7 @@ class BotProcess:
             "TGBOT_API_URL": api_url,
             "TGBOT_DATABASE_URL": f"sqlite:///{self.database}",
             "TGBOT_ALLOWED_USERS": "*",
+            "TGBOT_GROUP_ACTIVATION": "always",
             # The server is our own: a test that needs Telegram's limits sets them.
             **dict.fromkeys(("TGBOT_RATE_OVERALL_PER_SECOND", "TGBOT_RATE_CHAT_PER_SECOND"), "0"),
             "TGBOT_RATE_GROUP_PER_MINUTE": "0",
@@ -102,6 +103,13 @@ class BotProcess:
         assert self._process
         self._process.send_signal(number)
 
+    async def output(self) -> str:
+        """Read the next line that the process prints; "" when it has ended."""
+        assert isinstance(self._process, Process)
+        assert self._process.stdout
+        line = await asyncio.wait_for(self._process.stdout.readline(), DEADLINE_SECONDS)
+        return line.decode()
+
     async def wait(self) -> int:
         assert self._process
         return await exit_code(self._process)
@@ -129,6 +137,11 @@ class Person:
     def says(self, *texts: str) -> None:
         for said in texts:
             self._world.post_message(self.chat_id, self.user_id, said)
+
+    def edits(self, was: str, now: str) -> None:
+        """Edit the newest message with this text."""
+        message = next(one for one in reversed(self.screen) if one.get("text") == was)
+        self._world.edit_message(self.chat_id, self.user_id, message["message_id"], now)
 
     def presses(self, label: str) -> None:
         """Press the newest button with this label."""

@@ -6,17 +6,21 @@ An update counts as received when its row is committed. The caller may confirm t
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 
 from tgbot.delivery.delivery import Delivery
 from tgbot.intake import commands
 from tgbot.intake.batch import Received, Rules, receive
-from tgbot.model import Arrival, BotId, ChatMoved, Control, Message, Raw, SessionKey, Unreadable
+from tgbot.intake.ignored import Ignored
+from tgbot.model import Arrival, ChatMoved, Control, Message, Raw, SessionKey, Unreadable
+from tgbot.store import overheard
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
-from tgbot.telegram import get_updates, updates
+from tgbot.telegram import get_updates, outcomes, updates
 from tgbot.telegram.get_updates import Unparsed
+from tgbot.telegram.privacy import PRIVACY_MODE
 from tgbot.turns.answer import Reaction
 from tgbot.turns.dispatcher import Dispatcher
 
@@ -44,6 +48,14 @@ class Acceptor:
         self._dispatcher = dispatcher
         self._delivery = delivery
         self._forget_files = forget_files
+        self._ignored = Ignored()
+
+    def introduce(self, username: str, *, privacy_mode: bool) -> None:
+        """Take in what getMe says of the bot itself."""
+        self.username = username
+        self._rules = dataclasses.replace(self._rules, privacy_mode=privacy_mode)
+        if privacy_mode and self._rules.group_activation == "always":
+            log.warning("intake.privacy_mode %s", PRIVACY_MODE)
 
     @property
     def menu(self) -> dict[str, str]:
@@ -55,8 +67,9 @@ class Acceptor:
 
         Raises StorageError when nothing was stored; then the batch must not be confirmed.
         """
-        arrivals = _parsed(self._dispatcher.owner.bot_id, self.username, batch)
+        arrivals = self._parsed(batch)
         self._note_alive(arrivals, batch)
+        await self._forget_overheard(batch)
         try:
             self._pass_on(await self._receive(arrivals))
         except StorageError:
@@ -73,6 +86,11 @@ class Acceptor:
         chats |= {chat for item in batch if (chat := updates.rights_changed_in(item)) is not None}
         for chat_id in chats:
             self._delivery.alive(chat_id)
+
+    async def _forget_overheard(self, batch: Sequence[Raw | Unparsed]) -> None:
+        for item in batch:
+            if (chat_id := updates.left_chat_in(item)) is not None:
+                await self._db.write(overheard.forget_chat, self._dispatcher.owner.bot_id, chat_id)
 
     async def _accept_alone(self, arrival: Arrival) -> None:
         try:
@@ -104,8 +122,33 @@ class Acceptor:
             except OSError as error:
                 log.error("intake.files_not_erased session=%s reason=%s", session_key, error)  # noqa: TRY400
 
+    def _parsed(self, batch: Sequence[Raw | Unparsed]) -> list[Arrival]:
+        arrivals = []
+        for item in batch:
+            arrival = self._arrival(item)
+            if arrival is not None:
+                arrivals.append(arrival)
+            elif isinstance(item, dict) and (kind := outcomes.ignored_as(item)):
+                self._ignored.note(kind)
+            if isinstance(arrival, Unreadable):
+                log.warning("intake.unreadable update=%s chat=%s", arrival.update.update_id, arrival.chat_id)
+        return arrivals
+
+    def _arrival(self, item: Raw | Unparsed) -> Arrival | None:
+        bot_id = self._dispatcher.owner.bot_id
+        if isinstance(item, Unparsed):
+            return get_updates.unreadable(bot_id, item)
+        try:
+            return updates.parse(bot_id, self.username, item, self._rules.group_sessions)
+        except RecursionError:  # nested so deep that JSON can read it but not write it
+            return get_updates.unreadable(bot_id, item)
+        except Exception:
+            log.exception("intake.parse_failed update=%s", get_updates.update_id(item))
+            return get_updates.unreadable(bot_id, item)
+
     def _pass_on(self, received: Received) -> None:
         self._dispatcher.spawn(received.claimed)
+        self._ignored.note(f"message.{outcomes.NOT_ADDRESSED}", received.not_addressed)
         if received.timed:
             self._dispatcher.wake()
         for chat_id in received.replied:
@@ -114,6 +157,8 @@ class Acceptor:
             self._delivery.react(address, Reaction.RECEIVED)
         for address, waits in received.marks:
             self._delivery.react(address, Reaction.RECEIVED if waits else None)
+        for address in received.changed:
+            self._delivery.react(address, Reaction.CHANGED)
         for callback_id in received.turned_away:
             self._delivery.answer_callback(callback_id, None)
         for control, toast in received.controls:
@@ -121,23 +166,3 @@ class Acceptor:
             self._dispatcher.wake()
             if control.callback_id:
                 self._delivery.answer_callback(control.callback_id, toast)
-
-
-def _parsed(bot_id: BotId, username: str | None, batch: Sequence[Raw | Unparsed]) -> list[Arrival]:
-    arrivals = [arrival for item in batch if (arrival := _arrival(bot_id, username, item))]
-    for arrival in arrivals:
-        if isinstance(arrival, Unreadable):
-            log.warning("intake.unreadable update=%s chat=%s", arrival.update.update_id, arrival.chat_id)
-    return arrivals
-
-
-def _arrival(bot_id: BotId, username: str | None, item: Raw | Unparsed) -> Arrival | None:
-    if isinstance(item, Unparsed):
-        return get_updates.unreadable(bot_id, item)
-    try:
-        return updates.parse(bot_id, username, item)
-    except RecursionError:  # nested so deep that JSON can read it but not write it
-        return get_updates.unreadable(bot_id, item)
-    except Exception:
-        log.exception("intake.parse_failed update=%s", get_updates.update_id(item))
-        return get_updates.unreadable(bot_id, item)

@@ -6,14 +6,14 @@ So nothing is confirmed that is not on disk, and an update that comes twice is s
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import takewhile
 
 from tgbot.delivery.delivery import Delivery
 from tgbot.intake.acceptor import Acceptor
 from tgbot.model import Raw
 from tgbot.store.engine.errors import StorageError
-from tgbot.telegram import get_updates, updates
+from tgbot.telegram import get_updates, outcomes
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.errors import (
     BotApiError,
@@ -23,6 +23,7 @@ from tgbot.telegram.errors import (
     UnreachableError,
 )
 from tgbot.telegram.get_updates import Unparsed
+from tgbot.telegram.privacy import has_privacy_mode
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +34,18 @@ FLOOD_SECONDS_MAX = 60.0  # the longest wait, however long Telegram asks for
 
 
 class Poller:
-    """Asks Telegram for updates, hands them to the acceptor, and confirms what is on disk."""
+    """Asks Telegram for updates, hands them to the acceptor, and confirms what is on disk.
 
-    def __init__(self, api: BotApi, acceptor: Acceptor, delivery: Delivery) -> None:
+    `invite` is given the bot's username, once, before the first poll. It may raise StorageError.
+    """
+
+    def __init__(
+        self, api: BotApi, acceptor: Acceptor, delivery: Delivery, invite: Callable[[str], Awaitable[None]]
+    ) -> None:
         self._api = api
         self._acceptor = acceptor
         self._delivery = delivery
+        self._invite = invite
         self._failures = 0
         self._offset: int | None = None
 
@@ -67,8 +74,9 @@ class Poller:
         me = await self._api.call("getMe")
         if not isinstance(me, dict) or not isinstance(me.get("username"), str):
             raise UnreachableError("getMe gives no username")
-        self._acceptor.username = me["username"]
-        log.info("intake.ready bot=%s username=%s", me.get("id"), self._acceptor.username)
+        await self._invite(me["username"])
+        log.info("intake.ready bot=%s username=%s", me.get("id"), me["username"])
+        self._acceptor.introduce(me["username"], privacy_mode=has_privacy_mode(me))
         self._delivery.show_commands(self._acceptor.menu)
 
     async def _poll(self) -> list[Raw | Unparsed]:
@@ -77,7 +85,8 @@ class Poller:
             offset=self._offset,
             limit=BATCH_MAX,
             timeout=LONG_POLL_SECONDS,
-            allowed_updates=list(updates.ALLOWED_UPDATES),
+            # Each time: without it Telegram keeps what an earlier program asked for.
+            allowed_updates=list(outcomes.ALLOWED_UPDATES),
         )
         if not isinstance(batch, list):
             raise UnreachableError("getUpdates gives no list")

@@ -9,7 +9,19 @@ from tgbot.store import outbox as outbox_of
 from tgbot.store import questions
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
-from tgbot.store.schema import box_of, guard, history, outbox, pending, question, session_value, turn, usage
+from tgbot.store.schema import (
+    allowed,
+    box_of,
+    guard,
+    history,
+    outbox,
+    overheard,
+    pending,
+    question,
+    session_value,
+    turn,
+    usage,
+)
 
 _OF_CHAT = (pending.c.bot_id == bindparam("bot_id"), pending.c.chat_id == bindparam("old_id"))
 
@@ -108,9 +120,25 @@ _MOVE_VALUES = Statement(
 _MOVE_HISTORY = Statement(
     update(history).where(_is_of(history)).values(session_key=_moved(history.c.session_key))
 )
+_MOVE_OVERHEARD = Statement(
+    update(overheard)
+    .where(overheard.c.bot_id == bindparam("bot_id"), overheard.c.chat_id == bindparam("old_id"))
+    .values(chat_id=bindparam("new_id"))
+)
+# Where the new one is allowed already, that is enough.
+_of_new = allowed.alias("of_new")
+_MOVE_ALLOWED = Statement(
+    update(allowed)
+    .where(
+        allowed.c.bot_id == bindparam("bot_id"),
+        allowed.c.chat_id == bindparam("old_id"),
+        ~exists().where(_of_new.c.bot_id == bindparam("bot_id"), _of_new.c.chat_id == bindparam("new_id")),
+    )
+    .values(chat_id=bindparam("new_id"))
+)
 _STEPS = (
     *(_REQUEUE, _LEAVE, _MOVE_GUARDS, _MOVE_ROWS, _LEAVE_BEHIND, _MOVE_PARTS, _TRUST_SENT),
-    *(_DROP_OLDER_VALUES, _MOVE_VALUES, _MOVE_HISTORY, _MOVE_USAGE),
+    *(_DROP_OLDER_VALUES, _MOVE_VALUES, _MOVE_HISTORY, _MOVE_USAGE, _MOVE_OVERHEARD, _MOVE_ALLOWED),
 )
 
 

@@ -9,6 +9,7 @@ import json
 from sqlalchemy import BindParameter, and_, bindparam, case, delete, exists, func, null, or_, select, update
 
 from tgbot.model import Address, BotId, ChatId, RowId, SessionKey, UserId, session_key
+from tgbot.store import overheard
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, listed, literal
 from tgbot.store.schema import (
@@ -154,6 +155,7 @@ def erase(conn: Connection, bot_id: BotId, address: Address) -> list[SessionKey]
     written_in: list[ChatId] = _WRITTEN_IN(conn, row_ids=row_ids).scalars()
     for step in _STEPS:
         step(conn, session_key=key, row_ids=row_ids)
+    overheard.forget(conn, bot_id, address)
     topic = key.removeprefix(session_key(bot_id, address.chat_id))
     return [SessionKey(session_key(bot_id, chat_id) + topic) for chat_id in {*written_in, address.chat_id}]
 

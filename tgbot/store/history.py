@@ -34,8 +34,8 @@ _undoes = history.alias("undoes")
 # A turn that was to undo something, and was broken off, has changed nothing.
 _UNDOES = exists().where(_undoes.c.pending_id == pending.c.id, _undoes.c.kind == literal("'undo'"))
 # One that was given up may run again, but what its tools did until then is done.
-_GIVEN_UP = pending.c.state == literal("'dead'")
-_COUNTS = or_(_DONE, and_(or_(_BROKEN_OFF, _GIVEN_UP), ~_UNDOES), pending.c.id == bindparam("row_id"))
+_NOT_DONE = pending.c.state.in_([literal(f"'{state}'") for state in ("failed", "stopped", "dead")])
+_COUNTS = or_(_DONE, and_(_NOT_DONE, ~_UNDOES), pending.c.id == bindparam("row_id"))
 _undo, _undoing = history.alias("undo"), pending.alias("undoing")
 _UNDONE = exists().where(
     _undo.c.session_key == history.c.session_key,

@@ -16,7 +16,6 @@ from tgbot.model import (
     Control,
     Message,
     MessageId,
-    Owner,
     RowId,
     SessionKey,
     Unreadable,
@@ -27,9 +26,8 @@ from tgbot.render import Text
 from tgbot.store import questions
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, listed, literal
-from tgbot.store.schema import guard, pending, stranger, turn
+from tgbot.store.schema import guard, pending, turn
 
-STRANGERS_A_MINUTE = 10  # who get the reply that this bot is private: a crowd must not keep friends waiting
 REDELIVERED_SECONDS = 3 * 86400.0  # Telegram keeps an update for 24 hours (Bot API, "Getting updates")
 REDELIVERED_ROWS = 1_000  # only the last batches, of 100 updates at most, can be delivered again
 DROPPED = Text("Dropped.")  # replaces what an interrupted turn has shown
@@ -72,7 +70,7 @@ _RUNNING = Statement(
     _HELD_FOR.join(pending, pending.c.id == turn.c.pending_id).where(pending.c.state == literal("'claimed'"))
 )
 _PLACE = Statement(
-    select(pending.c.session_key, pending.c.topic_id).where(
+    select(pending.c.session_key, pending.c.topic_id, pending.c.user_id).where(
         pending.c.id == bindparam("row_id"),
         pending.c.bot_id == bindparam("bot_id"),
         pending.c.chat_id == bindparam("chat_id"),
@@ -106,6 +104,11 @@ _DROP = Statement(
     .values(state=literal("'dropped'"), held_by=null(), ended_at=bindparam("now"))
     .returning(*_WAITING_ROW)
 )
+_REFUSE = Statement(
+    update(pending)
+    .where(pending.c.id == bindparam("row_id"), pending.c.state == _QUEUED)
+    .values(state=literal("'dropped'"), ended_at=bindparam("now"))
+)
 _KNOWN = Statement(
     select(pending.c.update_id, pending.c.id).where(
         pending.c.bot_id == bindparam("bot_id"),
@@ -126,16 +129,6 @@ _FORGET_IDS = Statement(
 _PASS_ID_ON = Statement(
     update(pending).where(pending.c.id == bindparam("row_id")).values(update_id=-pending.c.id)
 )
-_STRANGERS = Statement(
-    select(func.count()).where(
-        stranger.c.bot_id == bindparam("bot_id"), stranger.c.replied_at > bindparam("since")
-    )
-)
-_NOTE_STRANGER = Statement(
-    insert(stranger)
-    .values(bot_id=bindparam("bot_id"), user_id=bindparam("user_id"), replied_at=bindparam("now"))
-    .on_conflict_do_nothing()
-)
 
 
 class Stored(NamedTuple):
@@ -152,6 +145,14 @@ class Waiting(NamedTuple):
     row_id: RowId
     raw: str
     message_id: MessageId
+
+
+class Place(NamedTuple):
+    """Where a row belongs, and who sent its message."""
+
+    session_key: SessionKey
+    topic_id: int | None
+    user_id: UserId | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +178,11 @@ def receive(conn: Connection, messages: Sequence[Message], queue_max: int) -> li
     rows = [_row(m, "dropped" if i in refused else "queued", now) for i, m in fresh.items()]
     row_ids = _inserted(conn, list(fresh.values()), rows)
     return [Stored(message, row_ids[i], i in refused) for i, message in fresh.items()]
+
+
+def refuse(conn: Connection, row_id: RowId) -> None:
+    """Queued -> dropped: a message that was just stored is over a limit of its sender."""
+    _REFUSE(conn, row_id=row_id, now=time.time())
 
 
 def _inserted(
@@ -272,12 +278,16 @@ def running(conn: Connection, session_key: SessionKey) -> RowId | None:
     return row_id
 
 
-def place(
-    conn: Connection, bot_id: BotId, chat_id: ChatId, row_id: RowId
-) -> tuple[SessionKey, int | None] | None:
-    """Find the session and topic of a row; None if it does not belong to this chat."""
+def at_work(conn: Connection, session_key: SessionKey) -> RowId | None:
+    """Find the row whose turn runs, or that waits for the answer to a question."""
+    found = running(conn, session_key)
+    return questions.asking(conn, session_key) if found is None else found
+
+
+def place(conn: Connection, bot_id: BotId, chat_id: ChatId, row_id: RowId) -> Place | None:
+    """Find where a row belongs; None if that is not this chat."""
     row = _PLACE(conn, bot_id=bot_id, chat_id=chat_id, row_id=row_id).first()
-    return (SessionKey(row.session_key), row.topic_id) if row else None
+    return Place(*row) if row else None
 
 
 def stop(conn: Connection, session_key: SessionKey, stop_id: RowId) -> Stopped:
@@ -285,10 +295,15 @@ def stop(conn: Connection, session_key: SessionKey, stop_id: RowId) -> Stopped:
 
     The guard stays: the turn's task has not ended yet, and no other turn may run beside it.
     """
-    running = _STOP_RUNNING(conn, session_key=session_key, now=time.time()).scalar()
-    asking = questions.stop(conn, session_key)
+    running, asking = stop_turn(conn, session_key)
     held = [Waiting(*row) for row in _HOLD(conn, session_key=session_key, stop_id=stop_id)]
     return Stopped(running, asking, sorted(held))
+
+
+def stop_turn(conn: Connection, session_key: SessionKey) -> tuple[RowId | None, questions.StoppedRow | None]:
+    """Claimed or asking -> stopped: the row whose turn runs, or the one that asks something."""
+    running: RowId | None = _STOP_RUNNING(conn, session_key=session_key, now=time.time()).scalar()
+    return running, questions.stop(conn, session_key)
 
 
 def resume(conn: Connection, session_key: SessionKey, stop_id: RowId | None) -> list[Waiting]:
@@ -304,14 +319,3 @@ def drop(conn: Connection, session_key: SessionKey, stop_id: RowId | None) -> li
     for row in dropped:
         questions.close(conn, row.row_id, DROPPED)
     return dropped
-
-
-def note_stranger(conn: Connection, owner: Owner, user_id: UserId) -> bool:
-    """Note that this stranger gets a reply.
-
-    False if they got one before, or if STRANGERS_A_MINUTE got one within the last minute.
-    """
-    since = time.time() - 60
-    if _STRANGERS(conn, bot_id=owner.bot_id, since=since).scalar() >= STRANGERS_A_MINUTE:
-        return False
-    return _NOTE_STRANGER(conn, bot_id=owner.bot_id, user_id=user_id, now=time.time()).rowcount == 1

@@ -2,27 +2,28 @@
 
 Telegram sends each part of an album as an update of its own, possibly seconds apart. The first one is a row
 like any other that may not run before `not_before`; each further part joins it and postpones that time.
-Once the lead row is claimed, nothing joins it any more.
+Once the lead row is claimed, nothing joins it any more. In a session that collects, all that waits behind a
+row joins it when it is claimed.
 """
 
 import json
 import time
+from collections.abc import Callable
 from itertools import takewhile
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
 
-from tgbot.model import COMMAND, Message, Ownership, RowId
-from tgbot.store import fence, inbox, values
+from tgbot.model import COMMAND, Message, Ownership, RowId, SessionKey
+from tgbot.store import fence, inbox, modes
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, listed, literal
 from tgbot.store.schema import pending
 
 QUIET_SECONDS = 1.0  # how long without a further row; Telegram usually delivers an album in less
-FOLLOW_UPS, STEER = "follow_ups", "steer"  # the setting of a session, and its value
 TOGETHER_MAX = 10  # parts in one album (Bot API, sendMediaGroup)
 
-_FOLLOW_UP = literal("'follow-up'")  # in place of a join key: it joined a turn that was running
+_FOLLOW_UP = "follow-up"  # in place of a join key: it joined a turn that was running
 _ROW = pending.c.id == bindparam("row_id")
 _WAITS = (pending.c.join_key.is_not(None), pending.c.state.in_([literal("'queued'"), literal("'held'")]))
 _joined = pending.alias("joined")
@@ -66,7 +67,7 @@ _WAITING = Statement(
         pending.c.not_before.is_(None),
         pending.c.attempt == literal("0"),
     )
-    .order_by(pending.c.id)
+    .order_by(pending.c.place, pending.c.id)
 )
 _TAKE = Statement(
     update(pending)
@@ -74,16 +75,19 @@ _TAKE = Statement(
     .values(
         state=literal("'joined'"),
         lead_id=bindparam("row_id"),
-        join_key=_FOLLOW_UP,
+        join_key=bindparam("join_key"),
         ended_at=bindparam("now"),
     )
+)
+_COLLECTS = Statement(
+    update(pending).where(_ROW).values(join_key=func.coalesce(pending.c.join_key, literal("'collected'")))
 )
 _JOINED_SINCE = Statement(
     select(pending.c.id, pending.c.raw)
     .where(
         pending.c.lead_id == bindparam("row_id"),
         pending.c.id > bindparam("after"),
-        pending.c.join_key == _FOLLOW_UP,
+        pending.c.join_key == literal(f"'{_FOLLOW_UP}'"),
     )
     .order_by(pending.c.id)
 )
@@ -128,22 +132,49 @@ def receive(conn: Connection, part: Message, queue_max: int) -> list[inbox.Store
     return stored
 
 
+def waits_for(conn: Connection, session_key: SessionKey, join_key: str) -> bool:
+    """Whether a lead row waits for more of what has this key."""
+    return _LEAD(conn, session_key=session_key, join_key=join_key).first() is not None
+
+
 def incoming(conn: Connection, turn: Ownership, after: RowId) -> list[JoinedRow]:
     """Queued -> joined: what waits behind a running turn joins it, where the session is set so.
 
-    A command (/new) waits on, with what is behind it: it is obeyed between two turns. Returns the rows that
-    joined it that way after the row `after`, in order. Raises LostGuardError.
+    A command (/new) waits on, with what is behind it: it is obeyed between two turns. So does what is no
+    text, as only words join. Returns the rows that joined it that way after the row `after`, in order. Raises
+    LostGuardError.
     """
-    if values.get(conn, turn, "setting", FOLLOW_UPS) == STEER:
-        session_key = fence.session_of(conn, turn)
-        rows = takewhile(_is_no_command, _WAITING(conn, session_key=session_key))
-        if row_ids := [row.id for row in rows]:
-            _TAKE(conn, row_ids=json.dumps(row_ids), row_id=turn.row_id, now=time.time())
+    session_key = fence.session_of(conn, turn)
+    if modes.of(conn, session_key) == "steer":
+        _take(conn, session_key, turn.row_id, _FOLLOW_UP, _is_text)
     return [JoinedRow(*row) for row in _JOINED_SINCE(conn, row_id=turn.row_id, after=after)]
 
 
-def _is_no_command(row: Any) -> bool:  # noqa: ANN401 - a Row has its columns as attributes only at run time
-    return COMMAND.match(json.loads(row.raw)["message"].get("text") or "") is None
+def collect(conn: Connection, session_key: SessionKey, row_id: RowId, raw: str) -> None:
+    """Queued -> joined: all that waits joins the row that was just claimed, if the session collects."""
+    if not _is_command(raw) and modes.of(conn, session_key) == "collect":
+        _COLLECTS(conn, row_id=row_id)
+        _take(conn, session_key, row_id, None, lambda waiting: not _is_command(waiting))
+
+
+def _take(
+    conn: Connection,
+    session_key: SessionKey,
+    lead_id: RowId,
+    join_key: str | None,
+    may_join: Callable[[str], bool],
+) -> None:
+    rows = takewhile(lambda row: may_join(row.raw), _WAITING(conn, session_key=session_key))
+    if row_ids := [row.id for row in rows]:
+        _TAKE(conn, row_ids=json.dumps(row_ids), row_id=lead_id, join_key=join_key, now=time.time())
+
+
+def _is_text(raw: str) -> bool:
+    return "text" in json.loads(raw)["message"] and not _is_command(raw)
+
+
+def _is_command(raw: str) -> bool:
+    return COMMAND.match(json.loads(raw)["message"].get("text") or "") is not None
 
 
 def wait_for_more(conn: Connection) -> None:

@@ -305,9 +305,9 @@ def reply(conn: Connection, row_id: RowId, text: Text, buttons: Sequence[Button]
     _put(conn, row_id, columns(text, buttons) | {"part": 0, "kind": "reply"}, at_once=True, quote=False)
 
 
-def notice(conn: Connection, row_id: RowId, text: Text) -> None:
+def notice(conn: Connection, row_id: RowId, text: Text, buttons: Sequence[Button] = ()) -> None:
     """(nothing) -> ready: a reply to what no turn runs for; sent last, so a flood delays no answer."""
-    _put(conn, row_id, columns(text) | {"part": 0, "kind": "notice"}, quote=False)
+    _put(conn, row_id, columns(text, buttons) | {"part": 0, "kind": "notice"}, quote=False)
 
 
 def rewrite(conn: Connection, row_id: RowId, chat_id: ChatId, pressed: str, text: Text) -> None:

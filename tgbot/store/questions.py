@@ -13,7 +13,7 @@ from tgbot.store import outbox as outbox_of
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
 from tgbot.store.parts import Asked, Offer
-from tgbot.store.schema import outbox, pending, question
+from tgbot.store.schema import FRONT, outbox, pending, question
 
 STOPPED = "stopped"  # the answer to a question that a /stop ended
 
@@ -48,7 +48,7 @@ _ANSWER = Statement(
 _GO_ON = Statement(
     update(pending)
     .where(pending.c.id == bindparam("row_id"), pending.c.state == _ASKING, ~exists().where(_OPEN))
-    .values(state=literal("'queued'"))
+    .values(state=literal("'queued'"), place=literal(str(FRONT)))
 )
 _ANSWERS = Statement(select(question.c.key, question.c.answer).where(_OF_ROW, question.c.answer.is_not(None)))
 _STOP = Statement(
@@ -56,6 +56,9 @@ _STOP = Statement(
     .where(pending.c.session_key == bindparam("session_key"), pending.c.state == _ASKING)
     .values(state=literal("'stopped'"), ended_at=bindparam("now"))
     .returning(pending.c.id, pending.c.message_id)
+)
+_ASKS = Statement(
+    select(pending.c.id).where(pending.c.session_key == bindparam("session_key"), pending.c.state == _ASKING)
 )
 _OPEN_OF_ROW = Statement(
     select(question.c.id, outbox.c.chat_id, outbox.c.text, outbox.c.entities)
@@ -156,6 +159,12 @@ def answer(conn: Connection, row_id: RowId, question_id: int, value: str, user_i
 def answers(conn: Connection, row_id: RowId) -> dict[str, str]:
     """Map the keys of a row's answered questions to the answers."""
     return {row.key: row.answer for row in _ANSWERS(conn, row_id=row_id)}
+
+
+def asking(conn: Connection, session_key: SessionKey) -> RowId | None:
+    """Find the row of a session that waits for an answer."""
+    row_id: RowId | None = _ASKS(conn, session_key=session_key).scalar()
+    return row_id
 
 
 def stop(conn: Connection, session_key: SessionKey) -> StoppedRow | None:

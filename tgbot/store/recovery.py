@@ -10,7 +10,7 @@ from tgbot.render import Text
 from tgbot.store import joins, outbox, questions, sending
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
-from tgbot.store.schema import guard, instance, pending, turn
+from tgbot.store.schema import FRONT, guard, instance, pending, turn
 
 _QUEUED = literal("'queued'")
 _DEAD = literal("'dead'")
@@ -45,7 +45,9 @@ _GUARDED = Statement(
     .order_by(pending.c.id)
 )
 _LEAVE = Statement(delete(guard).where(guard.c.turn_id == bindparam("token")))
-_REQUEUE = Statement(update(pending).where(_ROW).values(state=_QUEUED, crashes=bindparam("crashes")))
+_REQUEUE = Statement(
+    update(pending).where(_ROW).values(state=_QUEUED, place=literal(str(FRONT)), crashes=bindparam("crashes"))
+)
 _GIVE_UP = Statement(
     update(pending).where(_ROW).values(state=_DEAD, crashes=bindparam("crashes"), ended_at=bindparam("now"))
 )

@@ -33,6 +33,9 @@ metadata = MetaData(
     }
 )
 
+# The place of a row that is queued again: its turn was interrupted, or asked something.
+FRONT = -1_000_000_000
+
 
 def box_of(chat_id: Any) -> ColumnElement[int]:  # noqa: ANN401 - a column or a parameter
     """Make the SQL expression of the sequence that numbers the messages of a chat.
@@ -75,6 +78,8 @@ pending = Table(
     Column("crashes", Integer, nullable=False, server_default="0"),
     # The row may be claimed from this time on; NULL: at once.
     Column("not_before", Float),
+    # The rows of a session run by their place, then by their id. One that was put first has a smaller place.
+    Column("place", Integer, nullable=False, server_default="0"),
     # The /stop that holds this row: a button acts on the rows of the /stop it was drawn for.
     Column("held_by", Integer, ForeignKey("pending.id")),
     # Later rows with the same key join this one while it waits (the parts of an album).
@@ -110,7 +115,12 @@ _JOINABLE: TextClause = text("join_key IS NOT NULL AND state IN ('queued', 'held
 _JOINED: TextClause = text("lead_id IS NOT NULL")
 _TIMED: TextClause = text("state = 'queued' AND not_before IS NOT NULL")
 Index(
-    "ix_pending_queued", pending.c.session_key, pending.c.id, sqlite_where=_QUEUED, postgresql_where=_QUEUED
+    "ix_pending_queued",
+    pending.c.session_key,
+    pending.c.place,
+    pending.c.id,
+    sqlite_where=_QUEUED,
+    postgresql_where=_QUEUED,
 )
 Index("ix_pending_held", pending.c.session_key, pending.c.id, sqlite_where=_HELD, postgresql_where=_HELD)
 Index("ix_pending_asking", pending.c.session_key, sqlite_where=_ASKING, postgresql_where=_ASKING)
@@ -285,15 +295,82 @@ disorder = Table(
     Column("box", BigInteger, primary_key=True),
 )
 
-# Who already got the reply that this bot is private; everyone gets it once.
+# Who may talk to the bot, besides those of the settings.
+allowed = Table(
+    "allowed",
+    metadata,
+    Column("bot_id", BigInteger, primary_key=True),
+    # A person's user id, which is also the id of their private chat; or a group's id, which is negative.
+    Column("chat_id", BigInteger, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("name", Text),
+    Column("allowed_by", BigInteger, nullable=False),
+    Column("since", Float, nullable=False),
+    CheckConstraint("role IN ('owner', 'user', 'group')", "role"),
+    CheckConstraint("(role = 'group') = (chat_id < 0)", "group_is_negative"),
+)
+
+# Who already got the reply that this bot is private; everyone gets it once. asked: the owner has a card that
+# says so; denied: they may not ask any more.
 stranger = Table(
     "stranger",
     metadata,
     Column("bot_id", BigInteger, primary_key=True),
     Column("user_id", BigInteger, primary_key=True),
     Column("replied_at", Float, nullable=False),
+    Column("state", Text, nullable=False, server_default="replied"),
+    Column("name", Text),
+    # How many wrong pairing codes they sent: after a few no code of theirs counts any more.
+    Column("wrong_codes", Integer, nullable=False, server_default="0"),
+    CheckConstraint("state IN ('replied', 'asked', 'denied')", "state"),
 )
+_ASKED: TextClause = text("state = 'asked'")
 Index("ix_stranger_replied", stranger.c.bot_id, stranger.c.replied_at)
+Index(
+    "ix_stranger_asked",
+    # With `state` it beats the index above, which SQLite would take otherwise.
+    *(stranger.c.bot_id, stranger.c.state),
+    sqlite_where=_ASKED,
+    postgresql_where=_ASKED,
+)
+
+# The code that makes its sender the owner of a bot that has none; only its hash is kept.
+pairing = Table(
+    "pairing",
+    metadata,
+    Column("bot_id", BigInteger, primary_key=True),
+    Column("code_hash", Text, nullable=False),
+    Column("expires_at", Float, nullable=False),
+)
+
+# What each user took of their limits, where there are some: the messages of a minute, the turns of a day.
+allowance = Table(
+    "allowance",
+    metadata,
+    Column("bot_id", BigInteger, primary_key=True),
+    Column("user_id", BigInteger, primary_key=True),
+    Column("span", Text, primary_key=True),
+    # When the minute or day began in which they were counted (Unix time in seconds, UTC).
+    Column("began", BigInteger, nullable=False),
+    Column("number", Integer, nullable=False),
+    CheckConstraint("span IN ('minute', 'day')", "span"),
+)
+
+# What people in a group said to each other lately, a line each: context for the next turn there. Few for each
+# place; a topic of 0 is none.
+overheard = Table(
+    "overheard",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("bot_id", BigInteger, nullable=False),
+    Column("update_id", BigInteger, nullable=False),
+    Column("chat_id", BigInteger, nullable=False),
+    Column("topic_id", BigInteger, nullable=False),
+    Column("line", Text, nullable=False),
+    UniqueConstraint("bot_id", "update_id"),
+    sqlite_autoincrement=True,
+)
+Index("ix_overheard_place", overheard.c.bot_id, overheard.c.chat_id, overheard.c.topic_id, overheard.c.id)
 
 # What a turn asks with buttons. Its row waits in the state `asking` until the last one is answered.
 question = Table(

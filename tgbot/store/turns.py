@@ -11,15 +11,27 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from tgbot.model import Address, Album, File, Owner, Ownership, Part, RowId, SessionKey, Token, Turn
-from tgbot.store import fence, joins, outbox, questions
+from tgbot.store import allowed, fence, joins, outbox, questions
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, listed, literal
 from tgbot.store.fence import LostGuardError, lost
 from tgbot.store.parts import Asked, Content, Said
-from tgbot.store.schema import guard, pending, turn
+from tgbot.store.schema import FRONT, guard, pending, turn
 
 _QUEUED = literal("'queued'")
 _CLAIMED = literal("'claimed'")
@@ -72,13 +84,21 @@ _WAITING_SESSION = Statement(
         ~exists().where(
             _older.c.session_key == pending.c.session_key,
             _older.c.state == _QUEUED,
-            _older.c.id <= pending.c.id,
+            tuple_(_older.c.place, _older.c.id) <= tuple_(pending.c.place, pending.c.id),
             _must_wait(_older),
         ),
     )
     .order_by(pending.c.session_key, pending.c.id)
     .limit(_ONE)
 )
+
+
+# Written out: in RETURNING, SQLAlchemy does not say of which table a column is.
+_MAY_COLLECT = literal(
+    "EXISTS (SELECT 1 FROM session_value AS v WHERE v.kind = 'setting' AND v.name = 'mode'"
+    " AND v.value = 'collect' AND v.session_key IN (pending.session_key,"
+    " substr(pending.session_key, 1, instr(pending.session_key, ':') - 1)))"
+).label("may_collect")
 
 
 def _take_oldest(session_key: Any) -> Statement:  # noqa: ANN401 - a parameter or a subquery
@@ -89,7 +109,7 @@ def _take_oldest(session_key: Any) -> Statement:  # noqa: ANN401 - a parameter o
             pending.c.id
             == select(pending.c.id)
             .where(pending.c.session_key == session_key, pending.c.state == _QUEUED)
-            .order_by(pending.c.id)
+            .order_by(pending.c.place, pending.c.id)
             .limit(_ONE)
             .scalar_subquery(),
             ~_must_wait(pending),
@@ -105,6 +125,8 @@ def _take_oldest(session_key: Any) -> Statement:  # noqa: ANN401 - a parameter o
             pending.c.attempt,
             pending.c.join_key,
             pending.c.raw,
+            _MAY_COLLECT,
+            allowed.MAY_TALK.label("allowed"),
         )
     )
 
@@ -130,7 +152,7 @@ _END = Statement(
     .values(state=bindparam("state"), ended_at=bindparam("now"), error_id=bindparam("error_id"))
 )
 _ASK = Statement(update(pending).where(_ROW).values(state=literal("'asking'")))
-_REQUEUE = Statement(update(pending).where(_ROW).values(state=_QUEUED))
+_REQUEUE = Statement(update(pending).where(_ROW).values(state=_QUEUED, place=literal(str(FRONT))))
 
 _NEXT_DUE = Statement(
     select(func.min(pending.c.not_before)).where(
@@ -353,6 +375,11 @@ def _take(conn: Connection, oldest: Statement, owner: Owner, **session: object) 
         return None
     token = Token(_BEGIN_TURN(conn, row_id=row.id, instance_id=owner.instance_id, now=now).lastrowid)
     address = Address(row.session_key, row.chat_id, row.user_id, row.message_id, row.topic_id)
-    joined = joins.joined_to(conn, row.id) if row.join_key else []
+    if row.may_collect and row.attempt == 1:
+        joins.collect(conn, row.session_key, row.id, row.raw)
+    joined = joins.joined_to(conn, row.id) if row.join_key or row.may_collect else []
     first_part = questions.first_part(conn, row.id) if row.attempt > 1 else 0
-    return Turn(token, row.id, row.session_key, address, row.attempt, (row.raw, *joined), first_part)
+    return Turn(
+        *(token, row.id, row.session_key, address, row.attempt, (row.raw, *joined), first_part),
+        allowed=bool(row.allowed),
+    )

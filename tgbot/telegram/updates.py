@@ -14,6 +14,8 @@ from tgbot.model import (
     ChatMoved,
     CommandWords,
     Control,
+    Edit,
+    GroupSessions,
     Message,
     MessageId,
     Raw,
@@ -23,33 +25,12 @@ from tgbot.model import (
     session_key,
     whole,
 )
-
-# Sent with every poll: without it Telegram keeps what an earlier program asked for.
-ALLOWED_UPDATES = ("message", "callback_query", "stopped_message_generation", "my_chat_member")
+from tgbot.telegram import addressed, outcomes
+from tgbot.telegram.addressed import Me
 
 # Telegram counts in 32 bits. A greater number is not its own, and would confirm all updates to come.
 UPDATE_ID_MAX = 2**31 - 1
 
-# Service messages: events in a chat, not something a person says. All else is for the agent.
-_SERVICE = frozenset(
-    {
-        *("new_chat_members", "left_chat_member", "chat_owner_left", "chat_owner_changed"),
-        *("new_chat_title", "new_chat_photo", "delete_chat_photo", "pinned_message"),
-        *("group_chat_created", "supergroup_chat_created", "channel_chat_created"),
-        *("migrate_to_chat_id", "migrate_from_chat_id", "message_auto_delete_timer_changed"),
-        *("successful_payment", "refunded_payment", "users_shared", "chat_shared", "web_app_data"),
-        *("gift", "unique_gift", "gift_upgrade_sent", "connected_website", "write_access_allowed"),
-        *("passport_data", "proximity_alert_triggered", "boost_added", "chat_background_set"),
-        *("checklist_tasks_done", "checklist_tasks_added", "poll_option_added", "poll_option_deleted"),
-        *("forum_topic_created", "forum_topic_edited", "forum_topic_closed", "forum_topic_reopened"),
-        *("general_forum_topic_hidden", "general_forum_topic_unhidden", "managed_bot_created"),
-        *("direct_message_price_changed", "paid_message_price_changed"),
-        *("giveaway_created", "giveaway_winners", "giveaway_completed"),
-        *("suggested_post_approved", "suggested_post_approval_failed", "suggested_post_declined"),
-        *("suggested_post_paid", "suggested_post_refunded", "video_chat_scheduled"),
-        *("video_chat_started", "video_chat_ended", "video_chat_participants_invited"),
-    }
-)
 # Made once: dumps() with separators makes one for each call. Parsed JSON has no cycles.
 _ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 _WORD = re.compile(r"\s*([A-Za-z]{1,32})[.,!…]*\s*")
@@ -65,7 +46,15 @@ def rights_changed_in(raw: object) -> ChatId | None:
     return ChatId(found) if type(found) is int else None
 
 
-def parse(bot_id: BotId, username: str | None, raw: Raw) -> Arrival | None:
+def left_chat_in(raw: object) -> ChatId | None:
+    """Find the chat that the bot left, or was removed from; None if it is not that."""
+    change = raw.get("my_chat_member") if isinstance(raw, dict) else None
+    member = change.get("new_chat_member") if isinstance(change, dict) else None
+    left = isinstance(member, dict) and member.get("status") in {"left", "kicked"}
+    return rights_changed_in(raw) if left else None
+
+
+def parse(bot_id: BotId, username: str | None, raw: Raw, sessions: GroupSessions = "chat") -> Arrival | None:
     """Parse a raw update; None for what needs no row.
 
     `username` is the bot's own, None while unknown. A malformed update becomes Unreadable, so that it harms
@@ -76,9 +65,11 @@ def parse(bot_id: BotId, username: str | None, raw: Raw) -> Arrival | None:
     update = Update(bot_id, _integer(raw["update_id"]), _ENCODER.encode(raw))
     try:
         if "message" in raw:
-            return _message(update, username, raw)
+            return _message(update, Me(bot_id, username), raw, sessions)
+        if "edited_message" in raw:
+            return _edit(update, Me(bot_id, username), raw["edited_message"], sessions)
         if "callback_query" in raw:
-            return _button(update, raw["callback_query"])
+            return _button(update, raw["callback_query"], sessions)
         if "stopped_message_generation" in raw:
             return _stopped_draft(update, raw["stopped_message_generation"])
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -102,23 +93,41 @@ def where(raw: Raw) -> tuple[ChatId | None, int | None]:
     return chat_id, topic_id
 
 
-def _message(update: Update, username: str | None, raw: Raw) -> Message | ChatMoved | None:
+def _message(update: Update, me: Me, raw: Raw, sessions: GroupSessions) -> Message | ChatMoved | None:
     message = raw["message"]
     if not isinstance(message, dict):
         raise TypeError("not an object")
     if "migrate_to_chat_id" in message or "migrate_from_chat_id" in message:
         return _chat_moved(update, message)
-    # On behalf of a chat (a channel, an anonymous admin) the sender is made up: no user whose access counts.
-    if "from" not in message or "sender_chat" in message or message["from"].get("is_bot"):
-        return None
-    if not _SERVICE.isdisjoint(message):
+    if outcomes.why_ignored(message):
         return None
     if not isinstance(message.get("text", ""), str) or not isinstance(message.get("caption", ""), str):
         raise TypeError("not a text")
-    address = _address(update.bot_id, message, message["from"])
-    if _is_for_another_bot(username, message.get("text", "")):
+    address = _address(update.bot_id, message, message["from"], sessions)
+    plain = message if address.private else addressed.without_name(me, message)
+    if _is_for_another_bot(me.username, plain.get("text", "")):
         return None
-    return Message(update, address, _join_key(message, address.user_id), _command(update, address, raw))
+    if plain is not message:
+        raw = {**raw, "message": plain}
+        update = update._replace(raw=_ENCODER.encode(raw))
+    return Message(
+        update,
+        address,
+        _join_key(message, address.user_id),
+        _command(update, address, raw),
+        addressed=address.private or _is_for_bot(me, message, plain),
+    )
+
+
+def _is_for_bot(me: Me, message: Raw, plain: Raw) -> bool:
+    is_command = COMMAND.match(plain.get("text", "")) is not None
+    return is_command or addressed.replies_to(me.bot_id, message) or addressed.mentions(me, message)
+
+
+def _edit(update: Update, me: Me, message: Raw, sessions: GroupSessions) -> Edit | None:
+    raw = {"update_id": update.update_id, "message": message}
+    found = _message(update._replace(raw=_ENCODER.encode(raw)), me, raw, sessions)
+    return Edit(found) if isinstance(found, Message) else None
 
 
 def _chat_moved(update: Update, message: Raw) -> ChatMoved:
@@ -180,10 +189,10 @@ def _join_key(message: Raw, user_id: UserId) -> str | None:
     return _ENCODER.encode([message["media_group_id"], user_id, target])
 
 
-def _button(update: Update, query: Raw) -> Control | None:
+def _button(update: Update, query: Raw, sessions: GroupSessions) -> Control | None:
     if "message" not in query:
         return None
-    address = _address(update.bot_id, query["message"], query["from"])
+    address = _address(update.bot_id, query["message"], query["from"], sessions)
     data = query.get("data", "")
     name, *args = data.split(":") if _BUTTON.fullmatch(data) else [""]
     return Control(update, address, name, tuple(map(int, args)), str(query["id"]))
@@ -198,13 +207,14 @@ def _stopped_draft(update: Update, stopped: Raw) -> Control:
     return Control(update, address, "stop", (_integer(stopped["draft_id"]),))
 
 
-def _address(bot_id: BotId, message: Raw, sender: Raw) -> Address:
-    chat_id = ChatId(_integer(message["chat"]["id"]))
+def _address(bot_id: BotId, message: Raw, sender: Raw, sessions: GroupSessions = "chat") -> Address:
+    chat_id, user_id = ChatId(_integer(message["chat"]["id"])), UserId(_integer(sender["id"]))
     topic_id = _topic_id(message)
+    of_user = user_id if sessions == "user" and chat_id < 0 else None
     return Address(
-        session_key(bot_id, chat_id, topic_id),
+        session_key(bot_id, chat_id, topic_id, of_user),
         chat_id,
-        UserId(_integer(sender["id"])),
+        user_id,
         MessageId(_integer(message["message_id"])),
         topic_id,
     )

@@ -28,7 +28,7 @@ from tgbot.model import (
 )
 from tgbot.store import history, joins, questions
 from tgbot.store.engine.connection import Connection
-from tgbot.turns.context import Attachment, Context, DownloadError
+from tgbot.turns.context import Attachment, Context, DownloadError, User
 from tgbot.turns.prompt import prompt_of
 from tgbot.turns.reading import context_of
 
@@ -50,6 +50,7 @@ __all__ = [
     "Progress",
     "Question",
     "Replacement",
+    "User",
     "UserFacingError",
     "import_module",
     "load_agent",
@@ -152,6 +153,11 @@ class AgentTurn:
         return context_of(self.messages)
 
     @property
+    def sender(self) -> User:
+        """Who wrote the message: name, id, username. In a group the next one may be somebody else's."""
+        return self.context.sender
+
+    @property
     def start_payload(self) -> str | None:
         """The payload of the link (https://t.me/your_bot?start=payload) that was opened; None without."""
         return start_payload(self.message)
@@ -173,7 +179,7 @@ class AgentTurn:
     async def incoming(self, after: RowId = FIRST) -> list[FollowUp]:
         """Let the messages that wait behind this one join its turn, and give those that joined `after` a row.
 
-        They do so where the session's setting "follow_ups" is "steer"; else they wait, and this is empty.
+        They do so where the session's mode is "steer" (/mode); else they wait, and this is empty.
         What joined has no turn of its own any more. An attempt after a crash gets them all again.
         """
         rows = await self._write(joins.incoming, self._turn, after)

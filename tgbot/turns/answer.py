@@ -22,6 +22,7 @@ class Reaction(Enum):
     """What the bot shows on the user's own message; each is an emoji that bots may react with."""
 
     RECEIVED = "👀"
+    CHANGED = "🫡"
     WORKING = "✍"
     DONE = "👌"
     FAILED = "💔"

@@ -127,6 +127,14 @@ class Dice:
 
 
 @dataclass(frozen=True, slots=True)
+class WebAppData:
+    """What a Web App sent that the button with this text had opened. Anyone can send any data."""
+
+    data: str
+    button_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """What any message can carry; `files` are in order, `rich_text` is the plain text of a rich message.
 
@@ -160,14 +168,18 @@ class Reply(Content):
 class Context(Content):
     """All that a turn's message carries besides its text; of an album, what all its messages carry.
 
-    `via_bot` is the inline bot that made the message; `preview_url` is the URL of the link preview, if the
-    sender chose it.
+    `in_group`: others write in the chat, too; `overheard` is what they said to each other just before, a line
+    "Name: words" each, where the settings want it. `via_bot` is the inline bot that made the message.
+    `preview_url` is the URL of the link preview, if the sender chose it.
     """
 
     sender: User = User()
+    in_group: bool = False
+    overheard: tuple[str, ...] = ()
     reply: Reply | None = None
     forwarded_from: Origin | None = None
     via_bot: User | None = None
+    web_app_data: WebAppData | None = None
     preview_url: str = ""
 
 

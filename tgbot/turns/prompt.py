@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
-from tgbot.turns.context import Attachment, Content, Context, Location, Origin, Reply, size_words
+from tgbot.turns.context import Attachment, Content, Context, Location, Origin, Reply, User, size_words
 
 REPLY_MAX_CHARACTERS = 1_000
 FIELD_MAX_CHARACTERS = 300  # names, titles, a poll's question
 URL_MAX_CHARACTERS = 2_000
 CUT = " … (the rest is cut)"
+OVERHEARD = "Said in the group before, to others"
 KINDS = {
     "photo": "Photo",
     "document": "File",
@@ -30,6 +31,10 @@ def prompt_of(text: str, context: Context) -> str:
 
 
 def _header(text: str, context: Context) -> Iterator[str]:
+    if context.overheard:
+        yield quoted(OVERHEARD, "\n".join(context.overheard))
+    if context.in_group and (sender := _sender(context.sender)):
+        yield f"[From {sender}]"
     if context.forwarded_from:
         yield f"[Forwarded from {_name(context.forwarded_from)}]"
     if context.via_bot:
@@ -37,8 +42,15 @@ def _header(text: str, context: Context) -> Iterator[str]:
     if context.reply:
         yield from _reply(context.reply)
     yield from (f"[{words}]" for words in _content(context))
+    if sent := context.web_app_data:
+        yield quoted(f'From the web app behind "{field(sent.button_text)}"', sent.data)
     if context.preview_url and context.preview_url not in text:
         yield f"[Link preview: {_url(context.preview_url)}]"
+
+
+def _sender(user: User) -> str:
+    name = field(user.name)
+    return f"{name} (@{field(user.username)})".lstrip() if user.username else name
 
 
 def _reply(reply: Reply) -> Iterator[str]:

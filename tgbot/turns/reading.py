@@ -17,6 +17,7 @@ from tgbot.turns.context import (
     Poll,
     Reply,
     User,
+    WebAppData,
 )
 from tgbot.turns.rich_text import rich_text
 
@@ -33,9 +34,12 @@ def context_of(messages: Sequence[Raw]) -> Context:
     return Context(
         **_content(messages),
         sender=_user(_object(first, "from")) or User(),
+        in_group=(_integer(_object(first, "chat"), "id") or 0) < 0,
+        overheard=tuple(_clean(line) for line in first.get("overheard", ()) if isinstance(line, str)),
         reply=_reply(first),
         forwarded_from=_origin(_object(first, "forward_origin")),
         via_bot=_user(_object(first, "via_bot")),
+        web_app_data=_web_app_data(_object(first, "web_app_data")),
         preview_url=_preview_url(_object(first, "link_preview_options")),
     )
 
@@ -208,6 +212,11 @@ def _poll(raw: Raw) -> Poll | None:
 def _dice(raw: Raw) -> Dice | None:
     emoji, value = _text(raw, "emoji"), _integer(raw, "value")
     return Dice(emoji, value) if emoji and value is not None else None
+
+
+def _web_app_data(raw: Raw) -> WebAppData | None:
+    data = _text(raw, "data")
+    return WebAppData(data, _text(raw, "button_text")) if data else None
 
 
 # -- one field, if it is of its type --

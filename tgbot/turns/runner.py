@@ -51,7 +51,7 @@ class TurnRunner:
 
     async def run(self, turn: Turn, interrupt: Interrupt) -> Ending:
         """Run the agent until it ends, `interrupt` is set, or its time is over; say how it ended."""
-        if not self._access.may_talk(turn.user_id):
+        if not (turn.allowed or self._access.may_talk(turn.user_id)):
             return Ending("dropped", closing=[NOT_ALLOWED], first=turn.first_part)
         answer = self._answers.open(turn)
         try:

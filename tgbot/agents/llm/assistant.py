@@ -26,8 +26,7 @@ from tgbot.agents.llm.tools.marks import Function
 from tgbot.agents.llm.tools.servers import Server
 from tgbot.agents.llm.transcribe import Transcriber
 from tgbot.config import Settings
-from tgbot.store import history, values
-from tgbot.store.joins import FOLLOW_UPS, STEER
+from tgbot.store import history, modes, values
 from tgbot.turns.agent import AgentTurn, UserFacingError
 
 pydantic_ai.BANNER_ENABLED = False  # it would stand among the lines of the log
@@ -89,7 +88,8 @@ class Assistant:
         chosen = await turn.read(values.all_of, turn.ownership, SETTING)
         model = await self._model(self._name(chosen.get(MODEL)))
         text = instructions(turn, self._settings.prompt_file, chosen.get(PROMPT), chosen.get(TIME_ZONE))
-        deps = Deps(turn, say, self._settings, steers=chosen.get(FOLLOW_UPS) == STEER)
+        mode = await turn.read(modes.of_turn, turn.ownership)
+        deps = Deps(turn, say, self._settings, steers=mode == "steer")
 
         async def content() -> str | list[UserContent]:
             sight = Sight.of(model)

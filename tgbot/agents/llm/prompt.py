@@ -19,16 +19,18 @@ def instructions(turn: AgentTurn, file: Path | None, own: str | None, time_zone:
 
 
 def _facts(turn: AgentTurn, time_zone: str | None) -> str:
-    sender = turn.context.sender
-    chat = turn.message.get("chat") or {}
-    where = "a private chat" if turn.chat_id > 0 else f"the group {_field(chat.get('title'))}"
-    who = _field(sender.name) or "the user"
     now = datetime.now(zone(time_zone or "UTC") or UTC)
-    return (
-        f"The chat: {where}. The user: {who}"
-        + (f" (@{_field(sender.username)})" if sender.username else "")
-        + f". Today is {now:%A, %Y-%m-%d}, the time zone {now.tzname()}."
-    )
+    return f"The chat: {_where(turn)}. Today is {now:%A, %Y-%m-%d}, the time zone {now.tzname()}."
+
+
+def _where(turn: AgentTurn) -> str:
+    sender = turn.sender
+    if turn.context.in_group:
+        # Not who writes now: the same instructions for everybody are read from a provider's cache.
+        title = _field((turn.message.get("chat") or {}).get("title"))
+        return f"the group {title}, with several people; the first line above a message says who wrote it"
+    who = _field(sender.name) or "the user"
+    return f"a private chat. The user: {who}" + (f" (@{_field(sender.username)})" if sender.username else "")
 
 
 def _field(text: object) -> str:

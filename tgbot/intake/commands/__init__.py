@@ -6,6 +6,7 @@
 import importlib
 import pkgutil
 
+from tgbot.intake.commands.edit import offer as offer_edit
 from tgbot.intake.commands.registry import (
     Act,
     Call,
@@ -18,7 +19,18 @@ from tgbot.intake.commands.registry import (
     show,
 )
 
-__all__ = ["Act", "Call", "Command", "ModelRules", "Reply", "find_button", "find_command", "menu", "show"]
+__all__ = [
+    "Act",
+    "Call",
+    "Command",
+    "ModelRules",
+    "Reply",
+    "find_button",
+    "find_command",
+    "menu",
+    "offer_edit",
+    "show",
+]
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")

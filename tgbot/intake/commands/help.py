@@ -11,5 +11,5 @@ INTRODUCTION = (
 @command("help", "what this bot is and does", aliases=("start",))
 def show_help(call: Call) -> Reply:
     """List the commands; Telegram sends /start when somebody opens the chat."""
-    lines = [f"/{name} - {line}" for name, line in menu(call.model_rules).items()]
+    lines = [f"/{name} - {line}" for name, line in menu(call.model_rules, for_owner=call.by_owner).items()]
     return Reply("\n".join([INTRODUCTION, "", *lines]))

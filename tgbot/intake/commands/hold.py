@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from tgbot.intake.commands.quote import quote
 from tgbot.intake.commands.registry import Call, Mark, Reply, button, command, draw
 from tgbot.model import RowId
 from tgbot.store import inbox, turns
+from tgbot.store.quote import quote
 
 NAMED_MAX = 10  # held messages that the reply to /stop names
 NOTHING_HELD = "Nothing is on hold."

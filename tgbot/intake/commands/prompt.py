@@ -15,9 +15,8 @@ def prompt(call: Call) -> Reply:
     words = call.control.words
     if not words:
         return _show(call)
-    assert call.model_rules, "it is there for a model only"
-    if call.control.address.user_id != call.model_rules.owner_id:
-        return Reply("Only the bot's owner, who comes first in TGBOT_ALLOWED_USERS, can set instructions.")
+    if not call.by_owner:
+        return Reply("Only the bot's owner can set instructions.")
     if words == RESET:
         values.remove_in(call.conn, call.session_key, SETTING, PROMPT)
         return Reply(NONE)

@@ -1,10 +1,9 @@
 """The buttons below a question that a turn asks: the last answer lets it go on."""
 
-from tgbot.intake.commands.registry import NOTHING, Call, Reply, button
+from tgbot.intake.commands.registry import NOT_YOURS, NOTHING, Call, Reply, button
 from tgbot.model import RowId
 from tgbot.store import questions, turns
 
-NOT_YOURS = "Only the person who was asked can answer this."
 ANSWERED = "This was answered already."
 
 
@@ -15,11 +14,12 @@ def answer(call: Call) -> Reply:
     found = questions.find(call.conn, RowId(row_id), question_id)
     if found is None or number >= len(found.choices):
         return NOTHING
-    if call.control.address.user_id != found.user_id:
+    user_id = call.control.address.user_id
+    if user_id != found.user_id and not call.by_owner:
         return Reply(None, toast=NOT_YOURS)
     if not found.waits:
         return Reply(None, toast=ANSWERED)
     choice = found.choices[number]
-    goes_on = questions.answer(call.conn, RowId(row_id), question_id, choice.value, found.user_id)
+    goes_on = questions.answer(call.conn, RowId(row_id), question_id, choice.value, user_id)
     claimed = turns.claim(call.conn, call.session_key, call.owner) if goes_on else None
     return Reply(found.text_with(choice), instead=True, toast=choice.label, claimed=claimed)

@@ -22,24 +22,36 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from tgbot.model import Button, Control, Message, MessageId, Owner, RowId, SessionKey, Turn, UserId
+from tgbot.access import Access
+from tgbot.model import (
+    Activation,
+    Address,
+    Button,
+    ChatId,
+    Control,
+    Message,
+    MessageId,
+    Owner,
+    RowId,
+    SessionKey,
+    Turn,
+    Update,
+    UserId,
+    session_key,
+)
 from tgbot.render import Text
-from tgbot.store import inbox, outbox
+from tgbot.store import allowed, inbox, outbox
 from tgbot.store.engine.connection import Connection
+from tgbot.store.erasure import NO_WORDS
 
 DATA_BYTES_MAX = 64  # of a button (Bot API, InlineKeyboardButton)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRules:
-    """What a chat may do with its model.
-
-    It may choose one of `models`, of which the first is the default. Only `owner_id` may set instructions
-    (None: nobody), and erase a group (None: everyone).
-    """
+    """What a chat may do with its model: choose one of `models`, of which the first is the default."""
 
     models: tuple[str, ...]
-    owner_id: UserId | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +59,18 @@ class Call:
     """What a command or button is given.
 
     `conn` is the transaction that stores the control, as the row `row_id`. Where no model answers there are
-    no `model_rules`.
+    no `model_rules`. `group_activation` is that of groups that have not chosen one; `privacy_mode`: Telegram
+    does not pass on everything that is said in a group.
     """
 
     conn: Connection
     owner: Owner
     control: Control
     row_id: RowId
+    access: Access
     model_rules: ModelRules | None = None
+    group_activation: Activation = "mention"
+    privacy_mode: bool = False
 
     @property
     def session_key(self) -> SessionKey:
@@ -66,6 +82,23 @@ class Call:
         """The row that the button was drawn for."""
         assert self.control.target is not None, "only a button has a row"
         return self.control.target
+
+    @property
+    def by_owner(self) -> bool:
+        """Whether the bot's owner typed or pressed it."""
+        return _is_owner(self.conn, self.access, self.control)
+
+    @property
+    def has_owner(self) -> bool:
+        """Whether anybody owns the bot."""
+        return bool(self.access.owner_id or allowed.owner_of(self.conn, self.owner.bot_id))
+
+
+class Notice(NamedTuple):
+    """A message to somebody in their private chat, whatever chat a control was in."""
+
+    user_id: UserId
+    text: str
 
 
 class Mark(NamedTuple):
@@ -81,7 +114,7 @@ class Reply:
 
     `claimed` is the turn that it began, `stopped` the row whose turn it stopped, `marks` what it changed for
     messages that waited or were held; of the sessions `erased` nothing that was said may be kept. With
-    `instead` the message takes the place of the one whose button was pressed.
+    `instead` the message takes the place of the one whose button was pressed. `notices` are for others.
     """
 
     text: str | Text | None
@@ -92,9 +125,12 @@ class Reply:
     instead: bool = False
     erased: Sequence[SessionKey] = ()
     marks: tuple[Mark, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 NOTHING = Reply(None, toast="This button does nothing any more.")
+NOT_YOURS = "This is for the person who asked, and for the bot's owner."
+NOT_OWNER = "Only the bot's owner can do this."
 Act = Callable[[Call], Reply]
 
 
@@ -103,7 +139,7 @@ class Command:
     """A command to type; `help` is its line in /help and in the menu.
 
     Without an `act` it waits its turn, and the agent obeys it. `bare`: in a private chat, while a turn runs,
-    the word alone is enough, without the slash.
+    the word alone is enough, without the slash. One that is `for_owner` refuses everybody else.
     """
 
     name: str
@@ -112,6 +148,7 @@ class Command:
     bare: bool = False
     reads_words: bool = False
     needs_model: bool = False
+    for_owner: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +166,23 @@ def command(name: str, help_line: str, *, aliases: tuple[str, ...] = (), **how: 
     """Register a function for `/name`, and for each alias, which no menu shows; `how`: flags of Command."""
 
     def register(act: Act) -> Act:
+        checked = owners_only(act) if how.get("for_owner") else act
         for alias in (name, *aliases):
-            _add(alias, Command(name, help_line, act, **how))
+            _add(alias, Command(name, help_line, checked, **how))
         return act
 
     return register
+
+
+def owners_only(act: Act) -> Act:
+    """Refuse everybody but the owner."""
+
+    def checked(call: Call) -> Reply:
+        if call.by_owner:
+            return act(call)
+        return Reply(None, toast=NOT_OWNER) if call.control.callback_id else Reply(NOT_OWNER)
+
+    return checked
 
 
 def queued(name: str, help_line: str) -> None:
@@ -173,11 +222,12 @@ def _data(name: str, args: Sequence[int]) -> str:
     return ":".join([name, *map(str, args)])
 
 
-def menu(model_rules: ModelRules | None) -> dict[str, str]:
+def menu(model_rules: ModelRules | None, *, for_owner: bool = False) -> dict[str, str]:
     """Map the name of each command to its help line: those for a model behind the others, /help last."""
-    lines = {one.name: one.help for one in _commands.values() if not one.needs_model}
+    shown = [one for one in _commands.values() if one.help and (for_owner or not one.for_owner)]
+    lines = {one.name: one.help for one in shown if not one.needs_model}
     if model_rules:
-        lines |= {one.name: one.help for one in _commands.values()}
+        lines |= {one.name: one.help for one in shown}
     return lines | {"help": lines.pop("help")}
 
 
@@ -192,10 +242,13 @@ def find_command(message: Message, model_rules: ModelRules | None) -> Command | 
     return found
 
 
-def find_button(conn: Connection, pressed: Control, model_rules: ModelRules | None) -> tuple[Control, Act]:
+def find_button(
+    conn: Connection, access: Access, pressed: Control, model_rules: ModelRules | None
+) -> tuple[Control, Act]:
     """Find the function of a button, and give the control the session of its row.
 
-    The session is looked up, because an old message does not name its topic, and a button may be forged.
+    The session is looked up, because an old message does not name its topic, and a button may be forged. Who
+    may not press the button gets a function that says so.
     """
     found, address = _buttons.get(pressed.name), pressed.address
     if found is None or pressed.target is None or len(pressed.args) != found.args:
@@ -205,17 +258,51 @@ def find_button(conn: Connection, pressed: Control, model_rules: ModelRules | No
     place = inbox.place(conn, pressed.update.bot_id, address.chat_id, pressed.target)
     if place is None:
         return pressed, _nothing
-    session_key, topic_id = place
-    return replace(pressed, address=address._replace(session_key=session_key, topic_id=topic_id)), found.act
+    there = address._replace(session_key=place.session_key, topic_id=place.topic_id)
+    may_press = _may_press(conn, access, pressed, place.user_id)
+    return replace(pressed, address=there), found.act if may_press else _not_yours
+
+
+def _may_press(conn: Connection, access: Access, pressed: Control, asker: UserId | None) -> bool:
+    """Whether somebody asked for what the button is about, owns the bot, or is in a group that is allowed."""
+    address = pressed.address
+    return (
+        asker == address.user_id
+        or access.allowed_users is None
+        or allowed.role_of(conn, pressed.update.bot_id, address.chat_id) == "group"
+        or _is_owner(conn, access, pressed)
+    )
+
+
+def _is_owner(conn: Connection, access: Access, control: Control) -> bool:
+    user_id = control.address.user_id
+    return user_id == access.owner_id or allowed.role_of(conn, control.update.bot_id, user_id) == "owner"
 
 
 def show(conn: Connection, control: Control, row_id: RowId, reply: Reply) -> None:
-    """Put the reply to a control into the outbox."""
+    """Put the reply to a control into the outbox, and what others hear of it."""
     if reply.text and reply.instead and control.target is not None:
         pressed = _data(control.name, control.args)
         outbox.rewrite(conn, control.target, control.address.chat_id, pressed, _text(reply.text))
     elif reply.text:
         outbox.reply(conn, row_id, _text(reply.text), reply.buttons)
+    for notice in reply.notices:
+        row_id = row_in(conn, control.update, row_id, notice.user_id)
+        outbox.notice(conn, row_id, Text(notice.text))
+
+
+def row_in(conn: Connection, update: Update, row_id: RowId, user_id: UserId) -> RowId:
+    """Store a further row of an update, in the private chat of somebody, to say something there.
+
+    `row_id` is the row that has the update's id, which recognizes the update when it comes again; from now on
+    that is the new one.
+    """
+    inbox.pass_id_on(conn, row_id)
+    chat_id = ChatId(user_id)
+    address = Address(session_key(update.bot_id, chat_id), chat_id, user_id, MessageId(0))
+    added = inbox.store(conn, Control(update._replace(raw=NO_WORDS), address, "notice"), "done")
+    assert added, "its id is free"
+    return added
 
 
 def _text(text: str | Text) -> Text:
@@ -224,3 +311,7 @@ def _text(text: str | Text) -> Text:
 
 def _nothing(_: Call) -> Reply:
     return NOTHING
+
+
+def _not_yours(_: Call) -> Reply:
+    return Reply(None, toast=NOT_YOURS)

@@ -1,8 +1,8 @@
 """/status: what runs, and how many wait."""
 
-from tgbot.intake.commands.quote import quote
 from tgbot.intake.commands.registry import Call, Reply, command
 from tgbot.store import report
+from tgbot.store.quote import quote
 
 
 @command("status", "what runs, and how many wait")

@@ -3,8 +3,7 @@
 In a group, where it takes away what others have said, that is the bot's owner alone, if it has one.
 """
 
-from tgbot.intake.commands.question import NOT_YOURS
-from tgbot.intake.commands.registry import NOTHING, Call, Reply, button, command, draw
+from tgbot.intake.commands.registry import NOT_YOURS, NOTHING, Call, Reply, button, command, draw
 from tgbot.store import erasure
 
 ASK = (
@@ -15,9 +14,7 @@ RUNS = "Something is still running here. Stop it first with /stop."
 UNSENT = "Something is still on its way to this chat. Try again in a moment."
 FORGOTTEN = "Forgotten. Nothing of what was said here is kept any more."
 KEPT = "Nothing was forgotten."
-OWNER_ONLY = (
-    "In a group only the bot's owner, who comes first in TGBOT_ALLOWED_USERS, can erase what all have said."
-)
+OWNER_ONLY = "In a group only the bot's owner can erase what all have said."
 
 
 @command("forget", "erase all that is kept of this chat", needs_model=True)
@@ -53,9 +50,7 @@ def cancel(call: Call) -> Reply:
 
 
 def _may(call: Call) -> bool:
-    assert call.model_rules, "it is there for a model only"
-    owner_id, address = call.model_rules.owner_id, call.control.address
-    return address.private or owner_id in {None, address.user_id}
+    return call.control.address.private or call.by_owner or not call.has_owner
 
 
 def _refusal(call: Call) -> Reply | None:
@@ -63,4 +58,5 @@ def _refusal(call: Call) -> Reply | None:
     asker = erasure.asked_by(call.conn, call.target, f"{call.control.name}:{call.target}")
     if asker is None:
         return NOTHING
-    return None if asker == call.control.address.user_id else Reply(None, toast=NOT_YOURS)
+    may_press = asker == call.control.address.user_id or call.by_owner
+    return None if may_press else Reply(None, toast=NOT_YOURS)

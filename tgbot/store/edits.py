@@ -1,0 +1,117 @@
+"""Edits of messages: what waits changes, and what ran may run again with the edit.
+
+An edit of a message whose turn runs or has ended is a row of its own, `dropped` at first, because nobody has
+asked for a turn yet: its button queues it.
+"""
+
+import json
+from typing import Literal, NamedTuple
+
+from sqlalchemy import bindparam, func, null, select, update
+
+from tgbot.model import Button, Message, RowId, SessionKey, box, message_text
+from tgbot.render import Text
+from tgbot.store import inbox, outbox
+from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.erasure import NO_WORDS
+from tgbot.store.schema import FRONT, pending
+
+RUNNING_AGAIN = Text("Running it with the edit.")
+
+_ROW = pending.c.id == bindparam("row_id")
+_lead = pending.alias("lead")
+_FIND = Statement(
+    select(
+        pending.c.id,
+        pending.c.raw,
+        pending.c.state.label("own_state"),
+        func.coalesce(_lead.c.id, pending.c.id).label("lead_id"),
+        func.coalesce(_lead.c.state, pending.c.state).label("state"),
+        func.coalesce(_lead.c.attempt, pending.c.attempt).label("attempt"),
+    )
+    .outerjoin(_lead, _lead.c.id == pending.c.lead_id)
+    .where(
+        pending.c.bot_id == bindparam("bot_id"),
+        pending.c.box == bindparam("box"),
+        pending.c.message_id == bindparam("message_id"),
+        pending.c.chat_id == bindparam("chat_id"),
+        pending.c.kind == literal("'message'"),
+    )
+    .order_by(pending.c.id.desc())
+    .limit(literal("1"))
+)
+_CHANGE = Statement(update(pending).where(_ROW).values(raw=bindparam("raw")))
+_QUEUE = Statement(
+    update(pending)
+    .where(
+        _ROW,
+        pending.c.session_key == bindparam("session_key"),
+        pending.c.state == literal("'dropped'"),
+        pending.c.attempt == literal("0"),
+        pending.c.raw != literal(f"'{NO_WORDS}'"),
+    )
+    .values(state=literal("'queued'"), ended_at=null(), place=bindparam("place"))
+)
+
+
+class Edited(NamedTuple):
+    """What an edit found: its message `waits` and is changed now, or its turn runs or has ended.
+
+    `row_id` is the row of the message; where several rows run as one turn, that of the lead row.
+    """
+
+    row_id: RowId
+    what: Literal["waits", "runs", "ended"]
+
+
+def apply(conn: Connection, edit: Message) -> Edited | None:
+    """Change the text of a message that waits. None if the message is unknown, or its text is the same."""
+    where = edit.address
+    row = _FIND(
+        conn,
+        bot_id=edit.update.bot_id,
+        box=box(where.chat_id),
+        message_id=where.message_id,
+        chat_id=where.chat_id,
+    ).first()
+    if row is None or row.raw == NO_WORDS or _text(row.raw) == _text(edit.update.raw):
+        return None
+    if row.attempt:
+        runs = row.state in {"claimed", "asking", "queued"}
+        return Edited(RowId(row.lead_id), "runs" if runs else "ended")
+    _CHANGE(conn, row_id=row.id, raw=_with_context_of(row.raw, edit.update.raw))
+    # Else it was dropped, or is an earlier edit, whose button is for the newest.
+    return Edited(RowId(row.lead_id), "waits") if row.state in {"queued", "held"} else None
+
+
+def offer(conn: Connection, edit: Message, text: str, label: str, original: RowId) -> RowId | None:
+    """(nothing) -> dropped: keep an edit, and offer to run it. Returns its row; None if it is known."""
+    row_id = inbox.store(conn, edit, "dropped")
+    if row_id is not None:
+        outbox.notice(conn, row_id, Text(text), (Button(label, f"again:{row_id}:{original}"),))
+    return row_id
+
+
+def queue(conn: Connection, session_key: SessionKey, row_id: RowId, *, first: bool) -> bool:
+    """Queue an edit that was offered (dropped -> queued); `first` means before all that waits.
+
+    False if it runs already, or was erased. The offer then says that it runs.
+    """
+    place = FRONT if first else 0
+    if not _QUEUE(conn, row_id=row_id, session_key=session_key, place=place).rowcount:
+        return False
+    outbox.set_aside(conn, row_id, RUNNING_AGAIN)
+    return True
+
+
+def _with_context_of(old: str, new: str) -> str:
+    """Keep what the message was given of what others said before it."""
+    if (lines := json.loads(old)["message"].get("overheard")) is None:
+        return new
+    update = json.loads(new)
+    return json.dumps({**update, "message": {**update["message"], "overheard": lines}})
+
+
+def _text(raw: str) -> str:
+    return message_text(json.loads(raw)["message"])
