@@ -24,6 +24,7 @@ from tgbot.store.engine.connection import writing_engine
 FIRST_WORDS_TURNS = 15
 READ_PAIRS = 21
 SEEN = 10  # logged messages since the last summary
+STEPS = 10  # logged messages of one turn
 CONTENT = '[{"parts":[{"content":"%s","part_kind":"user-prompt"}],"kind":"request"}]' % ("word " * 80)
 SESSION = session_key(scene.BOT_ID, ChatId(sending.CHAT_ID))
 
@@ -37,7 +38,7 @@ def figures() -> Iterator[Figure]:
     for name, calls, most in (
         ("free", [("work", "1")], 2),
         ("idempotent", [("look", "1")], 1),
-        ("free, five at once", [("work", str(n)) for n in range(5)], 3),
+        ("free, five at once", [("work", str(n)) for n in range(5)], 6),
     ):
         more = asyncio.run(_commits(calls)) - plain - request
         yield at_most(f"commits of a step with a tool ({name}), beyond those of its request", more, most)
@@ -119,15 +120,18 @@ def _logged(path: Path, messages: int) -> Path:
             "INSERT INTO pending"
             " (bot_id, update_id, kind, state, session_key, attempt, received_at, ended_at, raw)"
             " VALUES (?, ?, 'message', ?, ?, 1, 0, ?, '{}')",
-            [(scene.BOT_ID, 1, "done", SESSION, 0), (scene.BOT_ID, 2, "claimed", SESSION, None)],
+            [
+                (scene.BOT_ID, 1, "claimed", SESSION, None),
+                *((scene.BOT_ID, 2 + n, "done", SESSION, 0) for n in range(messages // STEPS + 1)),
+            ],
         )
-        raw.execute("INSERT INTO turn (pending_id, instance_id, started_at) VALUES (2, 1, 0)")
+        raw.execute("INSERT INTO turn (pending_id, instance_id, started_at) VALUES (1, 1, 0)")
         raw.execute("INSERT INTO guard (session_key, turn_id, since) VALUES (?, 1, 0)", (SESSION,))
         kinds = ["step"] * (messages - SEEN) + ["summary"] + ["step"] * (SEEN - 1)
         raw.executemany(
             "INSERT INTO history (session_key, pending_id, turn_id, kind, content, at)"
-            " VALUES (?, 1, 1, ?, ?, 0)",
-            [(SESSION, kind, CONTENT) for kind in kinds],
+            " VALUES (?, ?, 1, ?, ?, 0)",
+            [(SESSION, 2 + n // STEPS, kind, CONTENT) for n, kind in enumerate(kinds)],
         )
     return path
 
@@ -148,7 +152,7 @@ async def _reads(many: Path, few: Path) -> float:
 
 
 def _read(engine: Engine) -> None:
-    turn = Ownership(Token(1), RowId(2), SessionKey(SESSION))
+    turn = Ownership(Token(1), RowId(1), SessionKey(SESSION))
     with engine.connect() as conn:
         for _ in range(50):
             assert len(history.seen(conn, turn)) == SEEN
