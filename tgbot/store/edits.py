@@ -25,7 +25,6 @@ _FIND = Statement(
     select(
         pending.c.id,
         pending.c.raw,
-        pending.c.state.label("own_state"),
         func.coalesce(_lead.c.id, pending.c.id).label("lead_id"),
         func.coalesce(_lead.c.state, pending.c.state).label("state"),
         func.coalesce(_lead.c.attempt, pending.c.attempt).label("attempt"),
