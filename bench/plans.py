@@ -24,6 +24,7 @@ from tgbot.store import (
     ledger,
     outbox,
     overheard,
+    queue,
     reactions,
     recovery,
     report,
@@ -112,10 +113,10 @@ def _use_everything(conn: Connection) -> None:
     second = turns.end(conn, owner, first, turns.Ending("done", [Text("a"), Text("b")])).following
     assert second
     stop = inbox.store(conn, arrivals[0], "done") or RowId(1)
-    inbox.stop(conn, SESSION, stop)
+    queue.stop(conn, SESSION, stop)
     turns.end(conn, owner, second, turns.Ending("interrupted"))
-    inbox.resume(conn, SESSION, stop)
-    inbox.drop(conn, SESSION, None)
+    queue.resume(conn, SESSION, stop)
+    queue.drop(conn, SESSION, None)
     turns.claim_waiting(conn, owner)
     for held in recovery.guards(conn):
         recovery.recover(conn, owner, held)

@@ -138,7 +138,7 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
         async with asyncio.TaskGroup() as services:
             kept = [
                 services.create_task(s.serve(), name=type(s).__name__)
-                for s in (agents, delivery, dispatcher, db, downloads)
+                for s in (agents, delivery, delivery.cards, dispatcher, db, downloads)
             ]
             polling = services.create_task(poller.serve(), name="Poller")
             try:

@@ -291,8 +291,9 @@ class Choice:
 
 
 FileKind = Literal["document", "photo", "voice"]
-# `notice` answers what no turn runs for, `ping` says that an answer is there, `surplus` has to disappear.
-PartKind = Literal["text", "rich", "reply", "notice", "ping", "document", "photo", "voice", "surplus"]
+# `notice` answers what no turn runs for, `card` lists what waits, `ping` says that an answer is there,
+# `surplus` has to disappear.
+PartKind = Literal["text", "rich", "reply", "notice", "card", "ping", "document", "photo", "voice", "surplus"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -321,7 +321,7 @@ def upgrade() -> None:
             name=op.f("ck_outbox_surplus_is_shown"),
         ),
         sa.CheckConstraint(
-            "kind IN ('text', 'rich', 'reply', 'notice', 'ping', 'photo', 'document', 'voice', 'surplus')",
+            "kind IN ('text', 'rich', 'reply', 'notice', 'card', 'ping', 'photo', 'document', 'voice', 'surplus')",
             name=op.f("ck_outbox_kind"),
         ),
         sa.CheckConstraint(
@@ -348,6 +348,13 @@ def upgrade() -> None:
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.create_index(
             "ix_outbox_box", ["bot_id", "box", "message_id", "chat_id", "pending_id"], unique=False
+        )
+        batch_op.create_index(
+            "ix_outbox_card",
+            ["pending_id"],
+            unique=False,
+            sqlite_where=sa.text("kind = 'card'"),
+            postgresql_where=sa.text("kind = 'card'"),
         )
         batch_op.create_index(
             "ix_outbox_file",

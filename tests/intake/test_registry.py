@@ -23,7 +23,7 @@ def _toast(instance: Instance, data: str, chat: int = 7) -> str | None:
 
 
 def test_the_menu_and_help_list_each_command_once_by_its_name(instance: Instance) -> None:
-    assert list(menu(None)) == ["stop", "resume", "drop", "mode", "status", "activation", "help"]
+    assert list(menu(None)) == ["stop", "resume", "drop", "mode", "queue", "status", "activation", "help"]
     instance.say("/help")
     assert [line.split(" - ")[0] for line in instance.answers()[0].split("\n") if line.startswith("/")] == [
         f"/{name}" for name in menu(None)

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 
+from tgbot.delivery.cards import Cards
 from tgbot.delivery.sender import ChatSender
 from tgbot.delivery.tools import Tools
 from tgbot.model import Address, BotId, ChatId, FileId, Part, RowId, Turn
@@ -57,6 +58,7 @@ class Delivery:
         send_within_seconds: float,
     ) -> None:
         self.answers = LiveAnswers(self._words)
+        self.cards = Cards(db, self.wake)
         self._db = db
         self._api = api
         self._tools = Tools(db, api, rate_limiter, self.answers, bot_id, stream, cuts, receipts, self.wake)
@@ -89,9 +91,11 @@ class Delivery:
         """Show that a turn works: a reaction to the question, "typing", its words as they come."""
         self._words(turn.chat_id)
         self.react(turn.address, Reaction.WORKING)
+        self.cards.moved_on(turn.session_key)
 
     def turn_ended(self, address: Address, row_id: RowId, state: str, part: Part | None = None) -> None:
         """Send the answer, and react by the `state` of the turn's row when it is on screen."""
+        self.cards.moved_on(address.session_key)
         if part is not None and part.chat_id != address.chat_id:
             # The chat moved during the turn. Its new sender has the part, and there the id of the question
             # means another message.

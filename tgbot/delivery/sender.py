@@ -158,6 +158,6 @@ class ChatSender:
 def _priority(part: Part) -> Priority:
     if part.kind in {"reply", "surplus"}:
         return Priority.CONTROL
-    if part.kind == "notice":
+    if part.kind in {"notice", "card"}:
         return Priority.NOTICE
     return Priority.ANSWER if part.ready_at is not None else Priority.GROWING

@@ -153,6 +153,8 @@ class Acceptor:
             self._dispatcher.wake()
         for chat_id in received.replied:
             self._delivery.wake(chat_id)
+        for address in [*received.waiting, *received.changed, *(address for address, _ in received.marks)]:
+            self._delivery.cards.waits(address.session_key)
         for address in received.waiting:
             self._delivery.react(address, Reaction.RECEIVED)
         for address, waits in received.marks:

@@ -28,7 +28,7 @@ from tgbot.model import (
     UserId,
 )
 from tgbot.render import Text
-from tgbot.store import allowed, chats, edits, inbox, joins, modes, outbox, overheard, turns
+from tgbot.store import allowed, chats, edits, inbox, joins, modes, outbox, overheard, queue, turns
 from tgbot.store.engine.connection import Connection
 from tgbot.turns.overheard import line_of
 
@@ -173,7 +173,7 @@ class _Batch:
 
     def _interrupt(self, session_key: SessionKey) -> None:
         """Stop what a session works on: what was just sent there is next."""
-        running, asking = inbox.stop_turn(self._conn, session_key)
+        running, asking = queue.stop_turn(self._conn, session_key)
         self._release_before_its_start(running)
         if running or asking:
             self.received.timed = True
@@ -239,7 +239,7 @@ class _Batch:
     def _obey(self, command: commands.Command, message: Message, words: CommandWords) -> None:
         """Obey a command, then queue the words behind it: in this order a /stop does not hold them."""
         # Decided only now: the turn that makes a bare "stop" a command may have begun earlier in this batch.
-        if not words.slash and not inbox.busy(self._conn, message.address.session_key):
+        if not words.slash and not queue.busy(self._conn, message.address.session_key):
             self.take_messages([message])
             return
         if command.act is None:

@@ -77,7 +77,10 @@ _MOVE_USAGE = Statement(
 _OF_OLD = (outbox.c.bot_id == bindparam("bot_id"), outbox.c.chat_id == bindparam("old_id"))
 # What is on screen stays there: in the new chat, the same message ids belong to other messages.
 _LEAVE_BEHIND = Statement(
-    delete(outbox).where(*_OF_OLD, or_(outbox.c.kind == literal("'surplus'"), outbox.c.ready_at.is_(None)))
+    delete(outbox).where(
+        *_OF_OLD,
+        or_(outbox.c.kind.in_([literal("'surplus'"), literal("'card'")]), outbox.c.ready_at.is_(None)),
+    )
 )
 _UNSENT = outbox.c.state.in_([literal("'ready'"), literal("'sending'"), literal("'unknown'")])
 # Its buttons in the old chat cannot be pressed any more.

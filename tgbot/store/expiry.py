@@ -23,7 +23,7 @@ _EXPIRE = Statement(
         _UNSENT,
         outbox.c.state == _READY,
         outbox.c.bot_id == bindparam("bot_id"),
-        outbox.c.kind != literal("'surplus'"),
+        outbox.c.kind.not_in([literal("'surplus'"), literal("'card'")]),
         outbox.c.ready_at < bindparam("before"),
         ~exists().where(
             _other.c.pending_id == outbox.c.pending_id,

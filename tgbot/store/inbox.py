@@ -1,36 +1,30 @@
-"""Stores updates as pending rows, and does what /stop, /resume and /drop do to the waiting ones."""
+"""Stores updates as pending rows, and refuses what a full queue has no place for."""
 
 import json
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, exists, func, null, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from tgbot.model import (
     Arrival,
     BotId,
-    ChatId,
     Control,
     Message,
-    MessageId,
     RowId,
     SessionKey,
     Unreadable,
-    UserId,
     box,
 )
-from tgbot.render import Text
-from tgbot.store import questions
+from tgbot.store import queue
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, listed, literal
-from tgbot.store.schema import guard, pending, turn
+from tgbot.store.schema import pending
 
 REDELIVERED_SECONDS = 3 * 86400.0  # Telegram keeps an update for 24 hours (Bot API, "Getting updates")
 REDELIVERED_ROWS = 1_000  # only the last batches, of 100 updates at most, can be delivered again
-DROPPED = Text("Dropped.")  # replaces what an interrupted turn has shown
 
 _QUEUED = literal("'queued'")
 _HELD = literal("'held'")
@@ -59,50 +53,6 @@ _WAITING = Statement(
         .scalar_subquery()
         .label("number"),
     )
-)
-_BUSY = Statement(select(exists().where(guard.c.session_key == bindparam("session_key"))))
-_HELD_FOR = (
-    select(turn.c.pending_id)
-    .join(guard, guard.c.turn_id == turn.c.id)
-    .where(guard.c.session_key == bindparam("session_key"))
-)
-_RUNNING = Statement(
-    _HELD_FOR.join(pending, pending.c.id == turn.c.pending_id).where(pending.c.state == literal("'claimed'"))
-)
-_PLACE = Statement(
-    select(pending.c.session_key, pending.c.topic_id, pending.c.user_id).where(
-        pending.c.id == bindparam("row_id"),
-        pending.c.bot_id == bindparam("bot_id"),
-        pending.c.chat_id == bindparam("chat_id"),
-        pending.c.session_key.is_not(None),
-    )
-)
-_STOP_RUNNING = Statement(
-    update(pending)
-    .where(pending.c.state == literal("'claimed'"), pending.c.id == _HELD_FOR.scalar_subquery())
-    .values(state=literal("'stopped'"), ended_at=bindparam("now"))
-    .returning(pending.c.id)
-)
-_WAITING_ROW = (pending.c.id, pending.c.raw, pending.c.message_id)
-_HOLD = Statement(
-    update(pending)
-    .where(_OF_SESSION, pending.c.state == _QUEUED)
-    .values(state=_HELD, held_by=bindparam("stop_id"))
-    .returning(*_WAITING_ROW)
-)
-_OF_STOP = (
-    _OF_SESSION,
-    pending.c.state == _HELD,
-    pending.c.held_by == func.coalesce(bindparam("stop_id"), pending.c.held_by),
-)
-_RESUME = Statement(
-    update(pending).where(*_OF_STOP).values(state=_QUEUED, held_by=null()).returning(*_WAITING_ROW)
-)
-_DROP = Statement(
-    update(pending)
-    .where(*_OF_STOP)
-    .values(state=literal("'dropped'"), held_by=null(), ended_at=bindparam("now"))
-    .returning(*_WAITING_ROW)
 )
 _REFUSE = Statement(
     update(pending)
@@ -137,31 +87,6 @@ class Stored(NamedTuple):
     message: Message
     row_id: RowId
     refused: bool
-
-
-class Waiting(NamedTuple):
-    """A row that waited, or was held: its raw update and the message it came in."""
-
-    row_id: RowId
-    raw: str
-    message_id: MessageId
-
-
-class Place(NamedTuple):
-    """Where a row belongs, and who sent its message."""
-
-    session_key: SessionKey
-    topic_id: int | None
-    user_id: UserId | None
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """What a /stop did: the row whose turn it ended, the one that asked something, and those it holds."""
-
-    running: RowId | None
-    asking: questions.StoppedRow | None
-    held: list[Waiting]
 
 
 def receive(conn: Connection, messages: Sequence[Message], queue_max: int) -> list[Stored]:
@@ -229,7 +154,7 @@ def _over_limit(conn: Connection, messages: Iterable[Message], queue_max: int) -
         key = message.address.session_key
         count[key] += 1
         # In an idle session the first message does not wait: it runs.
-        if count[key] > queue_max and count[key] > queue_max + (not busy(conn, key)):
+        if count[key] > queue_max and count[key] > queue_max + (not queue.busy(conn, key)):
             refused.add(message.update.update_id)
     return refused
 
@@ -265,57 +190,3 @@ def _row(arrival: Message | Control | Unreadable, state: str, now: float) -> dic
 def _waiting(conn: Connection, session_keys: Iterable[SessionKey]) -> dict[SessionKey, int]:
     """Count the queued rows of each session."""
     return dict(_WAITING(conn, session_keys=json.dumps(list(session_keys))))
-
-
-def busy(conn: Connection, session_key: SessionKey) -> bool:
-    """Whether a turn holds the session, even a stopped one that is still winding down."""
-    return bool(_BUSY(conn, session_key=session_key).scalar())
-
-
-def running(conn: Connection, session_key: SessionKey) -> RowId | None:
-    """Find the row whose turn runs; None also while a stopped turn winds down and still holds the session."""
-    row_id: RowId | None = _RUNNING(conn, session_key=session_key).scalar()
-    return row_id
-
-
-def at_work(conn: Connection, session_key: SessionKey) -> RowId | None:
-    """Find the row whose turn runs, or that waits for the answer to a question."""
-    found = running(conn, session_key)
-    return questions.asking(conn, session_key) if found is None else found
-
-
-def place(conn: Connection, bot_id: BotId, chat_id: ChatId, row_id: RowId) -> Place | None:
-    """Find where a row belongs; None if that is not this chat."""
-    row = _PLACE(conn, bot_id=bot_id, chat_id=chat_id, row_id=row_id).first()
-    return Place(*row) if row else None
-
-
-def stop(conn: Connection, session_key: SessionKey, stop_id: RowId) -> Stopped:
-    """Claimed or asking -> stopped, and queued -> held for all that was sent before the /stop.
-
-    The guard stays: the turn's task has not ended yet, and no other turn may run beside it.
-    """
-    running, asking = stop_turn(conn, session_key)
-    held = [Waiting(*row) for row in _HOLD(conn, session_key=session_key, stop_id=stop_id)]
-    return Stopped(running, asking, sorted(held))
-
-
-def stop_turn(conn: Connection, session_key: SessionKey) -> tuple[RowId | None, questions.StoppedRow | None]:
-    """Claimed or asking -> stopped: the row whose turn runs, or the one that asks something."""
-    running: RowId | None = _STOP_RUNNING(conn, session_key=session_key, now=time.time()).scalar()
-    return running, questions.stop(conn, session_key)
-
-
-def resume(conn: Connection, session_key: SessionKey, stop_id: RowId | None) -> list[Waiting]:
-    """Held -> queued: the rows of one /stop, or all of the session. Returns them."""
-    return [Waiting(*row) for row in _RESUME(conn, session_key=session_key, stop_id=stop_id)]
-
-
-def drop(conn: Connection, session_key: SessionKey, stop_id: RowId | None) -> list[Waiting]:
-    """Held -> dropped: the rows of one /stop, or all of the session. Returns them."""
-    dropped = [
-        Waiting(*row) for row in _DROP(conn, session_key=session_key, stop_id=stop_id, now=time.time())
-    ]
-    for row in dropped:
-        questions.close(conn, row.row_id, DROPPED)
-    return dropped

@@ -77,7 +77,7 @@ _reply_to = case(
                     _other.c.bot_id == pending.c.bot_id,
                     _other.c.chat_id == pending.c.chat_id,
                     _other.c.pending_id != pending.c.id,
-                    _other.c.kind.not_in([literal("'notice'"), literal("'surplus'")]),
+                    _other.c.kind.not_in([literal(f"'{kind}'") for kind in ("notice", "card", "surplus")]),
                     _waits,
                 ),
             ),

@@ -40,7 +40,7 @@ _NEXT = Statement(
         outbox.c.state != _UNKNOWN,
         or_(outbox.c.kind != _SURPLUS_KIND, outbox.c.state != _SENDING),
         outbox.c.kind.not_in([literal("'reply'"), _SURPLUS_KIND]),
-        outbox.c.kind == literal("'notice'"),
+        outbox.c.kind.in_([literal("'notice'"), literal("'card'")]),
         func.coalesce(outbox.c.first_id, outbox.c.id),
         outbox.c.part,
     )
@@ -96,7 +96,7 @@ _SENT = Statement(
         tries=literal("0"),
         reaction_due=and_(
             bindparam("react"),
-            outbox.c.kind.not_in([literal("'reply'"), literal("'notice'"), literal("'surplus'")]),
+            outbox.c.kind.not_in([literal(f"'{kind}'") for kind in ("reply", "notice", "card", "surplus")]),
             outbox.c.ready_at.is_not(None),
             # What is complete of a running turn is not the answer; nor is one of which a part was parked.
             exists().where(pending.c.id == outbox.c.pending_id, pending.c.ended_at.is_not(None)),

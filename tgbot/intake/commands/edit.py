@@ -2,7 +2,7 @@
 
 from tgbot.intake.commands.registry import NOTHING, Call, Reply, button
 from tgbot.model import Message, RowId
-from tgbot.store import edits, inbox, turns
+from tgbot.store import edits, queue, turns
 from tgbot.store.edits import Edited
 from tgbot.store.engine.connection import Connection
 
@@ -20,9 +20,9 @@ def offer(conn: Connection, message: Message, edited: Edited) -> None:
 def run_again(call: Call) -> Reply:
     """Run an edit; if the message as it was still runs, stop that and run the edit at once."""
     row_id, original = map(RowId, call.control.args)
-    still_runs = inbox.at_work(call.conn, call.session_key) == original
+    still_runs = queue.at_work(call.conn, call.session_key) == original
     if not edits.queue(call.conn, call.session_key, row_id, first=still_runs):
         return NOTHING
-    stopped = inbox.stop_turn(call.conn, call.session_key)[0] if still_runs else None
+    stopped = queue.stop_turn(call.conn, call.session_key)[0] if still_runs else None
     claimed = turns.claim(call.conn, call.session_key, call.owner)
     return Reply(None, toast=edits.RUNNING_AGAIN.text, claimed=claimed, stopped=stopped)

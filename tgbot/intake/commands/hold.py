@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tgbot.intake.commands.registry import Call, Mark, Reply, button, command, draw
 from tgbot.model import RowId
-from tgbot.store import inbox, turns
+from tgbot.store import queue, turns
 from tgbot.store.quote import quote
 
 NAMED_MAX = 10  # held messages that the reply to /stop names
@@ -14,21 +14,21 @@ NOTHING_HELD = "Nothing is on hold."
 @command("stop", "end the running turn and hold what waits", bare=True)
 def stop(call: Call) -> Reply:
     """Stop the running turn, and hold what waits."""
-    stopped = inbox.stop(call.conn, call.session_key, call.row_id)
+    stopped = queue.stop(call.conn, call.session_key, call.row_id)
     return _stopped(stopped, call.row_id)
 
 
 @button("stop", args=1)
 def stop_this(call: Call) -> Reply:
     """Do the same as `stop`, if the turn still runs that the button was drawn for."""
-    if inbox.running(call.conn, call.session_key) != call.target:
+    if queue.running(call.conn, call.session_key) != call.target:
         return Reply(None, toast="This has ended already.")
-    stopped = inbox.stop(call.conn, call.session_key, call.row_id)
+    stopped = queue.stop(call.conn, call.session_key, call.row_id)
     reply = _stopped(stopped, call.row_id)
     return reply if stopped.held else Reply(None, toast=reply.toast, stopped=reply.stopped)
 
 
-def _stopped(stopped: inbox.Stopped, row_id: RowId) -> Reply:
+def _stopped(stopped: queue.Stopped, row_id: RowId) -> Reply:
     ended = stopped.running is not None or stopped.asking is not None
     said = "Stopped." if ended else "Nothing is running."
     marks: tuple[Mark, ...] = (Mark(stopped.asking.message_id, waits=False),) if stopped.asking else ()
@@ -39,11 +39,11 @@ def _stopped(stopped: inbox.Stopped, row_id: RowId) -> Reply:
     return Reply(_held(said, stopped.held), buttons, toast=said, stopped=stopped.running, marks=marks)
 
 
-def _marks(rows: Sequence[inbox.Waiting], *, waits: bool) -> tuple[Mark, ...]:
+def _marks(rows: Sequence[queue.Waiting], *, waits: bool) -> tuple[Mark, ...]:
     return tuple(Mark(row.message_id, waits) for row in rows)
 
 
-def _held(said: str, held: Sequence[inbox.Waiting]) -> str:
+def _held(said: str, held: Sequence[queue.Waiting]) -> str:
     named = [f"{n}. {quote(row.raw)}" for n, row in enumerate(held[:NAMED_MAX], start=1)]
     more = [f"and {len(held) - NAMED_MAX} more"] if len(held) > NAMED_MAX else []
     return "\n".join(
@@ -60,11 +60,11 @@ def _held(said: str, held: Sequence[inbox.Waiting]) -> str:
 @button("resume", args=1)
 def resume(call: Call) -> Reply:
     """Run what every /stop holds, or the one that the button was drawn for."""
-    resumed = inbox.resume(call.conn, call.session_key, call.control.target)
+    resumed = queue.resume(call.conn, call.session_key, call.control.target)
     if not resumed:
         return Reply(NOTHING_HELD, instead=True)
     claimed = turns.claim(call.conn, call.session_key, call.owner)
-    waits = "soon" if inbox.running(call.conn, call.session_key) is None else "after the running one"
+    waits = "soon" if queue.running(call.conn, call.session_key) is None else "after the running one"
     when = "now" if claimed else waits
     marks = _marks([row for row in resumed if not claimed or row.row_id != claimed.row_id], waits=True)
     return Reply(f"Running {_messages(len(resumed))} {when}.", claimed=claimed, instead=True, marks=marks)
@@ -74,7 +74,7 @@ def resume(call: Call) -> Reply:
 @button("drop", args=1)
 def drop(call: Call) -> Reply:
     """Forget what every /stop holds, or the one that the button was drawn for."""
-    dropped = inbox.drop(call.conn, call.session_key, call.control.target)
+    dropped = queue.drop(call.conn, call.session_key, call.control.target)
     if not dropped:
         return Reply(NOTHING_HELD, instead=True)
     return Reply(f"Dropped {_messages(len(dropped))}.", instead=True, marks=_marks(dropped, waits=False))

@@ -40,7 +40,7 @@ from tgbot.model import (
     session_key,
 )
 from tgbot.render import Text
-from tgbot.store import allowed, inbox, outbox
+from tgbot.store import allowed, inbox, outbox, queue
 from tgbot.store.engine.connection import Connection
 from tgbot.store.erasure import NO_WORDS
 
@@ -255,7 +255,7 @@ def find_button(
         return pressed, _nothing
     if found.needs_model and model_rules is None:
         return pressed, _nothing
-    place = inbox.place(conn, pressed.update.bot_id, address.chat_id, pressed.target)
+    place = queue.place(conn, pressed.update.bot_id, address.chat_id, pressed.target)
     if place is None:
         return pressed, _nothing
     there = address._replace(session_key=place.session_key, topic_id=place.topic_id)
