@@ -124,13 +124,15 @@ def test_a_full_queue_is_reported_once_for_as_long_as_it_is_full(
     turn = instance.start("a", "b")
     instance.say("c", "d", "/status", "e")
     instance.say("f")
-    full = [said for said in instance.answers() if "wait already" in said]
+    full = [said for said in instance.answers() if "The queue is full" in said]
     assert full == [
-        "1 messages wait already, so I did not take this one, and take no more until some are done."
+        "The queue is full (1): I did not take this, and take no more until there is room. See /queue."
     ]
     instance.finish(turn)
     instance.say("g", "h", "i")
-    assert len([said for said in instance.answers() if "wait already" in said]) == 2, "it had room meanwhile"
+    assert len([said for said in instance.answers() if "The queue is full" in said]) == 2, (
+        "it had room meanwhile"
+    )
 
 
 def test_only_what_a_control_says_goes_before_answers(start_instance: StartInstance) -> None:

@@ -9,6 +9,8 @@ from tests.store.instance import Instance, StartInstance, key
 from tgbot.model import Turn
 from tgbot.store import card
 
+STOP = "SELECT text, buttons, state FROM outbox WHERE kind = 'reply' AND text LIKE 'Stopped%'"
+
 
 def refresh(instance: Instance, **how: Any) -> int | None:  # noqa: ANN401 - a page, or a place
     return instance.do(card.refresh, key(), **how)
@@ -187,3 +189,42 @@ def test_more_than_ten_are_pages(instance: Instance) -> None:
     assert shown(instance).splitlines()[-1] == "10. “m10”"
     press(instance, "2")
     assert shown(instance) == "12 waiting:\n11. “m11”\n12. “m12”"
+
+
+@pytest.mark.parametrize(
+    "answer", ["/resume", "/drop", "Drop all", "Run what is on hold", "1 next", "1 drop"]
+)
+def test_the_buttons_of_a_stop_go_when_it_is_decided_elsewhere_and_its_text_stays(
+    instance: Instance, answer: str
+) -> None:
+    instance.start("a", "b")
+    instance.say("/stop")
+    instance.send_all()
+    refresh(instance)
+    if answer.startswith("/"):
+        instance.say(answer)
+    else:
+        press(instance, answer)
+    [(text, buttons, state)] = instance.rows(STOP)
+    assert text.startswith("Stopped. On hold")
+    assert (buttons, state) == (None, "ready")
+
+
+def test_the_buttons_of_a_stop_stay_while_some_of_it_is_on_hold(instance: Instance) -> None:
+    instance.start("a", "b", "c")
+    instance.say("/stop")
+    instance.send_all()
+    refresh(instance)
+    press(instance, "1 drop")
+    [(_, buttons, state)] = instance.rows(STOP)
+    assert buttons
+    assert state == "sent"
+
+
+def test_a_stale_button_of_a_stop_leaves_its_text(instance: Instance) -> None:
+    instance.start("a", "b")
+    instance.say("/stop", "/resume")
+    [(stop_id,)] = instance.rows("SELECT min(id) FROM pending WHERE kind = 'control'")
+    [(_, toast)] = instance.press(f"drop:{stop_id}").controls
+    assert toast == "Nothing is on hold."
+    assert instance.rows(STOP)[0][0].startswith("Stopped. On hold")

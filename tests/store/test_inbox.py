@@ -80,8 +80,19 @@ def test_a_full_queue_says_so_to_the_user(start_instance: StartInstance) -> None
     assert received.waiting == []
     assert instance.states() == {"running": "claimed", "a": "queued", "b": "queued", "c": "dropped"}
     assert instance.answers() == [
-        "2 messages wait already, so I did not take this one, and take no more until some are done."
+        "The queue is full (2): I did not take this, and take no more until there is room. See /queue."
     ]
+
+
+def test_what_is_on_hold_takes_a_place_in_the_queue(start_instance: StartInstance) -> None:
+    instance = start_instance(queue_max=2)
+    instance.start("running", "a", "b")
+    instance.say("/stop", "runs next", "refused")
+    states = instance.states()
+    assert (states["runs next"], states["refused"]) == ("queued", "dropped")
+    assert "The queue is full" in instance.answers()[-1]
+    instance.say("/drop", "c")
+    assert instance.states()["c"] == "queued"
 
 
 def test_a_full_queue_refuses_only_in_its_own_session_and_only_while_it_is_full(
@@ -104,7 +115,7 @@ def test_a_queue_that_stays_full_says_so_once(start_instance: StartInstance) -> 
     instance.finish(turn)
     instance.say("c")
     instance.say("refused again")
-    notices = [said for said in instance.answers() if "messages wait already" in said]
+    notices = [said for said in instance.answers() if "The queue is full" in said]
     assert len(notices) == 2
 
 

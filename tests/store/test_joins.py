@@ -182,7 +182,7 @@ def test_a_full_queue_refuses_all_of_an_album_and_says_it_once(start_instance: S
     instance.say(*OF_FIVE, **ALBUM)
     assert set(list(instance.states().values())[2:]) == {"dropped"}
     assert instance.answers() == [
-        "1 messages wait already, so I did not take this one, and take no more until some are done."
+        "The queue is full (1): I did not take this, and take no more until there is room. See /queue."
     ]
 
 

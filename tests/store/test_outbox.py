@@ -394,7 +394,7 @@ def test_a_notice_is_sent_last(start_instance: StartInstance) -> None:
     [answer, notice] = instance.send_all()
     assert answer == "re: a"
     assert notice
-    assert "messages wait already" in notice
+    assert "The queue is full" in notice
 
 
 def test_a_reply_notifies_and_an_answer_behind_it_does_too(instance: Instance) -> None:

@@ -201,7 +201,7 @@ async def test_a_full_queue_says_so_to_the_user(bot: BotProcess, ann: Person) ->
     ann.says("wait for /never")
     await bot.logs("turn.claimed")
     ann.says("two", "three", "one too many")
-    await ann.sees_among("2 messages wait already")
+    await ann.sees_among("The queue is full (2)")
     assert (await bot.status())["queued"] == 2
 
 

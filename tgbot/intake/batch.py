@@ -232,8 +232,8 @@ class _Batch:
         if address.session_key in self._rules.full:
             return
         self._rules.full.add(address.session_key)
-        waiting = f"{self._rules.queue_max} messages wait already"
-        text = f"{waiting}, so I did not take this one, and take no more until some are done."
+        full = f"The queue is full ({self._rules.queue_max})"
+        text = f"{full}: I did not take this, and take no more until there is room. See /queue."
         self._notify(refused.row_id, address.chat_id, Text(text, ()))
 
     def _obey(self, command: commands.Command, message: Message, words: CommandWords) -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from tgbot.model import (
@@ -45,13 +45,18 @@ _INSERT = Statement(
     .on_conflict_do_nothing(index_elements=["bot_id", "update_id"])
 )
 _sessions = listed("session_keys")
+
+
+def _number(state: ColumnElement[str]) -> ScalarSelect[int]:
+    """Make the SQL expression that counts the rows of a session in one state, by the index of that state."""
+    of_session = pending.c.session_key == _sessions.c.value
+    return select(func.count()).where(of_session, pending.c.state == state).scalar_subquery()
+
+
 _WAITING = Statement(
     select(
         _sessions.c.value.label("session_key"),
-        select(func.count())
-        .where(pending.c.session_key == _sessions.c.value, pending.c.state == _QUEUED)
-        .scalar_subquery()
-        .label("number"),
+        (_number(_QUEUED) + _number(literal("'held'"))).label("number"),
     )
 )
 _REFUSE = Statement(
@@ -153,8 +158,8 @@ def _over_limit(conn: Connection, messages: Iterable[Message], queue_max: int) -
     for message in messages:
         key = message.address.session_key
         count[key] += 1
-        # In an idle session the first message does not wait: it runs.
-        if count[key] > queue_max and count[key] > queue_max + (not queue.busy(conn, key)):
+        # Where nothing runs, or only a stopped turn winds down, the first message does not wait: it runs.
+        if count[key] > queue_max and count[key] > queue_max + (queue.running(conn, key) is None):
             refused.add(message.update.update_id)
     return refused
 
@@ -188,5 +193,5 @@ def _row(arrival: Message | Control | Unreadable, state: str, now: float) -> dic
 
 
 def _waiting(conn: Connection, session_keys: Iterable[SessionKey]) -> dict[SessionKey, int]:
-    """Count the queued rows of each session."""
+    """Count the rows of each session that are queued or held: each takes a place."""
     return dict(_WAITING(conn, session_keys=json.dumps(list(session_keys))))

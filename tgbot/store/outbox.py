@@ -175,6 +175,15 @@ _REWRITE = Statement(
     )
     .values(_new_content)
 )
+_TAKE_BUTTONS = Statement(
+    update(outbox)
+    .where(_ROW, outbox.c.buttons.is_not(None), outbox.c.kind == literal("'reply'"))
+    .values(
+        buttons=null(),
+        state=case((_IN_FLIGHT, outbox.c.state), else_=_READY),
+        sent_text=case((_IN_FLIGHT, func.coalesce(outbox.c.sent_text, outbox.c.text))),
+    )
+)
 _SET_ASIDE = Statement(
     update(outbox)
     .where(_ROW, outbox.c.part == _ZERO)
@@ -324,6 +333,11 @@ def rewrite(conn: Connection, row_id: RowId, chat_id: ChatId, pressed: str, text
 def set_aside(conn: Connection, row_id: RowId, text: Text) -> None:
     """Sent -> ready: a row runs once more, so it gets a new message, and the old one says `text`."""
     _SET_ASIDE(conn, row_id=row_id, **(columns(text) | {"kind": "reply"}))
+
+
+def take_buttons(conn: Connection, row_id: RowId) -> None:
+    """Take the buttons of a reply away, whose question was answered in another way. Its text stays."""
+    _TAKE_BUTTONS(conn, row_id=row_id)
 
 
 def offer_late(conn: Connection, row_id: RowId) -> None:

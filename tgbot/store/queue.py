@@ -1,6 +1,8 @@
 """What waits and runs in a session, and what /stop, /resume, /drop and the queue's card do to it."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,7 +10,7 @@ from sqlalchemy import bindparam, exists, func, null, select, union, update
 
 from tgbot.model import BotId, ChatId, MessageId, RowId, SessionKey, UserId
 from tgbot.render import Text
-from tgbot.store import questions
+from tgbot.store import outbox, questions
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
 from tgbot.store.schema import FRONT, guard, pending, turn
@@ -63,6 +65,7 @@ _DROP = Statement(
     .values(state=literal("'dropped'"), held_by=null(), ended_at=bindparam("now"))
     .returning(*_WAITING_ROW)
 )
+_HELD_BY = Statement(select(pending.c.held_by).where(_OF_SESSION, pending.c.state == _HELD).distinct())
 _WAITS = pending.c.state.in_([_QUEUED, _HELD])
 _DROP_ROW = Statement(
     update(pending)
@@ -160,14 +163,15 @@ def stop_turn(conn: Connection, session_key: SessionKey) -> tuple[RowId | None, 
 
 def resume(conn: Connection, session_key: SessionKey, stop_id: RowId | None) -> list[Waiting]:
     """Held -> queued: the rows of one /stop, or all of the session. Returns them."""
-    return [Waiting(*row) for row in _RESUME(conn, session_key=session_key, stop_id=stop_id)]
+    with _decided(conn, session_key, stop_id):
+        return [Waiting(*row) for row in _RESUME(conn, session_key=session_key, stop_id=stop_id)]
 
 
 def drop(conn: Connection, session_key: SessionKey, stop_id: RowId | None) -> list[Waiting]:
     """Held -> dropped: the rows of one /stop, or all of the session. Returns them."""
-    dropped = [
-        Waiting(*row) for row in _DROP(conn, session_key=session_key, stop_id=stop_id, now=time.time())
-    ]
+    with _decided(conn, session_key, stop_id):
+        rows = _DROP(conn, session_key=session_key, stop_id=stop_id, now=time.time())
+        dropped = [Waiting(*row) for row in rows]
     for row in dropped:
         questions.close(conn, row.row_id, DROPPED)
     return dropped
@@ -175,7 +179,8 @@ def drop(conn: Connection, session_key: SessionKey, stop_id: RowId | None) -> li
 
 def drop_row(conn: Connection, session_key: SessionKey, row_id: RowId) -> Waiting | None:
     """Queued or held -> dropped, for one row. None if it does not wait any more."""
-    row = _DROP_ROW(conn, session_key=session_key, row_id=row_id, now=time.time()).first()
+    with _decided(conn, session_key):
+        row = _DROP_ROW(conn, session_key=session_key, row_id=row_id, now=time.time()).first()
     if row is None:
         return None
     questions.close(conn, row_id, DROPPED)
@@ -190,4 +195,18 @@ def drop_all(conn: Connection, session_key: SessionKey) -> list[Waiting]:
 
 def put_first(conn: Connection, session_key: SessionKey, row_id: RowId) -> bool:
     """Queued or held -> queued, before all that waits but what was interrupted. False if it does not wait."""
-    return _PUT_FIRST(conn, session_key=session_key, row_id=row_id).rowcount == 1
+    with _decided(conn, session_key):
+        return _PUT_FIRST(conn, session_key=session_key, row_id=row_id).rowcount == 1
+
+
+@contextmanager
+def _decided(conn: Connection, session_key: SessionKey, pressed: RowId | None = None) -> Iterator[None]:
+    """Take the buttons away of each /stop of which nothing is on hold any more.
+
+    Not of the one that was `pressed`: what the button did is said in its place.
+    """
+    before: set[RowId] = set(_HELD_BY(conn, session_key=session_key).scalars()) - {pressed}
+    yield
+    if before:
+        for stop_id in before - set(_HELD_BY(conn, session_key=session_key).scalars()):
+            outbox.take_buttons(conn, stop_id)

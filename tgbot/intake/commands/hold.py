@@ -62,7 +62,7 @@ def resume(call: Call) -> Reply:
     """Run what every /stop holds, or the one that the button was drawn for."""
     resumed = queue.resume(call.conn, call.session_key, call.control.target)
     if not resumed:
-        return Reply(NOTHING_HELD, instead=True)
+        return _nothing_held(call)
     claimed = turns.claim(call.conn, call.session_key, call.owner)
     waits = "soon" if queue.running(call.conn, call.session_key) is None else "after the running one"
     when = "now" if claimed else waits
@@ -76,8 +76,13 @@ def drop(call: Call) -> Reply:
     """Forget what every /stop holds, or the one that the button was drawn for."""
     dropped = queue.drop(call.conn, call.session_key, call.control.target)
     if not dropped:
-        return Reply(NOTHING_HELD, instead=True)
+        return _nothing_held(call)
     return Reply(f"Dropped {_messages(len(dropped))}.", instead=True, marks=_marks(dropped, waits=False))
+
+
+def _nothing_held(call: Call) -> Reply:
+    # Not in place of the message below which an old button was pressed: that is the record of a /stop.
+    return Reply(None, toast=NOTHING_HELD) if call.control.callback_id else Reply(NOTHING_HELD)
 
 
 def _messages(count: int) -> str:
