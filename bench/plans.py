@@ -16,6 +16,7 @@ from tgbot.render import Text
 from tgbot.store import (
     allowances,
     allowed,
+    dead,
     expiry,
     files,
     history,
@@ -120,7 +121,9 @@ def _use_everything(conn: Connection) -> None:
     turns.claim_waiting(conn, owner)
     for held in recovery.guards(conn):
         recovery.recover(conn, owner, held)
-        recovery.retry(conn, owner, SESSION, held.row_id)
+        list(dead.each(conn))
+        recovery.retry(conn, SESSION, held.row_id)
+        recovery.was_tried_again(conn, SESSION, held.row_id)
         recovery.forget(conn, SESSION, held.row_id)
     parts = scene.messages([scene.update(CHAT_ID + 2) for _ in range(2)])
     assert receive(
