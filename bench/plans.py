@@ -26,6 +26,7 @@ from tgbot.store import (
     outbox,
     overheard,
     queue,
+    reacted,
     reactions,
     recovery,
     report,
@@ -133,6 +134,8 @@ def _use_everything(conn: Connection) -> None:
     joins.joined_to(conn, stop)
     turns.next_due(conn)
     recovery.note_stopping(conn, owner.instance_id)
+    reacted.find(conn, owner.bot_id, CHAT_ID, MessageId(1))
+    reacted.again(conn, arrivals[0].update, first.row_id)
     part = sending.next_part(conn, owner.bot_id, CHAT_ID)
     assert part
     _send_and_settle(conn, owner, part)
