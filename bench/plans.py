@@ -16,6 +16,7 @@ from tgbot.render import Text
 from tgbot.store import (
     allowances,
     allowed,
+    dead,
     expiry,
     files,
     history,
@@ -25,6 +26,7 @@ from tgbot.store import (
     outbox,
     overheard,
     queue,
+    reacted,
     reactions,
     recovery,
     report,
@@ -120,7 +122,9 @@ def _use_everything(conn: Connection) -> None:
     turns.claim_waiting(conn, owner)
     for held in recovery.guards(conn):
         recovery.recover(conn, owner, held)
-        recovery.retry(conn, owner, SESSION, held.row_id)
+        list(dead.each(conn))
+        recovery.retry(conn, SESSION, held.row_id)
+        recovery.was_tried_again(conn, SESSION, held.row_id)
         recovery.forget(conn, SESSION, held.row_id)
     parts = scene.messages([scene.update(CHAT_ID + 2) for _ in range(2)])
     assert receive(
@@ -130,6 +134,8 @@ def _use_everything(conn: Connection) -> None:
     joins.joined_to(conn, stop)
     turns.next_due(conn)
     recovery.note_stopping(conn, owner.instance_id)
+    reacted.find(conn, owner.bot_id, CHAT_ID, MessageId(1))
+    reacted.again(conn, arrivals[0].update, first.row_id)
     part = sending.next_part(conn, owner.bot_id, CHAT_ID)
     assert part
     _send_and_settle(conn, owner, part)

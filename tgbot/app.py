@@ -131,6 +131,7 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
         group_activation=settings.group_activation,
         group_sessions=settings.group_sessions,
         context_messages=settings.group_context_messages,
+        reactions=settings.reactions,
     )
     acceptor = Acceptor(db, rules, dispatcher, delivery, downloads.forget)
     poller = Poller(api, acceptor, delivery, invite)

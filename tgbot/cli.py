@@ -1,4 +1,4 @@
-"""The commands: run, status, doctor, db upgrade, play."""
+"""The commands: run, status, dead, doctor, db upgrade, play."""
 
 import argparse
 import asyncio
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import tgbot
-from tgbot import app, config, doctor, logs
+from tgbot import app, config, dead, doctor, logs
 from tgbot.agents.llm import names
 from tgbot.model import ChatId
 from tgbot.store import report
@@ -29,9 +29,17 @@ log = logging.getLogger(__name__)
 USAGE_ERROR = 2
 INTERRUPTED = 128 + signal.SIGINT  # as a shell has it
 
+
+class DatabaseNotReadyError(Exception):
+    """There is no database yet, or it is of another version; the text says what to do."""
+
+
 # What a person can fix: their texts are for the terminal. Everything else is a bug, with a traceback.
 MISUSED = (config.ConfigError, migrate.SchemaError, TokenRefusedError)
-FAILED = (DatabaseLockedError, DatabaseDamagedError, StorageError, doctor.DoctorError)
+FAILED = (
+    *(DatabaseNotReadyError, DatabaseLockedError, DatabaseDamagedError, StorageError),
+    *(dead.DeadRowError, doctor.DoctorError),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,6 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="what runs, waits and is unsent; also while the bot runs")
     status.add_argument("--json", action="store_true", help="for programs")
     status.set_defaults(command=_status)
+    letters = commands.add_parser("dead", help="what was given up: list, show, retry, drop")
+    letters.set_defaults(command=_dead_letters)
+    dead.add_commands(letters)
     checkup = commands.add_parser("doctor", help="check what the bot relies on")
     checkup.add_argument(
         "--live",
@@ -132,13 +143,7 @@ def _named(path: Path, error: Exception) -> str:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    path = config.database_path().absolute()
-    revision = migrate.current_revision(path)
-    if revision is None:
-        return _fail(f"no database at {path}: start the bot once, or set {config.PREFIX}DATABASE_URL", 1)
-    if revision != migrate.REVISION:
-        ours = f"this tgbot reads {migrate.REVISION}: run `tgbot db upgrade`, or update tgbot"
-        return _fail(f"{path} is of schema {revision}, {ours}", 1)
+    path = _database()
     alive, found = ProcessLock(path).is_held(), read_once(path, report.everything)
     if arguments.json:
         print(json.dumps({"database": str(path), "alive": alive, **dataclasses.asdict(found)}, indent=2))
@@ -146,6 +151,25 @@ def _status(arguments: argparse.Namespace) -> int:
         for line in _table(path, found, alive=alive):
             _print(line)
     return 0
+
+
+def _dead_letters(arguments: argparse.Namespace) -> int:
+    for line in arguments.act(_database(), arguments):
+        _print(line)
+    return 0
+
+
+def _database() -> Path:
+    """Find the database, of which another process may be the bot. Raises DatabaseNotReadyError."""
+    path = config.database_path().absolute()
+    revision = migrate.current_revision(path)
+    if revision is None:
+        missing = f"no database at {path}: start the bot once, or set {config.PREFIX}DATABASE_URL"
+        raise DatabaseNotReadyError(missing)
+    if revision != migrate.REVISION:
+        ours = f"this tgbot reads {migrate.REVISION}: run `tgbot db upgrade`, or update tgbot"
+        raise DatabaseNotReadyError(f"{path} is of schema {revision}, {ours}")
+    return path
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
-from tgbot.model import MODES, Activation, BotId, GroupSessions, Mode, UserId
+from tgbot.model import MODES, Activation, BotId, GroupSessions, Mode, ReactionsIn, UserId
 
 PREFIX = "TGBOT_"
 ENV_FILE = ".env"
@@ -171,6 +171,9 @@ class Settings:
     )
     group_sessions: Annotated[GroupSessions, _How(_one_of("chat", "user"), "chat or user")] = "chat"
     group_context_messages: Annotated[int, _How(_context, f"a whole number from 0 to {CONTEXT_MAX}")] = 0
+    reactions: Annotated[ReactionsIn, _How(_one_of("private", "all", "off"), "private, all or off")] = (
+        "private"
+    )
     user_minute_messages_max: Annotated[int | None, _MESSAGES] = None
     user_day_turns_max: Annotated[int | None, _MESSAGES] = None
     max_turns: Annotated[int, _How(_count, "a whole number of at least 1")] = 64

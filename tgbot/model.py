@@ -22,6 +22,9 @@ Raw = dict[str, Any]
 Activation = Literal["mention", "always"]
 GroupSessions = Literal["chat", "user"]  # whether those in a group share a session
 
+# In which chats people's reactions to the bot's messages act: the private ones, all, or none.
+ReactionsIn = Literal["private", "all", "off"]
+
 # What becomes of a message that comes while a turn runs in its session (`store.modes`).
 Mode = Literal["queue", "collect", "interrupt", "steer"]
 MODES: tuple[Mode, ...] = ("queue", "collect", "interrupt", "steer")
@@ -145,6 +148,15 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
+class Reacted:
+    """A person put reactions on a message, the one of the `address`; `emoji` are those that are new."""
+
+    update: Update
+    address: Address
+    emoji: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Unreadable:
     """An update that could not be understood; `chat_id` and `topic_id` if at least those were found."""
 
@@ -163,7 +175,7 @@ class ChatMoved:
     topic_id: None = None
 
 
-Arrival = Message | Edit | Control | Unreadable | ChatMoved
+Arrival = Message | Edit | Control | Reacted | Unreadable | ChatMoved
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ CHANNEL = {"id": -1_000_000_000_009, "type": "channel", "title": "News"}
 MESSAGE = {"message_id": 900, "date": 1, "chat": CHAT, "from": ANN, "text": "never answered"}
 POST = {"message_id": 901, "date": 1, "chat": CHANNEL, "sender_chat": CHANNEL, "text": "never answered"}
 REACTED = {"chat": CHAT, "message_id": 900, "date": 1}
+THUMB_DOWN = {"type": "emoji", "emoji": "👎"}
 POLL = {"id": "1", "question": "?", "options": [], "total_voter_count": 0, "is_closed": True}
 
 # As the Bot API 10.3 has them.
@@ -34,7 +35,7 @@ UPDATES: dict[str, dict[str, Any]] = {
     "edited_business_message": {**MESSAGE, "business_connection_id": "b", "edit_date": 2},
     "deleted_business_messages": {"business_connection_id": "b", "chat": CHAT, "message_ids": [900]},
     "guest_message": {**MESSAGE, "guest_query_id": "g"},
-    "message_reaction": {**REACTED, "user": ANN, "old_reaction": [], "new_reaction": []},
+    "message_reaction": {**REACTED, "user": ANN, "old_reaction": [], "new_reaction": [THUMB_DOWN]},
     "message_reaction_count": {**REACTED, "reactions": []},
     "inline_query": {"id": "i", "from": ANN, "query": "never answered", "offset": ""},
     "chosen_inline_result": {"result_id": "r", "from": ANN, "query": "never answered"},

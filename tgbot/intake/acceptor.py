@@ -62,6 +62,11 @@ class Acceptor:
         """What people can type here: the name of each command, and a line about it."""
         return commands.menu(self._rules.model)
 
+    @property
+    def allowed_updates(self) -> list[str]:
+        """The kinds of update to ask Telegram for."""
+        return outcomes.allowed_updates(reactions=self._rules.reactions != "off")
+
     async def accept(self, batch: Sequence[Raw | Unparsed]) -> None:
         """Commit a batch, then wake whoever has work from it.
 
@@ -139,12 +144,13 @@ class Acceptor:
         if isinstance(item, Unparsed):
             return get_updates.unreadable(bot_id, item)
         try:
-            return updates.parse(bot_id, self.username, item, self._rules.group_sessions)
+            arrival = updates.parse(bot_id, self.username, item, self._rules.group_sessions)
         except RecursionError:  # nested so deep that JSON can read it but not write it
             return get_updates.unreadable(bot_id, item)
         except Exception:
             log.exception("intake.parse_failed update=%s", get_updates.update_id(item))
             return get_updates.unreadable(bot_id, item)
+        return arrival if self._rules.wants(arrival) else None
 
     def _pass_on(self, received: Received) -> None:
         self._dispatcher.spawn(received.claimed)

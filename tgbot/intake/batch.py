@@ -21,6 +21,8 @@ from tgbot.model import (
     GroupSessions,
     Message,
     Owner,
+    Reacted,
+    ReactionsIn,
     RowId,
     SessionKey,
     Turn,
@@ -43,7 +45,7 @@ class Rules:
     `full` are the sessions whose queue is full, and whose people know it. `group_activation` is that of
     groups that have not chosen one; `privacy_mode`: Telegram does not pass on everything that is said in a
     group. `group_sessions`: whose the sessions in groups are; `context_messages`: how many messages to others
-    a turn there is given.
+    a turn there is given. `reactions`: in which chats reactions act.
     """
 
     access: Access
@@ -55,6 +57,13 @@ class Rules:
     privacy_mode: bool = False
     group_sessions: GroupSessions = "chat"
     context_messages: int = 0
+    reactions: ReactionsIn = "private"
+
+    def wants(self, arrival: Arrival | None) -> bool:
+        """Whether an arrival counts: not a reaction in a chat where none acts."""
+        if not isinstance(arrival, Reacted) or self.reactions == "all":
+            return True
+        return self.reactions == "private" and arrival.address.private
 
 
 @dataclass(slots=True)
@@ -105,7 +114,7 @@ class _Batch:
         self._allowed: set[int] | None = None  # as the database says; None: nobody has asked it yet
         self.received = Received()
 
-    def _may_talk(self, arrival: Message | Edit | Control | Unreadable) -> bool:
+    def _may_talk(self, arrival: Message | Edit | Control | Reacted | Unreadable) -> bool:
         user_id, chat_id = _sender_and_chat(arrival)
         if user_id is None or self._rules.access.may_talk(user_id):
             return True
@@ -199,6 +208,8 @@ class _Batch:
             self._turn_away(arrival)
         elif isinstance(arrival, Unreadable):
             self._park(arrival)
+        elif isinstance(arrival, Reacted):
+            self._react(arrival)
         elif isinstance(arrival, Control):
             rules = self._rules
             self._act(*commands.find_button(self._conn, rules.access, arrival, rules.model))
@@ -209,6 +220,12 @@ class _Batch:
         else:
             self._claim_for(self._with_context(joins.receive(self._conn, arrival, self._rules.queue_max)))
             self.received.timed = True
+
+    def _react(self, reacted: Reacted) -> None:
+        """Act on a reaction: as if a button had been pressed. Most of them mean nothing, and leave no row."""
+        if pressed := commands.find_reaction(self._conn, reacted):
+            rules = self._rules
+            self._act(*commands.find_button(self._conn, rules.access, pressed, rules.model))
 
     def _edit(self, message: Message) -> None:
         """Take an edit. One that makes a command of a message does nothing: nobody has sent that command."""
@@ -278,7 +295,14 @@ class _Batch:
             *(ChatId(notice.user_id) for notice in reply.notices),
         }
         self.received.erased += reply.erased
+        if reply.again:
+            self._run_again(reply.again, row_id)
         return row_id
+
+    def _run_again(self, messages: Sequence[Message], control_id: RowId) -> None:
+        """Queue once more what ran as one turn, with a place, limits and an answer like any new message."""
+        inbox.pass_id_on(self._conn, control_id)  # to the new rows
+        self._claim_for(joins.again(self._conn, messages, self._rules.queue_max))
 
     def _call(self, control: Control, row_id: RowId) -> commands.Call:
         rules = self._rules
@@ -304,7 +328,7 @@ class _Batch:
         self.received.replied.add(moved.chat_id)
         self.received.timed = True  # a turn may have lost its guard, or a session become free
 
-    def _turn_away(self, arrival: Message | Control | Unreadable) -> None:
+    def _turn_away(self, arrival: Message | Control | Reacted | Unreadable) -> None:
         """Answer strangers, and store nothing of what they write or press."""
         if isinstance(arrival, Message):
             said = strangers.answer(self._conn, self._owner, self._rules.access, arrival)
@@ -320,7 +344,7 @@ class _Batch:
 
 def _sender_and_chat(arrival: Arrival) -> tuple[UserId | None, ChatId | None]:
     """Name who sent an arrival, and where; of what cannot be read only a private chat says who it was."""
-    if isinstance(arrival, Message | Edit | Control):
+    if isinstance(arrival, Message | Edit | Control | Reacted):
         return arrival.address.user_id, arrival.address.chat_id
     chat_id = arrival.chat_id
     return UserId(chat_id) if chat_id and chat_id > 0 else None, chat_id

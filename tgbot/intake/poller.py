@@ -13,7 +13,7 @@ from tgbot.delivery.delivery import Delivery
 from tgbot.intake.acceptor import Acceptor
 from tgbot.model import Raw
 from tgbot.store.engine.errors import StorageError
-from tgbot.telegram import get_updates, outcomes
+from tgbot.telegram import get_updates
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.errors import (
     BotApiError,
@@ -86,7 +86,7 @@ class Poller:
             limit=BATCH_MAX,
             timeout=LONG_POLL_SECONDS,
             # Each time: without it Telegram keeps what an earlier program asked for.
-            allowed_updates=list(outcomes.ALLOWED_UPDATES),
+            allowed_updates=self._acceptor.allowed_updates,
         )
         if not isinstance(batch, list):
             raise UnreachableError("getUpdates gives no list")

@@ -8,7 +8,7 @@ row joins it when it is claimed.
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import takewhile
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ QUIET_SECONDS = 1.0  # how long without a further row; Telegram usually delivers
 TOGETHER_MAX = 10  # parts in one album (Bot API, sendMediaGroup)
 
 _FOLLOW_UP = "follow-up"  # in place of a join key: it joined a turn that was running
+_AGAIN = "again"  # in place of a join key: rows that ran as one turn, and run as one once more
 _ROW = pending.c.id == bindparam("row_id")
 _WAITS = (pending.c.join_key.is_not(None), pending.c.state.in_([literal("'queued'"), literal("'held'")]))
 _joined = pending.alias("joined")
@@ -130,6 +131,30 @@ def receive(conn: Connection, part: Message, queue_max: int) -> list[inbox.Store
         if not entry.refused:
             _BECOME_LEAD(conn, row_id=entry.row_id, join_key=part.join_key, not_before=_quiet_at())
     return stored
+
+
+def again(conn: Connection, messages: Sequence[Message], queue_max: int) -> list[inbox.Stored]:
+    """(nothing) -> queued, or dropped by a full queue: messages of one update; all but the first join that.
+
+    Of the update's id, which is unique, the last row keeps it, and recognizes the update when it comes again.
+    """
+    lead, *rest = messages
+    stored = inbox.receive(conn, [lead], queue_max)
+    for entry in stored:
+        if rest and not entry.refused:
+            _BECOME_LEAD(conn, row_id=entry.row_id, join_key=_AGAIN, not_before=None)
+            _join_again(conn, rest, entry.row_id)
+    return stored
+
+
+def _join_again(conn: Connection, messages: Sequence[Message], lead_id: RowId) -> None:
+    last = lead_id
+    for message in messages:
+        inbox.pass_id_on(conn, last)
+        added = inbox.store(conn, message, "queued")
+        assert added, "its id is free"
+        _JOIN(conn, row_id=added, lead_id=lead_id, now=time.time())
+        last = added
 
 
 def waits_for(conn: Connection, session_key: SessionKey, join_key: str) -> bool:

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import and_, bindparam, delete, insert, null, select, update
+from sqlalchemy import and_, bindparam, delete, func, insert, null, select, update
 
 from tgbot.model import Address, InstanceId, Owner, Ownership, RowId, SessionKey
 from tgbot.render import Text
@@ -51,12 +51,21 @@ _REQUEUE = Statement(
 _GIVE_UP = Statement(
     update(pending).where(_ROW).values(state=_DEAD, crashes=bindparam("crashes"), ended_at=bindparam("now"))
 )
+# One crash before its last: it is a suspect, and what it is queued for is one more try.
 _RETRY = Statement(
     update(pending)
     .where(_DEAD_ROW)
-    .values(state=_QUEUED, crashes=bindparam("suspect_crashes"), ended_at=null())
+    .values(state=_QUEUED, crashes=func.max(pending.c.crashes - literal("1"), literal("1")), ended_at=null())
 )
 _FORGET = Statement(update(pending).where(_DEAD_ROW).values(state=literal("'dropped'")))
+_CRASHED = Statement(
+    select(pending.c.id).where(
+        pending.c.id == bindparam("row_id"),
+        pending.c.session_key == bindparam("session_key"),
+        pending.c.crashes > literal("0"),
+        pending.c.state.not_in([_DEAD, literal("'dropped'")]),
+    )
+)
 TRYING_AGAIN = Text("Trying it again.")
 
 
@@ -124,13 +133,17 @@ def _requeue_or_give_up(conn: Connection, owner: Owner, interrupted: Guard) -> s
     return "dead" if changed else "stopped"
 
 
-def retry(conn: Connection, owner: Owner, session_key: SessionKey, row_id: RowId) -> bool:
+def retry(conn: Connection, session_key: SessionKey, row_id: RowId) -> bool:
     """Dead -> queued, for one more try as a suspect. False if the row is not dead, or not of this session."""
-    crashes = owner.suspect_crashes
-    if not _RETRY(conn, row_id=row_id, session_key=session_key, suspect_crashes=crashes).rowcount:
+    if not _RETRY(conn, row_id=row_id, session_key=session_key).rowcount:
         return False
     outbox.set_aside(conn, row_id, TRYING_AGAIN)
     return True
+
+
+def was_tried_again(conn: Connection, session_key: SessionKey, row_id: RowId) -> bool:
+    """Whether a row of this session crashed, and is neither dead nor dropped any more."""
+    return _CRASHED(conn, row_id=row_id, session_key=session_key).first() is not None
 
 
 def forget(conn: Connection, session_key: SessionKey, row_id: RowId) -> bool:

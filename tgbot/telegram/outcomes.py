@@ -6,8 +6,8 @@ from tgbot.model import Raw
 
 Outcome = Literal["run", "act", "ignore"]
 
-# Every field of the Bot API's Update. Telegram is asked for those that are not ignored; what an earlier
-# program asked for may come all the same.
+# Every field of the Bot API's Update. Telegram is asked for those that are not ignored, for reactions only
+# where the settings want some; what an earlier program asked for may come all the same.
 OF_UPDATE: dict[str, Outcome] = {
     "message": "run",
     "edited_message": "act",
@@ -18,7 +18,7 @@ OF_UPDATE: dict[str, Outcome] = {
     "edited_business_message": "ignore",
     "deleted_business_messages": "ignore",
     "guest_message": "ignore",
-    "message_reaction": "ignore",
+    "message_reaction": "act",
     "message_reaction_count": "ignore",
     "inline_query": "ignore",
     "chosen_inline_result": "ignore",
@@ -37,7 +37,7 @@ OF_UPDATE: dict[str, Outcome] = {
     "subscription": "ignore",
     "stopped_message_generation": "act",
 }
-ALLOWED_UPDATES = tuple(kind for kind, outcome in OF_UPDATE.items() if outcome != "ignore")
+REACTION = "message_reaction"
 
 FOR_ANOTHER_BOT, NOT_ADDRESSED = "for_another_bot", "not_addressed"
 # Messages that no turn runs for, by what the log calls them.
@@ -65,6 +65,12 @@ _SERVICE = frozenset(
         *("video_chat_started", "video_chat_ended", "video_chat_participants_invited"),
     }
 )
+
+
+def allowed_updates(*, reactions: bool) -> list[str]:
+    """List the kinds of update to ask Telegram for."""
+    wanted = (kind for kind, outcome in OF_UPDATE.items() if outcome != "ignore")
+    return [kind for kind in wanted if reactions or kind != REACTION]
 
 
 def why_ignored(message: Raw) -> str | None:

@@ -1,4 +1,4 @@
-"""Pure: parses a raw update (a dict) into a message, a pressed button, a moved chat, or nothing."""
+"""Pure: parses a raw update (a dict) into a message, a button, a reaction, a moved chat, or nothing."""
 
 import contextlib
 import json
@@ -19,6 +19,7 @@ from tgbot.model import (
     Message,
     MessageId,
     Raw,
+    Reacted,
     Unreadable,
     Update,
     UserId,
@@ -68,13 +69,9 @@ def parse(bot_id: BotId, username: str | None, raw: Raw, sessions: GroupSessions
             return _message(update, Me(bot_id, username), raw, sessions)
         if "edited_message" in raw:
             return _edit(update, Me(bot_id, username), raw["edited_message"], sessions)
-        if "callback_query" in raw:
-            return _button(update, raw["callback_query"], sessions)
-        if "stopped_message_generation" in raw:
-            return _stopped_draft(update, raw["stopped_message_generation"])
+        return _control(update, raw, sessions)
     except (KeyError, TypeError, ValueError, AttributeError):
         return Unreadable(update, *where(raw))
-    return None
 
 
 def update_id(raw: object) -> int | None:
@@ -189,6 +186,16 @@ def _join_key(message: Raw, user_id: UserId) -> str | None:
     return _ENCODER.encode([message["media_group_id"], user_id, target])
 
 
+def _control(update: Update, raw: Raw, sessions: GroupSessions) -> Control | Reacted | None:
+    if "callback_query" in raw:
+        return _button(update, raw["callback_query"], sessions)
+    if outcomes.REACTION in raw:
+        return _reacted(update, raw[outcomes.REACTION])
+    if "stopped_message_generation" in raw:
+        return _stopped_draft(update, raw["stopped_message_generation"])
+    return None
+
+
 def _button(update: Update, query: Raw, sessions: GroupSessions) -> Control | None:
     if "message" not in query:
         return None
@@ -196,6 +203,19 @@ def _button(update: Update, query: Raw, sessions: GroupSessions) -> Control | No
     data = query.get("data", "")
     name, *args = data.split(":") if _BUTTON.fullmatch(data) else [""]
     return Control(update, address, name, tuple(map(int, args)), str(query["id"]))
+
+
+def _reacted(update: Update, change: Raw) -> Reacted | None:
+    """Read which reactions are new; None without any, or if nobody knows who it was (an anonymous admin)."""
+    if "user" not in change:
+        return None
+    before = _emoji(change["old_reaction"])
+    new = tuple(emoji for emoji in _emoji(change["new_reaction"]) if emoji not in before)
+    return Reacted(update, _address(update.bot_id, change, change["user"]), new) if new else None
+
+
+def _emoji(reactions: list[Raw]) -> list[str]:
+    return [str(one["emoji"]) for one in reactions if one["type"] == "emoji"]
 
 
 def _stopped_draft(update: Update, stopped: Raw) -> Control:

@@ -7,6 +7,7 @@ import importlib
 import pkgutil
 
 from tgbot.intake.commands.edit import offer as offer_edit
+from tgbot.intake.commands.reaction import find_reaction
 from tgbot.intake.commands.registry import (
     Act,
     Call,
@@ -27,6 +28,7 @@ __all__ = [
     "Reply",
     "find_button",
     "find_command",
+    "find_reaction",
     "menu",
     "offer_edit",
     "show",

@@ -3,12 +3,15 @@
 from tgbot.intake.commands.registry import NOTHING, Call, Reply, button
 from tgbot.store import recovery, turns
 
+TRIED = "It was tried again already."
+
 
 @button("retry", args=1)
 def retry(call: Call) -> Reply:
     """Run once more what was running each time the process died."""
-    if not recovery.retry(call.conn, call.owner, call.session_key, call.target):
-        return NOTHING
+    if not recovery.retry(call.conn, call.session_key, call.target):
+        tried = recovery.was_tried_again(call.conn, call.session_key, call.target)
+        return Reply(None, toast=TRIED) if tried else NOTHING
     claimed = turns.claim(call.conn, call.session_key, call.owner)
     return Reply(None, toast="Trying it again.", claimed=claimed)
 

@@ -115,6 +115,7 @@ class Reply:
     `claimed` is the turn that it began, `stopped` the row whose turn it stopped, `marks` what it changed for
     messages that waited or were held; of the sessions `erased` nothing that was said may be kept. With
     `instead` the message takes the place of the one whose button was pressed. `notices` are for others.
+    The messages `again` ran as one turn, and are to run once more.
     """
 
     text: str | Text | None
@@ -126,6 +127,7 @@ class Reply:
     erased: Sequence[SessionKey] = ()
     marks: tuple[Mark, ...] = ()
     notices: tuple[Notice, ...] = ()
+    again: Sequence[Message] = ()
 
 
 NOTHING = Reply(None, toast="This button does nothing any more.")

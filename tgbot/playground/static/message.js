@@ -5,7 +5,7 @@ import { bytes, clock, el, hue } from "./dom.js";
 import { formatted } from "./format.js";
 import { richBlocks, richPlain } from "./rich.js";
 
-const REACTIONS = ["👍", "❤", "🔥", "🎉", "🤔"];
+const REACTIONS = ["👍", "👎", "❤", "🔥", "🎉", "🤔"];
 const DOWNLOAD = '<svg aria-hidden="true" viewBox="0 0 24 24"><path d="M12 4v11m0 0l-4.5-4.5M12 15l4.5-4.5M5 20h14"/></svg>';
 
 export const previewOf = (message) => {

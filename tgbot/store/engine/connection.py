@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from tgbot.store.engine.errors import storage_errors
 from tgbot.store.engine.private import create_private
 
-__all__ = ["Connection", "driver_of", "read_once", "reading_engine", "writing_engine"]
+__all__ = ["Connection", "driver_of", "read_once", "reading_engine", "write_once", "writing_engine"]
 
 T = TypeVar("T")
 
@@ -47,6 +47,19 @@ def read_once(path: Path, operation: Callable[[Connection], T]) -> T:
     engine = reading_engine(path)
     try:
         with storage_errors(f"{path} cannot be read: "), engine.connect() as conn:
+            return operation(conn)
+    finally:
+        engine.dispose()
+
+
+def write_once(path: Path, operation: Callable[[Connection], T]) -> T:
+    """Run one operation as a transaction, also while another process writes. Raises StorageError.
+
+    SQLite lets the two write one after the other. The other one must be short, too, and does not hear of it.
+    """
+    engine = writing_engine(path)
+    try:
+        with storage_errors(f"{path} cannot be written: "), engine.begin() as conn:
             return operation(conn)
     finally:
         engine.dispose()
