@@ -147,8 +147,8 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
             except asyncio.CancelledError:  # a service died: what runs is given back, not failed
                 await dispatcher.drain(0)
                 raise
-            log.info("app.stopping running_turns=%s", dispatcher.running)
             await _ended(polling)
+            log.info("app.stopping running_turns=%s", dispatcher.running)  # and nothing more is claimed
             await dispatcher.drain(settings.grace_seconds)
             await delivery.flush(FLUSH_SECONDS)
             for task in kept:
