@@ -17,6 +17,7 @@ from tgbot.playground.agents import Choice
 from tgbot.playground.errors import ApiError
 from tgbot.playground.pending import look
 from tgbot.playground.supervisor import Supervisor
+from tgbot.playground.wire import cut
 from tgbot.playground.world import World
 
 STATIC = Path(str(files("tgbot.playground") / "static"))
@@ -94,6 +95,8 @@ class Page:
         self._queues.add(queue)
         self.opened.set()
         closing = asyncio.create_task(self.world.closing.wait())
+        # A page that does not read would hold up the end, and be reported by the server.
+        closing.add_done_callback(lambda _: cut(request.scope))
         try:
             yield _sse({"kind": "hello"})
             while not closing.done() and not await request.is_disconnected():
@@ -157,11 +160,11 @@ class Page:
 async def _next(queue: asyncio.Queue[dict[str, Any]], closing: asyncio.Task[bool]) -> dict[str, Any] | None:
     """Return the next event, or None after a quiet while or at the end."""
     waiting = asyncio.create_task(queue.get())
-    await asyncio.wait({waiting, closing}, timeout=KEEPALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-    if waiting.done():
-        return waiting.result()
-    waiting.cancel()
-    return None
+    try:
+        await asyncio.wait({waiting, closing}, timeout=KEEPALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        return waiting.result() if waiting.done() else None
+    finally:
+        waiting.cancel()  # also when the page has gone meanwhile
 
 
 def _empty(queue: asyncio.Queue[dict[str, Any]]) -> None:
