@@ -125,8 +125,9 @@ class Chat:
         topics = [{"message_thread_id": one, "name": name} for one, name in self.topics.items()]
         draft = {"draft": self.shown_draft()} if self.shown_draft() else {}
         notification = {"notification": self.notification} if self.notification else {}
-        about = {"id": self.id, "info": self.info, "topics": topics, "blocked": self.blocked}
-        return {**about, **last, **draft, **notification}
+        about = {"id": self.id, "info": self.info, "topics": topics}
+        rights = {"blocked": self.blocked, "muted": self.muted}
+        return {**about, **rights, **last, **draft, **notification}
 
 
 def quoted(message: Message) -> Message:

@@ -72,6 +72,10 @@ class Faults:
             raise bad_request(f"more than {RULES_MAX} fault rules: delete the old ones first")
         self.rules.extend(made)
 
+    def kinds(self) -> list[str]:
+        """Return the kinds of the rules in force."""
+        return [rule.kind for rule in self.rules]
+
     def clear(self) -> None:
         """Drop all rules."""
         self.rules.clear()

@@ -13,9 +13,9 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from tgbot.playground import pending
 from tgbot.playground.agents import Choice
 from tgbot.playground.errors import ApiError
-from tgbot.playground.pending import look
 from tgbot.playground.supervisor import Supervisor
 from tgbot.playground.wire import cut
 from tgbot.playground.world import World
@@ -28,20 +28,24 @@ POLICY = {"Content-Security-Policy": "default-src 'self'; base-uri 'none'; frame
 LOOK_SECONDS = 0.2
 KEEPALIVE_SECONDS = 15.0
 # What happens to a world that concerns the page.
-_SHOWN = ("message", "deleted", "reactions", "action", "draft", "callback", "commands", "chat")
+_SHOWN = ("message", "deleted", "reactions", "action", "draft", "callback", "commands", "chat", "faults")
 
 
 class Page:
-    """Feeds the pages that are open: every event goes to each, and the pending table when it changes."""
+    """Feeds the pages that are open: every event goes to each, and the pending table when it changes.
 
-    def __init__(self, world: World, database: Path) -> None:
+    `private`: nobody may talk to the bot whom its owner does not let in.
+    """
+
+    def __init__(self, world: World, database: Path, *, private: bool = False) -> None:
         self.world = world
+        self.private = private
         self.opened = asyncio.Event()
         self._supervisor: Supervisor | None = None
         self._agents: Mapping[str, Choice] = {}
         self._database = database
         self._queues: set[asyncio.Queue[dict[str, Any]]] = set()
-        self.pending: dict[str, Any] = {"counts": {}, "rows": []}  # see `pending.look`
+        self.pending = pending.nothing()
         world.listeners.append(self._on_world)
 
     def send(self, kind: str, **facts: object) -> None:
@@ -53,13 +57,13 @@ class Page:
             queue.put_nowait({"kind": kind, **facts})
 
     async def watch_pending(self) -> None:
-        """Look at the bot's database while a page is open, and tell what changed. Runs until cancelled."""
+        """Look at the bot's database while a page is open, and send what changed. Runs until cancelled."""
         while True:
             if self._queues:
-                pending = await asyncio.to_thread(look, self._database)
-                if pending != self.pending:
-                    self.pending = pending
-                    self.send("pending", pending=pending)
+                seen = await asyncio.to_thread(pending.look, self._database)
+                if seen != self.pending:
+                    self.pending = seen
+                    self.send("pending", pending=seen)
             await asyncio.sleep(LOOK_SECONDS)
 
     def supervise(self, supervisor: Supervisor, agents: Mapping[str, Choice]) -> None:
@@ -114,11 +118,12 @@ class Page:
         return JSONResponse(
             {
                 "bot": bot,
+                "private": self.private,
                 "agents": list(self._agents),
                 "lines": lines,
                 "pending": self.pending,
                 "commands": self.world.commands(),
-                "faults": [{"kind": rule.kind} for rule in self.world.faults.rules],
+                "faults": self.world.faults.kinds(),
             }
         )
 

@@ -26,6 +26,7 @@ def routes(world: World) -> list[Route]:
         "edits": world.edit_message,
         "press": world.press,
         "block": world.block,
+        "mute": world.mute,
         "stop_draft": world.stop_draft,
         "reactions": world.react_to,
         "chats": world.make_chat,

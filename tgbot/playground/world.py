@@ -309,8 +309,8 @@ class World:
     def chats(self) -> list[dict[str, Any]]:
         """Return the chats, newest last, as they are listed.
 
-        `{"id", "info", "topics", "blocked", "last_message"?, "draft"?, "notification"?}`: the last is what a
-        phone's notification said when the bot's last message came that was to make one, in one line.
+        `{"id", "info", "topics", "blocked", "muted", "last_message"?, "draft"?, "notification"?}`: the last
+        is what a phone's notification said when the bot's last message came that was to make one: one line.
         """
         return [chat.overview() for chat in list(self._chats.values())[-CHATS_SHOWN_MAX:]]
 
@@ -338,10 +338,12 @@ class World:
     def add_faults(self, rules: Iterable[Mapping[str, Any]]) -> None:
         """Add fault rules (see `faults.Fault`)."""
         self.faults.add(rules)
+        self.emit("faults", 0, faults=self.faults.kinds())
 
     def clear_faults(self) -> None:
         """Drop all fault rules."""
         self.faults.clear()
+        self.emit("faults", 0, faults=[])
 
     async def close(self) -> None:
         """Let every waiting poll, delay and late call end now, and stop the webhooks."""
