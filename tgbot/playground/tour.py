@@ -86,7 +86,7 @@ class Tour:
         self._page.send("tour", chat_id=ADA, typed="")
         self._world.post_message(ADA, ADA, text)
 
-    async def _until(self, happened: Callable[[], bool]) -> None:
+    async def _until(self, happened: Callable[[], object]) -> None:
         async with asyncio.timeout(STEP_SECONDS_MAX):
             while not happened():  # noqa: ASYNC110  it looks at another process, which sets no event
                 await asyncio.sleep(LOOK_SECONDS)

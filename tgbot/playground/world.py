@@ -307,10 +307,9 @@ class World:
         self.emit("chat", chat.id, chat=chat.overview())
 
     def chats(self) -> list[dict[str, Any]]:
-        """Return the chats, newest last, as they are listed.
+        """Return the chats, newest last: `{"id", "info", "topics", "blocked", "muted", "last_message"?, ...}`.
 
-        `{"id", "info", "topics", "blocked", "muted", "last_message"?, "draft"?, "notification"?}`: the last
-        is what a phone's notification said when the bot's last message came that was to make one: one line.
+        And "draft"?; and "notification"?, the line a phone showed for the bot's last message that made one.
         """
         return [chat.overview() for chat in list(self._chats.values())[-CHATS_SHOWN_MAX:]]
 
