@@ -120,7 +120,11 @@ class Chat:
         ]
 
     def overview(self) -> dict[str, Any]:
-        """Return the chat as `World.chats` lists it."""
+        """Return the chat as it is listed.
+
+        `{"id", "info", "topics", "blocked", "muted", "last_message"?, "draft"?, "notification"?}`: the last
+        is what a phone's notification said when the bot's last message came that was to make one: one line.
+        """
         last = {"last_message": next(reversed(self.messages.values()))} if self.messages else {}
         topics = [{"message_thread_id": one, "name": name} for one, name in self.topics.items()]
         draft = {"draft": self.shown_draft()} if self.shown_draft() else {}

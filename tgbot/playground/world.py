@@ -307,10 +307,7 @@ class World:
         self.emit("chat", chat.id, chat=chat.overview())
 
     def chats(self) -> list[dict[str, Any]]:
-        """Return the chats, newest last: `{"id", "info", "topics", "blocked", "muted", "last_message"?, ...}`.
-
-        And "draft"?; and "notification"?, the line a phone showed for the bot's last message that made one.
-        """
+        """Return the chats, newest last, each as `Chat.overview` has it."""
         return [chat.overview() for chat in list(self._chats.values())[-CHATS_SHOWN_MAX:]]
 
     def messages(
