@@ -35,7 +35,7 @@ class World:
 
     def __init__(self, seed: int | None = None, folder: Path | None = None) -> None:
         self.journal = Journal()
-        self.faults = Faults()
+        self.faults = Faults(lambda kinds: self.emit("faults", 0, faults=kinds))
         self.boxes = Boxes()
         self.files = Files(folder / "files" if folder else None)
         self.closing = asyncio.Event()
@@ -334,12 +334,14 @@ class World:
     def add_faults(self, rules: Iterable[Mapping[str, Any]]) -> None:
         """Add fault rules (see `faults.Fault`)."""
         self.faults.add(rules)
-        self.emit("faults", 0, faults=self.faults.kinds())
+
+    def replace_faults(self, rules: Iterable[Mapping[str, Any]]) -> None:
+        """Put fault rules in place of those in force."""
+        self.faults.replace(rules)
 
     def clear_faults(self) -> None:
         """Drop all fault rules."""
         self.faults.clear()
-        self.emit("faults", 0, faults=[])
 
     async def close(self) -> None:
         """Let every waiting poll, delay and late call end now, and stop the webhooks."""

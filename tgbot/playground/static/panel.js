@@ -1,6 +1,6 @@
 // The bot's side: its process, who may talk to it, the network's faults, what it has to do, what it says.
 
-import { clearFaults, post } from "./api.js";
+import { post, putFaults } from "./api.js";
 import { byId, clock, duration, el } from "./dom.js";
 import { glossary, ORDER, wordsOf } from "./words.js";
 
@@ -117,8 +117,7 @@ export class Panel {
   async setFault(name) {
     byId("fault-hint").textContent = FAULTS[name].hint;
     try {
-      await clearFaults();
-      await post("faults", FAULTS[name].rules());
+      await putFaults(FAULTS[name].rules());
     } catch (error) {
       this.on.refused(error);
     }
