@@ -1,13 +1,16 @@
 """`tgbot play` as a process: what it keeps, what it refuses, and that no bot outlives it."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,13 +110,14 @@ def test_in_a_terminal_that_line_is_red(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tgbot", "play", "--port", "0", "--db", str(tmp_path / "bot.db")]
     environment = {name: text for name, text in os.environ.items() if name not in ("NO_COLOR", "DISPLAY")}
     process = subprocess.Popen([*command, "--agent", "no_such:agent"], stdout=terminal, env=environment)
+    os.close(terminal)
     said = ""
-    while "No module named 'no_such'" not in said:
-        said += os.read(main, 4096).decode(errors="replace")
+    with _ends_by_the_deadline(process):
+        while "No module named 'no_such'" not in said:
+            said += os.read(main, 4096).decode(errors="replace")
     assert "\x1b[31mThe bot ended by itself" in said
     process.terminate()
     assert process.wait(DEADLINE_SECONDS) == 0
-    os.close(terminal)
     os.close(main)
 
 
@@ -142,7 +146,19 @@ def test_a_bot_that_has_an_owner_shows_no_link_any_more(tmp_path: Path) -> None:
 def _line_with(playground: Playground, words: str) -> str:
     """Read what it prints until a line has these words."""
     assert playground.process.stdout is not None
-    return next(line for line in playground.process.stdout if words in line)
+    with _ends_by_the_deadline(playground.process):
+        return next(line for line in playground.process.stdout if words in line)
+
+
+@contextlib.contextmanager
+def _ends_by_the_deadline(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """Kill a process of which what is read here never comes: the read ends with it."""
+    timer = threading.Timer(DEADLINE_SECONDS, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def test_a_second_one_on_the_same_folder_is_refused(playground: Playground, tmp_path: Path) -> None:
