@@ -55,6 +55,10 @@ class Playground:
         with urllib.request.urlopen(request, timeout=DEADLINE_SECONDS) as answer:
             return json.load(answer)
 
+    def clear_faults(self) -> None:
+        request = urllib.request.Request(f"{self.url}/playground/faults", method="DELETE")
+        urllib.request.urlopen(request, timeout=DEADLINE_SECONDS).close()
+
     def say(self, text: str, chat_id: int = 1001) -> None:
         self.post("playground/messages", chat_id=chat_id, user_id=abs(chat_id), text=text)
 

@@ -110,6 +110,11 @@ def test_a_rule_that_makes_no_sense_is_refused(rule: object) -> None:
 async def test_faults_are_set_over_http_too(server: PlaygroundServer, bot: Client) -> None:
     await bot.http.post("/playground/faults", json=[{"kind": "500"}])
     assert (await bot.raw("getMe"))["error_code"] == 500
+    await bot.http.put("/playground/faults", json=[{"kind": "429"}])
+    assert (await bot.raw("getMe"))["error_code"] == 429
+    refused = await bot.http.put("/playground/faults", json=[{"kind": "earthquake"}])
+    assert refused.status_code == 400
+    assert server.world.faults.kinds() == ["429"]
     await bot.http.delete("/playground/faults")
     assert (await bot.raw("getMe"))["ok"]
 

@@ -1,13 +1,16 @@
 """`tgbot play` as a process: what it keeps, what it refuses, and that no bot outlives it."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,6 +95,70 @@ def test_reset_forgets(tmp_path: Path) -> None:
     second = Playground(tmp_path, "--reset")
     assert second.texts() == []
     second.end()
+
+
+def test_a_bot_that_ends_by_itself_says_why_in_the_terminal(tmp_path: Path) -> None:
+    playground = Playground(tmp_path, "--agent", "no_such_module:agent")
+    said = _line_with(playground, "The bot ended by itself (status 2)")
+    assert "No module named 'no_such_module'" in said
+    assert "\x1b" not in said, "colors are for terminals"
+    playground.end()
+
+
+def test_in_a_terminal_that_line_is_red(tmp_path: Path) -> None:
+    main, terminal = os.openpty()
+    command = [sys.executable, "-m", "tgbot", "play", "--port", "0", "--db", str(tmp_path / "bot.db")]
+    environment = {name: text for name, text in os.environ.items() if name not in ("NO_COLOR", "DISPLAY")}
+    process = subprocess.Popen([*command, "--agent", "no_such:agent"], stdout=terminal, env=environment)
+    os.close(terminal)
+    said = ""
+    with _ends_by_the_deadline(process):
+        while "No module named 'no_such'" not in said:
+            said += os.read(main, 4096).decode(errors="replace")
+    assert "\x1b[31mThe bot ended by itself" in said
+    process.terminate()
+    assert process.wait(DEADLINE_SECONDS) == 0
+    os.close(main)
+
+
+def test_a_private_bot_shows_the_link_for_its_owner_in_the_terminal(tmp_path: Path) -> None:
+    playground = Playground(tmp_path, "--agent", "echo", "--private")
+    link = _line_with(playground, "https://t.me/playground1_bot?start=").strip()
+    assert playground.get("playground/state")["bot"]["invitation"] == link
+    playground.say(f"/start {link.rpartition('=')[2]}")
+    until(lambda: any("This bot is yours now" in answer for answer in playground.answers()))
+    playground.end()
+
+
+def test_a_bot_that_has_an_owner_shows_no_link_any_more(tmp_path: Path) -> None:
+    playground = Playground(tmp_path, "--agent", "echo", "--private")
+    code = _line_with(playground, "https://t.me/").strip().rpartition("=")[2]
+    playground.say(code)
+    until(playground.answers)
+    playground.post("playground/bot/kill")
+    playground.post("playground/bot/start")
+    playground.say("hello")
+    until(lambda: playground.answers()[-1] == "hello")
+    assert playground.get("playground/state")["bot"]["invitation"] is None
+    playground.end()
+
+
+def _line_with(playground: Playground, words: str) -> str:
+    """Read what it prints until a line has these words."""
+    assert playground.process.stdout is not None
+    with _ends_by_the_deadline(playground.process):
+        return next(line for line in playground.process.stdout if words in line)
+
+
+@contextlib.contextmanager
+def _ends_by_the_deadline(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """Kill a process of which what is read here never comes: the read ends with it."""
+    timer = threading.Timer(DEADLINE_SECONDS, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def test_a_second_one_on_the_same_folder_is_refused(playground: Playground, tmp_path: Path) -> None:

@@ -51,7 +51,16 @@ async def test_the_tour_shows_what_it_says(tmp_path: Path, monkeypatch: pytest.M
         "third",
         "fourth, sent while the bot was dead",
     ]
-    assert sum("fourth" in answer for answer in answers) == 1
+    for asked in ("fourth", "fifth", "sixth"):
+        assert sum(answer.startswith(asked) for answer in answers) == 1
+    assert answers[-1] == "sixth, over a bad network"
+    assert any("On hold" in answer for answer in answers), answers
+    cut = [call["method"] for call in page.world.journal.after(0) if call["status"] is None]
+    assert "sendMessage" in cut, "the network was not bad while the answer was sent"
+    assert [one["faults"] for one in events if one["kind"] == "faults"] == [
+        [rule["kind"] for rule in tour.CUTS],
+        [],
+    ]
     assert page.pending["rows"][-1]["attempt"] == 2, "the kill did not come in the middle of the turn"
     ended_by = [event["bot"]["ended_by"] for event in events if event["kind"] == "bot"]
     assert "kill -9" in ended_by

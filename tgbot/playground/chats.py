@@ -120,13 +120,18 @@ class Chat:
         ]
 
     def overview(self) -> dict[str, Any]:
-        """Return the chat as `World.chats` lists it."""
+        """Return the chat as it is listed.
+
+        `{"id", "info", "topics", "blocked", "muted", "last_message"?, "draft"?, "notification"?}`: the last
+        is what a phone's notification said when the bot's last message came that was to make one: one line.
+        """
         last = {"last_message": next(reversed(self.messages.values()))} if self.messages else {}
         topics = [{"message_thread_id": one, "name": name} for one, name in self.topics.items()]
         draft = {"draft": self.shown_draft()} if self.shown_draft() else {}
         notification = {"notification": self.notification} if self.notification else {}
-        about = {"id": self.id, "info": self.info, "topics": topics, "blocked": self.blocked}
-        return {**about, **last, **draft, **notification}
+        about = {"id": self.id, "info": self.info, "topics": topics}
+        rights = {"blocked": self.blocked, "muted": self.muted}
+        return {**about, **rights, **last, **draft, **notification}
 
 
 def quoted(message: Message) -> Message:

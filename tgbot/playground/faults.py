@@ -1,7 +1,7 @@
 """Faults on demand: which requests fail, how, how often."""
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,21 +60,33 @@ class Fault:
 
 
 class Faults:
-    """The rules in force, asked in the order they were added."""
+    """The rules in force, asked in the order they were added; `changed` is called with their kinds."""
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[list[str]], None] = lambda _kinds: None) -> None:
+        self._changed = changed
         self.rules: list[Fault] = []
 
     def add(self, rules: Iterable[Mapping[str, Any]]) -> None:
         """Add rules after those in force; a rule that makes no sense is refused and none is added."""
-        made = [_fault(rule) for rule in rules]
-        if len(self.rules) + len(made) > RULES_MAX:
+        self._set([*self.rules, *map(_fault, rules)])
+
+    def replace(self, rules: Iterable[Mapping[str, Any]]) -> None:
+        """Put rules in place of those in force; refused as by `add`."""
+        self._set([*map(_fault, rules)])
+
+    def _set(self, rules: list[Fault]) -> None:
+        if len(rules) > RULES_MAX:
             raise bad_request(f"more than {RULES_MAX} fault rules: delete the old ones first")
-        self.rules.extend(made)
+        self.rules = rules
+        self._changed(self.kinds())
+
+    def kinds(self) -> list[str]:
+        """Return the kinds of the rules in force."""
+        return [rule.kind for rule in self.rules]
 
     def clear(self) -> None:
         """Drop all rules."""
-        self.rules.clear()
+        self._set([])
 
     def strike(self, method: str, chat_id: object) -> tuple[float, Fault | None]:
         """Return how many seconds this request is delayed, and the fault it then meets, if any."""

@@ -13,10 +13,11 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from tgbot.playground import pending
 from tgbot.playground.agents import Choice
 from tgbot.playground.errors import ApiError
-from tgbot.playground.pending import look
 from tgbot.playground.supervisor import Supervisor
+from tgbot.playground.wire import cut
 from tgbot.playground.world import World
 
 STATIC = Path(str(files("tgbot.playground") / "static"))
@@ -27,20 +28,24 @@ POLICY = {"Content-Security-Policy": "default-src 'self'; base-uri 'none'; frame
 LOOK_SECONDS = 0.2
 KEEPALIVE_SECONDS = 15.0
 # What happens to a world that concerns the page.
-_SHOWN = ("message", "deleted", "reactions", "action", "draft", "callback", "commands", "chat")
+_SHOWN = ("message", "deleted", "reactions", "action", "draft", "callback", "commands", "chat", "faults")
 
 
 class Page:
-    """Feeds the pages that are open: every event goes to each, and the pending table when it changes."""
+    """Feeds the pages that are open: every event goes to each, and the pending table when it changes.
 
-    def __init__(self, world: World, database: Path) -> None:
+    `private`: nobody may talk to the bot whom its owner does not let in.
+    """
+
+    def __init__(self, world: World, database: Path, *, private: bool = False) -> None:
         self.world = world
+        self.private = private
         self.opened = asyncio.Event()
         self._supervisor: Supervisor | None = None
         self._agents: Mapping[str, Choice] = {}
         self._database = database
         self._queues: set[asyncio.Queue[dict[str, Any]]] = set()
-        self.pending: dict[str, Any] = {"counts": {}, "rows": []}  # see `pending.look`
+        self.pending = pending.nothing()
         world.listeners.append(self._on_world)
 
     def send(self, kind: str, **facts: object) -> None:
@@ -52,13 +57,13 @@ class Page:
             queue.put_nowait({"kind": kind, **facts})
 
     async def watch_pending(self) -> None:
-        """Look at the bot's database while a page is open, and tell what changed. Runs until cancelled."""
+        """Look at the bot's database while a page is open, and send what changed. Runs until cancelled."""
         while True:
             if self._queues:
-                pending = await asyncio.to_thread(look, self._database)
-                if pending != self.pending:
-                    self.pending = pending
-                    self.send("pending", pending=pending)
+                seen = await asyncio.to_thread(pending.look, self._database)
+                if seen != self.pending:
+                    self.pending = seen
+                    self.send("pending", pending=seen)
             await asyncio.sleep(LOOK_SECONDS)
 
     def supervise(self, supervisor: Supervisor, agents: Mapping[str, Choice]) -> None:
@@ -94,6 +99,8 @@ class Page:
         self._queues.add(queue)
         self.opened.set()
         closing = asyncio.create_task(self.world.closing.wait())
+        # A page that does not read would hold up the end, and be reported by the server.
+        closing.add_done_callback(lambda _: cut(request.scope))
         try:
             yield _sse({"kind": "hello"})
             while not closing.done() and not await request.is_disconnected():
@@ -111,11 +118,12 @@ class Page:
         return JSONResponse(
             {
                 "bot": bot,
+                "private": self.private,
                 "agents": list(self._agents),
                 "lines": lines,
                 "pending": self.pending,
                 "commands": self.world.commands(),
-                "faults": [{"kind": rule.kind} for rule in self.world.faults.rules],
+                "faults": self.world.faults.kinds(),
             }
         )
 
@@ -157,11 +165,11 @@ class Page:
 async def _next(queue: asyncio.Queue[dict[str, Any]], closing: asyncio.Task[bool]) -> dict[str, Any] | None:
     """Return the next event, or None after a quiet while or at the end."""
     waiting = asyncio.create_task(queue.get())
-    await asyncio.wait({waiting, closing}, timeout=KEEPALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-    if waiting.done():
-        return waiting.result()
-    waiting.cancel()
-    return None
+    try:
+        await asyncio.wait({waiting, closing}, timeout=KEEPALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        return waiting.result() if waiting.done() else None
+    finally:
+        waiting.cancel()  # also when the page has gone meanwhile
 
 
 def _empty(queue: asyncio.Queue[dict[str, Any]]) -> None:

@@ -26,6 +26,7 @@ def routes(world: World) -> list[Route]:
         "edits": world.edit_message,
         "press": world.press,
         "block": world.block,
+        "mute": world.mute,
         "stop_draft": world.stop_draft,
         "reactions": world.react_to,
         "chats": world.make_chat,
@@ -42,7 +43,8 @@ def routes(world: World) -> list[Route]:
         *(_route("GET", path, _look(look)) for path, look in looks.items()),
         _route("POST", "files", lambda request: _post_files(world, request)),
         _route("POST", "updates", lambda request: _inject(world, request)),
-        _route("POST", "faults", lambda request: _add_faults(world, request)),
+        _route("POST", "faults", lambda request: _faults(world.add_faults, request)),
+        _route("PUT", "faults", lambda request: _faults(world.replace_faults, request)),
         _route("DELETE", "faults", _look(lambda _request: world.clear_faults())),
     ]
 
@@ -119,11 +121,11 @@ async def _inject(world: World, request: Request) -> None:
     world.inject_update(await _json(request))
 
 
-async def _add_faults(world: World, request: Request) -> None:
+async def _faults(take: Callable[[list[Any]], None], request: Request) -> None:
     rules = await _json(request)
     if not isinstance(rules, list):
         raise bad_request("the body must be a list of fault rules")
-    world.add_faults(rules)
+    take(rules)
 
 
 def _number(request: Request, name: str) -> int:

@@ -27,6 +27,12 @@ GRACE_SECONDS = 5  # who presses Ctrl-C here waits for no long turn: it goes on 
 DATABASE = Path(".playground/bot.db")
 PEOPLE = {1001: "Ada", 1002: "Ben", 1003: "Chioma"}
 GROUP, FORUM = -2001, -1_001_000_000_001
+RED = "\x1b[31m{}\x1b[0m"
+FAILED = "The bot ended by itself (status {}). Its last line: {}"
+INVITED = (
+    "Nobody owns the bot yet. Open its link in the page, under “Who may talk”, or send it /start {1} there:\n"
+    "    {0}"
+)
 
 
 class PlayError(Exception):
@@ -49,7 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", metavar="NAME", help="a model, like openai:gpt-5-mini, with the key in the environment"
     )
     parser.add_argument("--reset", action="store_true", help="forget the chats and the bot's database first")
-    parser.add_argument("--tour", action="store_true", help="watch a tour that types for you (echo)")
+    scene = parser.add_mutually_exclusive_group()
+    scene.add_argument("--tour", action="store_true", help="watch a tour that types for you (echo)")
+    scene.add_argument(
+        "--private", action="store_true", help="nobody may talk to the bot whom its owner does not let in"
+    )
 
 
 def main(argv: Sequence[str] | None = None, given: Mapping[str, str] | None = None) -> int:
@@ -86,12 +96,13 @@ def _first_agent(arguments: argparse.Namespace, given: Mapping[str, str]) -> age
 async def _play(arguments: argparse.Namespace, agent: agents.Choice) -> None:
     folder = _folder(arguments.db)
     with contextlib.closing(Persistence(folder)) as persistence:
-        page = Page(_world(persistence, folder), arguments.db)
+        page = Page(_world(persistence, folder), arguments.db, private=arguments.private)
         server = PlaygroundServer(arguments.port, world=page.world, routes=page.routes())
         try:
             async with server:
-                environment = bot_environment(server.url, arguments.db)
+                environment = bot_environment(server.url, arguments.db, private=arguments.private)
                 supervisor = Supervisor(environment, agent, folder / "bot.log")
+                supervisor.failed, supervisor.invited = _say_failed, _say_invited
                 page.supervise(supervisor, agents.offered(agent))
                 await _serve(page, supervisor, server.url, with_tour=arguments.tour)
         except OSError as error:
@@ -138,13 +149,16 @@ def _populate(world: World) -> None:
         world.make_topic(FORUM, min(PEOPLE), topic)
 
 
-def bot_environment(url: str, database: Path) -> dict[str, str]:
-    """Return the settings of a bot that talks to the playground at `url`; all others stay as they are."""
+def bot_environment(url: str, database: Path, *, private: bool = False) -> dict[str, str]:
+    """Return the settings of a bot that talks to the playground at `url`; all others stay as they are.
+
+    `private`: nobody may talk to it whom its owner does not let in; else everybody may.
+    """
     return {
         "TGBOT_TOKEN": TOKEN,
         "TGBOT_API_URL": url,
         "TGBOT_DATABASE_URL": f"sqlite:///{database.resolve()}",
-        "TGBOT_ALLOWED_USERS": "*",
+        "TGBOT_ALLOWED_USERS": "" if private else "*",
         "TGBOT_GRACE_SECONDS": str(GRACE_SECONDS),
     }
 
@@ -193,6 +207,15 @@ def _greet(url: str, supervisor: Supervisor) -> None:
         _say("There is no display here: open that address in a browser on this machine.")
     elif not webbrowser.open(url):
         _say("No browser could be started: open that address yourself.")
+
+
+def _say_failed(status: int, line: str) -> None:
+    colored = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    _say(RED.format(FAILED.format(status, line)) if colored else FAILED.format(status, line))
+
+
+def _say_invited(link: str) -> None:
+    _say(INVITED.format(link, link.rpartition("=")[2]))
 
 
 def _has_display() -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import sys
 import time
@@ -15,10 +16,14 @@ from tgbot.playground.agents import Choice
 LINES_KEPT = 200
 LINE_BYTES_MAX = 64 * 1024
 TERM_SECONDS_MAX = 40.0  # above the bot's own grace of 25 s
+_INVITATION = re.compile(r"https://t\.me/\w+\?start=[\w-]+")  # a line of its own (`intake/pairing.py`)
 
 
 class Supervisor:
     """One bot process at a time. `changed` is called when `state()` changes, `said` with each line.
+
+    `failed` is called with the status and the last line of a bot that ended by itself, `invited` with the
+    link that makes whoever opens it the owner of a bot that has none.
 
     `environment` are the bot's settings besides those of its agent.
     """
@@ -26,6 +31,8 @@ class Supervisor:
     def __init__(self, environment: Mapping[str, str], agent: Choice, log_file: Path) -> None:
         self.changed: Callable[[], None] = lambda: None
         self.said: Callable[[str], None] = lambda _line: None
+        self.failed: Callable[[int, str], None] = lambda _status, _line: None
+        self.invited: Callable[[str], None] = lambda _link: None
         self.lines: deque[str] = deque(maxlen=LINES_KEPT)
         self._environment = {**os.environ, **environment}
         self._agent = agent
@@ -34,19 +41,27 @@ class Supervisor:
         self._watch: asyncio.Task[None] | None = None
         self._since = time.time()
         self._ended_by = ""
+        self._last_line = self._failure = ""
+        self._invitation: str | None = None
         self._starting = asyncio.Lock()
         # The bot watches the reading end, and dies when the last writing end closes: with this process.
         self._pipe_read, self._pipe_write = os.pipe()
 
     def state(self) -> dict[str, Any]:
-        """Return `{"running", "pid", "since" (Unix time), "ended_by", "agent" (a name)}`."""
+        """Return `{"running", "pid", "since" (Unix time), "ended_by", "failure", "agent", "invitation"}`.
+
+        "failure" is what a bot that ended by itself said last, else "". "agent" is its name. "invitation"
+        is the link that makes an owner, null if the bot showed none.
+        """
         pid = self._process.pid if self._process else None
         return {
             "running": pid is not None,
             "pid": pid,
             "since": self._since,
             "ended_by": self._ended_by,
+            "failure": self._failure,
             "agent": self._agent.name,
+            "invitation": self._invitation,
         }
 
     async def start(self) -> None:
@@ -70,7 +85,8 @@ class Supervisor:
             stderr=asyncio.subprocess.STDOUT,
             limit=LINE_BYTES_MAX,
         )
-        self._since, self._ended_by = time.time(), ""
+        self._since, self._ended_by, self._invitation = time.time(), "", None
+        self._last_line = self._failure = ""
         self._watch = asyncio.create_task(self._until_end(self._process))
         self.changed()
 
@@ -116,14 +132,23 @@ class Supervisor:
             while line := await _line(process.stdout):
                 log.write(line)
                 log.flush()
-                text = line.decode(errors="replace").rstrip()
-                self.lines.append(text)
-                self.said(text)
+                self._hear(line.decode(errors="replace").rstrip())
         status = await process.wait()
         self._process, self._watch = None, None
         self._since = time.time()
-        self._ended_by = self._ended_by or f"its own end, status {status}"
+        if not self._ended_by:
+            self._ended_by, self._failure = f"itself, status {status}", self._last_line
+            self.failed(status, self._last_line)
         self.changed()
+
+    def _hear(self, line: str) -> None:
+        self.lines.append(line)
+        self._last_line = line or self._last_line
+        self.said(line)
+        if _INVITATION.fullmatch(line.strip()):
+            self._invitation = line.strip()
+            self.invited(self._invitation)
+            self.changed()
 
 
 async def _line(stream: asyncio.StreamReader) -> bytes:

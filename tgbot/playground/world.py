@@ -35,7 +35,7 @@ class World:
 
     def __init__(self, seed: int | None = None, folder: Path | None = None) -> None:
         self.journal = Journal()
-        self.faults = Faults()
+        self.faults = Faults(lambda kinds: self.emit("faults", 0, faults=kinds))
         self.boxes = Boxes()
         self.files = Files(folder / "files" if folder else None)
         self.closing = asyncio.Event()
@@ -307,11 +307,7 @@ class World:
         self.emit("chat", chat.id, chat=chat.overview())
 
     def chats(self) -> list[dict[str, Any]]:
-        """Return the chats, newest last, as they are listed.
-
-        `{"id", "info", "topics", "blocked", "last_message"?, "draft"?, "notification"?}`: the last is what a
-        phone's notification said when the bot's last message came that was to make one, in one line.
-        """
+        """Return the chats, newest last, each as `Chat.overview` has it."""
         return [chat.overview() for chat in list(self._chats.values())[-CHATS_SHOWN_MAX:]]
 
     def messages(
@@ -338,6 +334,10 @@ class World:
     def add_faults(self, rules: Iterable[Mapping[str, Any]]) -> None:
         """Add fault rules (see `faults.Fault`)."""
         self.faults.add(rules)
+
+    def replace_faults(self, rules: Iterable[Mapping[str, Any]]) -> None:
+        """Put fault rules in place of those in force."""
+        self.faults.replace(rules)
 
     def clear_faults(self) -> None:
         """Drop all fault rules."""

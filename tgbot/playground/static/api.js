@@ -15,7 +15,7 @@ export const post = async (path, body = {}) =>
 
 export const postForm = async (path, form) => answer(await fetch(`/playground/${path}`, { method: "POST", body: form }));
 
-export const clearFaults = async () => answer(await fetch("/playground/faults", { method: "DELETE" }));
+export const putFaults = async (rules) => answer(await fetch("/playground/faults", { method: "PUT", body: JSON.stringify(rules) }));
 
 export const fileUrl = (fileId) => `/playground/files/${encodeURIComponent(fileId)}`;
 

@@ -5,13 +5,14 @@ import { ChatList, nameOf, placeKey } from "./chats.js";
 import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
 import { byId, el, hue, initials } from "./dom.js";
-import { Panel, wordOf } from "./panel.js";
+import { Panel } from "./panel.js";
+import { roleBadge, wordsOf } from "./words.js";
 
 const TOAST_MS = 4000;
-const state = { chatId: null, threadId: undefined, pending: { counts: {}, rows: [] }, rowsByMessage: new Map() };
+const state = { chatId: null, threadId: undefined, private: false, pending: { counts: {}, rows: [], roles: {} }, rowsByMessage: new Map() };
 
 const chats = new ChatList((chatId, threadId) => choose(chatId, threadId));
-const panel = new Panel({ refused });
+const panel = new Panel({ refused, pair });
 const composer = new Composer({
   send: (text, replyTo) => tried(() => post("messages", { ...where(), text, ...(replyTo ? { reply_to_message_id: replyTo } : {}) })),
   edit: (message, text) => tried(() => post("edits", { chat_id: state.chatId, user_id: me(), message_id: message.message_id, text })),
@@ -76,6 +77,8 @@ async function choose(chatId, threadId, { focus = true } = {}) {
   byId("as-label").hidden = chatId > 0;
   composer.setTarget(null);
   showPending();
+  showRoles();
+  panel.showRights(chat());
   await conversation.open({
     place: (message) => ({ mine: !message.from.is_bot && (chatId > 0 || message.from.id === me()), group: chatId < 0 }),
     rowOf: (message) => (message.from.is_bot ? undefined : state.rowsByMessage.get(`${chatId}/${message.message_id}`)),
@@ -108,7 +111,10 @@ const handlers = {
   hello: load,
   reload: load,
   lost: () => showSubtitle("The playground does not answer. Is it still running?"),
-  chat: (event) => chats.set(event.chat),
+  chat(event) {
+    chats.set(event.chat);
+    if (event.chat.id === state.chatId) panel.showRights(event.chat);
+  },
   message({ chat_id: chatId, message, notification }) {
     chats.setLast(chatId, message, notification);
     if (isHere(chatId, message.message_thread_id)) {
@@ -137,6 +143,7 @@ const handlers = {
     panel.setBot(event.bot);
     setPending(state.pending);
   },
+  faults: (event) => panel.showFaults(event.faults),
   line: (event) => panel.addLine(event.line),
   pending: (event) => setPending(event.pending),
   async tour(event) {
@@ -148,6 +155,7 @@ const handlers = {
 
 async function load() {
   const [all, now] = await Promise.all([get("chats"), get("state")]);
+  state.private = now.private;
   chats.setAll(all);
   panel.setAgents(now.agents);
   panel.setBot(now.bot);
@@ -169,11 +177,30 @@ function lastPlace() {
 }
 
 function setPending(pending) {
-  const rows = pending.rows.map((row) => ({ ...row, word: wordOf(row.state, panel.bot.running) }));
+  const rows = pending.rows.map((row) => ({ ...row, ...wordsOf(row.state, panel.bot.running) }));
   state.pending = { ...pending, rows };
   state.rowsByMessage = new Map(rows.map((row) => [`${row.chat_id}/${row.message_id}`, row]));
   showPending();
+  if (state.private) showRoles();
   if (state.chatId) conversation.arrange();
+}
+
+// In a private bot everybody has a role: in the list, in the heading, and who owns it in the panel.
+function showRoles() {
+  if (!state.private) return;
+  for (const one of chats.chats.values()) one.role = state.pending.roles[one.id];
+  chats.badgeOf = (one) => (one.id > 0 || one.role ? roleBadge(one.role) : null);
+  chats.draw();
+  byId("role").replaceChildren(...[chat() && chats.badgeOf(chat())].filter(Boolean));
+  panel.showAccess(people(), writer());
+}
+
+const writer = () => chats.chats.get(state.chatId ? me() : people()[0]?.id);
+
+async function pair(code) {
+  const person = writer().id;
+  await choose(person);
+  await tried(() => post("messages", { chat_id: person, user_id: person, text: `/start ${code}` }));
 }
 
 function showPending() {
@@ -205,6 +232,6 @@ function toast(text) {
   state.toastEnds = setTimeout(() => { byId("toast").hidden = true; }, TOAST_MS);
 }
 
-byId("as").addEventListener("change", () => { conversation.arrange(); composer.focus(); });
+byId("as").addEventListener("change", () => { showRoles(); conversation.arrange(); composer.focus(); });
 byId("composer").hidden = true;
 follow((event) => handlers[event.kind]?.(event));

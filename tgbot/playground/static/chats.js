@@ -12,7 +12,7 @@ export class ChatList {
     this.chats = new Map();
     this.unread = new Map();
     this.current = null;
-    this.buttons = new Map();
+    this.badgeOf = () => null; // what is shown beside a chat's name
   }
 
   // Takes all chats as they are; the newest message decides the order.
@@ -68,7 +68,7 @@ export class ChatList {
     return el("button", { class: "chat", type: "button", dataset: { key }, "aria-current": this.current === key ? "true" : null,
       onclick: () => this.onChoose(chat.id) },
     el("span", { class: "avatar", "aria-hidden": "true", style: { "--hue": hue(chat.id) } }, initials(nameOf(chat))),
-    el("span", { class: "name" }, nameOf(chat)),
+    el("span", { class: "name" }, nameOf(chat), this.badgeOf(chat)),
     this.badge(key) ?? el("span", { class: "muted" }, last ? clock(last.date) : ""),
     el("span", { class: "preview muted" }, last ? who + previewOf(last).slice(0, 120) : chat.info.is_forum ? "Forum" : "No messages yet"),
     chat.notification ? el("span", { class: "notification muted" }, el("span", { "aria-hidden": "true" }, "🔔 "),

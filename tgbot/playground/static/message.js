@@ -98,7 +98,7 @@ export class MessageView {
     const label = this.row && this.row.word + (this.row.attempt > 1 ? ` · try ${this.row.attempt}` : "");
     const edited = this.message.edit_date && this.message.from.is_bot === false ? "edited" : "";
     this.part("meta", [label, edited, this.message.date, this.message.silent], () => [
-      label ? el("span", { class: `state ${this.row.state}` }, label) : null,
+      label ? el("span", { class: `state ${this.row.state}`, title: this.row.hint }, label) : null,
       edited ? el("span", {}, edited) : null,
       this.message.silent ? el("span", { title: "Sent without a notification" }, "🔕") : null,
       el("time", {}, clock(this.message.date)),
