@@ -15,9 +15,9 @@ from tgbot.delivery.delivery import BEFORE_ALL
 from tgbot.delivery.preview import stop_button
 from tgbot.delivery.sender import ChatSender
 from tgbot.delivery.tools import Tools
-from tgbot.model import ChatId, Token, Turn
+from tgbot.model import ChatId, RowId, Token, Turn
 from tgbot.render import Text
-from tgbot.store import expiry, files, outbox, recovery, sending, settling, turns
+from tgbot.store import card, expiry, files, joins, outbox, recovery, sending, settling, turns
 from tgbot.store.parts import Said
 from tgbot.store.turns import Ending
 from tgbot.telegram.errors import NotModifiedError
@@ -81,7 +81,7 @@ class Bot:
         received = self.instance.receive(*raws)
         self._offset = max([raw["update_id"] + 1 for raw in raws], default=self._offset)
         self._spawn(received.claimed)
-        if received.controls:
+        if received.controls or received.timed:
             self.reconcile()
 
     def reconcile(self) -> None:
@@ -100,7 +100,17 @@ class Bot:
         """Make an album due that waited for more parts."""
         self._spawn(self.instance.due())
 
+    def draw_card(self) -> None:
+        """Draw the card of each session anew, as is done a moment after a change."""
+        for session_key in self.instance.do(card.sessions):
+            self.instance.do(card.refresh, session_key)
+
     # What agents do
+
+    def take_in(self, said: str) -> None:
+        """Take in what came while a turn runs, as an agent does between two steps."""
+        if turn := self._of(said):
+            self.instance.do(joins.incoming, turn, RowId(0))
 
     def end(self, said: str, *contents: Said) -> None:
         turn = self._of(said)
@@ -143,7 +153,7 @@ class Bot:
 
     def _of(self, said: str) -> Turn | None:
         """Find the turn for these words, None if an earlier instance has ended it."""
-        turn = next((turn for turn in self._running.values() if turn.text == said), None)
+        turn = next((turn for turn in self._running.values() if turn.messages[0]["text"] == said), None)
         assert turn or dict(self.instance.rows(STATES))[said] in ("done", "failed"), f"nobody works on {said}"
         return turn
 

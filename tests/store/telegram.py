@@ -50,6 +50,16 @@ class Telegram:
         self._messages[box(ChatId(chat)), message_id] = raw["message"]
         self._unconfirmed.append(raw)
 
+    def change(self, said: str, new: str) -> None:
+        """Let somebody edit what they said."""
+        self._last_update_id += 1
+        self.changes += 1
+        where, old = next(
+            (where, one) for where, one in self._messages.items() if "from" in one and one["text"] == said
+        )
+        self._messages[where] = old | {"text": new, "edit_date": 2}
+        self._unconfirmed.append({"update_id": self._last_update_id, "edited_message": self._messages[where]})
+
     def press(self, label: str) -> None:
         """Press the newest button whose data starts with `label`, if there is one."""
         found = [

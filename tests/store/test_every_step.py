@@ -12,7 +12,8 @@ import pytest
 from tests.store.bot import Bot
 from tests.store.telegram import REFUSED, Telegram
 from tests.store.teller import Line, Moment, Story, Teller
-from tgbot.model import Album, File
+from tgbot.intake.commands.mode import MEANING
+from tgbot.model import Album, File, Mode
 from tgbot.render import Text
 from tgbot.store.parts import Rich, Said
 
@@ -31,12 +32,20 @@ def presses(label: str) -> Line:
     return lambda bot: bot.telegram.press(label)
 
 
+def edits(said: str, new: str) -> Line:
+    return lambda bot: bot.telegram.change(said, new)
+
+
 def ends(said: str, *contents: Said) -> Line:
     return lambda bot: bot.end(said, *contents)
 
 
 def on(do: Callable[[Bot, str], None], said: str) -> Line:
     return lambda bot: do(bot, said)
+
+
+def chosen(mode: Mode) -> str:
+    return f"The mode here is {mode} from now on. {MEANING[mode]}"
 
 
 HOW = "Run them with /resume, forget them with /drop."
@@ -129,7 +138,70 @@ LATE = Story(
     dict.fromkeys("ab", "done"),
     steps=60,
 )
-STORIES = {"queue": QUEUE, "stream": STREAM, "files": FILES, "late": LATE}
+CARD = Story(
+    [
+        *(
+            says("a"),
+            Bot.poll,
+            says("b"),
+            says("c"),
+            says("d"),
+            says("e"),
+            Bot.poll,
+            Bot.draw_card,
+            Bot.deliver,
+        ),
+        *(presses("queue_drop:"), Bot.poll, Bot.deliver),  # the last one: e
+        *(presses("queue_next"), Bot.poll, Bot.deliver),  # d
+        *(edits("b", "b, edited"), Bot.poll, Bot.draw_card, ends("a"), Bot.deliver),
+        *(presses("queue_now"), Bot.poll, Bot.draw_card, Bot.deliver),  # c, in place of d
+        *(says("/stop"), Bot.poll, Bot.draw_card, Bot.deliver),  # c, and holds b
+        *(says("f"), says("g"), Bot.poll, Bot.draw_card, Bot.deliver),
+        *(presses("queue_run_held"), Bot.poll, Bot.deliver, presses("queue_drop:"), Bot.poll),  # b; g
+        *(ends("f"), ends("b, edited"), Bot.draw_card, Bot.deliver),
+        *(says("h"), says("i"), Bot.poll, Bot.draw_card, Bot.deliver, presses("queue_drop_all"), Bot.poll),
+        *(ends("h"), Bot.draw_card, Bot.deliver),
+    ],
+    {
+        7: [
+            [
+                "re: a",
+                f"Stopped. On hold, not run until you say so:\n1. “b, edited”\n{HOW}",
+                *("re: f", "re: b, edited", "re: h"),
+            ]
+        ]
+    },
+    dict.fromkeys(("a", "b, edited", "f", "h"), "done")
+    | dict.fromkeys("cd", "stopped")
+    | dict.fromkeys("egi", "dropped"),
+    steps=100,
+)
+MODES = Story(
+    [
+        *(says("/mode collect"), says("a"), Bot.poll, says("b"), says("c"), Bot.poll, Bot.deliver),
+        *(ends("a"), ends("b"), Bot.deliver, says("/mode interrupt"), says("d"), Bot.poll, Bot.deliver),
+        *(says("e"), Bot.poll, ends("e"), Bot.deliver),
+        *(says("/mode steer"), says("f"), Bot.poll, Bot.deliver, says("g"), Bot.poll, on(Bot.take_in, "f")),
+        *(says("h"), Bot.poll, ends("f"), Bot.deliver),
+        *(edits("h", "h, edited"), Bot.poll, Bot.deliver, presses("again"), Bot.poll, Bot.deliver),
+        *(ends("h, edited"), Bot.deliver),
+    ],
+    {
+        7: [
+            [
+                *(chosen("collect"), "re: a", "re: b + c"),
+                *(chosen("interrupt"), "re: e"),
+                *(chosen("steer"), "re: f", "Running it with the edit."),
+                "re: h, edited",
+            ]
+        ]
+    },
+    dict.fromkeys(("a", "b", "e", "f", "h, edited"), "done")
+    | dict.fromkeys("cg", "joined")
+    | dict.fromkeys("dh", "stopped"),
+    steps=100,
+)
+STORIES = {"card": CARD, "modes": MODES, "queue": QUEUE, "stream": STREAM, "files": FILES, "late": LATE}
 
 
 def short(answer: Line, *shown: str, show: Line = Bot.deliver) -> Story:
