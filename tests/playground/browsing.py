@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import (
     Browser,
     ConsoleMessage,
+    FilePayload,
     Locator,
     Page,
     expect,
@@ -47,6 +48,8 @@ QUESTION: dict[str, Json] = {
     "date": 1_800_000_000,
     "text": "How do I sort a list?",
 }
+NAMES = [*PEOPLE.values(), "Emma", "Long"]
+BOT_NAME = "Playground bot"
 OTHER_BOT = "bot2:playground"  # speaks on request: for what the echo agent never says
 PHONE, DESKTOP = {"width": 390, "height": 780}, {"width": 1280, "height": 860}
 OPTIONS: dict[str, Json] = {"viewport": DESKTOP, "color_scheme": "light", "locale": "en-GB"}
@@ -100,9 +103,7 @@ def page(browser: Browser, playground: Playground, request: pytest.FixtureReques
     opened = context.new_page()
     wrong: list[str] = []
     opened.on("console", lambda message: _note(wrong, message))
-    opened.on(
-        "request", lambda asked: None if asked.url.startswith(playground.url) else wrong.append(asked.url)
-    )
+    opened.on("request", lambda asked: None if _is_own(asked.url, playground) else wrong.append(asked.url))
     opened.on("pageerror", lambda error: wrong.append(str(error)))
     opened.set_default_timeout(DEADLINE_MS)
     opened.goto(playground.url)
@@ -111,16 +112,38 @@ def page(browser: Browser, playground: Playground, request: pytest.FixtureReques
     assert wrong == []
 
 
+def _is_own(url: str, playground: Playground) -> bool:
+    return url.startswith((playground.url, f"blob:{playground.url}"))
+
+
 def _note(wrong: list[str], message: ConsoleMessage) -> None:
     if message.type in ("error", "warning"):
         wrong.append(message.text)
 
 
 def open_chat(page: Page, name: str) -> None:
-    page.locator("#chat-list .chat").filter(
-        has=page.locator(".name", has_text=re.compile(name))
-    ).first.click()
+    """Open a group or a topic, or by a person's name that person's chat with the bot."""
+    if name in NAMES:
+        become(page, name)
+        name = BOT_NAME
+    chat = page.locator("#chat-list .chat").filter(has=page.locator(".name", has_text=re.compile(name))).first
+    if not chat.get_attribute("aria-current"):
+        chat.click()
     expect(page.locator("#title")).to_contain_text(name.removeprefix("# "))
+
+
+def become(page: Page, name: str) -> None:
+    """Be another person from now on."""
+    page.locator("#people label", has_text=name).click()
+    expect(page.locator("#people label", has_text=name).locator("input")).to_be_checked()
+
+
+def send_files(page: Page, *files: FilePayload, caption: str = "") -> None:
+    """Pick files, and send them from the preview."""
+    page.locator("#files").set_input_files(list(files))
+    page.get_by_label("Caption").fill(caption)
+    page.locator("#sending").get_by_role("button", name="Send").click()
+    expect(page.locator("#sending")).to_be_hidden()
 
 
 def say(page: Page, text: str) -> None:

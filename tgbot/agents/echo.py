@@ -17,7 +17,7 @@ async def agent(turn: AgentTurn) -> AsyncGenerator[str, None]:
     sleep = _SLEEP.match(text)
     if sleep:
         await asyncio.sleep(float(sleep[1]))
-    answer = "\n\n".join(filter(None, [text, *map(_received, turn.context.files)]))
+    answer = "\n\n".join(filter(None, [text, "\n".join(map(_received, turn.context.files))]))
     for word in re.findall(r"\S+\s*|^\s+", answer):
         await asyncio.sleep(WORD_SECONDS)
         yield word
