@@ -42,8 +42,10 @@ export const hue = (id) => String(((Math.abs(Number(id)) % 991) * 137) % 360);
 export const initials = (name) =>
   name.split(/\s+/).slice(0, 2).map((word) => [...word][0] ?? "").join("").toUpperCase();
 
-export const clock = (seconds) =>
-  new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+// Made once: to make one takes 0.1 ms, and each message on screen asks for its time whenever another one comes.
+const CLOCK = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" });
+
+export const clock = (seconds) => CLOCK.format(seconds * 1000);
 
 const WITH_YEAR = { day: "numeric", month: "long", year: "numeric" };
 

@@ -37,6 +37,7 @@ export class MessageView {
       el("div", { class: "line" }, this.avatar, el("div", { class: "stack" }, this.bubble, this.keyboard), this.tools));
     this.tools.addEventListener("focusout", (event) => { if (!this.tools.contains(event.relatedTarget)) this.closePicker(); });
     this.tools.addEventListener("keydown", (event) => this.onToolKey(event));
+    this.element.style.setProperty("--hue", hue(message.from.id));
     this.seen = {};
     this.update(message);
   }
@@ -85,24 +86,27 @@ export class MessageView {
     this.showKeyboard();
     this.showReactions();
     this.showMeta();
+    this.showTools();
+    this.name();
   }
 
   // Who is looking: `mine` whether they wrote it, `group` whether names are shown. `follows` and `joined` say whether
   // the message before it and the next one are of the same person.
   place({ mine, group, follows, joined }) {
+    const key = JSON.stringify([mine, group, follows, joined, this.acts.me()]);
+    if (this.seen.place === key) return; // it is asked of each message on screen whenever another one comes
+    this.seen.place = key;
     this.mine = mine;
     const named = group && !mine;
     this.element.classList.toggle("mine", mine);
     this.element.classList.toggle("joined", joined);
     this.element.classList.toggle("named", named);
     const from = this.message.from;
-    this.element.style.setProperty("--hue", hue(from.id));
     this.avatar.textContent = named && !joined ? initials(from.first_name) : "";
     const name = named && !follows ? from.first_name : "";
     this.part("sender", name, () => [name].filter(Boolean));
     this.showReactions();
     this.showTools();
-    this.name();
   }
 
   // The message's row in the pending table with `word`, how its state is called; or undefined.
@@ -155,6 +159,7 @@ export class MessageView {
     this.seen.keyboard = key;
     this.keyboard.replaceChildren(...rows.map((row) => el("div", { class: "keyboard-row" }, row.map((one) => this.key(one)))));
     this.keyboard.hidden = rows.length === 0;
+    this.element.classList.toggle("keyed", rows.length > 0);
   }
 
   key(button) {
@@ -179,6 +184,7 @@ export class MessageView {
   // -- what can be done with it: beside the bubble, so that it never covers words --
 
   showTools() {
+    if (this.mine === undefined) return; // not placed yet
     const editable = this.mine && Boolean(this.message.text);
     const key = `${this.mine} ${editable}`;
     if (this.seen.tools === key) return;
