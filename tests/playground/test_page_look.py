@@ -332,7 +332,8 @@ def test_a_long_text_goes_as_several_messages_and_no_character_is_lost(
     page: Page, playground: Playground
 ) -> None:
     open_chat(page, "Ben")
-    text = "🎉word " * 1_500 + "🎉" * 3_000  # the last have nowhere to split but between two of them
+    # Behind the x there is nowhere to split but between two of them, and each is two units.
+    text = "🎉word " * 1_500 + "x" + "🎉" * 3_000
     before = len(playground.get(f"playground/chats/{BEN}/messages"))
     page.locator("#text").fill(text)
     expect(page.locator("#length")).to_contain_text("goes as 5 messages")
