@@ -9,11 +9,14 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
+from tests.playground.browsing import browser, page, playground
+from tests.playground.process import Json
 from tests.waiting import DEADLINE_SECONDS
 from tgbot.playground.server import PlaygroundServer
 
+__all__ = ["Json", "browser", "page", "playground"]
+
 T = TypeVar("T")
-Json = Any  # a body as it came
 TOKEN = "1:playground"
 
 

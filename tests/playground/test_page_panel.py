@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.playground import test_page
+from tests.playground.browsing import OPTIONS, PHONE, axe, bubbles, open_chat, say
 from tests.playground.process import SLEEPER, Playground
-from tests.playground.test_page import OPTIONS, PHONE, axe, bubbles, open_chat, say
 from tgbot.playground.play import GROUP
 
-browser = test_page.browser  # the fixture
 STATES = "#messages .mine .state"
 
 
@@ -179,7 +177,7 @@ def test_nobody_may_talk_to_a_private_bot_whom_its_owner_does_not_let_in(
 
 
 def _roles(page: Page) -> Locator:
-    return page.locator("#chat-list .role")
+    return page.locator("#people .role")
 
 
 def _decide(page: Page, about: str, button: str) -> None:

@@ -82,6 +82,22 @@ async def test_a_persons_edit_reaches_the_bot(server: PlaygroundServer, bot: Cli
     assert server.world.messages(7)[0]["text"] == "hello"
 
 
+async def test_a_groups_members_are_everybody_and_the_first_person_owns_it(
+    server: PlaygroundServer, bot: Client
+) -> None:
+    for user_id, name in {8: "Ben", 7: "Ada"}.items():
+        await post(bot, "chats", chat_id=user_id, title=name)
+    await post(bot, "chats", chat_id=-5, title="Trip")
+
+    async def roles() -> set[tuple[str, str]]:
+        listed = await get(bot, "chats/-5/members")
+        return {(one["user"]["first_name"], one["status"]) for one in listed}
+
+    assert await roles() == {("Ada", "creator"), ("Ben", "member"), ("Playground bot", "member")}
+    server.world.mute(-5)
+    assert ("Playground bot", "restricted") in await roles()
+
+
 async def test_pages_of_messages_go_backwards(server: PlaygroundServer, bot: Client) -> None:
     for number in range(10):
         server.world.post_message(7, 7, str(number))

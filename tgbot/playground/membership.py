@@ -1,6 +1,7 @@
-"""The my_chat_member updates: what a bot may do in a chat has changed."""
+"""Who is in a group, and the my_chat_member updates: what a bot may do in a chat has changed."""
 
 import time
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tgbot.playground.bots import Bot
@@ -33,3 +34,15 @@ def member_change(chat: Chat, bot: Bot, by: dict[str, Any], status: str, *, lost
         "old_chat_member": member(old),
         "new_chat_member": member(new),
     }
+
+
+def members(chat: Chat, people: Sequence[dict[str, Any]], bots: Iterable[Bot]) -> list[dict[str, Any]]:
+    """Return the ChatMembers of a group, `{"status", "user"}` each: everybody is in every group.
+
+    The person with the lowest id is its owner ("creator").
+    """
+    owner = min((person["id"] for person in people), default=None)
+    bot_status = "restricted" if chat.muted else "member"
+    persons = [("creator" if person["id"] == owner else "member", person) for person in people]
+    everybody = [*persons, *((bot_status, bot.user) for bot in bots)]
+    return [{"status": status, "user": user} for status, user in everybody]

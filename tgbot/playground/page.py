@@ -24,7 +24,9 @@ STATIC = Path(str(files("tgbot.playground") / "static"))
 EVENTS_QUEUED_MAX = 2_000  # a page that falls further behind is told to load afresh
 PAGES_MAX = 32
 # Nothing is loaded from anywhere but this server, and nothing a bot sends can run.
-POLICY = {"Content-Security-Policy": "default-src 'self'; base-uri 'none'; frame-ancestors 'none'"}
+# `blob:` is a picture that is chosen and not sent yet.
+_SOURCES = "default-src 'self'; img-src 'self' blob:; base-uri 'none'; frame-ancestors 'none'"
+POLICY = {"Content-Security-Policy": _SOURCES}
 LOOK_SECONDS = 0.2
 KEEPALIVE_SECONDS = 15.0
 # What happens to a world that concerns the page.
@@ -119,6 +121,7 @@ class Page:
             {
                 "bot": bot,
                 "private": self.private,
+                "account": self._account(),
                 "agents": list(self._agents),
                 "lines": lines,
                 "pending": self.pending,
@@ -126,6 +129,11 @@ class Page:
                 "faults": self.world.faults.kinds(),
             }
         )
+
+    def _account(self) -> dict[str, Any]:
+        """Return the bot that the page talks to, as a User: that of the playground has the lowest id."""
+        bots = sorted(self.world.bots.values(), key=lambda bot: bot.id)
+        return bots[0].user if bots else {"id": 0, "is_bot": True, "first_name": "Bot", "username": "bot"}
 
     async def _act(self, request: Request) -> Response:
         if self._supervisor is None:

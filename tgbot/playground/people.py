@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from tgbot.playground.errors import ApiError, bad_request
 from tgbot.playground.files import ALBUM_MAX
+from tgbot.playground.membership import members
 from tgbot.playground.params import read_upload
 from tgbot.playground.world import World
 
@@ -35,6 +36,7 @@ def routes(world: World) -> list[Route]:
     looks: dict[str, Callable[[Request], object]] = {
         "chats": lambda _request: world.chats(),
         "chats/{id}/messages": lambda request: _messages(world, request),
+        "chats/{id}/members": lambda request: _members(world, request),
         "callbacks/{id}": lambda request: world.callback(request.path_params["id"]),
         "journal": lambda request: _journal(world, request),
     }
@@ -94,6 +96,12 @@ def _messages(world: World, request: Request) -> object:
     before, limit = _number(request, "before"), _number(request, "limit")
     thread = _number(request, "message_thread_id") if "message_thread_id" in request.query_params else None
     return world.messages(_to_int(request.path_params["id"]), before or None, limit or None, thread)
+
+
+def _members(world: World, request: Request) -> object:
+    chat = world.chat(_to_int(request.path_params["id"]))
+    people = [one["id"] for one in world.chats() if one["id"] > 0]
+    return members(chat, [world.person(user_id) for user_id in people], world.bots.values())
 
 
 def _journal(world: World, request: Request) -> object:

@@ -232,7 +232,7 @@ class World:
     def press(self, chat_id: int, message_id: int, user_id: int, callback_data: str) -> str:
         """Let a person press an inline button, and return the callback query's id."""
         message = self.chat(chat_id).message(message_id, "message not found")
-        query = self._presses.add(self._person(user_id), message, callback_data)
+        query = self._presses.add(self.person(user_id), message, callback_data)
         self._tell(message["from"]["id"], {"callback_query": query})
         return str(query["id"])
 
@@ -253,7 +253,7 @@ class World:
         old = chat.reactions.get(message_id, {}).get(user_id, [])
         new = [{"type": "emoji", "emoji": emoji}] if emoji else []
         self.react(chat, message_id, user_id, new)
-        changed = {"old_reaction": old, "new_reaction": new, "user": self._person(user_id)}
+        changed = {"old_reaction": old, "new_reaction": new, "user": self.person(user_id)}
         about = {"chat": chat.info, "message_id": message_id, "date": int(time.time())}
         self.inject_update({"message_reaction": about | changed})
 
@@ -267,7 +267,7 @@ class World:
         if chat.blocked == blocked:
             return
         chat.blocked = blocked
-        self._membership_changed(chat, self._person(user_id), "kicked", lost=blocked)
+        self._membership_changed(chat, self.person(user_id), "kicked", lost=blocked)
 
     def mute(self, chat_id: int, *, muted: bool = True) -> None:
         """Let an administrator take the bots' right to write in a group, or give it back."""
@@ -292,7 +292,7 @@ class World:
             raise bad_request("the chat is not a forum")
         created = {"name": name, "icon_color": 0x6FB9F0}
         thread = {"message_thread_id": self.boxes.next_id(chat.id), "is_topic_message": True}
-        message = self.add_message(chat, self._person(user_id), {**thread, "forum_topic_created": created})
+        message = self.add_message(chat, self.person(user_id), {**thread, "forum_topic_created": created})
         chat.topics[message["message_id"]] = name
         self.emit("chat", chat.id, chat=chat.overview())
         self.inject_update({"message": message})
@@ -331,6 +331,14 @@ class World:
         menus = [menu for bot in self.bots.values() for menu in bot.commands.values() if menu]
         return menus[0] if menus else []
 
+    def person(self, user_id: int) -> dict[str, Any]:
+        """Return a person as a User; the name is that of their private chat, if there is one."""
+        if user_id <= 0:
+            raise bad_request("a user's id is positive")
+        known = self._chats.get(user_id)
+        name = known.info["first_name"] if known else f"Person {user_id}"
+        return {"id": user_id, "is_bot": False, "first_name": name, "language_code": "en"}
+
     def add_faults(self, rules: Iterable[Mapping[str, Any]]) -> None:
         """Add fault rules (see `faults.Fault`)."""
         self.faults.add(rules)
@@ -366,7 +374,7 @@ class World:
             target = chat.message(reply_to_message_id, "message to be replied not found")
             reply = {"reply_to_message": quoted(target)}
         around = {**chat.thread(message_thread_id), **reply}
-        message = self.add_message(chat, self._person(user_id), {**content, **around})
+        message = self.add_message(chat, self.person(user_id), {**content, **around})
         self.inject_update({"message": message})
         return message
 
@@ -378,14 +386,6 @@ class World:
         if chat.blocked and not allow_blocked:
             raise bad_request("this person blocked the bot: unblock first")
         return chat
-
-    def _person(self, user_id: int) -> dict[str, Any]:
-        """Return a person as a User; the name is that of their private chat, if there is one."""
-        if user_id <= 0:
-            raise bad_request("a user's id is positive")
-        known = self._chats.get(user_id)
-        name = known.info["first_name"] if known else f"Person {user_id}"
-        return {"id": user_id, "is_bot": False, "first_name": name, "language_code": "en"}
 
     def _membership_changed(self, chat: Chat, by: dict[str, Any], status: str, *, lost: bool) -> None:
         for bot in self.bots.values():

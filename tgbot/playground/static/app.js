@@ -1,17 +1,22 @@
 // Puts the page together: what the server tells goes to the panes, what people do goes to the server.
 
 import { follow, get, post, postForm } from "./api.js";
-import { ChatList, nameOf, placeKey } from "./chats.js";
+import { ChatList, placeKey } from "./chats.js";
 import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
-import { byId, el, hue, initials } from "./dom.js";
+import { byId, initials } from "./dom.js";
+import { Members } from "./members.js";
 import { Panel } from "./panel.js";
+import { People } from "./people.js";
+import { suggestions } from "./suggestions.js";
 import { roleBadge, wordsOf } from "./words.js";
 
 const TOAST_MS = 4000;
 const state = { chatId: null, threadId: undefined, private: false, pending: { counts: {}, rows: [], roles: {} }, rowsByMessage: new Map() };
 
 const chats = new ChatList((chatId, threadId) => choose(chatId, threadId));
+const people = new People((id) => become(id));
+const members = new Members((id) => become(id));
 const panel = new Panel({ refused, pair });
 const composer = new Composer({
   send: (text, replyTo) => tried(() => post("messages", { ...where(), text, ...(replyTo ? { reply_to_message_id: replyTo } : {}) })),
@@ -23,6 +28,7 @@ const conversation = new Conversation({
   scroller: byId("scroller"),
   list: byId("messages"),
   live: byId("live"),
+  suggestions: byId("suggestions"),
   toBottom: byId("to-bottom"),
   announcer: byId("announcer"),
   fetchPage: (before, limit) => get(`chats/${state.chatId}/messages?${query({ before, limit, message_thread_id: threadQuery() })}`),
@@ -32,23 +38,31 @@ const conversation = new Conversation({
     edit,
     react: (message, emoji) => tried(() => post("reactions", { chat_id: state.chatId, user_id: me(), message_id: message.message_id, emoji })),
     press: (message, data) => tried(() => post("press", { chat_id: state.chatId, message_id: message.message_id, user_id: me(), callback_data: data })),
-    command: (text) => tried(() => post("messages", { ...where(), text })),
+    command: (text) => say(text),
     stopDraft: () => tried(() => post("stop_draft", { chat_id: state.chatId })),
   },
 });
 
-byId("back").addEventListener("click", () => {
-  byId("app").dataset.view = "chats";
-  byId("chat-list").querySelector("[aria-current]")?.focus();
-});
+byId("back").addEventListener("click", leave);
 
 // -- who and where --
 
-const chat = () => chats.chats.get(state.chatId);
-const people = () => [...chats.chats.values()].filter((one) => one.id > 0);
+const chat = () => chats.get(state.chatId);
 
 function me() {
-  return state.chatId > 0 ? state.chatId : Number(byId("as").value);
+  return people.id;
+}
+
+// Writes as somebody else from now on: in the same group, or in that person's own chat with the bot.
+async function become(id) {
+  people.choose(id);
+  chats.setMe(id);
+  if (state.chatId < 0) {
+    showWhere();
+    showRoles();
+    conversation.arrange();
+    savePlace();
+  } else if (state.chatId !== null) await choose(id, undefined, { focus: false });
 }
 
 function where() {
@@ -59,39 +73,75 @@ const threadQuery = () => (chat()?.info.is_forum ? state.threadId ?? 0 : undefin
 
 const query = (fields) => new URLSearchParams(Object.entries(fields).filter(([, value]) => value !== undefined));
 
+const say = (text) => tried(() => post("messages", { ...where(), text }));
+
 const isHere = (chatId, threadId) => chatId === state.chatId && (!chat()?.info.is_forum || (threadId ?? 0) === (state.threadId ?? 0));
 
-const keyOf = (message) => placeKey(message.chat.id, chats.chats.get(message.chat.id)?.info.is_forum ? message.message_thread_id : 0);
+const keyOf = (message) => placeKey(message.chat.id, chats.get(message.chat.id)?.info.is_forum ? message.message_thread_id : 0);
 
 async function choose(chatId, threadId, { focus = true } = {}) {
   Object.assign(state, { chatId, threadId });
-  localStorage.setItem("place", JSON.stringify([chatId, threadId ?? null]));
+  if (chatId > 0) people.choose(chatId);
+  chats.setMe(me());
   chats.choose(chatId, threadId);
+  if (chatId > 0) people.setUnread(chatId, 0);
+  savePlace();
   byId("app").dataset.view = "conversation";
   byId("composer").hidden = false;
-  const topic = chat().topics.find((one) => one.message_thread_id === threadId);
-  byId("title").textContent = topic ? `${nameOf(chat())} # ${topic.name}` : nameOf(chat());
-  byId("avatar").textContent = initials(nameOf(chat()));
-  byId("avatar").style.setProperty("--hue", hue(chatId));
-  showSubtitle();
-  byId("as-label").hidden = chatId > 0;
+  showWhere();
+  showSuggestions();
   composer.setTarget(null);
   showPending();
   showRoles();
   panel.showRights(chat());
   await conversation.open({
-    place: (message) => ({ mine: !message.from.is_bot && (chatId > 0 || message.from.id === me()), group: chatId < 0 }),
+    place: (message) => ({ mine: message.from.id === me(), group: chatId < 0 }),
     rowOf: (message) => (message.from.is_bot ? undefined : state.rowsByMessage.get(`${chatId}/${message.message_id}`)),
     draft: chat().draft,
   });
   if (focus) (matchMedia("(max-width: 720px)").matches ? byId("title") : composer).focus();
 }
 
-function showSubtitle(text) {
-  clearTimeout(state.subtitleEnds);
-  const kind = { private: "private chat", group: "group", supergroup: chat()?.info.is_forum ? "forum" : "group" }[chat()?.info.type];
-  byId("subtitle").textContent = text ?? (state.chatId > 0 ? `you are ${nameOf(chat())}, in a private chat with the bot` : kind);
-  if (text) state.subtitleEnds = setTimeout(() => showSubtitle(), 5000);
+// Goes back to the list, on a phone: what comes from now on is unread.
+function leave() {
+  const { current } = chats;
+  state.chatId = null;
+  chats.choose(null);
+  conversation.clear();
+  byId("composer").hidden = true;
+  byId("app").dataset.view = "chats";
+  chats.focus(current);
+}
+
+function savePlace() {
+  localStorage.setItem("place", JSON.stringify([state.chatId, state.threadId ?? null, me()]));
+}
+
+function showWhere() {
+  const topic = chat().topics.find((one) => one.message_thread_id === state.threadId);
+  const name = chats.nameOf(chat());
+  byId("title").textContent = topic ? `${name} # ${topic.name}` : name;
+  byId("avatar").textContent = initials(name);
+  byId("avatar").style.setProperty("--hue", chats.hueOf(chat()));
+  byId("identity").hidden = false;
+  byId("show-members").hidden = state.chatId > 0;
+  byId("text").placeholder = state.chatId > 0 ? "Message" : `Message as ${people.name}`;
+  showDoing();
+}
+
+// What the bot is doing, for as long as a phone would show it.
+function showDoing(text) {
+  clearTimeout(state.doingEnds);
+  byId("doing").textContent = text ?? "";
+  if (text) state.doingEnds = setTimeout(() => showDoing(), 5000);
+}
+
+function showSuggestions() {
+  byId("suggestions").replaceChildren(...suggestions(panel.bot.agent, chats.account, state.chatId < 0, say));
+}
+
+async function showMembers() {
+  await tried(async () => members.show(chats.nameOf(chat()), await get(`chats/${state.chatId}/members`), me()));
 }
 
 function edit(message) {
@@ -102,7 +152,7 @@ async function sendFiles(files, caption, replyTo) {
   const form = new FormData();
   for (const [name, value] of Object.entries({ ...where(), caption, reply_to_message_id: replyTo ?? "" })) form.append(name, value);
   for (const file of files) form.append("file", file);
-  await tried(() => postForm("files", form));
+  return tried(() => postForm("files", form));
 }
 
 // -- what the server tells --
@@ -110,17 +160,18 @@ async function sendFiles(files, caption, replyTo) {
 const handlers = {
   hello: load,
   reload: load,
-  lost: () => showSubtitle("The playground does not answer. Is it still running?"),
+  lost: () => toast("The playground does not answer. Is it still running?"),
   chat(event) {
     chats.set(event.chat);
+    if (event.chat.id > 0 && !people.names.has(event.chat.id)) showPeople();
     if (event.chat.id === state.chatId) panel.showRights(event.chat);
   },
   message({ chat_id: chatId, message, notification }) {
     chats.setLast(chatId, message, notification);
     if (isHere(chatId, message.message_thread_id)) {
       conversation.whenFetched(() => conversation.upsert(message));
-      if (message.from.is_bot) showSubtitle();
-    } else if (message.from.is_bot && !message.edit_date) chats.addUnread(keyOf(message));
+      if (message.from.is_bot) showDoing();
+    } else if (message.from.is_bot && !message.edit_date) addUnread(message);
   },
   deleted: (event) => { if (event.chat_id === state.chatId) conversation.whenFetched(() => conversation.remove(event.message_id)); },
   reactions(event) {
@@ -129,7 +180,7 @@ const handlers = {
   action(event) {
     if (!isHere(event.chat_id, event.message_thread_id)) return;
     conversation.showTyping();
-    showSubtitle(`bot: ${event.action.replaceAll("_", " ")} …`);
+    showDoing(`${event.action.replaceAll("_", " ")} …`);
   },
   draft(event) {
     if (isHere(event.chat_id, event.draft.message_thread_id)) conversation.whenFetched(() => conversation.showDraft(event.draft));
@@ -141,6 +192,7 @@ const handlers = {
   commands: async () => { composer.commands = (await get("state")).commands; },
   bot(event) {
     panel.setBot(event.bot);
+    showSuggestions();
     setPending(state.pending);
   },
   faults: (event) => panel.showFaults(event.faults),
@@ -156,24 +208,36 @@ const handlers = {
 async function load() {
   const [all, now] = await Promise.all([get("chats"), get("state")]);
   state.private = now.private;
-  chats.setAll(all);
+  chats.setAll(all, now.account);
   panel.setAgents(now.agents);
   panel.setBot(now.bot);
   panel.setLines(now.lines);
   panel.showFaults(now.faults);
   composer.commands = now.commands;
-  const chosen = byId("as").value;
-  byId("as").replaceChildren(...people().map((one) => el("option", { value: one.id }, nameOf(one))));
-  if (chosen) byId("as").value = chosen;
+  const [lastChat, lastThread, lastPerson] = lastPlace();
+  people.id ??= lastPerson;
+  showPeople();
   setPending(now.pending);
-  const [chatId, threadId] = state.chatId ? [state.chatId, state.threadId] : lastPlace();
+  const narrow = matchMedia("(max-width: 720px)").matches; // where the list comes first
+  const chatId = state.chatId ?? (narrow ? null : lastChat ?? me());
+  const threadId = state.chatId ? state.threadId : lastThread;
   if (chats.chats.has(chatId)) await choose(chatId, threadId ?? undefined, { focus: false });
 }
 
-// Where the person was; on a phone the list comes first.
+function showPeople() {
+  people.setAll(chats.people());
+  chats.setMe(me());
+  for (const id of people.names.keys()) people.setUnread(id, chats.unread.get(placeKey(id)) ?? 0);
+}
+
 function lastPlace() {
-  if (matchMedia("(max-width: 720px)").matches) return [null];
-  return JSON.parse(localStorage.getItem("place")) ?? [people()[0]?.id];
+  return JSON.parse(localStorage.getItem("place")) ?? [];
+}
+
+function addUnread(message) {
+  const key = keyOf(message);
+  chats.addUnread(key);
+  if (message.chat.id > 0) people.setUnread(message.chat.id, chats.unread.get(key));
 }
 
 function setPending(pending) {
@@ -185,20 +249,21 @@ function setPending(pending) {
   if (state.chatId) conversation.arrange();
 }
 
-// In a private bot everybody has a role: in the list, in the heading, and who owns it in the panel.
+// In a private bot everybody has a role: by their picture, in the heading, and who owns it in the panel.
 function showRoles() {
   if (!state.private) return;
-  for (const one of chats.chats.values()) one.role = state.pending.roles[one.id];
-  chats.badgeOf = (one) => (one.id > 0 || one.role ? roleBadge(one.role) : null);
+  const { roles } = state.pending;
+  const badgeOf = (id) => (id > 0 || roles[id] ? roleBadge(roles[id]) : null);
+  people.setBadges(badgeOf);
+  chats.badgeOf = (one) => (one.id < 0 ? badgeOf(one.id) : null);
   chats.draw();
-  byId("role").replaceChildren(...[chat() && chats.badgeOf(chat())].filter(Boolean));
-  panel.showAccess(people(), writer());
+  byId("role").replaceChildren(...[state.chatId && badgeOf(state.chatId)].filter(Boolean));
+  const owner = chats.people().find(({ id }) => roles[id] === "owner");
+  panel.showAccess(owner, people.name);
 }
 
-const writer = () => chats.chats.get(state.chatId ? me() : people()[0]?.id);
-
 async function pair(code) {
-  const person = writer().id;
+  const person = me();
   await choose(person);
   await tried(() => post("messages", { chat_id: person, user_id: person, text: `/start ${code}` }));
 }
@@ -226,12 +291,14 @@ function refused(error) {
 }
 
 function toast(text) {
-  byId("toast").textContent = text;
-  byId("toast").hidden = false;
+  const shown = byId("toast");
+  shown.textContent = text;
+  shown.togglePopover(false);
+  shown.togglePopover(true); // anew, so that it is above a dialog
   clearTimeout(state.toastEnds);
-  state.toastEnds = setTimeout(() => { byId("toast").hidden = true; }, TOAST_MS);
+  state.toastEnds = setTimeout(() => shown.togglePopover(false), TOAST_MS);
 }
 
-byId("as").addEventListener("change", () => { showRoles(); conversation.arrange(); composer.focus(); });
+byId("show-members").addEventListener("click", showMembers);
 byId("composer").hidden = true;
 follow((event) => handlers[event.kind]?.(event));

@@ -1,9 +1,8 @@
-// The list of chats: people, groups, and the topics of forums below them.
+// The list of one person's chats: the bot, groups, and the topics of forums below them; what was said last comes first.
 
-import { byId, clock, el, hue, initials } from "./dom.js";
+import { byId, clockOrDay, el, hue, initials } from "./dom.js";
 import { previewOf } from "./message.js";
 
-export const nameOf = (chat) => chat.info.title ?? chat.info.first_name;
 export const placeKey = (chatId, threadId) => `${chatId}/${threadId ?? 0}`;
 
 export class ChatList {
@@ -12,13 +11,33 @@ export class ChatList {
     this.chats = new Map();
     this.unread = new Map();
     this.current = null;
+    this.account = { id: 0, first_name: "Bot" }; // the bot's User
+    this.me = null;
     this.badgeOf = () => null; // what is shown beside a chat's name
   }
 
-  // Takes all chats as they are; the newest message decides the order.
-  setAll(chats) {
+  // Takes all chats as they are, with the bot's User.
+  setAll(chats, account) {
     this.chats = new Map(chats.map((chat) => [chat.id, chat]));
+    this.account = account;
     this.draw();
+  }
+
+  get(chatId) {
+    return this.chats.get(chatId);
+  }
+
+  // A private chat is named after whom one talks to there.
+  nameOf(chat) {
+    return chat.id > 0 ? this.account.first_name : chat.info.title;
+  }
+
+  hueOf(chat) {
+    return hue(chat.id > 0 ? this.account.id : chat.id);
+  }
+
+  people() {
+    return [...this.chats.values()].filter((chat) => chat.id > 0).map((chat) => ({ id: chat.id, name: chat.info.first_name }));
   }
 
   set(chat) {
@@ -40,6 +59,17 @@ export class ChatList {
     this.draw();
   }
 
+  // Whose chats are listed.
+  setMe(id) {
+    this.me = id;
+    this.draw();
+  }
+
+  focus(key) {
+    byId("chat-list").querySelector(`button[data-key="${key}"]`)?.focus();
+  }
+
+  // `chatId` is null when none is on screen.
   choose(chatId, threadId) {
     this.current = placeKey(chatId, threadId);
     this.unread.delete(this.current);
@@ -47,11 +77,17 @@ export class ChatList {
   }
 
   draw() {
-    const items = [...this.chats.values()].flatMap((chat) => this.items(chat));
+    const items = this.mine().flatMap((chat) => this.items(chat));
     const list = byId("chat-list");
     const focused = document.activeElement?.closest?.("#chat-list button")?.dataset.key;
     list.replaceChildren(...items);
-    if (focused) list.querySelector(`button[data-key="${focused}"]`)?.focus();
+    if (focused) this.focus(focused);
+  }
+
+  mine() {
+    const newest = ({ last_message: last }) => (last && !last.forum_topic_created ? last.date : 0);
+    return [...this.chats.values()].filter((chat) => chat.id < 0 || chat.id === this.me)
+      .sort((a, b) => newest(b) - newest(a) || b.id - a.id); // of those with nothing in them the bot comes first
   }
 
   items(chat) {
@@ -64,15 +100,21 @@ export class ChatList {
   button(chat) {
     const key = placeKey(chat.id);
     const last = chat.last_message;
-    const who = last && chat.id < 0 && previewOf(last) ? `${last.from.first_name}: ` : "";
     return el("button", { class: "chat", type: "button", dataset: { key }, "aria-current": this.current === key ? "true" : null,
       onclick: () => this.onChoose(chat.id) },
-    el("span", { class: "avatar", "aria-hidden": "true", style: { "--hue": hue(chat.id) } }, initials(nameOf(chat))),
-    el("span", { class: "name" }, nameOf(chat), this.badgeOf(chat)),
-    this.badge(key) ?? el("span", { class: "muted" }, last ? clock(last.date) : ""),
-    el("span", { class: "preview muted" }, last ? who + previewOf(last).slice(0, 120) : chat.info.is_forum ? "Forum" : "No messages yet"),
+    el("span", { class: "avatar", "aria-hidden": "true", style: { "--hue": this.hueOf(chat) } }, initials(this.nameOf(chat))),
+    el("span", { class: "name" }, this.nameOf(chat), this.badgeOf(chat)),
+    el("span", { class: "when muted" }, last ? clockOrDay(last.date) : ""),
+    el("span", { class: "preview muted" }, last ? this.said(last) : chat.info.is_forum ? "Forum" : "No messages yet"),
+    this.badge(key),
     chat.notification ? el("span", { class: "notification muted" }, el("span", { "aria-hidden": "true" }, "🔔 "),
       el("span", { class: "visually-hidden" }, "Notification: "), chat.notification) : null);
+  }
+
+  said(message) {
+    const text = previewOf(message).slice(0, 120);
+    if (message.from.id === this.me) return `You: ${text}`;
+    return message.chat.id < 0 && text ? `${message.from.first_name}: ${text}` : text;
   }
 
   topicButton(chat, topic) {

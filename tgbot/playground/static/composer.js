@@ -2,9 +2,11 @@
 
 import { byId, el } from "./dom.js";
 import { previewOf } from "./message.js";
+import { Sending } from "./sending.js";
+import { pieces, TEXT_UNITS_MAX } from "./split.js";
 
 export class Composer {
-  // `on`: send(text, replyTo), edit(message, text), files(list, caption, replyTo), editLast().
+  // `on`: send(text, replyTo), edit(message, text), files(list, caption, replyTo), each saying whether it went; editLast().
   constructor(on) {
     this.on = on;
     this.form = byId("composer");
@@ -13,6 +15,10 @@ export class Composer {
     this.about = byId("about");
     this.commands = [];
     this.target = null;
+    this.sending = new Sending({
+      send: (files, caption) => this.on.files(files, caption, this.target?.message.message_id),
+      sent: ({ withText }) => this.filesAreSent(withText),
+    });
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.submit(); });
     this.text.addEventListener("input", () => this.changed());
     this.text.addEventListener("keydown", (event) => this.onKey(event));
@@ -20,7 +26,7 @@ export class Composer {
     this.text.addEventListener("blur", () => this.suggest([]));
     byId("about-cancel").addEventListener("click", () => this.setTarget(null));
     byId("attach").addEventListener("click", () => byId("files").click());
-    byId("files").addEventListener("change", (event) => { this.sendFiles(event.target.files); event.target.value = ""; });
+    byId("files").addEventListener("change", (event) => { this.showFiles([...event.target.files]); event.target.value = ""; });
     this.acceptDrops(byId("conversation"));
   }
 
@@ -52,22 +58,38 @@ export class Composer {
     this.target = null; // so that clearing it does not clear the text as well
     this.setTarget(null);
     this.value = "";
-    const sent = target?.kind === "edit" ? this.on.edit(target.message, text) : this.on.send(text, target?.message.message_id);
-    if (!(await sent)) this.value = text; // refused: nothing typed is lost
+    const left = target?.kind === "edit" ? await this.editing(target.message, text) : await this.inPieces(text, target?.message.message_id);
+    if (left) this.value = left; // refused: nothing typed is lost
   }
 
-  sendFiles(files) {
-    if (!files.length) return;
-    this.on.files([...files], this.text.value, this.target?.message.message_id);
-    this.target = null;
+  // Returns what was refused: all of it, or "".
+  async editing(message, text) {
+    return (await this.on.edit(message, text)) ? "" : text;
+  }
+
+  // Sends a text, a long one as several messages; returns what was refused and all behind it.
+  async inPieces(text, replyTo) {
+    const left = pieces(text);
+    for (let first = true; left.length; left.shift(), first = false)
+      if (!(await this.on.send(left[0], first ? replyTo : undefined))) break;
+    return left.join("");
+  }
+
+  showFiles(files) {
+    if (this.target?.kind === "edit") this.setTarget(null);
+    if (files.length) this.sending.open(files, this.text.value);
+  }
+
+  filesAreSent(withText) {
     this.setTarget(null);
-    this.value = "";
+    if (withText) this.value = "";
+    this.focus();
   }
 
   take(event, data) {
     if (!data?.files.length) return;
     event.preventDefault();
-    this.sendFiles(data.files);
+    this.showFiles([...data.files]);
   }
 
   acceptDrops(area) {
@@ -79,8 +101,17 @@ export class Composer {
   changed() {
     this.text.style.height = "auto";
     this.text.style.height = `${this.text.scrollHeight}px`;
+    this.showLength();
     const typed = /^\/(\w*)$/.exec(this.text.value);
     this.suggest(typed ? this.commands.filter((one) => one.command.startsWith(typed[1].toLowerCase())) : []);
+  }
+
+  showLength() {
+    const { length } = this.text.value;
+    const count = length > TEXT_UNITS_MAX ? pieces(this.text.value).length : 1;
+    const held = `A message holds ${TEXT_UNITS_MAX} characters`;
+    const note = count < 2 ? "" : this.target?.kind === "edit" ? `${held}: this edit is too long.` : `${held}: this goes as ${count} messages.`;
+    if (byId("length").textContent !== note) byId("length").textContent = note; // or a screen reader says it at every key
   }
 
   // -- commands --

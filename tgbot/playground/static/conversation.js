@@ -1,5 +1,6 @@
 // The messages of the chat on screen: a page of them at a time, the newest kept in view while they stream.
 
+import { separateDays } from "./days.js";
 import { el } from "./dom.js";
 import { formatted } from "./format.js";
 import { MessageView, previewOf } from "./message.js";
@@ -7,14 +8,16 @@ import { MessageView, previewOf } from "./message.js";
 const PAGE = 60; // messages fetched at once
 const KEPT_MAX = 240; // elements kept while the newest is in view; more are fetched again when scrolled to
 const NEAR_PX = 60;
+const JOINED_SECONDS = 300;
 const TYPING_MS = 5000; // https://core.telegram.org/bots/api#sendchataction
 
 export class Conversation {
   // `fetchPage(before, limit)` returns messages, oldest first. `acts` are those of MessageView.
-  constructor({ scroller, list, live, toBottom, announcer, fetchPage, acts }) {
-    Object.assign(this, { scroller, list, live, toBottom, announcer, fetchPage });
+  // `suggestions` is the element that is shown while nobody has written here.
+  constructor({ scroller, list, live, suggestions, toBottom, announcer, fetchPage, acts }) {
+    Object.assign(this, { scroller, list, live, suggestions, toBottom, announcer, fetchPage });
     this.acts = { ...acts, jump: (id) => this.jump(id) };
-    this.views = new Map();
+    this.views = new Map(); // by message id; the messages of an album share one
     this.more = false;
     this.loading = null;
     this.pinned = true;
@@ -70,6 +73,7 @@ export class Conversation {
     this.waiting = [];
     this.views.clear();
     this.list.replaceChildren();
+    this.suggestions.hidden = true;
     this.showDraft(null);
     this.stopTyping();
     this.pinned = true;
@@ -90,10 +94,13 @@ export class Conversation {
     return this.more && first !== undefined && message.message_id < first;
   }
 
+  // Each view once, oldest first.
+  shown() {
+    return new Set(this.views.values());
+  }
+
   append(message, quiet) {
-    const view = new MessageView(message, this.acts);
-    this.views.set(message.message_id, view);
-    this.list.append(view.element);
+    this.list.append(this.added(this.views, message).element);
     if (quiet) return;
     if (message.from.is_bot) this.stopTyping();
     if (message.from.id === this.draft?.bot_id) this.showDraft(null);
@@ -102,42 +109,64 @@ export class Conversation {
     this.arrange();
   }
 
+  // Adds a message as the newest of `views`, to the album before it or in a view of its own.
+  added(views, message) {
+    const last = [...views.values()].at(-1);
+    const view = last?.takes(message) ? last : new MessageView(message, this.acts);
+    if (view === last) view.update(message);
+    views.set(message.message_id, view);
+    return view;
+  }
+
   // The oldest elements go while nobody looks at them; scrolling up fetches them again.
   trim() {
     if (!this.pinned || this.views.size <= KEPT_MAX) return;
-    for (const [id, view] of [...this.views].slice(0, this.views.size - KEPT_MAX / 2)) {
+    for (const view of this.shown()) {
+      if (this.views.size <= KEPT_MAX / 2) break;
       view.element.remove();
-      this.views.delete(id);
+      for (const message of view.messages) this.views.delete(message.message_id);
     }
     this.more = true;
   }
 
   remove(id) {
-    this.views.get(id)?.element.remove();
+    const view = this.views.get(id);
     this.views.delete(id);
+    if (view && !view.drop(id)) view.element.remove();
     this.arrange();
   }
 
   setReactions(id, reactions) {
     const view = this.views.get(id);
-    if (view) view.update({ ...view.message, reactions });
+    const message = view?.messages.find((one) => one.message_id === id);
+    if (message) view.update({ ...message, reactions });
     this.stick();
   }
 
-  // Places every message: whose side, joined with the next, its state. Cheap: elements change only if that does.
+  // Places every message: whose side, joined with its neighbours, its state. Cheap: elements change only if that does.
   arrange() {
-    for (const view of this.views.values()) {
+    separateDays(this.list, this.shown());
+    for (const view of this.shown()) {
       view.place(this.placeOf(view));
       view.setRow(this.rowOf(view.message));
     }
     this.keepOneActive();
+    this.showSuggestions();
+  }
+
+  showSuggestions() {
+    this.suggestions.hidden = this.fetching > 0 || Boolean(this.draft) || this.list.querySelector("li.message") !== null;
   }
 
   placeOf(view) {
-    const next = view.element.nextElementSibling;
-    const after = next && this.views.get(Number(next.dataset.id))?.message;
-    const joined = Boolean(after) && after.from.id === view.message.from.id && after.date - view.message.date < 300;
-    return { ...this.place(view.message), joined };
+    const { previousElementSibling: before, nextElementSibling: after } = view.element;
+    return { ...this.place(view.message), follows: this.areJoined(before, view.element), joined: this.areJoined(view.element, after) };
+  }
+
+  // Whether two elements are messages of one person, a short time apart.
+  areJoined(first, second) {
+    const [before, after] = [first, second].map((element) => this.views.get(Number(element?.dataset.id))?.message);
+    return Boolean(before && after) && after.from.id === before.from.id && after.date - before.date < JOINED_SECONDS;
   }
 
   // -- scrolling --
@@ -170,13 +199,23 @@ export class Conversation {
     const messages = await this.fetched(first);
     if (opening !== this.opening || first !== this.views.keys().next().value) return this.catchUp();
     this.more = messages.length === PAGE;
-    const older = messages.map((message) => [message.message_id, new MessageView(message, this.acts)]);
-    this.views = new Map([...older, ...this.views]);
+    const older = new Map();
+    for (const message of messages) this.added(older, message);
     const { scrollHeight, scrollTop } = this.scroller;
-    this.list.prepend(...older.map(([, view]) => view.element));
+    this.prepend(older);
     this.arrange();
     this.scroller.scrollTop = scrollTop + this.scroller.scrollHeight - scrollHeight;
     this.catchUp();
+  }
+
+  // An album that the page's edge has cut is one again.
+  prepend(older) {
+    const [last, first] = [[...older.values()].at(-1), this.views.values().next().value];
+    if (last && first?.takes(last.message)) {
+      for (const message of last.messages) { first.update(message); older.set(message.message_id, first); }
+    }
+    this.views = new Map([...older, ...this.views]);
+    this.list.prepend(...[...new Set(older.values())].map((view) => view.element));
   }
 
   async jump(id) {
@@ -194,18 +233,20 @@ export class Conversation {
   // -- the keyboard: one message is in the tab order, the arrows move it --
 
   activate(element) {
-    for (const view of this.views.values()) view.activate(view.element === element);
+    for (const view of this.shown()) view.activate(view.element === element);
   }
 
   keepOneActive() {
-    const last = [...this.views.values()].at(-1);
-    if (last && !this.list.querySelector('li.message[tabindex="0"]')) this.activate(last.element);
+    const last = [...this.list.querySelectorAll("li.message")].at(-1);
+    if (last && !this.list.querySelector('li.message[tabindex="0"]')) this.activate(last);
   }
 
   onKey(event) {
     const item = event.target.closest("li.message");
-    if (event.target !== item) return;
-    const to = { ArrowUp: item.previousElementSibling, ArrowDown: item.nextElementSibling }[event.key];
+    if (!event.target.matches("li.message, .tool, .reaction")) return; // a code block scrolls by the same keys
+    const items = [...this.list.querySelectorAll("li.message")];
+    const at = items.indexOf(item);
+    const to = { ArrowUp: items[at - 1], ArrowDown: items[at + 1], Home: items[0], End: items.at(-1) }[event.key];
     if (!to) return;
     event.preventDefault();
     this.activate(to);
@@ -213,7 +254,7 @@ export class Conversation {
   }
 
   lastOwnText(userId) {
-    return [...this.views.values()].map((view) => view.message).reverse()
+    return [...this.shown()].map((view) => view.message).reverse()
       .find((message) => message.from.id === userId && message.text);
   }
 
@@ -222,7 +263,8 @@ export class Conversation {
   showTyping() {
     clearTimeout(this.typingEnds);
     if (!this.typing) {
-      this.typing = el("div", { class: "message typing", "aria-hidden": "true" }, el("div", { class: "bubble" }, el("i"), el("i"), el("i")));
+      this.typing = el("div", { class: "message typing", "aria-hidden": "true" },
+        el("div", { class: "stack" }, el("div", { class: "bubble" }, el("i"), el("i"), el("i"))));
       this.live.append(this.typing);
     }
     this.typingEnds = setTimeout(() => this.stopTyping(), TYPING_MS);
@@ -252,7 +294,8 @@ export class Conversation {
     this.draftBody = el("div", { class: "body" });
     this.draftStop = el("div", { class: "keyboard" },
       el("button", { type: "button", class: "key", onclick: () => this.acts.stopDraft() }, "Stop"));
-    this.draftElement = el("div", { class: "message draft", hidden: true }, el("div", { class: "bubble" }, this.draftBody), this.draftStop);
+    this.draftElement = el("div", { class: "message draft", hidden: true },
+      el("div", { class: "stack" }, el("div", { class: "bubble" }, this.draftBody), this.draftStop));
     this.live.append(this.draftElement);
   }
 }

@@ -1,12 +1,11 @@
 // One message as elements: built once, then changed in place, so that streaming text neither flickers nor jumps.
 
-import { fileUrl } from "./api.js";
-import { bytes, clock, el, hue } from "./dom.js";
+import { clock, el, hue, icon, ICONS, initials } from "./dom.js";
 import { formatted } from "./format.js";
+import { isPicture, mediaKey, mediaOf } from "./media.js";
 import { richBlocks, richPlain } from "./rich.js";
 
 const REACTIONS = ["👍", "👎", "❤", "🔥", "🎉", "🤔"];
-const DOWNLOAD = '<svg aria-hidden="true" viewBox="0 0 24 24"><path d="M12 4v11m0 0l-4.5-4.5M12 15l4.5-4.5M5 20h14"/></svg>';
 
 export const previewOf = (message) => {
   if (message.text) return message.text;
@@ -20,46 +19,94 @@ export class MessageView {
   // `acts`: reply, edit, react, press, command, jump. `me` is the user id of whoever writes.
   constructor(message, acts) {
     this.acts = acts;
+    this.messages = [];
     this.parts = {
       sender: el("div", { class: "sender" }),
       reply: el("div", {}),
-      media: el("div", {}),
+      media: el("div", { class: "media" }),
       body: el("div", { class: "body" }),
+      reactions: el("div", { class: "reactions" }),
       meta: el("div", { class: "meta" }),
     };
-    this.bubble = el("div", { class: "bubble" }, Object.values(this.parts));
+    const { reactions, meta, ...above } = this.parts;
+    this.bubble = el("div", { class: "bubble" }, Object.values(above), el("div", { class: "foot" }, reactions, meta));
     this.keyboard = el("div", { class: "keyboard" });
-    this.reactions = el("div", { class: "reactions" });
     this.tools = el("div", { class: "tools" });
-    this.element = el("li", { class: "message", tabindex: -1, dataset: { id: message.message_id } });
-    this.element.append(this.bubble, this.keyboard, this.reactions, this.tools);
+    this.avatar = el("span", { class: "avatar", "aria-hidden": "true" });
+    this.element = el("li", { class: "message", tabindex: -1 },
+      el("div", { class: "line" }, this.avatar, el("div", { class: "stack" }, this.bubble, this.keyboard), this.tools));
+    this.tools.addEventListener("focusout", (event) => { if (!this.tools.contains(event.relatedTarget)) this.closePicker(); });
+    this.tools.addEventListener("keydown", (event) => this.onToolKey(event));
+    this.element.style.setProperty("--hue", hue(message.from.id));
     this.seen = {};
     this.update(message);
   }
 
+  // The first one of an album, else the only one.
+  get message() {
+    return this.messages[0];
+  }
+
+  // The message whose words are shown: in an album the one with the caption.
+  get worded() {
+    return this.messages.find((message) => message.text ?? message.caption) ?? this.message;
+  }
+
+  // Whether a message belongs to the album that this one shows.
+  takes(message) {
+    return Boolean(message.media_group_id) && message.media_group_id === this.message.media_group_id;
+  }
+
+  // Takes a message in: this one as it is now, or another of its album.
   update(message) {
-    this.message = message;
-    if (message.forum_topic_created) return this.showService();
-    this.part("media", mediaKey(message), () => mediaOf(message));
-    this.bubble.classList.toggle("rich", Boolean(message.rich_message));
-    this.part("body", [message.rich_message, message.text ?? message.caption ?? "", message.entities ?? message.caption_entities], () =>
-      message.rich_message ? richBlocks(message.rich_message.blocks) : formatted(message.text ?? message.caption ?? "", message.entities ?? message.caption_entities, this.acts.command));
-    this.part("reply", [message.reply_to_message?.message_id, message.quote], () => this.replyTo());
+    const others = this.messages.filter((one) => one.message_id !== message.message_id);
+    this.messages = [...others, message].sort((a, b) => a.message_id - b.message_id);
+    this.show();
+  }
+
+  // Takes one message of an album away, and says whether any is left.
+  drop(id) {
+    const left = this.messages.filter((one) => one.message_id !== id);
+    if (!left.length) return false;
+    this.messages = left;
+    this.show();
+    return true;
+  }
+
+  show() {
+    this.element.dataset.id = this.message.message_id;
+    if (this.message.forum_topic_created) return this.showService();
+    const { text, caption, entities, caption_entities: captionEntities, rich_message: rich } = this.worded;
+    this.bubble.classList.toggle("rich", Boolean(rich));
+    this.bubble.classList.toggle("pictured", isPicture(this.message));
+    this.part("media", mediaKey(this.messages), () => mediaOf(this.messages));
+    this.part("body", [rich, text ?? caption ?? "", entities ?? captionEntities], () =>
+      rich ? richBlocks(rich.blocks) : formatted(text ?? caption ?? "", entities ?? captionEntities, this.acts.command));
+    this.part("reply", [this.message.reply_to_message?.message_id, this.message.quote], () => this.replyTo());
     this.showKeyboard();
     this.showReactions();
     this.showMeta();
-  }
-
-  // Tells who is looking: `me` the user id, `group` whether names are shown, `joined` whether the next is alike.
-  place({ mine, group, joined }) {
-    this.mine = mine;
-    this.element.classList.toggle("mine", mine);
-    this.element.classList.toggle("joined", joined);
-    const from = this.message.from;
-    this.element.style.setProperty("--hue", hue(from.id));
-    this.part("sender", [group && !mine, from.first_name], () => (group && !mine ? [from.first_name] : []));
     this.showTools();
     this.name();
+  }
+
+  // Who is looking: `mine` whether they wrote it, `group` whether names are shown. `follows` and `joined` say whether
+  // the message before it and the next one are of the same person.
+  place({ mine, group, follows, joined }) {
+    const key = JSON.stringify([mine, group, follows, joined, this.acts.me()]);
+    if (this.seen.place === key) return; // it is asked of each message on screen whenever another one comes
+    this.seen.place = key;
+    this.mine = mine;
+    const named = group && !mine;
+    this.element.classList.toggle("mine", mine);
+    this.element.classList.toggle("joined", joined);
+    this.element.classList.toggle("named", named);
+    const from = this.message.from;
+    this.avatar.textContent = named && !joined ? initials(from.first_name) : "";
+    const name = named && !follows ? from.first_name : "";
+    this.part("sender", name, () => [name].filter(Boolean));
+    this.showReactions();
+    this.showTools();
   }
 
   // The message's row in the pending table with `word`, how its state is called; or undefined.
@@ -77,7 +124,7 @@ export class MessageView {
   }
 
   name() {
-    const text = previewOf(this.message).slice(0, 300);
+    const text = previewOf(this.worded).slice(0, 300);
     this.element.setAttribute("aria-label", `${this.message.from.first_name}, ${clock(this.message.date)}: ${text}`);
   }
 
@@ -96,10 +143,10 @@ export class MessageView {
 
   showMeta() {
     const label = this.row && this.row.word + (this.row.attempt > 1 ? ` · try ${this.row.attempt}` : "");
-    const edited = this.message.edit_date && this.message.from.is_bot === false ? "edited" : "";
+    const edited = this.worded.edit_date && this.message.from.is_bot === false ? "edited" : "";
     this.part("meta", [label, edited, this.message.date, this.message.silent], () => [
       label ? el("span", { class: `state ${this.row.state}`, title: this.row.hint }, label) : null,
-      edited ? el("span", {}, edited) : null,
+      edited ? el("span", { class: "edited" }, edited) : null,
       this.message.silent ? el("span", { title: "Sent without a notification" }, "🔕") : null,
       el("time", {}, clock(this.message.date)),
     ].filter(Boolean));
@@ -112,62 +159,78 @@ export class MessageView {
     this.seen.keyboard = key;
     this.keyboard.replaceChildren(...rows.map((row) => el("div", { class: "keyboard-row" }, row.map((one) => this.key(one)))));
     this.keyboard.hidden = rows.length === 0;
+    this.element.classList.toggle("keyed", rows.length > 0);
   }
 
   key(button) {
-    if (button.url) return el("a", { class: "key", href: button.url, target: "_blank", rel: "noopener noreferrer" }, button.text);
+    const about = { class: "key", title: button.text };
+    if (button.url) return el("a", { ...about, href: button.url, target: "_blank", rel: "noopener noreferrer" }, button.text);
     const press = async (event) => {
       event.currentTarget.classList.add("busy");
       await this.acts.press(this.message, button.callback_data, event.currentTarget);
     };
-    return el("button", { type: "button", class: "key", disabled: !button.callback_data, onclick: press }, button.text);
+    return el("button", { ...about, type: "button", disabled: !button.callback_data, onclick: press }, button.text);
   }
 
   showReactions() {
-    const reactions = this.message.reactions ?? [];
-    const key = JSON.stringify(reactions);
-    if (this.seen.reactions === key) return;
-    this.seen.reactions = key;
+    const reactions = this.messages.flatMap((message) => message.reactions ?? []);
     const me = this.acts.me();
-    this.reactions.replaceChildren(...reactions.map((one) =>
+    this.part("reactions", [reactions, me], () => reactions.map((one) =>
       el("button", { type: "button", class: "reaction", "aria-pressed": String(one.user_id === me),
-        "aria-label": `Reaction ${one.emoji}`, onclick: () => this.acts.react(this.message, one.user_id === me ? "" : one.emoji) },
+        tabindex: this.active ? 0 : -1, "aria-label": `Reaction ${one.emoji}`, onclick: () => this.acts.react(this.message, one.user_id === me ? "" : one.emoji) },
       one.emoji)));
   }
 
+  // -- what can be done with it: beside the bubble, so that it never covers words --
+
   showTools() {
-    if (this.seen.tools === this.mine) return;
-    this.seen.tools = this.mine;
-    const tool = (label, title, act) => el("button", { type: "button", tabindex: -1, "aria-label": title, onclick: act }, label);
+    if (this.mine === undefined) return; // not placed yet
+    const editable = this.mine && Boolean(this.message.text);
+    const key = `${this.mine} ${editable}`;
+    if (this.seen.tools === key) return;
+    this.seen.tools = key;
     this.tools.replaceChildren(
-      tool("Reply", "Reply", () => this.acts.reply(this.message)),
-      ...(this.mine && this.message.text ? [tool("Edit", "Edit", () => this.acts.edit(this.message))] : []),
-      ...(this.mine ? [] : REACTIONS.map((emoji) => tool(emoji, `React with ${emoji}`, () => this.acts.react(this.message, emoji)))),
+      this.tool("Reply", ICONS.reply, () => this.acts.reply(this.message)),
+      ...(editable ? [this.tool("Edit", ICONS.edit, () => this.acts.edit(this.message))] : []),
+      ...(this.mine ? [] : [this.tool("React", ICONS.react, () => this.togglePicker())]),
     );
+    this.activate(this.active);
   }
 
-  // Makes the tools part of the tab order: only those of the message that has the focus are.
+  tool(label, path, act) {
+    return el("button", { type: "button", class: "tool", "aria-label": label, title: label, onclick: act }, icon(path));
+  }
+
+  togglePicker() {
+    if (this.picker) return this.closePicker();
+    this.picker = el("div", { class: "picker", role: "group", "aria-label": "Reactions" },
+      REACTIONS.map((emoji) => el("button", { type: "button", "aria-label": `React with ${emoji}`, onclick: () => this.pick(emoji) }, emoji)));
+    this.tools.append(this.picker);
+    this.picker.firstChild.focus();
+  }
+
+  pick(emoji) {
+    this.closePicker();
+    this.element.focus();
+    this.acts.react(this.message, emoji);
+  }
+
+  closePicker() {
+    const picker = this.picker;
+    this.picker = null; // first: to remove what has the focus calls this again
+    picker?.remove();
+  }
+
+  onToolKey(event) {
+    if (event.key !== "Escape" || !this.picker) return;
+    this.closePicker();
+    this.tools.lastElementChild.focus();
+  }
+
+  // Makes its buttons part of the tab order: only those of the message that has the focus are.
   activate(active) {
+    this.active = active;
     this.element.tabIndex = active ? 0 : -1;
-    for (const button of this.tools.children) button.tabIndex = active ? 0 : -1;
+    for (const button of this.element.querySelectorAll(".tool, .reaction")) button.tabIndex = active ? 0 : -1;
   }
-}
-
-const mediaKey = (message) => [message.photo, message.document, message.voice, message.audio, message.video, message.animation];
-
-function mediaOf(message) {
-  if (message.photo) {
-    const photo = message.photo.at(-1);
-    const alt = message.caption ? `Picture: ${message.caption}` : "Picture";
-    return [el("img", { class: "picture", src: fileUrl(photo.file_id), width: photo.width, height: photo.height, alt, loading: "lazy",
-      style: { "aspect-ratio": `${photo.width} / ${photo.height}`, height: "auto" } })];
-  }
-  for (const kind of ["voice", "audio"])
-    if (message[kind]) return [el("audio", { controls: true, preload: "none", src: fileUrl(message[kind].file_id), "aria-label": previewOf(message) })];
-  const file = message.document ?? message.video ?? message.animation;
-  if (!file) return [];
-  const glyph = el("span", { class: "glyph" });
-  glyph.innerHTML = DOWNLOAD; // a constant of this file
-  return [el("a", { class: "file", href: fileUrl(file.file_id), download: file.file_name }, glyph,
-    el("span", {}, el("b", {}, file.file_name ?? "File"), bytes(file.file_size)))];
 }

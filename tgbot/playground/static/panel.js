@@ -150,17 +150,16 @@ export class Panel {
     else guard.textContent = `Row ${row.id} was interrupted: it will be run again at the next start.`;
   }
 
-  // `people` are chats with a `role`, `who` writes now.
-  showAccess(people, who) {
-    const owner = people.find((one) => one.role === "owner");
+  // `owner` is {name}, undefined while nobody owns the bot; `who` is the name of the person at the page.
+  showAccess(owner, who) {
     const invitation = owner ? null : this.bot.invitation;
     byId("access").hidden = false;
     byId("access-text").textContent = owner
-      ? `${owner.info.first_name} owns the bot. Others ask with /pair, and the owner decides.`
+      ? `${owner.name} owns the bot. Others ask with /pair, and the owner decides.`
       : invitation ? "Nobody yet. Whoever opens this link and presses Start owns the bot:" : "Nobody yet. When the bot runs, it shows a link for its owner.";
     byId("invited").hidden = !invitation;
     byId("invitation").textContent = invitation ?? "";
-    byId("pair").textContent = `Open it as ${who?.info.first_name ?? "somebody"}`;
+    byId("pair").textContent = `Open it as ${who}`;
   }
 
   // What people may take from the bot here, and give back: a private chat's person blocks it, a group mutes it.
