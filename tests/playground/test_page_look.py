@@ -187,7 +187,7 @@ def test_an_edit_is_marked_and_the_bots_nod_is_seen(page: Page) -> None:
     say(page, "sleep 600 for the edit")
     expect(own(page).last.locator(".state")).to_have_text("running")
     say(page, "a typpo")
-    expect(own(page).last.locator(".state")).to_have_text("queued")
+    expect(own(page).last.locator(".state")).to_have_text("waits")
     message = own(page).last
     message.hover()
     message.get_by_role("button", name="Edit").click()
