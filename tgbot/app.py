@@ -119,7 +119,7 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
     owner: Owner,
     invite: Callable[[str], Awaitable[None]],
 ) -> None:
-    access = Access(settings.allowed_users, settings.owner_id)
+    access = Access(settings.allowed_users, settings.owner_id, settings.speakers)
     delivery = _delivery(settings, db, api)
     runner = TurnRunner(agents, access, delivery.answers, _answer_options(settings))
     dispatcher = Dispatcher(db, owner, runner, observer=delivery)

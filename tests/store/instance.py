@@ -48,7 +48,10 @@ class Instance:
 
     def receive(self, *raws: Raw) -> Received:
         arrivals = [
-            updates.parse(self.owner.bot_id, "the_bot", raw, self.rules.group_sessions) for raw in raws
+            updates.parse(
+                *(self.owner.bot_id, "the_bot", raw, self.rules.group_sessions), self.rules.access.speakers
+            )
+            for raw in raws
         ]
         return self.do(receive, self.owner, self.rules, [arrival for arrival in arrivals if arrival])
 

@@ -128,7 +128,7 @@ class Acceptor:
             arrival = self._arrival(item)
             if arrival is not None:
                 arrivals.append(arrival)
-            elif isinstance(item, dict) and (kind := outcomes.ignored_as(item)):
+            elif isinstance(item, dict) and (kind := outcomes.ignored_as(item, self._rules.access.speakers)):
                 self._ignored.note(kind)
             if isinstance(arrival, Unreadable):
                 log.warning("intake.unreadable update=%s chat=%s", arrival.update.update_id, arrival.chat_id)
@@ -139,7 +139,8 @@ class Acceptor:
         if isinstance(item, Unparsed):
             return get_updates.unreadable(bot_id, item)
         try:
-            return updates.parse(bot_id, self.username, item, self._rules.group_sessions)
+            rules = self._rules
+            return updates.parse(bot_id, self.username, item, rules.group_sessions, rules.access.speakers)
         except RecursionError:  # nested so deep that JSON can read it but not write it
             return get_updates.unreadable(bot_id, item)
         except Exception:

@@ -16,9 +16,10 @@ from tgbot.store.schema import allowed
 Role = Literal["owner", "user", "group"]
 
 # Of the row that is claimed. Written out: in RETURNING, SQLAlchemy does not say of which table a column is.
+# A chat that speaks as such (a negative id) is none of the group's members: only the settings let it.
 MAY_TALK = literal(
     "EXISTS (SELECT 1 FROM allowed WHERE allowed.bot_id = pending.bot_id"
-    " AND allowed.chat_id IN (pending.user_id, pending.chat_id))"
+    " AND allowed.chat_id IN (pending.user_id, pending.chat_id) AND pending.user_id > 0)"
 )
 
 _COLUMNS = tuple(allowed.c.keys())
