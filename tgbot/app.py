@@ -77,6 +77,7 @@ async def _begin(settings: Settings, resources: contextlib.AsyncExitStack) -> tu
     async with contextlib.AsyncExitStack() as failing:
         db = await failing.enter_async_context(Database(settings.database_path))
         await db.write(modes.set_default, settings.bot_id, settings.mode)
+        await db.write(allowed.note_settings, settings.bot_id, settings.allowed_users, settings.speakers)
         instance_id = await db.write(recovery.begin_instance, os.getpid())
         resources.push_async_exit(failing.pop_all())
     return db, instance_id
