@@ -154,8 +154,7 @@ class Acceptor:
             self._dispatcher.wake()
         for chat_id in received.replied:
             self._delivery.wake(chat_id)
-        for address in [*received.waiting, *received.changed, *(address for address, _ in received.marks)]:
-            self._delivery.cards.waits(address.session_key)
+        self._draw_cards(received)
         for address in received.waiting:
             self._delivery.react(address, Reaction.RECEIVED)
         for address, waits in received.marks:
@@ -169,3 +168,9 @@ class Acceptor:
             self._dispatcher.wake()
             if control.callback_id:
                 self._delivery.answer_callback(control.callback_id, toast)
+
+    def _draw_cards(self, received: Received) -> None:
+        if received.moved:
+            self._delivery.cards.moved()
+        for address in [*received.waiting, *received.changed, *(address for address, _ in received.marks)]:
+            self._delivery.cards.waits(address.session_key)

@@ -110,6 +110,11 @@ def refuse(conn: Connection, row_id: RowId) -> None:
     _REFUSE(conn, row_id=row_id, now=time.time())
 
 
+def has_room(conn: Connection, session_key: SessionKey, queue_max: int) -> bool:
+    """Whether one more row may wait in a session; where nothing runs it does not wait."""
+    return _waiting(conn, [session_key])[session_key] < queue_max or not queue.busy(conn, session_key)
+
+
 def _inserted(
     conn: Connection, messages: Sequence[Message], rows: Sequence[dict[str, object]]
 ) -> dict[int, RowId]:
