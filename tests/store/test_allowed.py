@@ -184,7 +184,7 @@ def test_those_of_the_settings_of_the_table_and_of_a_group_join(start_instance: 
     assert who(start_instance()) == {8, 9}, "everyone, but no chat that speaks"
     bot = start_instance(allowed_users=frozenset([UserId(8)]))
     assert who(bot) == {8}
-    bot.do(allowed.note_settings, bot_id, [UserId(8)], [-5])
+    bot.do(allowed.note_settings, bot_id, [UserId(8)], [ChatId(-5)])
     assert who(bot) == {8, -5}
     admit(bot, GROUP, "group")
     assert who(bot) == {8, 9, -5}
