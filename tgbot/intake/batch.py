@@ -110,8 +110,6 @@ class _Batch:
         user_id, chat_id = _sender_and_chat(arrival)
         if user_id is None or self._rules.access.may_talk(user_id):
             return True
-        if user_id < 0:  # a chat that speaks as such is none of the group's members
-            return False
         if self._allowed is None:
             ids = [number for one in self._arrivals for number in _sender_and_chat(one) if number]
             self._allowed = allowed.among(self._conn, self._owner.bot_id, ids)
