@@ -145,7 +145,8 @@ def _use_everything(conn: Connection) -> None:
 
 def _admit(conn: Connection) -> None:
     allowed.allow(conn, scene.BOT_ID, CHAT_ID, "user", None, UserId(1))
-    allowed.among(conn, scene.BOT_ID, [CHAT_ID])
+    allowed.note_settings(conn, scene.BOT_ID, (), ())
+    allowed.may_talk(conn, scene.BOT_ID, CHAT_ID, [UserId(1)])
     allowed.role_of(conn, scene.BOT_ID, CHAT_ID)
     allowed.owner_of(conn, scene.BOT_ID)
     allowed.everyone(conn, scene.BOT_ID)

@@ -12,7 +12,7 @@ from tests.waiting import eventually, eventually_async
 from tgbot.access import Access
 from tgbot.intake.batch import Received, Rules, receive
 from tgbot.model import Address, Arrival, BotId, Owner, Part, Raw, RowId, Turn
-from tgbot.store import recovery
+from tgbot.store import allowed, recovery
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.writer import Database
 from tgbot.telegram import updates
@@ -57,6 +57,7 @@ class House:
 
     async def __aenter__(self) -> Self:
         instance = await self.db.write(recovery.begin_instance, os.getpid())
+        await self.db.write(allowed.note_settings, BOT, None, ())
         self.live_answers = LiveAnswers(lambda _: None)
         self.agents = await Agents(
             self.agent.run, no_download, self.db.write, self.db.read, threads_max=8

@@ -77,6 +77,7 @@ async def _begin(settings: Settings, resources: contextlib.AsyncExitStack) -> tu
     async with contextlib.AsyncExitStack() as failing:
         db = await failing.enter_async_context(Database(settings.database_path))
         await db.write(modes.set_default, settings.bot_id, settings.mode)
+        await db.write(allowed.note_settings, settings.bot_id, settings.allowed_users, settings.speakers)
         instance_id = await db.write(recovery.begin_instance, os.getpid())
         resources.push_async_exit(failing.pop_all())
     return db, instance_id
@@ -119,7 +120,7 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
     owner: Owner,
     invite: Callable[[str], Awaitable[None]],
 ) -> None:
-    access = Access(settings.allowed_users, settings.owner_id)
+    access = Access(settings.allowed_users, settings.owner_id, settings.speakers)
     delivery = _delivery(settings, db, api)
     runner = TurnRunner(agents, access, delivery.answers, _answer_options(settings))
     dispatcher = Dispatcher(db, owner, runner, observer=delivery)

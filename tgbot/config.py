@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
-from tgbot.model import MODES, Activation, BotId, GroupSessions, Mode, ReactionsIn, UserId
+from tgbot.model import MODES, Activation, BotId, ChatId, GroupSessions, Mode, ReactionsIn, UserId
 
 PREFIX = "TGBOT_"
 ENV_FILE = ".env"
@@ -72,6 +72,10 @@ def _key(text: str) -> str:
 
 def _users(text: str) -> tuple[UserId, ...] | None:
     return None if text == "*" else tuple(UserId(_count(part)) for part in _listed(text))
+
+
+def _chats(text: str) -> tuple[ChatId, ...]:
+    return tuple(ChatId(-_count(part.removeprefix("-"))) for part in _listed(text))
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -165,6 +169,10 @@ class Settings:
     allowed_users: Annotated[
         tuple[UserId, ...] | None,
         _How(_users, "user ids with commas between (the bot shows a stranger theirs), or * for everyone"),
+    ] = ()
+    speakers: Annotated[
+        tuple[ChatId, ...],
+        _How(_chats, "ids of groups and channels with commas between, like -1001234567890"),
     ] = ()
     group_activation: Annotated[Activation, _How(_one_of("mention", "always"), "mention or always")] = (
         "mention"

@@ -33,6 +33,7 @@ SUPERGROUPS_FROM = -1_000_000_000_000  # ids of supergroups and channels, from h
 
 # A message that begins with a command: its name, and the bot that it is for, if it says so.
 COMMAND = re.compile(r"\s*/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]+))?[.,!…]*(?:\s+|$)")
+_SESSION_USER = re.compile(r":u(-?[0-9]+)$")
 _START = re.compile(r"/start(?:@\w+)?\s+([A-Za-z0-9_-]{1,64})\s*", re.IGNORECASE | re.ASCII)
 
 
@@ -47,6 +48,12 @@ def session_key(
     topic = "" if topic_id is None else f":{topic_id}"
     user = "" if user_id is None else f":u{user_id}"
     return SessionKey(f"{bot_id}:{chat_id}{topic}{user}")
+
+
+def session_user(key: SessionKey) -> UserId | None:
+    """Find whose a session is: of one person (or speaking chat) in a group; None if those there share it."""
+    found = _SESSION_USER.search(key)
+    return UserId(int(found[1])) if found else None
 
 
 def box(chat_id: ChatId) -> int:

@@ -93,7 +93,7 @@ def test_in_a_private_chat_there_is_nothing_to_change(bot: Instance) -> None:
     assert say(bot, "hello", chat=7) == ["hello"]
     say(bot, "/activation mention", chat=7)
     assert bot.answers() == ["In a private chat I answer every message."]
-    assert bot.rows("SELECT * FROM session_value") == []
+    assert bot.rows("SELECT * FROM session_value WHERE name = 'activation'") == []
 
 
 def test_what_a_group_chose_is_kept_over_restarts_and_by_its_supergroup(bot: Instance) -> None:

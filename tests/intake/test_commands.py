@@ -161,7 +161,7 @@ def test_a_full_queue_says_so_in_each_topic_of_a_chat(start_instance: StartInsta
     for topic in topics:
         instance.say("a", "b", chat=-7, **topic)
     instance.receive(*(raw_message(n, "c", -7, **topic) for n, topic in enumerate(topics, start=1)))
-    sql = "SELECT topic_id FROM outbox WHERE text LIKE '1 messages wait%' ORDER BY id"
+    sql = "SELECT topic_id FROM outbox WHERE text LIKE 'The queue is full%' ORDER BY id"
     assert instance.rows(sql) == [(3,), (4,)]
 
 

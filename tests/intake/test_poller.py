@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import pytest
 from starlette.responses import JSONResponse, Response
@@ -18,7 +19,7 @@ from tgbot.intake import poller
 from tgbot.intake.acceptor import Acceptor
 from tgbot.intake.batch import UNREADABLE, Rules
 from tgbot.intake.poller import Poller
-from tgbot.model import Activation, Arrival, BotId, GroupSessions, Raw
+from tgbot.model import Activation, Arrival, BotId, Raw
 from tgbot.store.engine.errors import StorageError
 from tgbot.telegram import updates
 from tgbot.telegram.client import BotApi
@@ -302,10 +303,10 @@ async def test_an_update_that_trips_the_parser_over_a_bug_harms_itself_only(
 ) -> None:
     real = updates.parse
 
-    def buggy(bot_id: BotId, username: str | None, raw: Raw, sessions: GroupSessions) -> Arrival | None:
+    def buggy(bot_id: BotId, username: str | None, raw: Raw, *how: Any) -> Arrival | None:  # noqa: ANN401 - passed on
         if raw["update_id"] == 6:
             raise ZeroDivisionError
-        return real(bot_id, username, raw, sessions)
+        return real(bot_id, username, raw, *how)
 
     monkeypatch.setattr(updates, "parse", buggy)
     line.odd.answers["getUpdates"] = [_batch(_said(5), _said(6), _said(7))]

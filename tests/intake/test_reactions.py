@@ -267,7 +267,7 @@ def test_running_again_finds_a_full_queue_full(start_instance: StartInstance) ->
     shown = answered(instance, instance.start("why?"))
     instance.start("long", "waits")
     instance.receive(reaction(shown, AGAIN))
-    assert "1 messages wait already" in instance.answers()[-1]
+    assert "The queue is full (1)" in instance.answers()[-1]
 
 
 # 👍 and 👎 on a question

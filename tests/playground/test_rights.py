@@ -1,4 +1,4 @@
-"""Where a bot may not write: muted in a group, or in a topic that is gone."""
+"""Where a bot may not write: muted in a group, or removed from it, or in a topic that is gone."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from tests.judges import judge_update
 from tests.playground.conftest import Client
 from tgbot.playground.errors import ApiError
 from tgbot.playground.persistence import Persistence
+from tgbot.playground.removal import remove_bots
 from tgbot.playground.server import PlaygroundServer
 from tgbot.playground.world import World
 
@@ -45,6 +46,34 @@ def test_a_private_chat_is_not_muted() -> None:
     world.post_message(7, 7, "hello")
     with pytest.raises(ApiError, match="blocked, not muted"):
         world.mute(7)
+
+
+@pytest.mark.parametrize(("chat_id", "kind"), [(GROUP, "group"), (SUPERGROUP, "supergroup")])
+async def test_a_bot_that_was_removed_may_do_nothing_and_hears_of_it(
+    server: PlaygroundServer, bot: Client, chat_id: int, kind: str
+) -> None:
+    server.world.post_message(chat_id, 7, "hello")
+    sent = await bot.call("sendMessage", chat_id=chat_id, text="hi")
+    for removed in (True, True):
+        remove_bots(server.world, chat_id, removed=removed)
+    kicked = f"Forbidden: bot was kicked from the {kind} chat"
+    assert await bot.refused("sendMessage", chat_id=chat_id, text="x") == kicked
+    message = {"chat_id": chat_id, "message_id": sent["message_id"]}
+    assert await bot.refused("editMessageText", **message, text="x") == kicked
+    remove_bots(server.world, chat_id, removed=False)
+    await bot.call("sendMessage", chat_id=chat_id, text="x")
+    updates = [update for update in await bot.call("getUpdates") if "my_chat_member" in update]
+    changes = [update["my_chat_member"] for update in updates]
+    assert [one["new_chat_member"]["status"] for one in changes] == ["left", "member"]
+    for update in updates:
+        judge_update(update)
+
+
+def test_a_private_chat_is_not_left() -> None:
+    world = World()
+    world.post_message(7, 7, "hello")
+    with pytest.raises(ApiError, match="blocked, not left"):
+        remove_bots(world, 7)
 
 
 async def test_a_deleted_topic_is_gone_with_all_that_was_in_it(server: PlaygroundServer, bot: Client) -> None:

@@ -9,7 +9,7 @@ from tests.house import raw_message
 from tests.store.history_model import CHATS, Session
 from tests.store.history_rules import Histories
 from tests.store.instance import key, pressed
-from tgbot.intake.commands.edit import ANSWERED, WORKING
+from tgbot.intake.commands.edit import OFFERS
 from tgbot.model import Mode, Raw, RowId
 from tgbot.store import card, joins
 from tgbot.store.edits import RUNNING_AGAIN
@@ -86,25 +86,33 @@ class Conduct(Histories):
         number = max(one for one in self.stored() if self.message_id(one) == message_id)
         edit, chat = self.next_number(), self.chat_of(number)
         lead = self.leads.get(number, number)
-        if lead in self.attempts:
+        ended = "ended" if lead in self.ends else "runs"
+        what = ended if lead in self.attempts else self.ends.get(lead, "waits")
+        if what == "waits" or number in self.offered or (what == "dropped" and lead != number):
+            self.texts[number] = f"{number} edited by {edit}"
+        else:
             self.texts[edit] = f"{edit} edits {number}"
             self.offers[edit] = lead
+            self.offered.add(edit)
             self.message_ids[edit] = message_id
-            self.end(edit, "dropped", WORKING if self.is_at_work(lead) else ANSWERED)
-            self.receive(edited(edit, message_id, self.texts[edit], chat))
-        else:
-            self.texts[number] = f"{number} edited by {edit}"
-            self.receive(edited(edit, message_id, self.texts[number], chat))
+            self.end(edit, "dropped", OFFERS[what][0])
+        self.receive(
+            edited(edit, message_id, self.texts.get(number if edit not in self.offers else edit, ""), chat)
+        )
 
     @precondition(lambda self: self.offers)
     @rule(data=st.data())
     def run_an_edit(self, data: st.DataObject) -> None:
         edit = data.draw(st.sampled_from(sorted(self.offers)))
         original, session = self.offers[edit], self.sessions[self.chat_of(edit)]
-        if self.ends.get(edit) == "dropped" and edit not in self.attempts and edit not in self.dropped:
+        still_runs = (
+            bool(session.running) and self.message(session.running) == original and original not in self.ends
+        )
+        if edit in self.offered and (still_runs or self.has_room(session)):
+            self.offered.discard(edit)
             del self.ends[edit]
             self.shown[edit] = RUNNING_AGAIN.text
-            if session.running and self.message(session.running) == original:
+            if still_runs:
                 self.places[edit] = FRONT
                 self.stop_running(session)
             self.enqueue(session, edit)
@@ -124,7 +132,6 @@ class Conduct(Histories):
     def drop_waiting(self, session: Session, number: int) -> None:
         self.take_out(session, number)
         self.waiting.discard(number)
-        self.dropped.add(number)
         self.end_dropped(number)
 
     def put_first(self, session: Session, number: int) -> None:
@@ -141,9 +148,6 @@ class Conduct(Histories):
 
     def message_id(self, number: int) -> int:
         return self.message_ids.get(number, number)
-
-    def is_at_work(self, number: int) -> bool:
-        return number not in self.ends
 
     def stored(self) -> list[int]:
         """List the messages that people sent, not the commands."""

@@ -60,7 +60,7 @@ class Model(RuleBasedStateMachine):
         self.albums: set[int] = set()  # first messages of albums
         self.joined: dict[int, list[int]] = {}  # lead -> all that run as its turn with it, in order
         self.taken: dict[int, list[int]] = {}  # message -> what its agent took in while it ran
-        self.dropped: set[int] = set()  # by the card
+        self.offered: set[int] = set()  # edits whose button is there
         self.leads: dict[int, int] = {}  # message that joined another -> that one
         self.texts: dict[int, str] = {}
         self.places: dict[int, int] = {}  # of those that do not run in the order of their numbers
@@ -138,6 +138,20 @@ class Model(RuleBasedStateMachine):
         number = next(self.numbers)
         self.texts[number] = str(number)
         return number
+
+    def has_room(self, session: Session) -> bool:
+        works = session.running is not None and not self.was_stopped(session)
+        return len(session.queued) + len(session.held) < QUEUE_MAX + (not works)
+
+    def take(self, session: Session, number: int) -> bool:
+        """Queue a message, if there is room; the first that is refused hears of it."""
+        room = self.has_room(session)
+        if room:
+            self.enqueue(session, number)
+        else:
+            self.end(number, "dropped", None if session.full else f"The queue is full ({QUEUE_MAX})")
+        session.full = not room
+        return room
 
     def stop_running(self, session: Session) -> None:
         if session.running and not self.was_stopped(session):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from tests.house import raw_message
-from tests.store.history_model import CHATS, CRASHES_MAX, QUEUE_MAX, Model
+from tests.store.history_model import CHATS, CRASHES_MAX, Model
 from tests.store.instance import pressed
 from tgbot.model import Turn  # noqa: TC001 - as above
 from tgbot.store import turns
@@ -24,17 +24,10 @@ class Histories(Model):
     @rule(chat=st.sampled_from(CHATS))
     def say(self, chat: int, **more: str) -> None:
         number, session = self.next_number(), self.sessions[chat]
-        works = session.running is not None and not self.was_stopped(session)
-        if len(session.queued) + len(session.held) >= QUEUE_MAX + (not works):
-            self.end(number, "dropped", None if session.full else f"The queue is full ({QUEUE_MAX})")
-            session.full = True
-        else:
-            session.full = False
-            self.enqueue(session, number)
-            if more:
-                session.album = number
-                self.albums.add(number)
-                self.waiting.add(number)
+        if self.take(session, number) and more:
+            session.album = number
+            self.albums.add(number)
+            self.waiting.add(number)
         self.receive(raw_message(number, str(number), chat, **more))
         if session.mode == "interrupt" and number in session.queued:
             self.stop_running(session)
@@ -62,8 +55,10 @@ class Histories(Model):
         """Words behind a /stop are a message of their own that follows it."""
         number, session = self.next_number(), self.sessions[chat]
         self.stop_running(session)
-        session.full = session.full and not words
-        held, session.queued = session.queued, [number] if words else []
+        held, session.queued = session.queued, []
+        session.held |= dict.fromkeys(held, 0)  # by this /stop, whose row is not known yet
+        if words:
+            self.take(session, number)
         self.receive(raw_message(number, f"/stop {number}" if words else "/stop", chat))
         [(row_id,)] = self.instance.rows("SELECT max(id) FROM pending WHERE kind = 'control'")
         session.held |= dict.fromkeys(held, row_id)

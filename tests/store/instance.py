@@ -12,7 +12,7 @@ from tgbot.access import Access
 from tgbot.intake.batch import Received, Rules, receive
 from tgbot.model import BotId, ChatId, MessageId, Owner, Part, Raw, SessionKey, Turn, UserId, session_key
 from tgbot.render import Text
-from tgbot.store import outbox, recovery, sending, turns
+from tgbot.store import allowed, outbox, recovery, sending, turns
 from tgbot.store.engine.connection import Connection
 from tgbot.store.parts import Content
 from tgbot.store.turns import Ended, Ending, Outcome
@@ -40,6 +40,7 @@ class Instance:
         self.engine = engine
         access = Access(allowed_users, next(iter(allowed_users or ()), None))
         self.rules = Rules(access, queue_max, group_activation="always")
+        self.do(allowed.note_settings, bot_id, allowed_users, ())
         self.owner = Owner(bot_id, self.do(recovery.begin_instance, os.getpid()), max_turns, crashes_max)
 
     def do(self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -48,7 +49,10 @@ class Instance:
 
     def receive(self, *raws: Raw) -> Received:
         arrivals = [
-            updates.parse(self.owner.bot_id, "the_bot", raw, self.rules.group_sessions) for raw in raws
+            updates.parse(
+                *(self.owner.bot_id, "the_bot", raw, self.rules.group_sessions), self.rules.access.speakers
+            )
+            for raw in raws
         ]
         return self.do(receive, self.owner, self.rules, [arrival for arrival in arrivals if arrival])
 

@@ -1,18 +1,20 @@
 """Who may talk, as the database says it: people with their roles, and groups as such."""
 
 import dataclasses
+import json
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
 from tests.house import House, raw_message
-from tests.store.instance import Instance, StartInstance
+from tests.store.instance import Instance, StartInstance, key
 from tgbot.access import Access
-from tgbot.model import BotId, UserId
-from tgbot.store import allowed
+from tgbot.model import BotId, ChatId, Ownership, RowId, UserId
+from tgbot.store import allowed, joins, modes, turns
 from tgbot.store.allowed import Role
 from tgbot.store.engine.connection import Connection
+from tgbot.store.turns import Ending
 from tgbot.turns.runner import NOT_ALLOWED
 
 OWNER = UserId(7)
@@ -120,3 +122,69 @@ def test_a_batch_asks_the_database_once_and_not_at_all_for_those_of_the_settings
         admit(instance, user)
     instance.receive(*(raw_message(user, "hello", user) for user in (8, 9, 10)))
     assert len(asked) == 1
+
+
+# who joins a turn
+
+
+@pytest.fixture
+def group(start_instance: StartInstance) -> Instance:
+    """A group in which two friends wait behind the owner's turn."""
+    bot = start_instance(allowed_users=frozenset([OWNER]))
+    for friend in (8, 9):
+        admit(bot, friend)
+    bot.say("a", chat=GROUP, **from_user(OWNER))
+    bot.say("b", chat=GROUP, **from_user(9))
+    bot.say("c", chat=GROUP, **from_user(8))
+    bot.say("d", chat=GROUP, **from_user(9))
+    return bot
+
+
+def running(bot: Instance) -> Ownership:
+    [(token, row)] = bot.rows("SELECT g.turn_id, t.pending_id FROM guard g JOIN turn t ON t.id = g.turn_id")
+    return Ownership(token, row, key(GROUP))
+
+
+def test_who_may_not_talk_any_more_joins_no_turn_that_runs(group: Instance) -> None:
+    group.do(modes.choose, key(GROUP), "steer")
+    group.do(allowed.deny, group.owner.bot_id, 8)
+    joined = group.do(joins.incoming, running(group), RowId(0))
+    assert [json.loads(row.raw)["message"]["text"] for row in joined] == ["b"]
+    assert group.states(GROUP) == {"a": "claimed", "b": "joined", "c": "queued", "d": "queued"}
+
+
+def test_who_may_not_talk_any_more_is_not_collected(group: Instance) -> None:
+    group.do(modes.choose, key(GROUP), "collect")
+    group.do(allowed.deny, group.owner.bot_id, 8)
+    together = group.do(turns.end, group.owner, running(group), Ending("done")).following
+    assert together
+    assert [message["text"] for message in together.messages] == ["b"]
+    alone = group.finish(together)
+    assert alone
+    assert ([message["text"] for message in alone.messages], alone.allowed) == (["c"], False)
+    assert group.states(GROUP)["d"] == "queued", "nor is it dropped with what is"
+
+
+def test_who_was_let_talk_by_settings_that_are_gone_joins_no_turn(start_instance: StartInstance) -> None:
+    bot = start_instance(allowed_users=frozenset([UserId(8)]))
+    admit(bot, 9)
+    bot.say("a", chat=GROUP, **from_user(9))
+    bot.say("b", chat=GROUP, **from_user(8))
+    bot.do(modes.choose, key(GROUP), "steer")
+    later = start_instance(allowed_users=frozenset())
+    assert later.do(joins.incoming, running(later), RowId(0)) == []
+
+
+def test_those_of_the_settings_of_the_table_and_of_a_group_join(start_instance: StartInstance) -> None:
+    bot_id, ids = BotId(42), [UserId(8), UserId(9), UserId(-5)]
+
+    def who(bot: Instance) -> set[int]:
+        return set(bot.do(allowed.may_talk, bot_id, ChatId(GROUP), ids))
+
+    assert who(start_instance()) == {8, 9}, "everyone, but no chat that speaks"
+    bot = start_instance(allowed_users=frozenset([UserId(8)]))
+    assert who(bot) == {8}
+    bot.do(allowed.note_settings, bot_id, [UserId(8)], [ChatId(-5)])
+    assert who(bot) == {8, -5}
+    admit(bot, GROUP, "group")
+    assert who(bot) == {8, 9, -5}

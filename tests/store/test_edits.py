@@ -1,5 +1,6 @@
 """Edits: what waits changes, what ran is offered to run again, and commands are never replayed."""
 
+import dataclasses
 import itertools
 import json
 from typing import Any
@@ -9,21 +10,24 @@ import pytest
 from tests.house import raw_message
 from tests.store.instance import Instance, StartInstance
 from tgbot.intake.batch import Received
-from tgbot.model import Turn, UserId
+from tgbot.intake.limits import Limits
+from tgbot.model import Raw, Turn, UserId
 
 _ids = itertools.count(500_000)
 
 
 def edit(instance: Instance, was: str, now: str, **more: Any) -> Received:  # noqa: ANN401 - any field
     """Edit the text of a message, as Telegram reports it."""
+    return instance.receive(edited(instance, was, now, **more))
+
+
+def edited(instance: Instance, was: str, now: str, **more: Any) -> Raw:  # noqa: ANN401 - any field
     sql = (
         "SELECT message_id FROM pending WHERE json_extract(raw, '$.message.text') LIKE :was ORDER BY id DESC"
     )
     message_id = instance.rows(sql, was=f"%{was}")[0][0]
     raw = raw_message(next(_ids), now, **more)
-    return instance.receive(
-        {"update_id": raw["update_id"], "edited_message": {**raw["message"], "message_id": message_id}}
-    )
+    return {"update_id": raw["update_id"], "edited_message": {**raw["message"], "message_id": message_id}}
 
 
 def button(instance: Instance) -> tuple[str, str]:
@@ -178,3 +182,69 @@ def test_an_edit_keeps_what_the_message_was_given_of_what_others_said(instance: 
     edit(instance, "b", "better")
     message = following(instance.finish(turn)).message
     assert (message["text"], message["overheard"]) == ("better", ["Bob: hey"])
+
+
+# what was never worked on
+
+
+def test_an_edit_of_a_message_that_a_full_queue_refused_is_offered(start_instance: StartInstance) -> None:
+    instance = start_instance(queue_max=1)
+    turn = instance.start("a", "b", "no room")
+    edit(instance, "no room", "again, please")
+    assert "I did not work on this message." in instance.answers()
+    assert button(instance)[0] == "Run it"
+    edit(instance, "again, please", "please")
+    [(_, toast)] = press(instance).controls
+    assert toast == "The queue is full (1). Press it again when there is room."
+    following(instance.finish(turn))
+    press(instance)
+    assert instance.states() == {
+        "a": "done",
+        "b": "claimed",
+        "no room": "dropped",
+        "please": "queued",
+    }
+
+
+def test_an_edit_of_a_message_that_was_dropped_is_offered_once(instance: Instance) -> None:
+    instance.start("a", "b")
+    instance.say("/stop")
+    instance.say("/drop")
+    edit(instance, "b", "better")
+    edit(instance, "better", "best")
+    assert instance.answers().count("I did not work on this message.") == 1
+    press(instance)
+    assert instance.states()["best"] == "queued"
+
+
+def test_an_edit_that_is_run_counts_for_who_runs_it(instance: Instance) -> None:
+    instance.rules = dataclasses.replace(instance.rules, limits=Limits(day_turns_max=2))
+    instance.finish(instance.start("a"))
+    edit(instance, "a", "better")
+    [again] = press(instance).claimed
+    instance.finish(again)
+    edit(instance, "better", "best")
+    for _ in range(2):
+        received = press(instance)
+        assert received.claimed == []
+        [(_, toast)] = received.controls
+        assert toast == "I take no more than 2 messages from you in a day. Press it again tomorrow (UTC)."
+    assert instance.states()["best"] == "dropped"
+
+
+def test_a_button_of_an_edit_runs_nothing_that_was_never_offered(instance: Instance) -> None:
+    instance.start("a", "b")
+    instance.say("/stop")
+    instance.say("/drop")
+    [(row,)] = instance.rows("SELECT id FROM pending WHERE state = 'dropped'")
+    assert instance.press(f"again:{row}:{row}").claimed == []
+    assert instance.states()["b"] == "dropped"
+
+
+def test_an_older_edit_that_is_delivered_again_changes_nothing(instance: Instance) -> None:
+    turn = instance.start("a", "b", "c")
+    older = [edited(instance, "b", "b, first edit"), edited(instance, "c", "c, first edit")]
+    instance.receive(*older, edited(instance, "b", "b, second edit"), edited(instance, "c", "c, second edit"))
+    following(instance.finish(turn))
+    assert instance.receive(*older).replied == set(), "nothing is offered"
+    assert instance.states() == {"a": "done", "b, second edit": "claimed", "c, second edit": "queued"}

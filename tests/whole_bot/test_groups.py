@@ -61,3 +61,25 @@ async def test_what_was_said_before_a_kill_is_read_after_it(
     await ann.sees_among("Ann: two\nAnn: three\nAnn: four")
     await ann.sees_among("what did she say?")
     assert not [said for said in ann.sees if "Ann: one" in said]
+
+
+async def test_a_channel_that_may_speak_is_answered_under_its_posts_and_in_its_group(
+    bot: BotProcess, people: tuple[Person, Person], wire: PlaygroundServer
+) -> None:
+    ann, _ = people
+    channel = -1_000_000_000_009
+    news = {"id": channel, "type": "channel", "title": "News"}
+    wire.world.make_chat(channel, "News")
+    wire.world.make_chat(GROUP, "Friends")
+    bot.setting(speakers=channel, agent="tests.whole_bot.agents:reader")
+    await bot.start()
+    post = {"message_id": 1, "date": 1, "chat": news, "sender_chat": news, "text": f"/ask {NAME}"}
+    wire.world.inject_update({"channel_post": post})
+    await Person(wire, 7, channel).sees_among("[From News]")
+    forwarded = {
+        "from": {"id": 777000, "is_bot": False, "first_name": "Telegram"},
+        "is_automatic_forward": True,
+    }
+    group = {"id": GROUP, "type": "supergroup", "title": "Friends"}
+    wire.world.inject_update({"message": {**post, **forwarded, "message_id": 9, "chat": group}})
+    await ann.sees_among("[From News]")

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from tests.whole_bot.process import BotProcess, Person
+from tgbot.playground.server import PlaygroundServer
+from tgbot.playground.upgrade import upgrade_group
 
 
 async def test_the_card_shows_what_waits_obeys_and_disappears(
@@ -30,3 +32,16 @@ async def test_the_card_outlives_the_process(bot: BotProcess, ann: Person) -> No
     ann.presses("1 drop")
     await bot.start()
     await ann.sees_at_last("1 waiting:\n1. “three”")
+
+
+async def test_the_card_of_a_group_that_becomes_a_supergroup_is_drawn_anew_there(
+    bot: BotProcess, wire: PlaygroundServer
+) -> None:
+    ann = Person(wire, chat_id=-5)
+    await bot.start()
+    ann.says("wait for /never", "two")
+    await ann.sees_at_last("1 waiting:\n1. “two”")
+    there = Person(wire, chat_id=upgrade_group(wire.world, -5))
+    await there.sees_at_last("1 waiting:\n1. “two”")
+    there.presses("1 drop")
+    await there.sees_at_last()

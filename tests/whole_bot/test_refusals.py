@@ -13,6 +13,7 @@ from tests.whole_bot.process import BotProcess, Person
 from tgbot.playground.bots import Bot
 from tgbot.playground.errors import ApiError
 from tgbot.playground.registry import METHODS, Params
+from tgbot.playground.removal import remove_bots
 from tgbot.playground.server import PlaygroundServer
 from tgbot.playground.world import World
 
@@ -65,6 +66,48 @@ async def test_what_could_not_be_shown_while_the_bot_was_muted_comes_when_the_gr
     wire.world.mute(GROUP, muted=False)
     ann.says("hello")
     await ann.sees_at_last(answer, "hello (attempt 1)")
+
+
+@pytest.mark.parametrize("chat_id", [GROUP, SUPERGROUP])
+async def test_what_could_not_be_shown_while_the_bot_was_removed_comes_when_it_is_added_again(
+    bot: BotProcess, wire: PlaygroundServer, tmp_path: Path, chat_id: int
+) -> None:
+    """The answer ends meanwhile, a message waits behind it, and the bot is restarted."""
+    ann = Person(wire, chat_id=chat_id)
+    await bot.start()
+    answer = await _asks(bot, ann, tmp_path / "gate")
+    ann.says("and this")
+    await eventually(lambda: bool(ann.screen[-1].get("reactions")), "it waits")
+    remove_bots(wire.world, chat_id)
+    (tmp_path / "gate").touch()
+    await bot.logs("turn.ended", times=2)
+    await bot.logs("delivery.muted")
+    await bot.kill()
+    await bot.start()
+    await bot.logs("delivery.muted", times=2)
+    assert (await bot.status())["parked"] == 0
+    assert ann.sees == []
+    remove_bots(wire.world, chat_id, removed=False)
+    await ann.sees_at_last(answer, "and this (attempt 1)")
+
+
+async def test_an_answer_that_grows_when_the_bot_is_removed_is_completed_when_it_is_added_again(
+    bot: BotProcess, wire: PlaygroundServer, tmp_path: Path
+) -> None:
+    ann, said = Person(wire, chat_id=SUPERGROUP), tmp_path / "said.1"
+    bot.setting(agent="tests.whole_bot.agents:obedient")
+    await bot.start()
+    ann.says(str(tmp_path / "said"))
+    said.write_text('["words", "one"]\n')
+    await ann.sees_at_last("one")
+    remove_bots(wire.world, SUPERGROUP)
+    with said.open("a") as lines:
+        lines.write('["words", " two"]\n["end"]\n')
+    await bot.logs("turn.ended")
+    await bot.logs("delivery.muted")
+    assert ann.sees == ["one"]
+    remove_bots(wire.world, SUPERGROUP, removed=False)
+    await ann.sees_at_last("one two")
 
 
 async def test_an_answer_for_a_topic_that_is_gone_comes_in_the_chat_and_names_the_topic(

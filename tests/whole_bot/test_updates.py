@@ -54,7 +54,9 @@ UPDATES: dict[str, dict[str, Any]] = {
     "subscription": {"user": ANN},
     "stopped_message_generation": {"chat": CHAT, "draft_id": 1},
 }
-IGNORED = [kind for kind, outcome in outcomes.OF_UPDATE.items() if outcome == "ignore"]
+# Posts run a turn only where the settings name their channel.
+POSTS = ("channel_post", "edited_channel_post")
+IGNORED = [kind for kind, outcome in outcomes.OF_UPDATE.items() if outcome == "ignore" or kind in POSTS]
 TOPIC_OF_CHANNEL = {"direct_messages_topic": {"topic_id": 1, "user": ANN}}
 IGNORED_MESSAGES: dict[str, dict[str, Any]] = {
     "on_behalf_of_a_chat": {"sender_chat": CHANNEL},

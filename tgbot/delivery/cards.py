@@ -23,6 +23,7 @@ class Cards:
         self._wake = wake
         self._due: dict[SessionKey, float] = {}  # in the order of their times, because all wait equally long
         self._shown: set[SessionKey] = set()
+        self._unknown = True  # in which sessions something waits
         self._news = asyncio.Event()
 
     def waits(self, session_key: SessionKey) -> None:
@@ -35,18 +36,28 @@ class Cards:
         if session_key in self._shown:
             self.waits(session_key)
 
+    def moved(self) -> None:
+        """Hint that a chat moved, so that its sessions have other keys."""
+        self._unknown = True
+        self._news.set()
+
     async def serve(self) -> None:
         """Draw each card when it is due; at the start those of all sessions in which something waits."""
-        with contextlib.suppress(StorageError):
-            for session_key in await self._db.read(card.sessions):
-                self.waits(session_key)
         while True:
             self._news.clear()
-            if self._due:
+            if self._unknown:
+                await self._find()
+            elif self._due:
                 await asyncio.sleep(min(self._due.values()) - asyncio.get_running_loop().time())
                 await self._draw(next(iter(self._due)))
             else:
                 await self._news.wait()
+
+    async def _find(self) -> None:
+        self._unknown = False
+        with contextlib.suppress(StorageError):
+            for session_key in await self._db.read(card.sessions):
+                self.waits(session_key)
 
     async def _draw(self, session_key: SessionKey) -> None:
         del self._due[session_key]

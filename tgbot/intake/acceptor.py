@@ -133,7 +133,7 @@ class Acceptor:
             arrival = self._arrival(item)
             if arrival is not None:
                 arrivals.append(arrival)
-            elif isinstance(item, dict) and (kind := outcomes.ignored_as(item)):
+            elif isinstance(item, dict) and (kind := outcomes.ignored_as(item, self._rules.access.speakers)):
                 self._ignored.note(kind)
             if isinstance(arrival, Unreadable):
                 log.warning("intake.unreadable update=%s chat=%s", arrival.update.update_id, arrival.chat_id)
@@ -144,7 +144,8 @@ class Acceptor:
         if isinstance(item, Unparsed):
             return get_updates.unreadable(bot_id, item)
         try:
-            arrival = updates.parse(bot_id, self.username, item, self._rules.group_sessions)
+            rules = self._rules
+            arrival = updates.parse(bot_id, self.username, item, rules.group_sessions, rules.access.speakers)
         except RecursionError:  # nested so deep that JSON can read it but not write it
             return get_updates.unreadable(bot_id, item)
         except Exception:
@@ -159,8 +160,7 @@ class Acceptor:
             self._dispatcher.wake()
         for chat_id in received.replied:
             self._delivery.wake(chat_id)
-        for address in [*received.waiting, *received.changed, *(address for address, _ in received.marks)]:
-            self._delivery.cards.waits(address.session_key)
+        self._draw_cards(received)
         for address in received.waiting:
             self._delivery.react(address, Reaction.RECEIVED)
         for address, waits in received.marks:
@@ -174,3 +174,9 @@ class Acceptor:
             self._dispatcher.wake()
             if control.callback_id:
                 self._delivery.answer_callback(control.callback_id, toast)
+
+    def _draw_cards(self, received: Received) -> None:
+        if received.moved:
+            self._delivery.cards.moved()
+        for address in [*received.waiting, *received.changed, *(address for address, _ in received.marks)]:
+            self._delivery.cards.waits(address.session_key)

@@ -77,6 +77,7 @@ class Received:
     replied: set[ChatId] = field(default_factory=set)
     controls: list[tuple[Control, str | None]] = field(default_factory=list)
     timed: bool = False  # a row waits until it is due
+    moved: bool = False  # sessions have other keys now
     erased: list[SessionKey] = field(default_factory=list)  # of which nothing may be kept
     not_addressed: int = 0  # messages in groups which people wrote to each other
     turned_away: list[str] = field(default_factory=list)  # callback ids of buttons that strangers pressed
@@ -307,7 +308,9 @@ class _Batch:
     def _call(self, control: Control, row_id: RowId) -> commands.Call:
         rules = self._rules
         groups = rules.group_activation, rules.privacy_mode
-        return commands.Call(self._conn, self._owner, control, row_id, rules.access, rules.model, *groups)
+        limits = rules.limits, rules.queue_max
+        where = self._conn, self._owner, control, row_id
+        return commands.Call(*where, rules.access, rules.model, *groups, *limits)
 
     def _release_before_its_start(self, stopped: RowId | None) -> None:
         """End a stopped turn that this very batch claimed: no task runs it yet, and none must begin."""
@@ -326,6 +329,7 @@ class _Batch:
         """Move all of a chat to its new id; doing it again changes nothing, so no row is stored for it."""
         chats.move(self._conn, self._owner.bot_id, moved.old_id, moved.chat_id)
         self.received.replied.add(moved.chat_id)
+        self.received.moved = True
         self.received.timed = True  # a turn may have lost its guard, or a session become free
 
     def _turn_away(self, arrival: Message | Control | Reacted | Unreadable) -> None:

@@ -14,6 +14,10 @@ TEXTS: dict[Span, str] = {
     ),
     "day": "I take no more than {} from you in a day, so I did not take this one. Come back tomorrow (UTC).",
 }
+TOASTS: dict[Span, str] = {
+    "minute": "I take no more than {} from you in a minute. Press it again in a minute.",
+    "day": "I take no more than {} from you in a day. Press it again tomorrow (UTC).",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +41,13 @@ NO_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A message that is over a limit; `text` is what its sender hears, None if they have heard it."""
+    """A message that is over a limit; `text` is what its sender hears, None if they have heard it.
+
+    `toast` is for a button that would run one.
+    """
 
     text: str | None
+    toast: str
 
 
 def take(conn: Connection, bot_id: BotId, limits: Limits, user_id: UserId) -> Refusal | None:
@@ -48,5 +56,6 @@ def take(conn: Connection, bot_id: BotId, limits: Limits, user_id: UserId) -> Re
         number = allowances.count(conn, bot_id, user_id, span)
         if number > most:
             messages = "1 message" if most == 1 else f"{most} messages"
-            return Refusal(TEXTS[span].format(messages) if number == most + 1 else None)
+            text = TEXTS[span].format(messages) if number == most + 1 else None
+            return Refusal(text, TOASTS[span].format(messages))
     return None

@@ -22,7 +22,7 @@ class Chat:
     messages: OrderedDict[int, Message] = field(default_factory=OrderedDict)
     reactions: dict[int, dict[int, list[dict[str, Any]]]] = field(default_factory=dict)
     topics: dict[int, str] = field(default_factory=dict)
-    blocked: bool = False
+    blocked: bool = False  # the person blocked the bots, or an administrator removed them from the group
     muted: bool = False  # the bots may not write in this group
     draft: dict[str, Any] | None = None
     silent: set[int] = field(default_factory=set)  # messages sent without a notification
@@ -77,6 +77,12 @@ class Chat:
         if message_thread_id not in self.topics:
             raise bad_request("message thread not found")
         return {"message_thread_id": message_thread_id, "is_topic_message": True}
+
+    def check_open(self) -> None:
+        """Refuse in Telegram's words if the bots were blocked, or removed from here."""
+        if self.blocked:
+            by = "blocked by the user" if self.private else f"kicked from the {self.info['type']} chat"
+            raise ApiError(403, f"Forbidden: bot was {by}")
 
     def check_writable(self) -> None:
         """Refuse in Telegram's words if an administrator has muted the bots here."""

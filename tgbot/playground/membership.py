@@ -16,12 +16,13 @@ _RIGHTS = (
 _STATUSES: dict[str, dict[str, Any]] = {
     "member": {},
     "kicked": {"until_date": 0},
+    "left": {},
     "restricted": {"is_member": True, "until_date": 0} | {f"can_{right}": False for right in _RIGHTS.split()},
 }
 
 
 def member_change(chat: Chat, bot: Bot, by: dict[str, Any], status: str, *, lost: bool) -> dict[str, Any]:
-    """Return the ChatMemberUpdated of a bot that is `kicked` or `restricted` now, or again a member."""
+    """Return the ChatMemberUpdated of a bot that lost a member's rights (it is `status` then) or got them."""
 
     def member(status: str) -> dict[str, Any]:
         return {"status": status, "user": bot.user, **_STATUSES[status]}

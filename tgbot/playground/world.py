@@ -13,7 +13,7 @@ from tgbot.playground import text as texts
 from tgbot.playground.bots import UPDATES_MAX, Bot, bot_id
 from tgbot.playground.boxes import Boxes
 from tgbot.playground.chats import Chat, Message, chat_info, quoted
-from tgbot.playground.errors import ApiError, bad_request
+from tgbot.playground.errors import bad_request
 from tgbot.playground.faults import Faults
 from tgbot.playground.files import ALBUM_MAX, Files, Stored, Upload, kind_of, shown
 from tgbot.playground.journal import Journal
@@ -83,8 +83,7 @@ class World:
     def chat_to_send(self, chat_id: int) -> Chat:
         """Return a chat that the bot may write to."""
         chat = self.chat(chat_id)
-        if chat.blocked:
-            raise ApiError(403, "Forbidden: bot was blocked by the user")
+        chat.check_open()
         return chat
 
     def add_message(
@@ -267,7 +266,7 @@ class World:
         if chat.blocked == blocked:
             return
         chat.blocked = blocked
-        self._membership_changed(chat, self.person(user_id), "kicked", lost=blocked)
+        self.membership_changed(chat, self.person(user_id), "kicked", lost=blocked)
 
     def mute(self, chat_id: int, *, muted: bool = True) -> None:
         """Let an administrator take the bots' right to write in a group, or give it back."""
@@ -277,7 +276,7 @@ class World:
         if chat.muted == muted:
             return
         chat.muted = muted
-        self._membership_changed(chat, ADMIN, "restricted", lost=muted)
+        self.membership_changed(chat, ADMIN, "restricted", lost=muted)
 
     def make_chat(self, chat_id: int, title: str | None = None, *, is_forum: bool = False) -> dict[str, Any]:
         """Make a chat with a name, or a forum, before anybody writes; return its overview."""
@@ -384,10 +383,11 @@ class World:
             raise bad_request("a private chat's id is its user's id")
         chat = self._chats.get(chat_id) or self._make_chat(chat_id)
         if chat.blocked and not allow_blocked:
-            raise bad_request("this person blocked the bot: unblock first")
+            raise bad_request("the bot is blocked, or was removed: unblock or add it first")
         return chat
 
-    def _membership_changed(self, chat: Chat, by: dict[str, Any], status: str, *, lost: bool) -> None:
+    def membership_changed(self, chat: Chat, by: dict[str, Any], status: str, *, lost: bool) -> None:
+        """Let the bots hear that they may do less in a chat, or as much as before."""
         for bot in self.bots.values():
             bot.push({"my_chat_member": member_change(chat, bot, by, status, lost=lost)})
         self.emit("chat", chat.id, chat=chat.overview())

@@ -2,13 +2,14 @@
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Literal, NamedTuple
 
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
-from tgbot.model import BotId, ChatId, UserId
+from tgbot.model import BotId, ChatId, SessionKey, UserId
+from tgbot.store import values
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, listed, literal
 from tgbot.store.schema import allowed
@@ -16,9 +17,10 @@ from tgbot.store.schema import allowed
 Role = Literal["owner", "user", "group"]
 
 # Of the row that is claimed. Written out: in RETURNING, SQLAlchemy does not say of which table a column is.
+# A chat that speaks as such (a negative id) is none of the group's members: only the settings let it.
 MAY_TALK = literal(
     "EXISTS (SELECT 1 FROM allowed WHERE allowed.bot_id = pending.bot_id"
-    " AND allowed.chat_id IN (pending.user_id, pending.chat_id))"
+    " AND allowed.chat_id IN (pending.user_id, pending.chat_id) AND pending.user_id > 0)"
 )
 
 _COLUMNS = tuple(allowed.c.keys())
@@ -45,6 +47,9 @@ _ALLOW = Statement(
 _DENY = Statement(delete(allowed).where(*_ONE, allowed.c.role != literal("'owner'")))
 
 
+SETTING, NAME = "setting", "may_talk"  # what the settings say, kept with the bot's own values
+
+
 class Allowed(NamedTuple):
     """Somebody who may talk, or a group in which everybody may."""
 
@@ -57,6 +62,22 @@ class Allowed(NamedTuple):
 def among(conn: Connection, bot_id: BotId, chat_ids: Iterable[int]) -> set[int]:
     """Find which of these users and groups are allowed: the ids of users are positive, of groups negative."""
     return set(_AMONG(conn, bot_id=bot_id, chat_ids=json.dumps(sorted(set(chat_ids)))).scalars())
+
+
+def note_settings(
+    conn: Connection, bot_id: BotId, users: Collection[UserId] | None, speakers: Iterable[ChatId]
+) -> None:
+    """Keep whom the settings let talk, for where those are not known; None means everyone."""
+    said = {"everyone": users is None, "ids": [*(users or ()), *speakers]}
+    values.put_in(conn, SessionKey(str(bot_id)), SETTING, NAME, json.dumps(said))
+
+
+def may_talk(conn: Connection, bot_id: BotId, chat_id: ChatId, user_ids: Collection[UserId]) -> set[UserId]:
+    """Find those of these users who may talk in a chat now, by the settings or the table."""
+    said = json.loads(values.get_in(conn, SessionKey(str(bot_id)), SETTING, NAME) or '{"ids": []}')
+    found = among(conn, bot_id, [chat_id, *user_ids])
+    all_people = said.get("everyone") or chat_id in found
+    return {one for one in user_ids if one in said["ids"] or (one > 0 and (all_people or one in found))}
 
 
 def role_of(conn: Connection, bot_id: BotId, chat_id: int) -> Role | None:

@@ -7,7 +7,7 @@ asked for a turn yet: its button queues it.
 import json
 from typing import Literal, NamedTuple
 
-from sqlalchemy import bindparam, func, null, select, update
+from sqlalchemy import bindparam, exists, func, null, select, update
 
 from tgbot.model import Button, Message, RowId, SessionKey, box, message_text
 from tgbot.render import Text
@@ -16,11 +16,16 @@ from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
 from tgbot.store.erasure import NO_WORDS
 from tgbot.store.schema import FRONT, pending
+from tgbot.store.schema import outbox as outbox_table
 
 RUNNING_AGAIN = Text("Running it with the edit.")
 
 _ROW = pending.c.id == bindparam("row_id")
 _lead = pending.alias("lead")
+_HAS_BUTTON = exists().where(
+    outbox_table.c.pending_id == pending.c.id,
+    func.instr(outbox_table.c.buttons, literal("'again:'")) > literal("0"),
+)
 _FIND = Statement(
     select(
         pending.c.id,
@@ -28,6 +33,7 @@ _FIND = Statement(
         func.coalesce(_lead.c.id, pending.c.id).label("lead_id"),
         func.coalesce(_lead.c.state, pending.c.state).label("state"),
         func.coalesce(_lead.c.attempt, pending.c.attempt).label("attempt"),
+        _HAS_BUTTON.label("offered"),
     )
     .outerjoin(_lead, _lead.c.id == pending.c.lead_id)
     .where(
@@ -41,27 +47,30 @@ _FIND = Statement(
     .limit(literal("1"))
 )
 _CHANGE = Statement(update(pending).where(_ROW).values(raw=bindparam("raw")))
+_OFFERED = (
+    _ROW,
+    pending.c.session_key == bindparam("session_key"),
+    pending.c.state == literal("'dropped'"),
+    pending.c.attempt == literal("0"),
+    pending.c.raw != literal(f"'{NO_WORDS}'"),
+    _HAS_BUTTON,
+)
+_IS_OFFERED = Statement(select(exists().where(*_OFFERED)))
 _QUEUE = Statement(
     update(pending)
-    .where(
-        _ROW,
-        pending.c.session_key == bindparam("session_key"),
-        pending.c.state == literal("'dropped'"),
-        pending.c.attempt == literal("0"),
-        pending.c.raw != literal(f"'{NO_WORDS}'"),
-    )
+    .where(*_OFFERED)
     .values(state=literal("'queued'"), ended_at=null(), place=bindparam("place"))
 )
 
 
 class Edited(NamedTuple):
-    """What an edit found: its message `waits` and is changed now, or its turn runs or has ended.
+    """What an edit found: its message `waits` and is changed now, or its turn runs, has ended, or was never.
 
     `row_id` is the row of the message; where several rows run as one turn, that of the lead row.
     """
 
     row_id: RowId
-    what: Literal["waits", "runs", "ended"]
+    what: Literal["waits", "runs", "ended", "dropped"]
 
 
 def apply(conn: Connection, edit: Message) -> Edited | None:
@@ -74,13 +83,15 @@ def apply(conn: Connection, edit: Message) -> Edited | None:
         message_id=where.message_id,
         chat_id=where.chat_id,
     ).first()
-    if row is None or row.raw == NO_WORDS or _text(row.raw) == _text(edit.update.raw):
+    if row is None or row.raw == NO_WORDS or not _is_news(edit, row.raw):
         return None
     if row.attempt:
         runs = row.state in {"claimed", "asking", "queued"}
         return Edited(RowId(row.lead_id), "runs" if runs else "ended")
+    if row.state == "dropped" and row.lead_id == row.id and not row.offered:
+        return Edited(RowId(row.id), "dropped")
     _CHANGE(conn, row_id=row.id, raw=_with_context_of(row.raw, edit.update.raw))
-    # Else it was dropped, or is an earlier edit, whose button is for the newest.
+    # Else it is an earlier edit, whose button is for the newest, or a part of what was dropped.
     return Edited(RowId(row.lead_id), "waits") if row.state in {"queued", "held"} else None
 
 
@@ -92,16 +103,18 @@ def offer(conn: Connection, edit: Message, text: str, label: str, original: RowI
     return row_id
 
 
-def queue(conn: Connection, session_key: SessionKey, row_id: RowId, *, first: bool) -> bool:
-    """Queue an edit that was offered (dropped -> queued); `first` means before all that waits.
+def is_offered(conn: Connection, session_key: SessionKey, row_id: RowId) -> bool:
+    """Whether an edit can be queued; not if it runs already, or was erased."""
+    return bool(_IS_OFFERED(conn, session_key=session_key, row_id=row_id).scalar())
 
-    False if it runs already, or was erased. The offer then says that it runs.
+
+def queue(conn: Connection, session_key: SessionKey, row_id: RowId, *, first: bool) -> None:
+    """Queue an edit that is offered (dropped -> queued); `first` means before all that waits.
+
+    The offer then says that it runs.
     """
-    place = FRONT if first else 0
-    if not _QUEUE(conn, row_id=row_id, session_key=session_key, place=place).rowcount:
-        return False
+    _QUEUE(conn, row_id=row_id, session_key=session_key, place=FRONT if first else 0)
     outbox.set_aside(conn, row_id, RUNNING_AGAIN)
-    return True
 
 
 def _with_context_of(old: str, new: str) -> str:
@@ -112,5 +125,10 @@ def _with_context_of(old: str, new: str) -> str:
     return json.dumps({**update, "message": {**update["message"], "overheard": lines}})
 
 
-def _text(raw: str) -> str:
-    return message_text(json.loads(raw)["message"])
+def _is_news(edit: Message, raw: str) -> bool:
+    """Whether an edit changes the text, and is no older one that Telegram delivers again."""
+    stored, message = json.loads(raw), json.loads(edit.update.raw)["message"]
+    # Not the date alone, which is in seconds; nor the id alone: after a quiet week the next one is random.
+    dates = message.get("edit_date", 0), stored["message"].get("edit_date", 0)
+    is_newer = dates[0] > dates[1] or edit.update.update_id > stored["update_id"]
+    return is_newer and message_text(message) != message_text(stored["message"])

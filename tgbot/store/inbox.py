@@ -115,6 +115,16 @@ def refuse(conn: Connection, row_id: RowId) -> None:
     _REFUSE(conn, row_id=row_id, now=time.time())
 
 
+def has_room(conn: Connection, session_key: SessionKey, queue_max: int) -> bool:
+    """Whether a session takes one more row."""
+    return _fits(conn, session_key, _waiting(conn, [session_key])[session_key] + 1, queue_max)
+
+
+def _fits(conn: Connection, session_key: SessionKey, count: int, queue_max: int) -> bool:
+    # Where nothing runs, or only a stopped turn winds down, the first message does not wait: it runs.
+    return count <= queue_max or count <= queue_max + (queue.running(conn, session_key) is None)
+
+
 def _inserted(
     conn: Connection, messages: Sequence[Message], rows: Sequence[dict[str, object]]
 ) -> dict[int, RowId]:
@@ -158,8 +168,7 @@ def _over_limit(conn: Connection, messages: Iterable[Message], queue_max: int) -
     for message in messages:
         key = message.address.session_key
         count[key] += 1
-        # Where nothing runs, or only a stopped turn winds down, the first message does not wait: it runs.
-        if count[key] > queue_max and count[key] > queue_max + (queue.running(conn, key) is None):
+        if not _fits(conn, key, count[key], queue_max):
             refused.add(message.update.update_id)
     return refused
 

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
 
-from tgbot.model import COMMAND, Message, Ownership, RowId, SessionKey
-from tgbot.store import fence, inbox, modes
+from tgbot.model import COMMAND, Address, BotId, Message, Ownership, RowId, SessionKey
+from tgbot.store import allowed, fence, inbox, modes
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, listed, literal
 from tgbot.store.schema import pending
@@ -60,7 +60,7 @@ _PUSH_ALL = Statement(
 )
 # Not what waits for its time: an album has to be complete.
 _WAITING = Statement(
-    select(pending.c.id, pending.c.raw)
+    select(pending.c.id, pending.c.raw, pending.c.bot_id, pending.c.chat_id, pending.c.user_id)
     .where(
         pending.c.session_key == bindparam("session_key"),
         pending.c.state == literal("'queued'"),
@@ -175,11 +175,14 @@ def incoming(conn: Connection, turn: Ownership, after: RowId) -> list[JoinedRow]
     return [JoinedRow(*row) for row in _JOINED_SINCE(conn, row_id=turn.row_id, after=after)]
 
 
-def collect(conn: Connection, session_key: SessionKey, row_id: RowId, raw: str) -> None:
+def collect(conn: Connection, bot_id: BotId, address: Address, row_id: RowId, raw: str) -> None:
     """Queued -> joined: all that waits joins the row that was just claimed, if the session collects."""
-    if not _is_command(raw) and modes.of(conn, session_key) == "collect":
+    if _is_command(raw) or modes.of(conn, address.session_key) != "collect":
+        return
+    # Else what joins is dropped with it: its sender may not talk any more.
+    if allowed.may_talk(conn, bot_id, address.chat_id, {address.user_id}):
         _COLLECTS(conn, row_id=row_id)
-        _take(conn, session_key, row_id, None, lambda waiting: not _is_command(waiting))
+        _take(conn, address.session_key, row_id, None, lambda waiting: not _is_command(waiting))
 
 
 def _take(
@@ -189,8 +192,13 @@ def _take(
     join_key: str | None,
     may_join: Callable[[str], bool],
 ) -> None:
-    rows = takewhile(lambda row: may_join(row.raw), _WAITING(conn, session_key=session_key))
-    if row_ids := [row.id for row in rows]:
+    waiting = [*takewhile(lambda row: may_join(row.raw), _WAITING(conn, session_key=session_key))]
+    if not waiting:
+        return
+    # Whoever may not talk any more joins nobody's turn: the row waits for its own, which says so.
+    first, senders = waiting[0], {row.user_id for row in waiting}
+    may_talk = allowed.may_talk(conn, first.bot_id, first.chat_id, senders)
+    if row_ids := [row.id for row in takewhile(lambda row: row.user_id in may_talk, waiting)]:
         _TAKE(conn, row_ids=json.dumps(row_ids), row_id=lead_id, join_key=join_key, now=time.time())
 
 

@@ -177,7 +177,13 @@ _REWRITE = Statement(
 )
 _TAKE_BUTTONS = Statement(
     update(outbox)
-    .where(_ROW, outbox.c.buttons.is_not(None), outbox.c.kind == literal("'reply'"))
+    # Not where /forget has taken the words: without them it cannot be edited.
+    .where(
+        _ROW,
+        outbox.c.buttons.is_not(None),
+        outbox.c.text.is_not(None),
+        outbox.c.kind == literal("'reply'"),
+    )
     .values(
         buttons=null(),
         state=case((_IN_FLIGHT, outbox.c.state), else_=_READY),

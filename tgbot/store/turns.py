@@ -376,7 +376,7 @@ def _take(conn: Connection, oldest: Statement, owner: Owner, **session: object) 
     token = Token(_BEGIN_TURN(conn, row_id=row.id, instance_id=owner.instance_id, now=now).lastrowid)
     address = Address(row.session_key, row.chat_id, row.user_id, row.message_id, row.topic_id)
     if row.may_collect and row.attempt == 1:
-        joins.collect(conn, row.session_key, row.id, row.raw)
+        joins.collect(conn, owner.bot_id, address, row.id, row.raw)
     joined = joins.joined_to(conn, row.id) if row.join_key or row.may_collect else []
     first_part = questions.first_part(conn, row.id) if row.attempt > 1 else 0
     return Turn(

@@ -1,8 +1,9 @@
 """Pure: what becomes of each kind of update and message, in one place; docs/updates.md says it to people."""
 
+from collections.abc import Collection
 from typing import Literal
 
-from tgbot.model import Raw
+from tgbot.model import ChatId, Raw
 
 Outcome = Literal["run", "act", "ignore"]
 
@@ -11,8 +12,8 @@ Outcome = Literal["run", "act", "ignore"]
 OF_UPDATE: dict[str, Outcome] = {
     "message": "run",
     "edited_message": "act",
-    "channel_post": "ignore",
-    "edited_channel_post": "ignore",
+    "channel_post": "run",
+    "edited_channel_post": "act",
     "business_connection": "ignore",
     "business_message": "ignore",
     "edited_business_message": "ignore",
@@ -73,12 +74,13 @@ def allowed_updates(*, reactions: bool) -> list[str]:
     return [kind for kind in wanted if reactions or kind != REACTION]
 
 
-def why_ignored(message: Raw) -> str | None:
+def why_ignored(message: Raw, speakers: Collection[ChatId] = ()) -> str | None:
     """Say which of IGNORED_MESSAGES a message is, whatever its words are; None if it counts."""
-    # On behalf of a chat (a channel, an anonymous admin) the sender is made up: no user whose access counts.
+    # On behalf of a chat (a channel, an anonymous admin) `from` is a bot that Telegram made up, or not there.
     if "from" not in message or "sender_chat" in message:
-        return "on_behalf_of_a_chat"
-    if message["from"].get("is_bot"):
+        if message.get("sender_chat", {}).get("id") not in speakers:
+            return "on_behalf_of_a_chat"
+    elif message["from"].get("is_bot"):
         return "of_a_bot"
     if not _SERVICE.isdisjoint(message):
         return "service"
@@ -86,9 +88,9 @@ def why_ignored(message: Raw) -> str | None:
     return "direct_messages" if "direct_messages_topic" in message else None
 
 
-def ignored_as(raw: Raw) -> str | None:
+def ignored_as(raw: Raw, speakers: Collection[ChatId] = ()) -> str | None:
     """Name what an update is, of which `updates.parse` made nothing; None if its outcome is another one."""
     kind = next((kind for kind in OF_UPDATE if kind in raw), "unknown")
     if kind == "message":
-        return f"message.{why_ignored(raw['message']) or FOR_ANOTHER_BOT}"
+        return f"message.{why_ignored(raw['message'], speakers) or FOR_ANOTHER_BOT}"
     return None if kind == "my_chat_member" else kind

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+from collections.abc import Collection
 from typing import Any
 
 from tgbot.model import (
@@ -34,6 +35,7 @@ UPDATE_ID_MAX = 2**31 - 1
 
 # Made once: dumps() with separators makes one for each call. Parsed JSON has no cycles.
 _ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+_MESSAGES = ("message", "edited_message", "channel_post", "edited_channel_post")
 _WORD = re.compile(r"\s*([A-Za-z]{1,32})[.,!…]*\s*")
 # ASCII digits, and few: a button's data can be forged, and int() accepts what no column can hold.
 _BUTTON = re.compile(r"[a-z_]+(?::[0-9]{1,18})*")
@@ -55,20 +57,28 @@ def left_chat_in(raw: object) -> ChatId | None:
     return rights_changed_in(raw) if left else None
 
 
-def parse(bot_id: BotId, username: str | None, raw: Raw, sessions: GroupSessions = "chat") -> Arrival | None:
+def parse(
+    bot_id: BotId,
+    username: str | None,
+    raw: Raw,
+    sessions: GroupSessions = "chat",
+    speakers: Collection[ChatId] = (),
+) -> Arrival | None:
     """Parse a raw update; None for what needs no row.
 
-    `username` is the bot's own, None while unknown. A malformed update becomes Unreadable, so that it harms
-    only itself. Raises KeyError or TypeError without a usable `update_id`, and RecursionError if it is nested
-    too deep, so that it cannot even be stored.
+    `username` is the bot's own, None while unknown; `speakers` are the chats in whose name somebody may
+    write (an anonymous admin, a channel), as if the chat were a user. A malformed update becomes Unreadable,
+    so that it harms only itself. Raises KeyError or TypeError without a usable `update_id`, and
+    RecursionError if it is nested too deep, so that it cannot even be stored.
     """
     # ASCII, because a lone surrogate, legal in a JSON escape, cannot be stored as UTF-8.
     update = Update(bot_id, _integer(raw["update_id"]), _ENCODER.encode(raw))
     try:
-        if "message" in raw:
-            return _message(update, Me(bot_id, username), raw, sessions)
-        if "edited_message" in raw:
-            return _edit(update, Me(bot_id, username), raw["edited_message"], sessions)
+        if kind := next((kind for kind in _MESSAGES if kind in raw), None):
+            said = _as_message(raw, kind)
+            update_of_it = update if said is raw else update._replace(raw=_ENCODER.encode(said))
+            found = _message(update_of_it, Me(bot_id, username), said, sessions, speakers)
+            return _edit(found) if kind.startswith("edited") else found
         return _control(update, raw, sessions)
     except (KeyError, TypeError, ValueError, AttributeError):
         return Unreadable(update, *where(raw))
@@ -90,17 +100,33 @@ def where(raw: Raw) -> tuple[ChatId | None, int | None]:
     return chat_id, topic_id
 
 
-def _message(update: Update, me: Me, raw: Raw, sessions: GroupSessions) -> Message | ChatMoved | None:
+def _as_message(raw: Raw, kind: str) -> Raw:
+    """Write an edit, or a channel's post, as the update of a message: that is what is stored and read."""
+    if kind == "message":
+        return raw
+    message = raw[kind]
+    if kind.endswith("channel_post"):  # whoever of its admins wrote it
+        message = {**message, "sender_chat": message["chat"]}
+    return {"update_id": raw["update_id"], "message": message}
+
+
+def _edit(found: Message | ChatMoved | None) -> Edit | None:
+    return Edit(found) if isinstance(found, Message) else None
+
+
+def _message(
+    update: Update, me: Me, raw: Raw, sessions: GroupSessions, speakers: Collection[ChatId]
+) -> Message | ChatMoved | None:
     message = raw["message"]
     if not isinstance(message, dict):
         raise TypeError("not an object")
     if "migrate_to_chat_id" in message or "migrate_from_chat_id" in message:
         return _chat_moved(update, message)
-    if outcomes.why_ignored(message):
+    if outcomes.why_ignored(message, speakers):
         return None
     if not isinstance(message.get("text", ""), str) or not isinstance(message.get("caption", ""), str):
         raise TypeError("not a text")
-    address = _address(update.bot_id, message, message["from"], sessions)
+    address = _address(update.bot_id, message, message.get("sender_chat") or message["from"], sessions)
     plain = message if address.private else addressed.without_name(me, message)
     if _is_for_another_bot(me.username, plain.get("text", "")):
         return None
@@ -119,12 +145,6 @@ def _message(update: Update, me: Me, raw: Raw, sessions: GroupSessions) -> Messa
 def _is_for_bot(me: Me, message: Raw, plain: Raw) -> bool:
     is_command = COMMAND.match(plain.get("text", "")) is not None
     return is_command or addressed.replies_to(me.bot_id, message) or addressed.mentions(me, message)
-
-
-def _edit(update: Update, me: Me, message: Raw, sessions: GroupSessions) -> Edit | None:
-    raw = {"update_id": update.update_id, "message": message}
-    found = _message(update._replace(raw=_ENCODER.encode(raw)), me, raw, sessions)
-    return Edit(found) if isinstance(found, Message) else None
 
 
 def _chat_moved(update: Update, message: Raw) -> ChatMoved:

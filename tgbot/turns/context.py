@@ -19,7 +19,11 @@ MB = 1_024 * KB
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person or a bot; `id` is 0 and `first_name` "" only if Telegram left them out."""
+    """A person or a bot; `id` is 0 and `first_name` "" only if Telegram left them out.
+
+    Where somebody writes in the name of a chat (an anonymous admin, a channel), it is that chat: its id,
+    which is negative, and its title as `first_name`.
+    """
 
     id: int = 0
     first_name: str = ""

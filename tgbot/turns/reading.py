@@ -33,7 +33,7 @@ def context_of(messages: Sequence[Raw]) -> Context:
     first: Raw = messages[0] if messages else {}
     return Context(
         **_content(messages),
-        sender=_user(_object(first, "from")) or User(),
+        sender=_sender(first),
         in_group=(_integer(_object(first, "chat"), "id") or 0) < 0,
         overheard=tuple(_clean(line) for line in first.get("overheard", ()) if isinstance(line, str)),
         reply=_reply(first),
@@ -73,6 +73,13 @@ def _user(raw: Raw) -> User | None:
         _text(raw, "language_code"),
         raw.get("is_bot") is True,
     )
+
+
+def _sender(message: Raw) -> User:
+    """Find who speaks: a chat, by its title, where somebody writes in its name."""
+    if chat := _object(message, "sender_chat"):
+        return User(_integer(chat, "id") or 0, _text(chat, "title"), username=_text(chat, "username"))
+    return _user(_object(message, "from")) or User()
 
 
 def _origin(raw: Raw) -> Origin | None:

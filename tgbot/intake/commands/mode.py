@@ -1,6 +1,6 @@
 """/mode: what becomes of a message that is sent while a turn runs."""
 
-from tgbot.intake.commands.registry import NOTHING, Call, Reply, button, command, draw
+from tgbot.intake.commands.registry import NOT_FOR_ALL, NOTHING, Call, Reply, button, command, draw
 from tgbot.model import MODES, Mode
 from tgbot.store import modes
 
@@ -38,5 +38,7 @@ def _show(call: Call) -> Reply:
 
 
 def _choose(call: Call, chosen: Mode, *, instead: bool = False) -> Reply:
+    if not call.may_set_up:
+        return Reply(None, toast=NOT_FOR_ALL) if instead else Reply(NOT_FOR_ALL)
     modes.choose(call.conn, call.session_key, chosen)
     return Reply(f"The mode here is {chosen} from now on. {MEANING[chosen]}", instead=instead)

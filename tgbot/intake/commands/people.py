@@ -94,7 +94,8 @@ def _named(call: Call) -> int | None:
 
 
 def _in_settings(call: Call, chat_id: int) -> bool:
-    return call.access.may_talk(UserId(chat_id))
+    users = call.access.allowed_users
+    return users is None or chat_id in users
 
 
 def _by_settings(call: Call, chat_id: int) -> str:

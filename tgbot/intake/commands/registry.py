@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from tgbot.access import Access
+from tgbot.intake.limits import NO_LIMITS, Limits
 from tgbot.model import (
     Activation,
     Address,
@@ -38,6 +39,7 @@ from tgbot.model import (
     Update,
     UserId,
     session_key,
+    session_user,
 )
 from tgbot.render import Text
 from tgbot.store import allowed, inbox, outbox, queue
@@ -60,7 +62,8 @@ class Call:
 
     `conn` is the transaction that stores the control, as the row `row_id`. Where no model answers there are
     no `model_rules`. `group_activation` is that of groups that have not chosen one; `privacy_mode`: Telegram
-    does not pass on everything that is said in a group.
+    does not pass on everything that is said in a group. `limits` are those of each user, `queue_max` is in
+    rows per session.
     """
 
     conn: Connection
@@ -71,6 +74,8 @@ class Call:
     model_rules: ModelRules | None = None
     group_activation: Activation = "mention"
     privacy_mode: bool = False
+    limits: Limits = NO_LIMITS
+    queue_max: int = 100
 
     @property
     def session_key(self) -> SessionKey:
@@ -92,6 +97,17 @@ class Call:
     def has_owner(self) -> bool:
         """Whether anybody owns the bot."""
         return bool(self.access.owner_id or allowed.owner_of(self.conn, self.owner.bot_id))
+
+    @property
+    def may_set_up(self) -> bool:
+        """Whether they may change how the bot behaves in the session.
+
+        In one that a group shares that is the owner, or an admin of the group who speaks as the group;
+        everyone where nobody owns the bot.
+        """
+        user_id, chat_id = self.control.address.user_id, self.control.address.chat_id
+        own = user_id in {chat_id, session_user(self.session_key)}
+        return own or self.by_owner or not self.has_owner
 
 
 class Notice(NamedTuple):
@@ -133,6 +149,7 @@ class Reply:
 NOTHING = Reply(None, toast="This button does nothing any more.")
 NOT_YOURS = "This is for the person who asked, and for the bot's owner."
 NOT_OWNER = "Only the bot's owner can do this."
+NOT_FOR_ALL = "In a group only the bot's owner can change this."
 Act = Callable[[Call], Reply]
 
 
@@ -158,6 +175,7 @@ class _Button:
     args: int
     act: Act
     needs_model: bool
+    of_card: bool
 
 
 _commands: dict[str, Command] = {}  # by name and alias
@@ -197,16 +215,17 @@ def _add(alias: str, one: Command) -> None:
     _commands[alias] = one
 
 
-def button(name: str, *, args: int, needs_model: bool = False) -> Callable[[Act], Act]:
+def button(name: str, *, args: int, needs_model: bool = False, of_card: bool = False) -> Callable[[Act], Act]:
     """Register a function for buttons with the data `name:number...`, with `args` numbers.
 
     The first number is the id of a row in the chat. A button may be forged: other data never reaches the
     function, but the row may be any of the chat's. The function replies NOTHING if the button is not for it.
+    `of_card`: it does what /stop, /drop and /resume do, so who may type those in the session may press it.
     """
 
     def register(act: Act) -> Act:
         assert name not in _buttons, f"two buttons {name}"
-        _buttons[name] = _Button(args, act, needs_model)
+        _buttons[name] = _Button(args, act, needs_model, of_card)
         return act
 
     return register
@@ -261,7 +280,10 @@ def find_button(
     if place is None:
         return pressed, _nothing
     there = address._replace(session_key=place.session_key, topic_id=place.topic_id)
-    may_press = _may_press(conn, access, pressed, place.user_id)
+    if found.of_card:
+        may_press = _may_type(conn, access, pressed, place.session_key)
+    else:
+        may_press = _may_press(conn, access, pressed, place.user_id)
     return replace(pressed, address=there), found.act if may_press else _not_yours
 
 
@@ -274,6 +296,11 @@ def _may_press(conn: Connection, access: Access, pressed: Control, asker: UserId
         or allowed.role_of(conn, pressed.update.bot_id, address.chat_id) == "group"
         or _is_owner(conn, access, pressed)
     )
+
+
+def _may_type(conn: Connection, access: Access, pressed: Control, key: SessionKey) -> bool:
+    """Whether a session is everybody's in its chat, or theirs who pressed; the owner acts on any."""
+    return session_user(key) in {None, pressed.address.user_id} or _is_owner(conn, access, pressed)
 
 
 def _is_owner(conn: Connection, access: Access, control: Control) -> bool:

@@ -3,7 +3,7 @@
 from typing import get_args
 
 from tgbot.agents.llm.chosen import SETTING
-from tgbot.intake.commands.registry import Call, Reply, command
+from tgbot.intake.commands.registry import NOT_FOR_ALL, Call, Reply, command
 from tgbot.model import Activation, SessionKey
 from tgbot.store import values
 from tgbot.store.engine.connection import Connection
@@ -31,6 +31,8 @@ def activate(call: Call) -> Reply:
     if call.control.address.private:
         return Reply(PRIVATE)
     chosen = next((one for one in get_args(Activation) if one == words), None)
+    if chosen and not call.may_set_up:
+        return Reply(NOT_FOR_ALL)
     if chosen:
         values.put_in(call.conn, call.session_key, SETTING, ACTIVATION, chosen)
         hint = f"\n\n{PRIVACY_MODE}" if chosen == "always" and call.privacy_mode else ""

@@ -4,7 +4,7 @@ In a group, where it takes away what others have said, that is the bot's owner a
 """
 
 from tgbot.intake.commands.registry import NOT_YOURS, NOTHING, Call, Reply, button, command, draw
-from tgbot.store import erasure
+from tgbot.store import card, erasure
 
 ASK = (
     "This erases all that I keep of what was said here: the conversation, notes, settings and files. What is "
@@ -40,6 +40,7 @@ def erase(call: Call) -> Reply:
     if erasure.unsent(call.conn, call.owner.bot_id, call.control.address):
         return Reply(None, toast=UNSENT)
     erased = erasure.erase(call.conn, call.owner.bot_id, call.control.address)
+    card.refresh(call.conn, call.session_key)  # it may quote what does not wait any more
     return Reply(FORGOTTEN, instead=True, erased=erased)
 
 
