@@ -27,7 +27,7 @@ from tests.store.instance import Instance, key, pressed
 from tgbot.model import Raw, Turn
 from tgbot.store import turns
 from tgbot.store.engine.connection import writing_engine
-from tgbot.store.joins import TOGETHER_MAX
+from tgbot.store.leads import TOGETHER_MAX
 from tgbot.store.outbox import GIVEN_UP, STOPPED
 from tgbot.store.queue import DROPPED
 

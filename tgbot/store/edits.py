@@ -105,11 +105,13 @@ def queue(conn: Connection, session_key: SessionKey, row_id: RowId, *, first: bo
 
 
 def _with_context_of(old: str, new: str) -> str:
-    """Keep what the message was given of what others said before it."""
-    if (lines := json.loads(old)["message"].get("overheard")) is None:
+    """Keep what the message was given of what others said before it, and which message it continues."""
+    given = json.loads(old)["message"]
+    kept = {name: given[name] for name in ("overheard", "continues") if name in given}
+    if not kept:
         return new
     update = json.loads(new)
-    return json.dumps({**update, "message": {**update["message"], "overheard": lines}})
+    return json.dumps({**update, "message": {**update["message"], **kept}})
 
 
 def _text(raw: str) -> str:
