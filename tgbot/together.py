@@ -104,7 +104,17 @@ def whole_text(messages: Sequence[Raw]) -> Raw:
 
 def merged(messages: Sequence[Raw]) -> list[Raw]:
     """Make one message of the pieces of each text; other messages stay as they are."""
-    return [whole_text([messages[place] for place in places]) for places in pieces(messages)]
+    flat = [piece for message in messages for piece in message.get("pieces", [message])]
+    return [whole_text([flat[place] for place in places]) for places in pieces(flat)]
+
+
+def with_other_pieces(edit: Raw, messages: Sequence[Raw]) -> Raw:
+    """Let the edit of a piece have in `pieces` all of its text; any other edit stays as it is."""
+    for places in pieces(messages):
+        text = [messages[place] for place in places]
+        if len(text) > 1 and any(piece["message_id"] == edit["message_id"] for piece in text):
+            return {**edit, "pieces": [_edited(piece, edit) for piece in text]}
+    return edit
 
 
 def grouped(messages: Sequence[Raw]) -> list[list[Raw]]:
@@ -137,6 +147,12 @@ def _merged(message: Raw, piece: Raw) -> Raw:
     moved = [{**entity, "offset": entity["offset"] + start} for entity in piece.get("entities", ())]
     entities = [*message.get("entities", ()), *moved]
     return {**message, "text": text + _words(piece), **({"entities": entities} if entities else {})}
+
+
+def _edited(piece: Raw, edit: Raw) -> Raw:
+    if piece["message_id"] != edit["message_id"]:
+        return piece
+    return {**edit, "continues": piece["continues"]} if "continues" in piece else edit
 
 
 def _words(message: Raw) -> str:

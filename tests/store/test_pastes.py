@@ -7,7 +7,7 @@ import pytest
 
 from tests.house import raw_message
 from tests.store.instance import Instance, StartInstance, new_id
-from tests.store.test_edits import edit
+from tests.store.test_edits import edit, press
 from tests.store.test_joins import OTHERS, incoming, seconds_left
 from tgbot.intake.limits import Limits
 from tgbot.model import Mode, Raw, Turn
@@ -213,6 +213,15 @@ def test_an_edit_of_a_piece_that_waits_is_in_the_text(instance: Instance) -> Non
     following = instance.finish(turn)
     assert following
     assert following.text == f"{FIRST}a better end"
+
+
+def test_an_edit_of_a_piece_that_ran_runs_the_whole_text_again(instance: Instance) -> None:
+    instance.say(FIRST, LAST)
+    instance.finish(the_turn(instance))
+    edit(instance, LAST, "a better end")
+    edit(instance, "a better end", "the best end")
+    [again] = press(instance).claimed
+    assert again.text == f"{FIRST}the best end"
 
 
 def test_a_long_text_that_is_collected_is_one_of_the_messages(instance: Instance) -> None:
