@@ -137,7 +137,7 @@ def collect(conn: Connection, session_key: SessionKey, row_id: RowId, raw: str) 
     """Queued -> joined: all that waits joins the row that was just claimed, if the session collects."""
     if not _is_command(raw) and modes.of(conn, session_key) == "collect":
         _COLLECTS(conn, row_id=row_id)
-        _take(conn, session_key, row_id, None, lambda waiting: not _is_command(waiting.raw))
+        _take(conn, session_key, row_id, None, lambda waiting: not _is_command(waiting))
 
 
 def _take(
@@ -145,22 +145,23 @@ def _take(
     session_key: SessionKey,
     lead_id: RowId,
     join_key: str | None,
-    may_join: Callable[[Any], bool],
+    may_join: Callable[[str], bool],
 ) -> None:
-    """Take what waits, each with all that joined it, up to the first that may not, or is not complete yet."""
+    """Take what waits, texts with all their pieces, up to the first that may not, or is not complete yet.
+
+    An album, and what was forwarded, keeps a turn of its own.
+    """
     waiting = _WAITING(conn, session_key=session_key, now=time.time())
-    rows = takewhile(lambda row: not row.not_due and may_join(row), waiting)
+    texts = (row for row in waiting if row.join_key is None or together.is_of_text(row.join_key))
+    rows = takewhile(lambda row: not row.not_due and may_join(row.raw), texts)
     if taken := [row.id for row in rows]:
         row_ids = json.dumps(taken)
         _TAKE(conn, row_ids=row_ids, row_id=lead_id, join_key=join_key, now=time.time())
         _TAKE_JOINED(conn, row_ids=row_ids, row_id=lead_id, join_key=join_key)
 
 
-def _is_text(row: Any) -> bool:  # noqa: ANN401 - a row
-    """Whether a row, and all that joined it, is words alone."""
-    if row.join_key is not None and not together.is_of_text(row.join_key):
-        return False
-    return "text" in json.loads(row.raw)["message"] and not _is_command(row.raw)
+def _is_text(raw: str) -> bool:
+    return "text" in json.loads(raw)["message"] and not _is_command(raw)
 
 
 def _is_command(raw: str) -> bool:
