@@ -341,10 +341,17 @@ def test_a_forwarded_album_is_in_the_turn_with_all_its_parts(instance: Instance)
     assert turn.text == "[1 of 3]\nlook\n\n[2 of 3]\na\n\n[3 of 3]\none"
 
 
-@pytest.mark.parametrize("before", ["/new", "said long before"])
-def test_a_command_and_what_was_said_before_are_no_comments(instance: Instance, before: str) -> None:
+def test_a_command_is_no_comment(instance: Instance) -> None:
     instance.start("busy")
-    instance.receive(said(before, date=1), forwarded("one", date=10 if before[0] != "/" else 1))
+    instance.receive(said("/new"), forwarded("one"))
+    assert states(instance) == ["claimed", "queued", "queued"]
+
+
+def test_what_was_said_before_is_no_comment_and_waits_for_nothing(instance: Instance) -> None:
+    [turn] = instance.receive(said("before", date=1), forwarded("one", date=10)).claimed
+    assert turn.text == "before"
+    instance.receive(said("waits", date=20))
+    instance.receive(forwarded("two", date=30))
     assert "joined" not in states(instance)
 
 
