@@ -11,7 +11,7 @@ from bench import history as rows
 from bench import scene
 from bench.figures import Figure
 from tgbot.intake.batch import receive
-from tgbot.model import ChatId, MessageId, Owner, Ownership, Part, RowId, Token, UserId, session_key
+from tgbot.model import ChatId, MessageId, Owner, Ownership, Part, Raw, RowId, Token, UserId, session_key
 from tgbot.render import Text
 from tgbot.store import (
     allowances,
@@ -23,6 +23,7 @@ from tgbot.store import (
     inbox,
     joins,
     ledger,
+    modes,
     outbox,
     overheard,
     queue,
@@ -126,10 +127,14 @@ def _use_everything(conn: Connection) -> None:
         recovery.retry(conn, SESSION, held.row_id)
         recovery.was_tried_again(conn, SESSION, held.row_id)
         recovery.forget(conn, SESSION, held.row_id)
-    parts = scene.messages([scene.update(CHAT_ID + 2) for _ in range(2)])
-    assert receive(
-        conn, owner, scene.RULES, [dataclasses.replace(part, join_key="a") for part in parts]
-    ).timed
+    together: list[Raw] = [{"media_group_id": "g"}, {"text": "x" * 4096}, {"forward_origin": {}}]
+    for fields in together:
+        raws = [scene.update(CHAT_ID + 2) for _ in range(2)]
+        parts = scene.messages([{**raw, "message": {**raw["message"], **fields}} for raw in raws])
+        assert receive(conn, owner, scene.RULES, parts).timed
+    modes.set_default(conn, owner.bot_id, "steer")
+    if running := turns.claim(conn, SESSION, owner):
+        joins.incoming(conn, running, RowId(0))
     inbox.refuse(conn, stop)
     joins.joined_to(conn, stop)
     turns.next_due(conn)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, NewType
 
+from tgbot import together
+
 BotId = NewType("BotId", int)
 ChatId = NewType("ChatId", int)
 UserId = NewType("UserId", int)
@@ -91,9 +93,10 @@ class Update(NamedTuple):
 class Message:
     """A message, to run a turn for.
 
-    `join_key` is equal in messages sent together (an album), by one person, in reply to the same message.
-    `command`: how the message reads as a command, whether or not one of that name exists. `addressed`: it is
-    for the bot; not everything that is said in a group is.
+    `join_key` is set where more may come that was sent together: an album, a text that was cut, forwarded
+    messages; it is equal in messages of one person, in reply to the same message. `command`: how the message
+    reads as a command, whether or not one of that name exists. `addressed`: it is for the bot; not everything
+    that is said in a group is.
     """
 
     update: Update
@@ -218,8 +221,8 @@ class Turn(Ownership):
     """One claimed row, with the rows that joined it.
 
     `attempt` is 1 at first, and more if earlier turns for the same row were interrupted, or asked something;
-    `raws` are the updates that the turn is for, as JSON, in order: one, or those of an album. `first_part` is
-    the number of the part that the answer begins with: behind what was said before the last question.
+    `raws` are the updates that the turn is for, as JSON, in order: one, or several that joined. `first_part`
+    is the number of the part that the answer begins with: behind what was said before the last question.
     `allowed`: at the claim the database said that the sender may talk, whatever the settings say.
     """
 
@@ -241,34 +244,33 @@ class Turn(Ownership):
 
     @property
     def message(self) -> Raw:
-        """The raw Bot API Message, as Telegram sent it; the first one of an album."""
+        """The raw Bot API Message, as Telegram sent it; the first of several."""
         return self.messages[0]
 
     @property
     def messages(self) -> list[Raw]:
-        """All raw Messages of the turn, in order: one, or those of an album (10 at most)."""
-        return [json.loads(raw)["message"] for raw in self.raws]
+        """All raw Messages of the turn, in order: one, or those sent together; of a text in pieces, one."""
+        return together.merged([json.loads(raw)["message"] for raw in self.raws])
 
     @property
     def text(self) -> str:
         """The text or caption, in an album the first one there is; "" when there is none.
 
-        Of several messages that were collected each is marked: "[1 of 3]" above its text.
+        Of several messages that were collected or forwarded each is marked: "[1 of 3]" above its text.
         """
-        texts = _texts(self.messages)
-        if len(texts) <= 1:
-            return "".join(texts)
-        marked = (f"[{number} of {len(texts)}]\n{text}" for number, text in enumerate(texts, start=1))
-        return "\n\n".join(marked)
+        return numbered([text for group in together.grouped(self.messages) if (text := first_text(group))])
 
 
-def _texts(messages: Sequence[Raw]) -> list[str]:
-    """List the texts of messages that run as one turn, those of an album as one."""
-    albums: dict[object, str] = {}
-    for number, message in enumerate(messages):
-        album = message.get("media_group_id", number)
-        albums[album] = albums.get(album) or message_text(message)
-    return [text for text in albums.values() if text]
+def numbered(texts: Sequence[str]) -> str:
+    """Put the texts of several messages into one, "[1 of 3]" above each; one stays as it is."""
+    if len(texts) <= 1:
+        return "".join(texts)
+    return "\n\n".join(f"[{number} of {len(texts)}]\n{text}" for number, text in enumerate(texts, start=1))
+
+
+def first_text(messages: Sequence[Raw]) -> str:
+    """Find the first text or caption in the messages of an album, "" if there is none."""
+    return next(filter(None, map(message_text, messages)), "")
 
 
 def message_text(message: Raw) -> str:

@@ -13,8 +13,10 @@ from tgbot.intake.commands.edit import OFFERS
 from tgbot.model import Mode, Raw, RowId
 from tgbot.store import card, joins
 from tgbot.store.edits import RUNNING_AGAIN
+from tgbot.store.quote import QUOTE_CHARACTERS
 from tgbot.store.schema import FRONT
 
+LONG = "words " * 500
 BUTTONS = ("drop", "next", "now", "drop_all", "run_held")
 CARD = "SELECT text FROM outbox WHERE kind = 'card' AND chat_id = :chat"
 
@@ -37,6 +39,45 @@ class Conduct(Histories):
             self.take_along(session, lead, self.taken)
         found = self.instance.do(joins.incoming, session.running, RowId(0))
         assert [row.row_id for row in found] == [self.row_of(one) for one in self.taken.get(lead, [])]
+
+    # Long texts
+
+    @rule(chat=st.sampled_from(CHATS), long=st.booleans())
+    def send_a_piece_of_a_text(self, chat: int, *, long: bool) -> None:
+        """A piece that is not long is the last one; by itself it would be any message."""
+        session = self.sessions[chat]
+        lead = session.text
+        if lead is None or not self.waits_for_more(session, lead):
+            self.begin_a_long_text(chat, session)
+            return
+        number = self.next_number()
+        self.texts[number] = f"{number} {LONG if long else ''}"
+        self.leads[number] = lead
+        self.joined.setdefault(lead, []).append(number)
+        self.end(number, "joined", None)
+        self.receive(raw_message(number, self.texts[number], chat, date=10 * lead))
+        if long:
+            self.waiting.add(lead)
+        else:
+            self.waiting.discard(lead)
+            session.text = None
+            if self.recovered:
+                self.begin_turns(self.instance.claim_waiting())
+
+    def begin_a_long_text(self, chat: int, session: Session) -> None:
+        number = self.next_number()
+        self.texts[number] = f"{number} {LONG}"
+        if self.take(session, number):
+            session.text = number
+            self.pastes.add(number)
+            self.waiting.add(number)
+        self.receive(raw_message(number, self.texts[number], chat, date=10 * number))
+        if session.mode == "interrupt" and number in session.queued:
+            self.stop_running(session)
+
+    def waits_for_more(self, session: Session, lead: int) -> bool:
+        waits = lead in session.queued or lead in session.held
+        return waits and lead not in self.attempts and all(number <= lead for number in session.queued)
 
     # The card
 
@@ -87,6 +128,10 @@ class Conduct(Histories):
         edit, chat = self.next_number(), self.chat_of(number)
         lead = self.leads.get(number, number)
         ended = "ended" if lead in self.ends else "runs"
+        if lead in self.pastes and lead in self.attempts:
+            return  # what is offered then is the whole text
+        for session in self.sessions.values():
+            session.text = None if session.text == lead else session.text  # it is not cut any more
         what = ended if lead in self.attempts else self.ends.get(lead, "waits")
         if what == "waits" or number in self.offered or (what == "dropped" and lead != number):
             self.texts[number] = f"{number} edited by {edit}"
@@ -124,10 +169,14 @@ class Conduct(Histories):
     def card_lists_what_waits(self, chat: int) -> None:
         session = self.sessions[chat]
         held = sorted(session.held)
-        waits = [f"“{self.texts[one]}”" for one in session.queued]
-        waits += [f"“{self.texts[one]}” (on hold)" for one in held]
+        waits = [self.quoted(one) for one in session.queued]
+        waits += [f"{self.quoted(one)} (on hold)" for one in held]
         shown = [text.split("\n")[1:] for (text,) in self.instance.rows(CARD, chat=chat)]
         assert shown == ([[f"{n}. {one}" for n, one in enumerate(waits, start=1)]] if waits else [])
+
+    def quoted(self, number: int) -> str:
+        text = self.texts[number]
+        return f"“{text}”" if len(text) <= QUOTE_CHARACTERS else f"“{text[: QUOTE_CHARACTERS - 1]}…”"
 
     def drop_waiting(self, session: Session, number: int) -> None:
         self.take_out(session, number)

@@ -29,6 +29,11 @@ SHOWN = (
 )
 
 
+def words(texts: Iterable[str]) -> list[str]:
+    """Split texts into their words; the pieces of a long text are one message, with a line break between."""
+    return "\n".join(texts).split()
+
+
 @dataclass
 class Session:
     """What the model knows of one chat; a message is its number, with which its text begins."""
@@ -39,6 +44,7 @@ class Session:
     running: Turn | None = None
     orphan: bool = False  # the running turn belongs to an earlier instance
     full: bool = False  # and its people know that nothing more is taken
+    text: int | None = None  # the first piece of a long one that others can still join
     album: int | None = None  # the first message of the last one that others can still join
 
 
@@ -58,6 +64,7 @@ class Model(RuleBasedStateMachine):
         self.crashes: dict[int, int] = {}
         self.waiting: set[int] = set()  # first messages of albums that are not due yet
         self.albums: set[int] = set()  # first messages of albums
+        self.pastes: set[int] = set()  # first messages of long texts
         self.joined: dict[int, list[int]] = {}  # lead -> all that run as its turn with it, in order
         self.taken: dict[int, list[int]] = {}  # message -> what its agent took in while it ran
         self.offered: set[int] = set()  # edits whose button is there
@@ -186,19 +193,21 @@ class Model(RuleBasedStateMachine):
             if session.mode == "collect" and self.attempts[number] == 1:
                 self.take_along(session, number, self.joined)
             expected = [self.texts[one] for one in [number, *self.joined.get(number, [])]]
-            assert [message["text"] for message in turn.messages] == expected
+            assert words(message["text"] for message in turn.messages) == words(expected)
             assert turn.attempt == self.attempts[number]
 
     def take_along(self, session: Session, lead: int, along: dict[int, list[int]]) -> None:
-        """All that waits joins a message, if nothing of it has run before."""
-        for number in [one for one in session.queued if self.may_join(one)]:
+        """All that waits joins a message, up to the first of which something has run, or an album."""
+        for number in [*itertools.takewhile(self.may_join, session.queued)]:
             session.queued.remove(number)
             self.leads[number] = lead
             self.end(number, "joined", None)
-            along.setdefault(lead, []).append(number)
+            pieces = self.joined.pop(number, [])
+            self.leads |= dict.fromkeys(pieces, lead)
+            along[lead] = sorted([*along.get(lead, []), number, *pieces])
 
     def may_join(self, number: int) -> bool:
-        return number not in self.attempts and number not in self.albums
+        return not {number} & (self.attempts.keys() | self.albums | self.waiting)
 
     def hand_over(self, session: Session, following: Turn | None) -> None:
         ended, session.running = session.running, None

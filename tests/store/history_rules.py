@@ -11,7 +11,7 @@ from tests.store.history_model import CHATS, CRASHES_MAX, Model
 from tests.store.instance import pressed
 from tgbot.model import Turn  # noqa: TC001 - as above
 from tgbot.store import turns
-from tgbot.store.joins import TOGETHER_MAX
+from tgbot.store.leads import TOGETHER_MAX
 from tgbot.store.outbox import GIVEN_UP, STOPPED
 from tgbot.store.schema import FRONT
 
@@ -28,7 +28,7 @@ class Histories(Model):
             session.album = number
             self.albums.add(number)
             self.waiting.add(number)
-        self.receive(raw_message(number, str(number), chat, **more))
+        self.receive(raw_message(number, str(number), chat, date=10 * number, **more))
         if session.mode == "interrupt" and number in session.queued:
             self.stop_running(session)
 
@@ -59,7 +59,7 @@ class Histories(Model):
         session.held |= dict.fromkeys(held, 0)  # by this /stop, whose row is not known yet
         if words:
             self.take(session, number)
-        self.receive(raw_message(number, f"/stop {number}" if words else "/stop", chat))
+        self.receive(raw_message(number, f"/stop {number}" if words else "/stop", chat, date=10 * number))
         [(row_id,)] = self.instance.rows("SELECT max(id) FROM pending WHERE kind = 'control'")
         session.held |= dict.fromkeys(held, row_id)
 
@@ -146,7 +146,7 @@ class Histories(Model):
         self.recovered = False
         self.start_instance()
         waiting = [n for s in self.sessions.values() for n in (*s.queued, *s.held)]
-        self.waiting |= {n for n in waiting if n in self.albums and n not in self.attempts}
+        self.waiting |= {n for n in waiting if n in self.albums | self.pastes and n not in self.attempts}
 
     @rule()
     def recover(self) -> None:

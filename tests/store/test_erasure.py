@@ -125,8 +125,8 @@ def test_words_of_commands_and_of_what_could_not_be_read_are_gone(bot: Instance)
 
 
 def test_a_long_log_is_erased_whole(bot: Instance) -> None:
-    for number in range(60):
-        exchange(bot, f"xylophone{number} " * (50 * (number % 9)) or "xylophone")
+    for number in range(200):
+        exchange(bot, f"xylophone{number} " * (15 * (number % 9)) or "xylophone")
     forget(bot)
     bot.engine.dispose()
     assert b"xylophone" not in bytes_of(bot)

@@ -8,6 +8,7 @@ from itertools import groupby
 from tgbot.access import Access
 from tgbot.intake import commands, limits, strangers
 from tgbot.intake.commands.when import activation
+from tgbot.intake.comments import with_comments
 from tgbot.intake.limits import NO_LIMITS, Limits
 from tgbot.model import (
     Activation,
@@ -30,7 +31,7 @@ from tgbot.model import (
     UserId,
 )
 from tgbot.render import Text
-from tgbot.store import allowed, chats, edits, inbox, joins, modes, outbox, overheard, queue, turns
+from tgbot.store import allowed, chats, edits, inbox, joins, leads, modes, outbox, overheard, queue, turns
 from tgbot.store.engine.connection import Connection
 from tgbot.turns.overheard import line_of
 
@@ -86,6 +87,7 @@ class Received:
 def receive(conn: Connection, owner: Owner, rules: Rules, arrivals: Sequence[Arrival]) -> Received:
     """Take a batch in arrival order: what came before a /stop is stopped, what came after it runs."""
     inbox.forget_old_ids(conn, owner.bot_id, arrivals)
+    arrivals = with_comments(arrivals)
     batch = _Batch(conn, owner, rules, arrivals)
     for is_message, group in groupby(arrivals, key=batch.is_simple_message):
         if is_message:
@@ -96,11 +98,11 @@ def receive(conn: Connection, owner: Owner, rules: Rules, arrivals: Sequence[Arr
     return batch.received
 
 
-Album = tuple[SessionKey, str | None]
+SentTogether = tuple[SessionKey, str | None]
 
 
-def _addressed_albums(arrivals: Sequence[Arrival]) -> set[Album]:
-    """Find the albums that are for the bot: the caption that says so may be in any of their parts."""
+def _addressed(arrivals: Sequence[Arrival]) -> set[SentTogether]:
+    """Find what is for the bot of all that was sent together: any part of it may have the bot's name."""
     messages = (one for one in arrivals if isinstance(one, Message) and one.addressed and one.join_key)
     return {(message.address.session_key, message.join_key) for message in messages}
 
@@ -108,7 +110,9 @@ def _addressed_albums(arrivals: Sequence[Arrival]) -> set[Album]:
 class _Batch:
     def __init__(self, conn: Connection, owner: Owner, rules: Rules, arrivals: Sequence[Arrival]) -> None:
         self._conn = conn
-        self._addressed_albums = _addressed_albums(arrivals)
+        self._addressed = _addressed(arrivals)
+        session_keys = {one.address.session_key for one in arrivals if isinstance(one, Message)}
+        self._with_lead = leads.sessions_with_one(conn, session_keys)
         self._owner = owner
         self._rules = rules
         self._arrivals = arrivals
@@ -128,6 +132,7 @@ class _Batch:
         return (
             isinstance(arrival, Message)
             and arrival.join_key is None
+            and arrival.address.session_key not in self._with_lead
             and self._command(arrival) is None
             and self._may_talk(arrival)
             and self._is_for_bot(arrival)
@@ -136,11 +141,19 @@ class _Batch:
     def _is_for_bot(self, message: Message) -> bool:
         """Whether a message is for the bot, or for everybody in a group where the bot answers everything."""
         session_key, join_key = message.address.session_key, message.join_key
-        if message.addressed or (session_key, join_key) in self._addressed_albums:
+        if message.addressed or (join_key and (session_key, join_key) in self._addressed):
             return True
-        if join_key and joins.waits_for(self._conn, session_key, join_key):
+        if self._joins(message):
             return True
         return activation(self._conn, session_key, self._rules.group_activation) == "always"
+
+    def _joins(self, message: Message) -> bool:
+        """Whether a message goes with one that waits. A command alone never does: nobody pastes a /stop."""
+        if message.join_key is None and message.address.session_key not in self._with_lead:
+            return False
+        if self._command(message) and not (message.command and message.command.behind):
+            return False
+        return leads.find(self._conn, message) is not None
 
     def _command(self, message: Message) -> commands.Command | None:
         return commands.find_command(message, self._rules.model)
@@ -216,11 +229,17 @@ class _Batch:
             self._act(*commands.find_button(self._conn, rules.access, arrival, rules.model))
         elif not self._is_for_bot(arrival):
             self._overhear(arrival)
-        elif (words := arrival.command) and (command := self._command(arrival)):
+        elif (words := arrival.command) and (command := self._command(arrival)) and not self._joins(arrival):
             self._obey(command, arrival, words)
         else:
-            self._claim_for(self._with_context(joins.receive(self._conn, arrival, self._rules.queue_max)))
-            self.received.timed = True
+            self._take_message(arrival)
+
+    def _take_message(self, message: Message) -> None:
+        """Let a message join what waits for it, or store it."""
+        if message.join_key:
+            self._with_lead.add(message.address.session_key)
+        self._claim_for(self._with_context(joins.receive(self._conn, message, self._rules.queue_max)))
+        self.received.timed = True
 
     def _react(self, reacted: Reacted) -> None:
         """Act on a reaction: as if a button had been pressed. Most of them mean nothing, and leave no row."""
@@ -270,7 +289,7 @@ class _Batch:
         if row_id is not None and words.behind and not command.reads_words:
             # They get a row of their own, because each row has one answer in the outbox.
             inbox.pass_id_on(self._conn, row_id)
-            self.take_messages([words.behind])
+            self._take_message(words.behind)
 
     def _queue(self, message: Message) -> RowId | None:
         """Queue a command for the agent. None if the update is known, or the queue full."""

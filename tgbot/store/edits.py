@@ -5,13 +5,15 @@ asked for a turn yet: its button queues it.
 """
 
 import json
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from sqlalchemy import bindparam, exists, func, null, select, update
 
+from tgbot import together
 from tgbot.model import Button, Message, RowId, SessionKey, box, message_text
 from tgbot.render import Text
-from tgbot.store import inbox, outbox
+from tgbot.store import inbox, joins, outbox
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
 from tgbot.store.erasure import NO_WORDS
@@ -46,6 +48,7 @@ _FIND = Statement(
     .order_by(pending.c.id.desc())
     .limit(literal("1"))
 )
+_RAW = Statement(select(pending.c.raw).where(_ROW))
 _CHANGE = Statement(update(pending).where(_ROW).values(raw=bindparam("raw")))
 _OFFERED = (
     _ROW,
@@ -97,10 +100,21 @@ def apply(conn: Connection, edit: Message) -> Edited | None:
 
 def offer(conn: Connection, edit: Message, text: str, label: str, original: RowId) -> RowId | None:
     """(nothing) -> dropped: keep an edit, and offer to run it. Returns its row; None if it is known."""
-    row_id = inbox.store(conn, edit, "dropped")
+    row_id = inbox.store(conn, _with_other_pieces(conn, edit, original), "dropped")
     if row_id is not None:
         outbox.notice(conn, row_id, Text(text), (Button(label, f"again:{row_id}:{original}"),))
     return row_id
+
+
+def _with_other_pieces(conn: Connection, edit: Message, original: RowId) -> Message:
+    """Let the edit of a piece of a long text run with the other pieces."""
+    joined = joins.joined_to(conn, original)
+    if not joined:
+        return edit
+    messages = [json.loads(raw)["message"] for raw in (_RAW(conn, row_id=original).scalar(), *joined)]
+    update = json.loads(edit.update.raw)
+    raw = json.dumps({**update, "message": together.with_other_pieces(update["message"], messages)})
+    return replace(edit, update=edit.update._replace(raw=raw))
 
 
 def is_offered(conn: Connection, session_key: SessionKey, row_id: RowId) -> bool:
@@ -118,11 +132,14 @@ def queue(conn: Connection, session_key: SessionKey, row_id: RowId, *, first: bo
 
 
 def _with_context_of(old: str, new: str) -> str:
-    """Keep what the message was given of what others said before it."""
-    if (lines := json.loads(old)["message"].get("overheard")) is None:
+    """Keep what the message was given of what others said before it, and of which text it is a piece."""
+    given = json.loads(old)["message"]
+    kept = {name: given[name] for name in ("overheard", "continues") if name in given}
+    if not kept and "pieces" not in given:
         return new
     update = json.loads(new)
-    return json.dumps({**update, "message": {**update["message"], "overheard": lines}})
+    message = together.with_other_pieces({**update["message"], **kept}, given.get("pieces", []))
+    return json.dumps({**update, "message": message})
 
 
 def _is_news(edit: Message, raw: str) -> bool:

@@ -14,58 +14,56 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
 
+from tgbot import together
 from tgbot.model import COMMAND, Address, BotId, Message, Ownership, RowId, SessionKey
-from tgbot.store import allowed, fence, inbox, modes
+from tgbot.store import allowed, fence, inbox, leads, modes
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, listed, literal
 from tgbot.store.schema import pending
 
-QUIET_SECONDS = 1.0  # how long without a further row; Telegram usually delivers an album in less
-TOGETHER_MAX = 10  # parts in one album (Bot API, sendMediaGroup)
+QUIET_SECONDS = 1.0  # how long without a further row; Telegram usually delivers what was sent at once in less
 
 _FOLLOW_UP = "follow-up"  # in place of a join key: it joined a turn that was running
 _AGAIN = "again"  # in place of a join key: rows that ran as one turn, and run as one once more
 _ROW = pending.c.id == bindparam("row_id")
-_WAITS = (pending.c.join_key.is_not(None), pending.c.state.in_([literal("'queued'"), literal("'held'")]))
-_joined = pending.alias("joined")
 
-_LEAD = Statement(
-    select(
-        pending.c.id,
-        select(func.count()).where(_joined.c.lead_id == pending.c.id).scalar_subquery().label("joined"),
-    )
-    .where(
-        pending.c.session_key == bindparam("session_key"),
-        pending.c.join_key == bindparam("join_key"),
-        *_WAITS,
-        # A further attempt has exactly the same rows as the first.
-        pending.c.attempt == literal("0"),
-    )
-    .order_by(pending.c.id.desc())
-    .limit(literal("1"))
-)
+
+def not_due(row: Any) -> ColumnElement[bool]:  # noqa: ANN401 - pending, under any alias
+    """Make the SQL condition that a row may not run yet, at the parameter `now`.
+
+    No lead row waits as long as a minute: a later time was written before the clock was set back.
+    """
+    now: ColumnElement[float] = bindparam("now")
+    # Never NULL, because NOT NULL is NULL in SQL: a row without a time is due.
+    due_at = func.coalesce(row.c.not_before, literal("0"))
+    return and_(due_at > now, or_(row.c.join_key.is_(None), due_at < now + literal("60")))
+
+
 _BECOME_LEAD = Statement(
-    update(pending).where(_ROW).values(join_key=bindparam("join_key"), not_before=bindparam("not_before"))
+    update(pending)
+    .where(_ROW)
+    .values(
+        join_key=func.coalesce(bindparam("join_key"), pending.c.join_key), not_before=bindparam("not_before")
+    )
 )
 _JOIN = Statement(
     update(pending)
     .where(_ROW)
     .values(state=literal("'joined'"), lead_id=bindparam("lead_id"), ended_at=bindparam("now"))
 )
-_PUSH = Statement(update(pending).where(_ROW).values(not_before=bindparam("not_before")))
 _PUSH_ALL = Statement(
     update(pending)
-    .where(*_WAITS, pending.c.attempt == literal("0"))
+    .where(*leads.WAITS, pending.c.attempt == literal("0"))
     .values(not_before=bindparam("not_before"))
 )
-# Not what waits for its time: an album has to be complete.
 _WAITING = Statement(
-    select(pending.c.id, pending.c.raw, pending.c.bot_id, pending.c.chat_id, pending.c.user_id)
+    select(
+        *(pending.c.id, pending.c.raw, pending.c.join_key, not_due(pending).label("not_due")),
+        *(pending.c.bot_id, pending.c.chat_id, pending.c.user_id),
+    )
     .where(
         pending.c.session_key == bindparam("session_key"),
         pending.c.state == literal("'queued'"),
-        pending.c.join_key.is_(None),
-        pending.c.not_before.is_(None),
         pending.c.attempt == literal("0"),
     )
     .order_by(pending.c.place, pending.c.id)
@@ -79,6 +77,11 @@ _TAKE = Statement(
         join_key=bindparam("join_key"),
         ended_at=bindparam("now"),
     )
+)
+_TAKE_JOINED = Statement(
+    update(pending)
+    .where(pending.c.lead_id.in_(select(listed("row_ids").c.value)))
+    .values(lead_id=bindparam("row_id"), join_key=bindparam("join_key"))
 )
 _COLLECTS = Statement(
     update(pending).where(_ROW).values(join_key=func.coalesce(pending.c.join_key, literal("'collected'")))
@@ -106,30 +109,18 @@ class JoinedRow(NamedTuple):
     raw: str
 
 
-def not_due(row: Any) -> ColumnElement[bool]:  # noqa: ANN401 - pending, under any alias
-    """Make the SQL condition that a row may not run yet, at the parameter `now`.
+def receive(conn: Connection, message: Message, queue_max: int) -> list[inbox.Stored]:
+    """(nothing) -> joined, where its lead row still waits; else queued, as a lead row if more may come.
 
-    No lead row waits as long as a minute: a later time was written before the clock was set back.
+    Returns what `inbox.receive` returns: nothing for a message that joined.
     """
-    now: ColumnElement[float] = bindparam("now")
-    # Never NULL, because NOT NULL is NULL in SQL: a row without a time is due.
-    due_at = func.coalesce(row.c.not_before, literal("0"))
-    return and_(due_at > now, or_(row.c.join_key.is_(None), due_at < now + literal("60")))
-
-
-def receive(conn: Connection, part: Message, queue_max: int) -> list[inbox.Stored]:
-    """(nothing) -> joined, where its lead row still waits; else queued like any message, as a lead row.
-
-    Returns what `inbox.receive` returns: nothing for a part that joined.
-    """
-    lead = _LEAD(conn, session_key=part.address.session_key, join_key=part.join_key).first()
-    if lead is not None and lead.joined + 1 < TOGETHER_MAX:
-        _join(conn, part, lead.id, is_last=lead.joined + 2 == TOGETHER_MAX)
+    if lead := leads.find(conn, message):
+        _join(conn, lead, message.join_key)
         return []
-    stored = inbox.receive(conn, [part], queue_max)
-    for entry in stored:
+    stored = inbox.receive(conn, [message], queue_max)
+    for entry in stored if message.join_key else ():
         if not entry.refused:
-            _BECOME_LEAD(conn, row_id=entry.row_id, join_key=part.join_key, not_before=_quiet_at())
+            _BECOME_LEAD(conn, row_id=entry.row_id, join_key=message.join_key, not_before=_quiet_at())
     return stored
 
 
@@ -155,11 +146,6 @@ def _join_again(conn: Connection, messages: Sequence[Message], lead_id: RowId) -
         assert added, "its id is free"
         _JOIN(conn, row_id=added, lead_id=lead_id, now=time.time())
         last = added
-
-
-def waits_for(conn: Connection, session_key: SessionKey, join_key: str) -> bool:
-    """Whether a lead row waits for more of what has this key."""
-    return _LEAD(conn, session_key=session_key, join_key=join_key).first() is not None
 
 
 def incoming(conn: Connection, turn: Ownership, after: RowId) -> list[JoinedRow]:
@@ -192,14 +178,25 @@ def _take(
     join_key: str | None,
     may_join: Callable[[str], bool],
 ) -> None:
-    waiting = [*takewhile(lambda row: may_join(row.raw), _WAITING(conn, session_key=session_key))]
-    if not waiting:
+    """Take what waits, texts with all their pieces, up to the first that may not join or is not complete.
+
+    An album, and what was forwarded, keeps a turn of its own. Whoever may not talk any more joins nobody's
+    turn: their row waits for its own, which says so.
+    """
+    waiting = _WAITING(conn, session_key=session_key, now=time.time())
+    texts = [*takewhile(lambda row: _is_whole_text(row) and may_join(row.raw), waiting)]
+    if not texts:
         return
-    # Whoever may not talk any more joins nobody's turn: the row waits for its own, which says so.
-    first, senders = waiting[0], {row.user_id for row in waiting}
+    first, senders = texts[0], {row.user_id for row in texts}
     may_talk = allowed.may_talk(conn, first.bot_id, first.chat_id, senders)
-    if row_ids := [row.id for row in takewhile(lambda row: row.user_id in may_talk, waiting)]:
-        _TAKE(conn, row_ids=json.dumps(row_ids), row_id=lead_id, join_key=join_key, now=time.time())
+    if taken := [row.id for row in takewhile(lambda row: row.user_id in may_talk, texts)]:
+        row_ids = json.dumps(taken)
+        _TAKE(conn, row_ids=row_ids, row_id=lead_id, join_key=join_key, now=time.time())
+        _TAKE_JOINED(conn, row_ids=row_ids, row_id=lead_id, join_key=join_key)
+
+
+def _is_whole_text(row: Any) -> bool:  # noqa: ANN401 - a row of _WAITING
+    return not row.not_due and (row.join_key is None or together.is_of_text(row.join_key))
 
 
 def _is_text(raw: str) -> bool:
@@ -220,12 +217,13 @@ def joined_to(conn: Connection, row_id: RowId) -> list[str]:
     return _JOINED_TO(conn, row_id=row_id).scalars()
 
 
-def _join(conn: Connection, part: Message, lead_id: RowId, *, is_last: bool) -> None:
-    row_id = inbox.store(conn, part, "queued")
+def _join(conn: Connection, lead: leads.Lead, join_key: str | None) -> None:
+    row_id = inbox.store(conn, lead.part, "queued")
     if row_id is None:  # a known update
         return
-    _JOIN(conn, row_id=row_id, lead_id=lead_id, now=time.time())
-    _PUSH(conn, row_id=lead_id, not_before=None if is_last else _quiet_at())
+    _JOIN(conn, row_id=row_id, lead_id=lead.row_id, now=time.time())
+    not_before = None if lead.is_last else _quiet_at()
+    _BECOME_LEAD(conn, row_id=lead.row_id, join_key=join_key, not_before=not_before)
 
 
 def _quiet_at() -> float:

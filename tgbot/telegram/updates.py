@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
+from tgbot import together
 from tgbot.model import (
     COMMAND,
     Address,
@@ -131,7 +132,7 @@ def _message(
     if _is_for_another_bot(me.username, plain.get("text", "")):
         return None
     if plain is not message:
-        raw = {**raw, "message": plain}
+        raw = {**raw, "message": together.shortened(message, plain)}
         update = update._replace(raw=_ENCODER.encode(raw))
     return Message(
         update,
@@ -174,7 +175,8 @@ def _command(update: Update, address: Address, raw: Raw) -> CommandWords | None:
         return CommandWords(name)
     if name == "start":  # a deep link: its payload is for the agent
         return None
-    behind = Message(_behind(update, raw, start), address)
+    key = _join_key(raw["message"], address.user_id)
+    behind = Message(_behind(update, raw, start), address, key)
     return CommandWords(name, behind, text=whole(text[start:]).strip())
 
 
@@ -186,6 +188,7 @@ def _behind(update: Update, raw: Raw, start: int) -> Update:
     message: Raw = {**raw["message"], "text": raw["message"]["text"][start:]}
     if "entities" in message:
         message["entities"] = [_moved(e, start) for e in message["entities"] if _end(e) > start]
+    message = together.shortened(raw["message"], message)
     return update._replace(raw=_ENCODER.encode({**raw, "message": message}))
 
 
@@ -199,9 +202,12 @@ def _end(entity: dict[str, Any]) -> int:
 
 
 def _join_key(message: Raw, user_id: UserId) -> str | None:
-    """Make the key that messages of one turn share: same album, same sender, in reply to the same message."""
-    if "media_group_id" not in message:
-        return None
+    """Make the key that messages of one turn share: same album, same sender, in reply to the same message.
+
+    What was forwarded at once has one key, whatever it is.
+    """
+    if "media_group_id" not in message or together.is_forwarded(message):
+        return together.join_key(message, user_id)
     target = message["reply_to_message"]["message_id"] if "reply_to_message" in message else None
     return _ENCODER.encode([message["media_group_id"], user_id, target])
 

@@ -6,10 +6,12 @@ import json
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+from tgbot import together
 from tgbot.model import (
     Album,
     ChatId,
@@ -23,7 +25,9 @@ from tgbot.model import (
     SessionKey,
     Turn,
     UserId,
+    first_text,
     message_text,
+    numbered,
     start_payload,
 )
 from tgbot.store import history, joins, questions
@@ -144,8 +148,12 @@ class AgentTurn:
 
     @property
     def prompt(self) -> str:
-        """The text for a model, below lines in brackets with its context (a reply, a forward, files, ...)."""
-        return prompt_of(self.text, self.context)
+        """The text for a model, below lines in brackets with its context (a reply, a forward, files, ...).
+
+        Of several messages that were collected or forwarded each has its own, below "[1 of 3]".
+        """
+        groups = together.grouped(self.messages)
+        return numbered([prompt_of(first_text(group), context_of(group)) for group in groups])
 
     @property
     def context(self) -> Context:
@@ -183,7 +191,13 @@ class AgentTurn:
         What joined has no turn of its own any more. An attempt after a crash gets them all again.
         """
         rows = await self._write(joins.incoming, self._turn, after)
-        return [FollowUp(row.row_id, json.loads(row.raw)["message"]) for row in rows]
+        messages = [json.loads(row.raw)["message"] for row in rows]
+        # By their last rows, so that the last one of the list is what the agent has got up to.
+        texts = sorted(together.pieces(messages), key=itemgetter(-1))
+        return [
+            FollowUp(rows[places[-1]].row_id, together.whole_text([messages[place] for place in places]))
+            for places in texts
+        ]
 
     async def remember(self, text: str) -> None:
         """Keep a text for later turns of the session; a later one of the same turn takes its place."""
@@ -223,12 +237,12 @@ class AgentTurn:
 
     @property
     def message(self) -> Raw:
-        """The raw Bot API Message, as Telegram sent it; the first one of an album."""
+        """The raw Bot API Message, as Telegram sent it; the first of several."""
         return self._turn.message
 
     @property
     def messages(self) -> list[Raw]:
-        """All raw Messages of the turn, in order: one, or those of an album (10 at most)."""
+        """All raw Messages of the turn, in order: one, or those sent together; of a text in pieces, one."""
         return self._turn.messages
 
     @property
