@@ -160,7 +160,7 @@ def test_forget_leaves_no_quote_of_what_does_not_wait_on_the_card(instance: Inst
     [(asked,)] = instance.rows("SELECT max(id) FROM pending")
     instance.send_all()
     assert toast(instance, OWNER, f"erase:{asked}", chat=7) is None
-    assert card_of(instance) == "1 on hold:\n1. “waits” (on hold)"
+    assert card_of(instance) == "1 on hold:\n1. “waits”"
     assert "xylophone" not in str(instance.rows("SELECT * FROM outbox"))
     assert "xylophone" not in str(instance.rows("SELECT raw FROM pending"))
 

@@ -170,7 +170,8 @@ class Conduct(Histories):
         session = self.sessions[chat]
         held = sorted(session.held)
         waits = [self.quoted(one) for one in session.queued]
-        waits += [f"{self.quoted(one)} (on hold)" for one in held]
+        mark = " (on hold)" if waits else ""
+        waits += [f"{self.quoted(one)}{mark}" for one in held]
         shown = [text.split("\n")[1:] for (text,) in self.instance.rows(CARD, chat=chat)]
         assert shown == ([[f"{n}. {one}" for n, one in enumerate(waits, start=1)]] if waits else [])
 

@@ -144,11 +144,19 @@ def test_what_is_on_hold_is_listed_and_run_by_one_button_or_by_its_own(instance:
     instance.say("/stop")
     instance.finish(turn)
     refresh(instance)
-    assert shown(instance) == "2 on hold:\n1. “b” (on hold)\n2. “c” (on hold)"
+    assert shown(instance) == "2 on hold:\n1. “b”\n2. “c”"
     press(instance, "2 next")
     assert instance.states() == {"a": "stopped", "b": "held", "c": "claimed"}
     press(instance, "Run what is on hold")
     assert instance.states()["b"] == "queued"
+
+
+def test_what_waits_and_what_is_on_hold_are_told_apart(instance: Instance) -> None:
+    instance.start("a", "b")
+    instance.say("/stop")
+    instance.say("c", "d")
+    refresh(instance)
+    assert shown(instance) == "2 waiting, 1 on hold:\n1. “c”\n2. “d”\n3. “b” (on hold)"
 
 
 def test_drop_all_drops_what_waits_and_what_is_held(instance: Instance) -> None:

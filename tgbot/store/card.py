@@ -153,7 +153,9 @@ def _drawn(lines: Sequence[_Line], page: int, card_row: RowId) -> dict[str, str]
     pages = range(0, len(lines), ROWS_ON_A_PAGE)
     start = pages[min(page, len(pages) - 1)]
     shown = list(enumerate(lines, start=1))[start : start + ROWS_ON_A_PAGE]
-    text = "\n".join([_heading(lines), *(_line(number, line) for number, line in shown)])
+    # The heading says it, where all of them are.
+    marked = not all(line.held for line in lines)
+    text = "\n".join([_heading(lines), *(_line(number, line, marked=marked) for number, line in shown)])
     rows = [_row(number, line) for number, line in shown]
     rows.append(list(_for_all(lines, card_row)))
     if len(pages) > 1:
@@ -167,8 +169,8 @@ def _heading(lines: Sequence[_Line]) -> str:
     return f"{', '.join(filter(None, parts))}:"
 
 
-def _line(number: int, line: _Line) -> str:
-    return f"{number}. {quote(line.raw)}{' (on hold)' if line.held else ''}"
+def _line(number: int, line: _Line, *, marked: bool) -> str:
+    return f"{number}. {quote(line.raw)}{' (on hold)' if marked and line.held else ''}"
 
 
 def _row(number: int, line: _Line) -> list[dict[str, str]]:
