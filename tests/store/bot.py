@@ -153,7 +153,9 @@ class Bot:
 
     def _of(self, said: str) -> Turn | None:
         """Find the turn for these words, None if an earlier instance has ended it."""
-        turn = next((turn for turn in self._running.values() if turn.messages[0]["text"] == said), None)
+        turn = next(
+            (turn for turn in self._running.values() if turn.messages[0]["text"].startswith(said)), None
+        )
         assert turn or dict(self.instance.rows(STATES))[said] in ("done", "failed"), f"nobody works on {said}"
         return turn
 

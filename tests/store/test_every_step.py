@@ -201,7 +201,26 @@ MODES = Story(
     | dict.fromkeys("dh", "stopped"),
     steps=100,
 )
-STORIES = {"card": CARD, "modes": MODES, "queue": QUEUE, "stream": STREAM, "files": FILES, "late": LATE}
+FIRST, SECOND, OTHER = (name + " words" * 400 for name in ("first", "second", "other"))
+PASTE = Story(
+    [
+        *(says("a"), Bot.poll, says(FIRST), Bot.poll, says(SECOND), Bot.poll, says("rest"), Bot.poll),
+        *(Bot.deliver, ends("a"), Bot.time_passes, ends(FIRST), Bot.deliver),  # a new instance waits anew
+        *(says(OTHER), Bot.poll, Bot.time_passes, ends(OTHER), Bot.deliver),
+    ],
+    {7: [["re: a", f"re: {FIRST}\n{SECOND}\nrest", f"re: {OTHER}"]]},
+    dict.fromkeys(("a", FIRST, OTHER), "done") | dict.fromkeys((SECOND, "rest"), "joined"),
+    steps=60,
+)
+STORIES = {
+    "paste": PASTE,
+    "card": CARD,
+    "modes": MODES,
+    "queue": QUEUE,
+    "stream": STREAM,
+    "files": FILES,
+    "late": LATE,
+}
 
 
 def short(answer: Line, *shown: str, show: Line = Bot.deliver) -> Story:
