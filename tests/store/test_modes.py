@@ -3,8 +3,8 @@
 import pytest
 
 from tests.store.instance import Instance, StartInstance, key
-from tgbot.model import Mode, Turn
-from tgbot.store import modes
+from tgbot.model import Mode, RowId, Turn
+from tgbot.store import joins, modes
 from tgbot.store.outbox import STOPPED
 
 
@@ -100,3 +100,23 @@ def test_a_button_chooses_a_mode(instance: Instance) -> None:
     assert instance.do(modes.of, key()) == "collect"
     instance.press(f"mode:{row_id}:9")
     assert instance.do(modes.of, key()) == "collect"
+
+
+def test_what_is_sent_behind_an_album_is_not_collected_before_it(instance: Instance) -> None:
+    choose(instance, "collect")
+    turn = instance.start("a", "b")
+    instance.say("photo", media_group_id="g")
+    instance.say("c")
+    instance.due()
+    assert texts(following(instance.finish(turn))) == ["b"]
+    assert instance.states()["c"] == "queued"
+
+
+def test_what_is_sent_behind_an_album_joins_no_turn_before_it(instance: Instance) -> None:
+    choose(instance, "steer")
+    turn = instance.start("a")
+    instance.say("photo", media_group_id="g")
+    instance.say("c")
+    instance.due()
+    assert instance.do(joins.incoming, turn, RowId(0)) == []
+    assert texts(following(instance.finish(turn))) == ["photo"]
