@@ -104,7 +104,8 @@ def test_a_button_chooses_a_mode(instance: Instance) -> None:
 
 def test_what_is_sent_behind_an_album_is_not_collected_before_it(instance: Instance) -> None:
     choose(instance, "collect")
-    turn = instance.start("a", "b")
+    turn = instance.start("a")
+    instance.say("b")
     instance.say("photo", media_group_id="g")
     instance.say("c")
     instance.due()
