@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Protocol
 
 from tgbot.access import Access
 from tgbot.config import Settings, nobody_allowed
@@ -38,6 +39,13 @@ log = logging.getLogger(__name__)
 FLUSH_SECONDS = 5.0  # for what is on its way to Telegram when the turns have ended
 SPARE_THREADS = 8  # beside one for each turn: agents resolve names of hosts in the same ones
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Service(Protocol):
+    """What runs beside the poller for as long as the bot does."""
+
+    async def serve(self) -> None:
+        """Serve until it is cancelled."""
 
 
 async def run(settings: Settings, agent: Agent, show: Callable[[str], None] = print) -> None:
@@ -138,10 +146,9 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
     poller = Poller(api, acceptor, delivery, invite)
     with _signals() as asked_to_stop:
         async with asyncio.TaskGroup() as services:
-            kept = [
-                services.create_task(s.serve(), name=type(s).__name__)
-                for s in (agents, delivery, delivery.cards, dispatcher, db, downloads)
-            ]
+            watch = _watch(settings, db)
+            serving: list[Service] = [agents, delivery, delivery.cards, dispatcher, db, downloads, *watch]
+            kept = [services.create_task(s.serve(), name=type(s).__name__) for s in serving]
             polling = services.create_task(poller.serve(), name="Poller")
             try:
                 await asked_to_stop
@@ -154,6 +161,14 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
             await delivery.flush(FLUSH_SECONDS)
             for task in kept:
                 await _ended(task)
+
+
+def _watch(settings: Settings, db: Database) -> Iterator[Service]:
+    """Give the service that lets the process be seen from outside, where the settings want it."""
+    if settings.http_address:
+        from tgbot.watch.server import Watch  # noqa: PLC0415 - most bots start without it, and faster
+
+        yield Watch(db, settings.http_address)
 
 
 def _model_rules(settings: Settings) -> ModelRules | None:

@@ -18,6 +18,7 @@ from tgbot.model import MODES, Activation, BotId, ChatId, GroupSessions, Mode, R
 PREFIX = "TGBOT_"
 ENV_FILE = ".env"
 TOKENS_MIN = 10_000  # of a limit: a single request to a model may take as much
+PORT_MAX = 65_535
 CONTEXT_MAX = 50  # messages to others that a turn in a group is given
 
 
@@ -76,6 +77,15 @@ def _users(text: str) -> tuple[UserId, ...] | None:
 
 def _chats(text: str) -> tuple[ChatId, ...]:
     return tuple(ChatId(-_count(part.removeprefix("-"))) for part in _listed(text))
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not re.fullmatch(r"[\w.:\[\]-]*", host) or not re.fullmatch(r"[0-9]{1,5}", port):
+        raise ValueError
+    if int(port) > PORT_MAX:
+        raise ValueError
+    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -211,6 +221,9 @@ class Settings:
     start_within_seconds: Annotated[
         float, _How(_amount, f"{_SECONDS}, that a start waits for the database")
     ] = 300
+    http_address: Annotated[
+        tuple[str, int] | None, _How(_address, "HOST:PORT, or PORT alone for this machine only")
+    ] = None
     turn_steps_max: Annotated[int, _How(_count, "a whole number of at least 1")] = 50
     turn_tokens_max: Annotated[int | None, _TOKENS] = None
     turn_cost_max: Annotated[Decimal | None, _COST] = None

@@ -17,6 +17,7 @@ from tgbot.delivery.tools import Tools
 from tgbot.model import ChatId, MessageId, Part, Raw
 from tgbot.store import sending, settling
 from tgbot.store.outbox import SURPLUS_TEXT
+from tgbot.tally import tally
 from tgbot.telegram.errors import (
     MessageGoneError,
     NotModifiedError,
@@ -98,6 +99,7 @@ class Settling:
             "delivery.settled chat=%s row=%s part=%s looked_at=%s found=%s",
             *(part.chat_id, part.row_id, part.number, None if ids is None else len(ids), search.found),
         )
+        tally.settles += 1
         await self._note(part, search, searched=ids is not None)
 
     async def look_again(self, look: settling.SecondLook) -> bool:

@@ -6,6 +6,7 @@ So nothing is confirmed that is not on disk, and an update that comes twice is s
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import takewhile
 
@@ -13,6 +14,7 @@ from tgbot.delivery.delivery import Delivery
 from tgbot.intake.acceptor import Acceptor
 from tgbot.model import Raw
 from tgbot.store.engine.errors import StorageError
+from tgbot.tally import tally
 from tgbot.telegram import get_updates
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.errors import (
@@ -90,6 +92,7 @@ class Poller:
         )
         if not isinstance(batch, list):
             raise UnreachableError("getUpdates gives no list")
+        tally.polled_at = time.monotonic()
         return batch
 
     def _confirm(self, batch: Sequence[Raw | Unparsed]) -> None:

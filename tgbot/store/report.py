@@ -45,6 +45,7 @@ _SESSION_COUNT = {
 _SESSION_ASKING = Statement(
     select(pending.c.raw).where(pending.c.session_key == bindparam("session_key"), _STATE["asking"])
 )
+_OLDEST = Statement(select(func.min(pending.c.received_at)).where(_STATE["queued"]))
 _DEAD = Statement(
     select(pending.c.id, pending.c.kind, pending.c.chat_id, pending.c.received_at, pending.c.raw)
     .where(_STATE["dead"])
@@ -151,6 +152,12 @@ def everything(conn: Connection) -> Report:
             ParkedPart(row.pending_id, row.part, row.chat_id, row.error) for row in _LIST_PARKED(conn)
         ],
     )
+
+
+def oldest_waiting_at(conn: Connection) -> float | None:
+    """Find when the message that has waited longest was received (Unix time in seconds); None without one."""
+    received_at: float | None = _OLDEST(conn).scalar()
+    return received_at
 
 
 def _running(row: Any) -> Running:  # noqa: ANN401 - a Row has its columns as attributes only at run time

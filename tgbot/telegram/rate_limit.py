@@ -8,6 +8,7 @@ from enum import IntEnum
 from itertools import count
 
 from tgbot.model import ChatId
+from tgbot.tally import tally
 
 # Telegram's FAQ (core.telegram.org/bots/faq) asks for one message a second in a chat, 20 a minute in a group,
 # about 30 a second overall, and allows "short bursts" beyond that in a chat. A burst is a loan: in the long
@@ -138,6 +139,8 @@ class RateLimiter:
 
     def pause(self, chat_id: ChatId, seconds: float) -> None:
         """Block this chat for `seconds` (Telegram's retry_after); after that no burst is left."""
+        tally.floods += 1
+        tally.flood_seconds += seconds
         for limit in self._limits_of(chat_id):
             limit.block(chat_id, _now() + seconds)
 

@@ -16,6 +16,7 @@ from tgbot.model import Address, Owner, Part, RowId, Token, Turn
 from tgbot.store import recovery, turns
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
+from tgbot.tally import tally
 from tgbot.turns.keeping import kept
 from tgbot.turns.runner import Interrupt, TurnRunner, failed
 
@@ -187,6 +188,7 @@ class Dispatcher:
 
     def _ended(self, turn: Turn, ended: turns.Ended) -> Turn | None:
         log.info("turn.ended session=%s turn=%s state=%s", turn.session_key, turn.token, ended.state)
+        tally.turns[ended.state] += 1
         self._observer.turn_ended(turn.address, turn.row_id, ended.state, ended.part)
         if turn.attempt > 1:
             self.wake()  # it may have been the suspect that others waited for

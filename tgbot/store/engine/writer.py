@@ -23,6 +23,7 @@ from tgbot.store.engine.errors import (
     storage_errors,
 )
 from tgbot.store.engine.wal import LogSize, give_room
+from tgbot.tally import tally
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -172,6 +173,8 @@ class Database:
             if len(batch) > 1 and not isinstance(failure, StorageError):
                 return self._commit_apart(batch)
             return [_Outcome(operation.future, None, failure) for operation in batch]
+        tally.commits += 1
+        tally.writes += len(batch)
         return outcomes
 
     def _commit_apart(self, batch: list[_Operation]) -> list[_Outcome]:
