@@ -127,7 +127,7 @@ def test_a_person_blocks_the_bot_and_a_group_mutes_it(page: Page, playground: Pl
     page.get_by_role("button", name="Block the bot").click()
     expect(page.locator("#rights-text")).to_contain_text("Chioma has blocked the bot")
     say(page, "are you there")
-    expect(page.locator("#toast")).to_contain_text("unblock first")
+    expect(page.locator("#toast")).to_contain_text("unblock or add it first")
     page.get_by_role("button", name="Unblock the bot").click()
     expect(page.locator("#rights-text")).to_have_text("Chioma can talk to the bot.")
     open_chat(page, "Weekend trip")

@@ -166,13 +166,21 @@ class Person:
 
     @property
     def sees(self) -> list[str]:
-        """The texts of the bot's messages now, oldest first."""
-        return [message["text"] for message in self.screen if message["from"]["is_bot"]]
+        """The texts of the bot's messages now, oldest first.
+
+        Without the queue's card: on a slow machine it comes wherever something waits.
+        """
+        return [message["text"] for message in self.screen if _is_answer(message)]
+
+    @property
+    def cards(self) -> list[str]:
+        """The texts of the queue's cards now: one at most."""
+        return [message["text"] for message in self.screen if _is_card(message)]
 
     @property
     def shown(self) -> list[str]:
         """The bot's messages now, oldest first: a text, or the kind of a file with its caption."""
-        return [_shown(message) for message in self.screen if message["from"]["is_bot"]]
+        return [_shown(message) for message in self.screen if _is_answer(message)]
 
     async def sees_at_last(self, *texts: str) -> None:
         """Wait until the bot's messages are exactly these."""
@@ -181,6 +189,18 @@ class Person:
 
     async def sees_among(self, words: str) -> None:
         await eventually(lambda: any(words in said for said in self.sees), f"{words!r} on screen")
+
+    async def sees_card(self, *texts: str) -> None:
+        """Wait until this is the queue's card; no text: until there is none."""
+        await eventually(lambda: self.cards == list(texts), f"the card {texts}")
+
+
+def _is_card(message: dict[str, Any]) -> bool:
+    return any(button["callback_data"].startswith("queue_drop_all:") for button in _buttons(message))
+
+
+def _is_answer(message: dict[str, Any]) -> bool:
+    return bool(message["from"]["is_bot"]) and not _is_card(message)
 
 
 def _shown(message: dict[str, Any]) -> str:

@@ -41,7 +41,9 @@ async def test_the_payload_of_a_link_reaches_the_agent(bot: BotProcess, ann: Per
     await ann.sees_among("payload: ref-42")
 
 
-async def test_what_a_web_app_sends_reaches_the_agent(ann: Person, wire: PlaygroundServer) -> None:
+async def test_what_a_web_app_sends_reaches_the_agent(
+    bot: BotProcess, ann: Person, wire: PlaygroundServer
+) -> None:
     sent = {"web_app_data": {"data": '{"pizza": 2}', "button_text": "Order"}}
     wire.world.post_content(ann.chat_id, ann.user_id, sent)
     await ann.sees_among('[From the web app behind "Order": "{"pizza": 2}"]')
