@@ -51,6 +51,7 @@ _DEAD = Statement(
     .order_by(pending.c.id)
     .limit(_LISTED)
 )
+_OLDEST_QUEUED = Statement(select(func.min(pending.c.received_at)).where(_STATE["queued"]))
 _COUNT_UNSENT = Statement(select(func.count()).select_from(outbox).where(_UNSENT))
 _COUNT_PARKED = Statement(select(func.count()).select_from(outbox).where(_PARKED))
 _LIST_PARKED = Statement(
@@ -151,6 +152,12 @@ def everything(conn: Connection) -> Report:
             ParkedPart(row.pending_id, row.part, row.chat_id, row.error) for row in _LIST_PARKED(conn)
         ],
     )
+
+
+def longest_wait_seconds(conn: Connection) -> float | None:
+    """Give how long the queued row has waited that was received first; None if none is queued."""
+    at: float | None = _OLDEST_QUEUED(conn).scalar()
+    return None if at is None else _since(at)
 
 
 def _running(row: Any) -> Running:  # noqa: ANN401 - a Row has its columns as attributes only at run time
