@@ -286,8 +286,9 @@ def unknown_names() -> list[str]:
 
 
 def exposed_files(database: Path) -> list[str]:
-    """One line for each file with secrets or messages that is not its owner's alone."""
-    modes = {path: path.stat().st_mode & 0o777 for path in (Path(ENV_FILE), database) if path.is_file()}
+    """One line for each file with secrets or messages that is not its owner's alone. Raises ConfigError."""
+    paths = (Path(ENV_FILE), database, *named_secret_files())
+    modes = {path: path.stat().st_mode & 0o777 for path in paths if path.is_file()}
     return [
         f"{path} is open to other users (its mode is {mode:o}): chmod 600 {path}"
         for path, mode in modes.items()
