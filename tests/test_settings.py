@@ -10,6 +10,7 @@ from tests.terminal import ROOT, tgbot
 from tgbot import config
 from tgbot.agents.llm import names
 from tgbot.config import Settings
+from tgbot.playground import play
 
 LIMITS = ["user_minute_messages_max", "user_day_turns_max"]
 BUDGETS = [f"{scope}_{unit}_max" for scope in ("turn", "user_day", "chat_day") for unit in ("tokens", "cost")]
@@ -161,7 +162,8 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
     in_words |= {"model_url": "the provider's", "model_key": "the provider's variable"}
     in_words |= {"group_context_messages": "0"}
     in_words |= {"show_cost": "false", **dict.fromkeys((*BUDGETS, *LIMITS), "none")}
-    assert listed == {
+    files = {f"{name.upper()}_FILE": "" for name in config.SECRETS}
+    assert listed == files | {
         field.name.upper(): in_words.get(field.name, str(field.default or ""))
         for field in dataclasses.fields(Settings)
     }
@@ -195,6 +197,83 @@ def test_a_providers_key_is_found_in_the_file_as_well(
     names.check(settings)
     assert names.key_of("openai") == "sk-secret"
     assert names.secrets(settings) == ["sk-secret"]
+
+
+def test_the_token_and_the_models_key_may_stand_in_files_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("token").write_text("1:hush\n")
+    Path("key").write_text("sk-hush\n")
+    Path(".env").write_text("TGBOT_TOKEN_FILE=token\n")
+    monkeypatch.setenv("TGBOT_MODEL_KEY_FILE", str(tmp_path / "key"))
+    settings = config.load()
+    assert (settings.token, settings.model_key) == ("1:hush", "sk-hush")
+    assert "sk-hush" in names.secrets(settings)
+    assert config.unknown_names() == []
+    assert config.named_secret_files() == [Path("token"), tmp_path / "key"]
+
+
+def test_a_credential_of_systemds_is_the_token_and_one_for_something_else_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    Path("backup_password").write_text("hush")
+    with pytest.raises(config.ConfigError, match="TGBOT_TOKEN is missing"):
+        config.load()
+    Path("tgbot_token").write_text("1:hush\n")
+    settings = config.load()
+    assert (settings.token, settings.model_key) == ("1:hush", None)
+
+
+def test_a_bot_in_the_playground_leaves_the_real_bots_token_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("token").write_text("1:hush")
+    Path(".env").write_text("TGBOT_TOKEN_FILE=token\n")
+    for name, value in play.bot_environment("http://127.0.0.1:1", tmp_path / "bot.db").items():
+        monkeypatch.setenv(name, value)
+    assert config.load().token == play.TOKEN
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        (
+            {"TGBOT_TOKEN": "1:hush", "TGBOT_TOKEN_FILE": "token"},
+            "TGBOT_TOKEN is given more than once, by TGBOT_TOKEN and TGBOT_TOKEN_FILE: keep one",
+        ),
+        (
+            {"TGBOT_TOKEN_FILE": "token", "CREDENTIALS_DIRECTORY": "credentials"},
+            "by TGBOT_TOKEN_FILE and systemd's credential tgbot_token: keep one",
+        ),
+        (
+            {"TGBOT_TOKEN_FILE": "none"},
+            "TGBOT_TOKEN_FILE is wrong (none cannot be read: No such file or directory): name a file with",
+        ),
+        ({"TGBOT_TOKEN_FILE": "."}, "TGBOT_TOKEN_FILE is wrong (. cannot be read: Is a directory)"),
+        ({"TGBOT_TOKEN_FILE": "latin"}, "TGBOT_TOKEN_FILE is wrong (latin is not UTF-8)"),
+        ({"TGBOT_TOKEN_FILE": "words"}, "TGBOT_TOKEN is wrong (a token looks like 123456:ABC-DEF)"),
+        (
+            {"TGBOT_TOKEN_FILE": "token", "TGBOT_MODEL_KEY_FILE": "words"},
+            "TGBOT_MODEL_KEY is wrong (a key has neither spaces nor special characters)",
+        ),
+    ],
+)
+def test_a_secret_that_is_given_twice_or_whose_file_is_wrong_is_one_clear_line_without_it(
+    tmp_path: Path, settings: dict[str, str], line: str
+) -> None:
+    (tmp_path / "credentials").mkdir()
+    for name in ("token", "credentials/tgbot_token"):
+        (tmp_path / name).write_text("1:hush")
+    (tmp_path / "latin").write_bytes("1:hush é".encode("latin-1"))
+    (tmp_path / "words").write_text("hush hush")
+    ended = tgbot(tmp_path, "run", **settings)
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert line in ended.stderr
+    assert "hush" not in ended.stderr
 
 
 @pytest.mark.parametrize(("users", "owner"), [("9, 7,9", 9), ("", None), ("*", None)])

@@ -6,16 +6,16 @@ import dataclasses
 import json
 import logging
 import os
-import re
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import tgbot
-from tgbot import app, config, dead, doctor, logs
+from tgbot import app, config, dead, logs
 from tgbot.agents.llm import names
-from tgbot.model import ChatId
+from tgbot.doctor import command as doctor
+from tgbot.doctor.check import DoctorError, MisuseError
 from tgbot.store import report
 from tgbot.store.engine import migrate
 from tgbot.store.engine.connection import read_once
@@ -35,10 +35,10 @@ class DatabaseNotReadyError(Exception):
 
 
 # What a person can fix: their texts are for the terminal. Everything else is a bug, with a traceback.
-MISUSED = (config.ConfigError, migrate.SchemaError, TokenRefusedError)
+MISUSED = (config.ConfigError, MisuseError, migrate.SchemaError, TokenRefusedError)
 FAILED = (
     *(DatabaseNotReadyError, DatabaseLockedError, DatabaseDamagedError, StorageError),
-    *(dead.DeadRowError, doctor.DoctorError),
+    *(dead.DeadRowError, DoctorError),
 )
 
 
@@ -83,11 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     letters.set_defaults(command=_dead_letters)
     dead.add_commands(letters)
     checkup = commands.add_parser("doctor", help="check what the bot relies on")
-    checkup.add_argument(
-        "--live",
-        metavar="CHAT_ID",
-        help="on the real server, with three silent messages in this chat that are deleted again",
-    )
+    doctor.add_arguments(checkup)
     checkup.set_defaults(command=_doctor)
     database = commands.add_parser("db", help="the database").add_subparsers(required=True, metavar="COMMAND")
     database.add_parser("upgrade", help="apply the migrations").set_defaults(command=_upgrade)
@@ -173,17 +169,7 @@ def _database() -> Path:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    if arguments.live is None:
-        return _fail(
-            "a chat to check in is missing: tgbot doctor --live CHAT_ID (your own user id is one)",
-            USAGE_ERROR,
-        )
-    if not re.fullmatch(r"-?[1-9][0-9]{0,15}", arguments.live):
-        return _fail(f"CHAT_ID is a number like 7 or -1001234567890, not {arguments.live!r}", USAGE_ERROR)
-    settings = config.load()
-    logs.configure(settings.token)
-    checking = doctor.check_live(settings, ChatId(int(arguments.live)), _print)
-    return 0 if asyncio.run(checking) else 1
+    return 0 if doctor.run(arguments, _print) else 1
 
 
 def _upgrade(_: argparse.Namespace) -> int:

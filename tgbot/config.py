@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from tgbot import secret_files
 from tgbot.model import MODES, Activation, BotId, ChatId, GroupSessions, Mode, ReactionsIn, UserId
 
 PREFIX = "TGBOT_"
@@ -20,6 +21,7 @@ ENV_FILE = ".env"
 TOKENS_MIN = 10_000  # of a limit: a single request to a model may take as much
 PORT_MAX = 65_535
 CONTEXT_MAX = 50  # messages to others that a turn in a group is given
+SECRETS = ("token", "model_key")  # may also stand in a file of their own
 
 
 class ConfigError(Exception):
@@ -291,14 +293,15 @@ def nobody_allowed(settings: Settings) -> str | None:
 
 def unknown_names() -> list[str]:
     """One line for each TGBOT_ name that no setting has, with the nearest known one."""
-    known = [_variable(name) for name in _FIELDS]
+    known = [*map(_variable, _FIELDS), *(secret_files.file_variable(_variable(name)) for name in SECRETS)]
     strange = {name for name in environment() if name.upper().startswith(PREFIX) and name not in known}
     return [f"unknown setting {name}{_nearest(name.upper(), known)}" for name in sorted(strange)]
 
 
 def exposed_files(database: Path) -> list[str]:
-    """One line for each file with secrets or messages that is not its owner's alone."""
-    modes = {path: path.stat().st_mode & 0o777 for path in (Path(ENV_FILE), database) if path.is_file()}
+    """One line for each file with secrets or messages that is not its owner's alone. Raises ConfigError."""
+    paths = (Path(ENV_FILE), database, *named_secret_files())
+    modes = {path: path.stat().st_mode & 0o777 for path in paths if path.is_file()}
     return [
         f"{path} is open to other users (its mode is {mode:o}): chmod 600 {path}"
         for path, mode in modes.items()
@@ -314,6 +317,8 @@ def _read(names: Iterable[str]) -> dict[str, Any]:
     for name in names:
         try:
             values |= _parsed(name, given)
+        except secret_files.SecretFileError as error:
+            wrong.append(str(error))
         except ValueError as error:
             wrong.append(_line(name, f"is wrong ({error})" if str(error) else "is wrong"))
         except KeyError:
@@ -325,11 +330,23 @@ def _read(names: Iterable[str]) -> dict[str, Any]:
 
 def _parsed(name: str, given: Mapping[str, str]) -> dict[str, object]:
     """Give the value by its name, nothing for the default. Raises ValueError, KeyError without either."""
-    if _variable(name) in given:
-        return {name: _HOW[name].parse(given[_variable(name)].strip())}
+    variable = _variable(name)
+    text = secret_files.find(variable, given) if name in SECRETS else given.get(variable)
+    if text is not None:
+        return {name: _HOW[name].parse(text.strip())}
     if _FIELDS[name].default is dataclasses.MISSING:
         raise KeyError(name)
     return {}
+
+
+def named_secret_files() -> list[Path]:
+    """List the files with secrets in them that the settings name, not those that systemd gives.
+
+    Raises ConfigError.
+    """
+    given = environment()
+    named = (secret_files.named_file(_variable(name), given) for name in SECRETS)
+    return [path for path in named if path]
 
 
 def environment() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Iterable
 from typing import TextIO
 from urllib.parse import quote
 
@@ -15,14 +16,18 @@ class _Redacting(logging.Formatter):
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
-        forms = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
-        self._forms = sorted(forms, key=len, reverse=True)  # one may be the beginning of another
+        self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
-        line = super().format(record)
-        for form in self._forms:
-            line = line.replace(form, REDACTED)
-        return line
+        return redacted(super().format(record), self._secrets)
+
+
+def redacted(text: str, secrets: Iterable[str]) -> str:
+    """Take secrets out of a text, as they are and as a URL quotes them."""
+    forms = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
+    for form in sorted(forms, key=len, reverse=True):  # one may be the beginning of another
+        text = text.replace(form, REDACTED)
+    return text
 
 
 def handler(stream: TextIO, *secrets: str) -> logging.Handler:

@@ -45,13 +45,13 @@ _SESSION_COUNT = {
 _SESSION_ASKING = Statement(
     select(pending.c.raw).where(pending.c.session_key == bindparam("session_key"), _STATE["asking"])
 )
-_OLDEST = Statement(select(func.min(pending.c.received_at)).where(_STATE["queued"]))
 _DEAD = Statement(
     select(pending.c.id, pending.c.kind, pending.c.chat_id, pending.c.received_at, pending.c.raw)
     .where(_STATE["dead"])
     .order_by(pending.c.id)
     .limit(_LISTED)
 )
+_OLDEST_QUEUED = Statement(select(func.min(pending.c.received_at)).where(_STATE["queued"]))
 _COUNT_UNSENT = Statement(select(func.count()).select_from(outbox).where(_UNSENT))
 _COUNT_PARKED = Statement(select(func.count()).select_from(outbox).where(_PARKED))
 _LIST_PARKED = Statement(
@@ -154,10 +154,10 @@ def everything(conn: Connection) -> Report:
     )
 
 
-def oldest_waiting_at(conn: Connection) -> float | None:
-    """Find when the message that has waited longest was received (Unix time in seconds); None without one."""
-    received_at: float | None = _OLDEST(conn).scalar()
-    return received_at
+def longest_wait_seconds(conn: Connection) -> float | None:
+    """Give how long the queued row has waited that was received first; None if none is queued."""
+    at: float | None = _OLDEST_QUEUED(conn).scalar()
+    return None if at is None else _since(at)
 
 
 def _running(row: Any) -> Running:  # noqa: ANN401 - a Row has its columns as attributes only at run time

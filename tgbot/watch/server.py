@@ -61,7 +61,7 @@ class Watch:
     async def _readyz(self, _: Request) -> Response:
         error = None
         try:
-            await self._db.read(report.oldest_waiting_at)
+            await self._db.read(report.longest_wait_seconds)
         except StorageError as failure:
             error = str(failure)
         why = health.why_not_ready(self._tally.polled_at, time.monotonic(), error)
@@ -70,11 +70,10 @@ class Watch:
     async def _metrics(self, _: Request) -> Response:
         try:
             found = await self._db.read(report.everything)
-            oldest = await self._db.read(report.oldest_waiting_at)
+            waiting_seconds = await self._db.read(report.longest_wait_seconds)
         except StorageError as failure:
             return PlainTextResponse(f"the database: {failure}\n", 503)
-        waiting_seconds = 0.0 if oldest is None else max(0.0, time.time() - oldest)
-        body = metrics.text(self._tally, found, waiting_seconds, time.monotonic())
+        body = metrics.text(self._tally, found, waiting_seconds or 0.0, time.monotonic())
         return Response(body, media_type=METRICS_TYPE)
 
 

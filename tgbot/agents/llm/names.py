@@ -11,6 +11,13 @@ KEYS = {
     "anthropic": "ANTHROPIC_API_KEY",
     "openrouter": "OPENROUTER_API_KEY",
 }
+URLS = {  # the variable that the library of a provider takes its server from, and the server without it
+    "openai": ("OPENAI_BASE_URL", "https://api.openai.com/v1"),
+    "openai-chat": ("OPENAI_BASE_URL", "https://api.openai.com/v1"),
+    "anthropic": ("ANTHROPIC_BASE_URL", "https://api.anthropic.com/v1"),
+    "openrouter": ("", "https://openrouter.ai/api/v1"),
+    "ollama": ("OLLAMA_BASE_URL", ""),
+}
 EXTRAS = {"anthropic": "anthropic"}  # the package, and the extra of ours that brings it
 
 
@@ -59,6 +66,18 @@ def secrets(settings: Settings) -> list[str]:
     """List the keys that may be used, for the log to redact."""
     keys = [settings.model_key, *(environment().get(name) for name in KEYS.values())]
     return list(dict.fromkeys(key for key in keys if key))
+
+
+def servers(settings: Settings) -> list[str]:
+    """List the addresses that the models of the settings are at, each once; those that are known."""
+    providers = [full(name, settings.model_url).partition(":")[0] for name in settings.allowed_models]
+    urls = [settings.model_url or _server_of(provider) for provider in providers if provider != DEMO]
+    return list(dict.fromkeys(url.rstrip("/") for url in urls if url))
+
+
+def _server_of(provider: str) -> str:
+    variable, url = URLS.get(provider, ("", ""))
+    return environment().get(variable, url)
 
 
 def _known() -> frozenset[str]:

@@ -301,4 +301,8 @@ function toast(text) {
 
 byId("show-members").addEventListener("click", showMembers);
 byId("composer").hidden = true;
-follow((event) => handlers[event.kind]?.(event));
+// One after the other: what has happened since a state was asked for must not be overwritten by it.
+let handled = Promise.resolve();
+follow((event) => {
+  handled = handled.then(() => handlers[event.kind]?.(event)).catch((error) => console.error(error));
+});

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tgbot.config import Settings
+from tgbot.doctor.bot_api import privacy_mode
+from tgbot.doctor.check import Check, DoctorError
 from tgbot.model import ChatId, MessageId
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.errors import (
@@ -16,7 +18,6 @@ from tgbot.telegram.errors import (
     TokenRefusedError,
     UnreachableError,
 )
-from tgbot.telegram.privacy import PRIVACY_MODE, has_privacy_mode
 
 TEXTS = [f"tgbot doctor checks this chat ({number} of 3), and deletes this again" for number in (1, 2, 3)]
 UNKNOWN_AHEAD = 1_000  # so far behind the newest id there is no message yet, also in a busy group
@@ -29,14 +30,10 @@ UNCERTAIN = f"an answer that is on screen already cannot be recognized: {_ADVICE
 LEFT = "delete by hand what is left in the chat"
 
 
-class DoctorError(Exception):
-    """The checks could not be made; the text is for the person at the terminal."""
+async def check_live(settings: Settings, chat_id: ChatId, show: Callable[[Check], None]) -> None:
+    """Check with three silent messages in a chat, which are deleted again.
 
-
-async def check_live(settings: Settings, chat_id: ChatId, show: Callable[[str], None]) -> bool:
-    """Check with three silent messages in a chat, which are deleted again; whether all is well.
-
-    Shows a line for each check. Raises DoctorError, TokenRefusedError.
+    Raises DoctorError, TokenRefusedError.
     """
     async with BotApi(settings.token, settings.api_url) as api:
         checkup = _Checkup(api, chat_id, show)
@@ -46,12 +43,10 @@ async def check_live(settings: Settings, chat_id: ChatId, show: Callable[[str], 
                 await checkup.note_privacy_mode()
         finally:
             await checkup.delete_all()
-        return checkup.well
 
 
 class _Checkup:
-    def __init__(self, api: BotApi, chat_id: ChatId, show: Callable[[str], None]) -> None:
-        self.well = True
+    def __init__(self, api: BotApi, chat_id: ChatId, show: Callable[[Check], None]) -> None:
         self._api = api
         self._chat_id = chat_id
         self._show = show
@@ -69,8 +64,8 @@ class _Checkup:
 
     async def note_privacy_mode(self) -> None:
         me = await self._ask("getMe")
-        if isinstance(me, dict) and has_privacy_mode(me):
-            self._show(f"note {PRIVACY_MODE}")
+        if isinstance(me, dict):
+            self._show(privacy_mode(me, wanted_off=True))
 
     async def delete_all(self) -> None:
         left = [message_id for message_id in self._sent if not await self._delete(message_id)]
@@ -125,8 +120,7 @@ class _Checkup:
         return True
 
     def _report(self, what: str, seen: str, meaning: str, *, ok: bool) -> None:
-        self.well = self.well and ok
-        self._show(f"ok   {what}: {seen}" if ok else f"FAIL {what}: {seen}: {meaning}")
+        self._show(Check("ok", what, seen) if ok else Check("fail", what, seen, meaning))
 
 
 def _listed(ids: list[MessageId], between: str = ", ") -> str:

@@ -1,0 +1,59 @@
+"""Makes all the checks in turn, and repairs what it may."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
+from tgbot import config
+from tgbot.config import ConfigError, Settings
+from tgbot.doctor import bot_api, database, files, model
+from tgbot.doctor import settings as settings_checks
+from tgbot.doctor.check import Check, ok
+from tgbot.store.engine.lock import ProcessLock
+from tgbot.telegram.errors import BotApiError
+
+Show = Callable[[Check], None]
+
+
+def examine(settings: Settings | None, show: Show, *, fix: bool) -> None:
+    """Make the checks that these settings allow; `fix` repairs what is harmless to repair."""
+    if settings:
+        show(settings_checks.agent(settings))
+    asyncio.run(_examine(settings, show, fix=fix))
+
+
+async def _examine(settings: Settings | None, show: Show, *, fix: bool) -> None:
+    async for check in _checks(settings):
+        show(await _repaired(check) if fix and check.repair else check)
+
+
+async def _checks(settings: Settings | None) -> AsyncIterator[Check]:
+    for path, secret_files in _places():
+        for check in [*files.checks(path, secret_files), *database.checks(path)]:
+            yield check
+    if settings is None:
+        return
+    async for check in bot_api.checks(settings, ProcessLock(settings.database_path).is_held):
+        yield check
+    async for check in model.checks(settings):
+        yield check
+
+
+def _places() -> list[tuple[Path, list[Path]]]:
+    """Find the database and the files with secrets, also where other settings are wrong; none if they are."""
+    try:
+        return [(config.database_path(), config.named_secret_files())]
+    except ConfigError:  # said already
+        return []
+
+
+async def _repaired(check: Check) -> Check:
+    assert check.repair
+    try:
+        await check.repair()
+    except OSError as error:
+        return replace(check, what=f"{check.what}, and that could not be fixed ({error.strerror})")
+    except BotApiError as error:
+        return replace(check, what=f"{check.what}, and that could not be fixed ({error})")
+    return ok(check.name, f"fixed: {check.what}")
