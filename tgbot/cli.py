@@ -1,4 +1,4 @@
-"""The commands: run, status, dead, doctor, db upgrade, play."""
+"""The commands: run, status, dead, backup, restore, doctor, db upgrade, play."""
 
 import argparse
 import asyncio
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import tgbot
-from tgbot import app, config, dead, doctor, logs
+from tgbot import app, backups, config, dead, doctor, logs
 from tgbot.agents.llm import names
 from tgbot.model import ChatId
 from tgbot.store import report
@@ -82,6 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     letters = commands.add_parser("dead", help="what was given up: list, show, retry, drop")
     letters.set_defaults(command=_dead_letters)
     dead.add_commands(letters)
+    for added in backups.add_commands(commands):
+        added.set_defaults(command=_copies)
     checkup = commands.add_parser("doctor", help="check what the bot relies on")
     checkup.add_argument(
         "--live",
@@ -155,6 +157,12 @@ def _status(arguments: argparse.Namespace) -> int:
 
 def _dead_letters(arguments: argparse.Namespace) -> int:
     for line in arguments.act(_database(), arguments):
+        _print(line)
+    return 0
+
+
+def _copies(arguments: argparse.Namespace) -> int:
+    for line in arguments.act(config.database_path().absolute(), arguments):
         _print(line)
     return 0
 
