@@ -19,6 +19,7 @@ from tgbot.intake.commands import ModelRules
 from tgbot.intake.limits import Limits
 from tgbot.intake.poller import Poller
 from tgbot.model import InstanceId, Owner, SessionKey
+from tgbot.pruner import Pruner
 from tgbot.store import allowed, modes, recovery, strangers
 from tgbot.store.engine.lock import ProcessLock
 from tgbot.store.engine.migrate import upgrade
@@ -136,11 +137,12 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
     )
     acceptor = Acceptor(db, rules, dispatcher, delivery, downloads.forget)
     poller = Poller(api, acceptor, delivery, invite)
+    pruner = Pruner(db, settings.keep_days)
     with _signals() as asked_to_stop:
         async with asyncio.TaskGroup() as services:
             kept = [
                 services.create_task(s.serve(), name=type(s).__name__)
-                for s in (agents, delivery, delivery.cards, dispatcher, db, downloads)
+                for s in (agents, delivery, delivery.cards, dispatcher, db, downloads, pruner)
             ]
             polling = services.create_task(poller.serve(), name="Poller")
             try:

@@ -94,6 +94,12 @@ def _context(text: str) -> int:
     return count
 
 
+def _days(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text):
+        raise ValueError
+    return int(text)
+
+
 def _amount(text: str) -> float:
     if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?", text):
         raise ValueError
@@ -208,6 +214,7 @@ class Settings:
     rate_chat_per_second: Annotated[float, _RATE] = 1
     rate_group_per_minute: Annotated[float, _RATE] = 20
     send_within_seconds: Annotated[float, _How(_positive, "a number of seconds above 0")] = 86400
+    keep_days: Annotated[int, _How(_days, "a whole number of days, or 0 to keep all")] = 30
     start_within_seconds: Annotated[
         float, _How(_amount, f"{_SECONDS}, that a start waits for the database")
     ] = 300
