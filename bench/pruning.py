@@ -47,7 +47,7 @@ def figures() -> Iterator[Figure]:
 
 def _year(conn: Connection) -> list[int]:
     """Live and prune day by day; returns how many rows each step has deleted."""
-    steps = []
+    steps: list[int] = []
     for day in range(DAYS):
         _live(conn, day)
         steps += _prune(conn, (day + 1 - KEPT_DAYS) * DAY_SECONDS)

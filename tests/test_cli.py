@@ -106,9 +106,11 @@ def test_db_upgrade_makes_the_database_and_then_has_nothing_to_do(tmp_path: Path
 def test_files_with_secrets_that_others_can_read_are_warned_of(tmp_path: Path) -> None:
     tgbot(tmp_path, "db", "upgrade")
     (tmp_path / ".env").write_text("TGBOT_TOKEN=1:x\n")
-    for name, mode in ((".env", 0o640), ("tgbot.db", 0o604)):
+    (tmp_path / "tgbot.db.0001-1.backup").touch()
+    for name, mode in ((".env", 0o640), ("tgbot.db", 0o604), ("tgbot.db.0001-1.backup", 0o644)):
         (tmp_path / name).chmod(mode)
     ended = tgbot(tmp_path, "run", TGBOT_AGENT="nope:x")
+    assert "tgbot.db.0001-1.backup is open to other users (its mode is 644)" in ended.stderr
     assert "config.warning .env is open to other users (its mode is 640): chmod 600 .env" in ended.stderr
     assert "tgbot.db is open to other users (its mode is 604): chmod 600 tgbot.db" in ended.stderr
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import glob
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -291,8 +292,10 @@ def unknown_names() -> list[str]:
 
 
 def exposed_files(database: Path) -> list[str]:
-    """One line for each file with secrets or messages that is not its owner's alone."""
-    modes = {path: path.stat().st_mode & 0o777 for path in (Path(ENV_FILE), database) if path.is_file()}
+    """One line for each file with secrets or messages that is not its owner's alone, copies included."""
+    copies = sorted(database.parent.glob(f"{glob.escape(database.name)}.*"))
+    files = [path for path in (Path(ENV_FILE), database, *copies) if path.is_file()]
+    modes = {path: path.stat().st_mode & 0o777 for path in files}
     return [
         f"{path} is open to other users (its mode is {mode:o}): chmod 600 {path}"
         for path, mode in modes.items()

@@ -34,6 +34,8 @@ class Pruner:
                 await self._prune(time.time() - self._keep_seconds)
             except StorageError as error:
                 log.warning("prune.failed reason=%s", error)
+            except Exception:
+                log.exception("prune.failed")  # nobody needs the room so soon that the bot had to end
             await asyncio.sleep(PASS_SECONDS)
 
     async def _prune(self, before: float) -> None:

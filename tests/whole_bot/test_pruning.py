@@ -66,3 +66,18 @@ async def test_with_0_days_all_is_kept(bot: BotProcess, ann: Person, old: sqlite
     await ann.sees_at_last("one (attempt 1)")
     await bot.stop()
     assert left(old) == ROWS + 1
+
+
+async def test_what_cannot_be_pruned_stops_nothing_but_pruning(
+    bot: BotProcess, ann: Person, old: sqlite3.Connection
+) -> None:
+    """Somebody's own table refers to a row, say."""
+    old.execute("CREATE TABLE mine (pending_id INTEGER REFERENCES pending (id))")
+    old.execute("INSERT INTO mine VALUES (1)")
+    old.commit()
+    await bot.start()
+    await bot.logs("prune.failed")
+    ann.says("one")
+    await ann.sees_at_last("one (attempt 1)")
+    assert not bot.ended
+    assert left(old) == ROWS + 1

@@ -155,7 +155,8 @@ def _oldest_needed(conn: Connection) -> Callable[[int, int], int]:
 
     @cache
     def oldest(bot_id: int, box: int) -> int:
-        newest: int = _NEWEST(conn, bot_id=bot_id, box=box).scalar()
-        return min([newest, *(floor for of, where, floor in floors if (of, where) == (bot_id, box))]) - MARGIN
+        known: list[int] = [_NEWEST(conn, bot_id=bot_id, box=box).scalar()]
+        known += [floor for of, where, floor in floors if (of, where) == (bot_id, box)]
+        return min(known) - MARGIN
 
     return oldest
