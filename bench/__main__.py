@@ -2,9 +2,9 @@
 
 import sys
 
-from bench import counts, memory, model, pipeline, plans, process, sending, size, writer
+from bench import counts, memory, model, pipeline, plans, process, pruning, sending, size, writer
 
-THEMES = (counts, plans, writer, pipeline, size, memory, sending, model, process)
+THEMES = (counts, plans, writer, pipeline, size, pruning, memory, sending, model, process)
 
 
 def main() -> int:

@@ -26,6 +26,7 @@ from tgbot.store import (
     modes,
     outbox,
     overheard,
+    pruning,
     queue,
     reacted,
     reactions,
@@ -66,9 +67,9 @@ INDEXES = {
 # Whoever names the row needs no other index.
 BY_ID = ("pending.id = :row_id", "outbox.id = :part_id", "outbox.pending_id = :row_id")
 
-# Guards are as few as there are slots, files as the answers that wait, a listed table is a parameter: walking
-# through all of them is no harm.
-_WALK = re.compile(r"SCAN (?!guard\b|file\b|CONSTANT|\w+ VIRTUAL TABLE)(?!.*\bix_)")
+# Guards are as few as there are slots, files as the answers that wait, second looks as those that were lost
+# in the last minute, a listed table is a parameter: walking through all of them is no harm.
+_WALK = re.compile(r"SCAN (?!guard\b|file\b|second_look\b|CONSTANT|\w+ VIRTUAL TABLE)(?!.*\bix_)")
 
 
 def figures() -> Iterator[Figure]:
@@ -146,6 +147,12 @@ def _use_everything(conn: Connection) -> None:
     _send_and_settle(conn, owner, part)
     report.session(conn, SESSION)
     report.everything(conn)
+    _prune(conn)
+
+
+def _prune(conn: Connection) -> None:
+    row_ids, _ = pruning.find(conn, 1e12, RowId(0))
+    pruning.prune(conn, 1e12, row_ids)
 
 
 def _admit(conn: Connection) -> None:

@@ -107,9 +107,12 @@ def test_files_with_secrets_that_others_can_read_are_warned_of(tmp_path: Path) -
     tgbot(tmp_path, "db", "upgrade")
     (tmp_path / ".env").write_text("TGBOT_TOKEN_FILE=token\n")
     (tmp_path / "token").write_text("1:x")
-    for name, mode in ((".env", 0o640), ("tgbot.db", 0o604), ("token", 0o644)):
+    copy = "tgbot.db.0001-1.backup"
+    (tmp_path / copy).touch()
+    for name, mode in ((".env", 0o640), ("tgbot.db", 0o604), ("token", 0o644), (copy, 0o644)):
         (tmp_path / name).chmod(mode)
     ended = tgbot(tmp_path, "run", TGBOT_AGENT="nope:x")
+    assert "tgbot.db.0001-1.backup is open to other users (its mode is 644)" in ended.stderr
     assert "config.warning .env is open to other users (its mode is 640): chmod 600 .env" in ended.stderr
     assert "tgbot.db is open to other users (its mode is 604): chmod 600 tgbot.db" in ended.stderr
     assert "token is open to other users (its mode is 644): chmod 600 token" in ended.stderr

@@ -38,6 +38,10 @@ TO_SET = "set it in the environment or in .env to"
             {"TGBOT_TOKEN": "1:x", "TGBOT_MAX_TURNS": "0"},
             f"TGBOT_MAX_TURNS is wrong: {TO_SET} a whole number of at least 1",
         ),
+        (
+            {"TGBOT_TOKEN": "1:x", "TGBOT_KEEP_DAYS": "1.5"},
+            f"TGBOT_KEEP_DAYS is wrong: {TO_SET} a whole number of days, or 0 to keep all",
+        ),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_MAX_TURNS": "9" * 19}, "TGBOT_MAX_TURNS is wrong"),
         (
             {"TGBOT_TOKEN": "1:x", "TGBOT_CRASHES_MAX": "many"},

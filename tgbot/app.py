@@ -20,6 +20,7 @@ from tgbot.intake.commands import ModelRules
 from tgbot.intake.limits import Limits
 from tgbot.intake.poller import Poller
 from tgbot.model import InstanceId, Owner, SessionKey
+from tgbot.pruner import Pruner
 from tgbot.store import allowed, modes, recovery, strangers
 from tgbot.store.engine.lock import ProcessLock
 from tgbot.store.engine.migrate import upgrade
@@ -144,10 +145,14 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
     )
     acceptor = Acceptor(db, rules, dispatcher, delivery, downloads.forget)
     poller = Poller(api, acceptor, delivery, invite)
+    pruner = Pruner(db, settings.keep_days)
     with _signals() as asked_to_stop:
         async with asyncio.TaskGroup() as services:
             watch = _watch(settings, db)
-            serving: list[Service] = [agents, delivery, delivery.cards, dispatcher, db, downloads, *watch]
+            serving: list[Service] = [
+                *(agents, delivery, delivery.cards, dispatcher, db, downloads, pruner),
+                *watch,
+            ]
             kept = [services.create_task(s.serve(), name=type(s).__name__) for s in serving]
             polling = services.create_task(poller.serve(), name="Poller")
             try:

@@ -1,4 +1,4 @@
-"""The commands: run, status, dead, doctor, db upgrade, play."""
+"""The commands: run, status, dead, backup, restore, doctor, db upgrade, play."""
 
 import argparse
 import asyncio
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import tgbot
-from tgbot import app, config, dead, logs
+from tgbot import app, backups, config, dead, logs
 from tgbot.agents.llm import names
 from tgbot.doctor import command as doctor
 from tgbot.doctor.check import DoctorError, MisuseError
@@ -82,6 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     letters = commands.add_parser("dead", help="what was given up: list, show, retry, drop")
     letters.set_defaults(command=_dead_letters)
     dead.add_commands(letters)
+    for added in backups.add_commands(commands):
+        added.set_defaults(command=_copies)
     checkup = commands.add_parser("doctor", help="check what the bot relies on")
     doctor.add_arguments(checkup)
     checkup.set_defaults(command=_doctor)
@@ -151,6 +153,12 @@ def _status(arguments: argparse.Namespace) -> int:
 
 def _dead_letters(arguments: argparse.Namespace) -> int:
     for line in arguments.act(_database(), arguments):
+        _print(line)
+    return 0
+
+
+def _copies(arguments: argparse.Namespace) -> int:
+    for line in arguments.act(config.database_path().absolute(), arguments):
         _print(line)
     return 0
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import glob
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -104,6 +105,12 @@ def _context(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,2}", text) or (count := int(text)) > CONTEXT_MAX:
         raise ValueError
     return count
+
+
+def _days(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text):
+        raise ValueError
+    return int(text)
 
 
 def _amount(text: str) -> float:
@@ -220,6 +227,7 @@ class Settings:
     rate_chat_per_second: Annotated[float, _RATE] = 1
     rate_group_per_minute: Annotated[float, _RATE] = 20
     send_within_seconds: Annotated[float, _How(_positive, "a number of seconds above 0")] = 86400
+    keep_days: Annotated[int, _How(_days, "a whole number of days, or 0 to keep all")] = 30
     start_within_seconds: Annotated[
         float, _How(_amount, f"{_SECONDS}, that a start waits for the database")
     ] = 300
@@ -299,8 +307,12 @@ def unknown_names() -> list[str]:
 
 
 def exposed_files(database: Path) -> list[str]:
-    """One line for each file with secrets or messages that is not its owner's alone. Raises ConfigError."""
-    paths = (Path(ENV_FILE), database, *named_secret_files())
+    """One line for each file with secrets or messages that is not its owner's alone, copies included.
+
+    Raises ConfigError.
+    """
+    copies = sorted(database.parent.glob(f"{glob.escape(database.name)}.*"))
+    paths = (Path(ENV_FILE), database, *named_secret_files(), *copies)
     modes = {path: path.stat().st_mode & 0o777 for path in paths if path.is_file()}
     return [
         f"{path} is open to other users (its mode is {mode:o}): chmod 600 {path}"

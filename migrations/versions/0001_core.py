@@ -149,6 +149,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'held'"),
         )
         batch_op.create_index(
+            "ix_pending_holds",
+            ["held_by"],
+            unique=False,
+            sqlite_where=sa.text("held_by IS NOT NULL"),
+            postgresql_where=sa.text("held_by IS NOT NULL"),
+        )
+        batch_op.create_index(
             "ix_pending_joinable",
             ["session_key", "join_key"],
             unique=False,
@@ -256,6 +263,45 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_file")),
         sqlite_autoincrement=True,
     )
+    op.create_table(
+        "history",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("session_key", sa.Text(), nullable=False),
+        sa.Column("pending_id", sa.Integer(), nullable=False),
+        sa.Column("turn_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("target_id", sa.Integer(), nullable=True),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.CheckConstraint(
+            "(kind = 'undo') = (target_id IS NOT NULL)", name=op.f("ck_history_undo_has_a_target")
+        ),
+        sa.CheckConstraint(
+            "kind IN ('step', 'partial', 'fresh', 'undo', 'summary', 'memory')", name=op.f("ck_history_kind")
+        ),
+        sa.ForeignKeyConstraint(["pending_id"], ["pending.id"], name=op.f("fk_history_pending_id")),
+        sa.ForeignKeyConstraint(["target_id"], ["pending.id"], name=op.f("fk_history_target_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_history")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("history", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_history_boundary",
+            ["session_key", "kind", "id"],
+            unique=False,
+            sqlite_where=sa.text("kind IN ('fresh', 'summary')"),
+            postgresql_where=sa.text("kind IN ('fresh', 'summary')"),
+        )
+        batch_op.create_index("ix_history_row", ["pending_id", "id"], unique=False)
+        batch_op.create_index("ix_history_session", ["session_key", "id"], unique=False)
+        batch_op.create_index(
+            "ix_history_undo",
+            ["target_id"],
+            unique=False,
+            sqlite_where=sa.text("target_id IS NOT NULL"),
+            postgresql_where=sa.text("target_id IS NOT NULL"),
+        )
+
     op.create_table(
         "ledger",
         sa.Column("pending_id", sa.Integer(), nullable=False),
@@ -442,6 +488,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_turn")),
         sqlite_autoincrement=True,
     )
+    with op.batch_alter_table("turn", schema=None) as batch_op:
+        batch_op.create_index("ix_turn_row", ["pending_id"], unique=False)
+
     op.create_table(
         "file_piece",
         sa.Column("file_id", sa.Integer(), nullable=False),
@@ -459,44 +508,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("session_key", name=op.f("pk_guard")),
         sa.UniqueConstraint("turn_id", name=op.f("uq_guard_turn_id")),
     )
-    op.create_table(
-        "history",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("session_key", sa.Text(), nullable=False),
-        sa.Column("pending_id", sa.Integer(), nullable=False),
-        sa.Column("turn_id", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("target_id", sa.Integer(), nullable=True),
-        sa.Column("content", sa.Text(), nullable=False),
-        sa.Column("at", sa.Float(), nullable=False),
-        sa.CheckConstraint(
-            "(kind = 'undo') = (target_id IS NOT NULL)", name=op.f("ck_history_undo_has_a_target")
-        ),
-        sa.CheckConstraint(
-            "kind IN ('step', 'partial', 'fresh', 'undo', 'summary', 'memory')", name=op.f("ck_history_kind")
-        ),
-        sa.ForeignKeyConstraint(["pending_id"], ["pending.id"], name=op.f("fk_history_pending_id")),
-        sa.ForeignKeyConstraint(["target_id"], ["pending.id"], name=op.f("fk_history_target_id")),
-        sa.ForeignKeyConstraint(["turn_id"], ["turn.id"], name=op.f("fk_history_turn_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_history")),
-        sqlite_autoincrement=True,
-    )
-    with op.batch_alter_table("history", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_history_boundary",
-            ["session_key", "kind", "id"],
-            unique=False,
-            sqlite_where=sa.text("kind IN ('fresh', 'summary')"),
-            postgresql_where=sa.text("kind IN ('fresh', 'summary')"),
-        )
-        batch_op.create_index("ix_history_row", ["pending_id", "id"], unique=False)
-        batch_op.create_index("ix_history_session", ["session_key", "id"], unique=False)
-        batch_op.create_index(
-            "ix_history_undo",
-            ["target_id"],
-            unique=False,
-            sqlite_where=sa.text("target_id IS NOT NULL"),
-            postgresql_where=sa.text("target_id IS NOT NULL"),
-        )
-
     # ### end Alembic commands ###

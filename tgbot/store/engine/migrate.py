@@ -33,21 +33,27 @@ def upgrade(path: Path) -> bool:
     revision = current_revision(path)
     if revision == REVISION:
         return False
-    if revision is not None and revision > REVISION:
-        raise SchemaError(
-            f"{path} was written by a newer tgbot (schema {revision}): update tgbot, or use another file"
-        )
-    if revision is not None and revision not in _known_revisions():
-        raise SchemaError(
-            f"{path} is of schema {revision}, which this tgbot does not know: use the tgbot that wrote it,"
-            " or another file"
-        )
+    if revision is not None:
+        check_revision(path, revision)
     with storage_errors(f"{path} cannot be upgraded: "):
         if revision is not None:
             log.info("migrate.backup file=%s", back_up(path, revision))
         _apply(path)
     log.info("migrate.done from=%s to=%s", revision, REVISION)
     return True
+
+
+def check_revision(path: Path, revision: str) -> None:
+    """Refuse a file that cannot be upgraded. Raises SchemaError."""
+    if revision > REVISION:
+        raise SchemaError(
+            f"{path} was written by a newer tgbot (schema {revision}): update tgbot, or use another file"
+        )
+    if revision not in _known_revisions():
+        raise SchemaError(
+            f"{path} is of schema {revision}, which this tgbot does not know: use the tgbot that wrote it,"
+            " or another file"
+        )
 
 
 def current_revision(path: Path) -> str | None:

@@ -85,6 +85,7 @@ _ASKING: TextClause = text("state = 'asking'")
 _DEAD: TextClause = text("state = 'dead'")
 _JOINABLE: TextClause = text("join_key IS NOT NULL AND state IN ('queued', 'held')")
 _JOINED: TextClause = text("lead_id IS NOT NULL")
+_HOLDS: TextClause = text("held_by IS NOT NULL")
 _TIMED: TextClause = text("state = 'queued' AND not_before IS NOT NULL")
 Index(
     "ix_pending_queued",
@@ -105,6 +106,8 @@ Index(
     postgresql_where=_JOINABLE,
 )
 Index("ix_pending_joined", pending.c.lead_id, sqlite_where=_JOINED, postgresql_where=_JOINED)
+# To delete a row, SQLite looks for whatever refers to it.
+Index("ix_pending_holds", pending.c.held_by, sqlite_where=_HOLDS, postgresql_where=_HOLDS)
 Index("ix_pending_timed", pending.c.not_before, sqlite_where=_TIMED, postgresql_where=_TIMED)
 
 # One row for each claim. Its id is the guard's fencing token, its instance the process that claimed.
@@ -117,6 +120,8 @@ turn = Table(
     Column("started_at", Float, nullable=False),
     sqlite_autoincrement=True,
 )
+
+Index("ix_turn_row", turn.c.pending_id)
 
 # Which turn holds a session. It stays for a whole chain of follow-ups: a hand-over only changes turn_id.
 guard = Table(

@@ -1,0 +1,48 @@
+"""`tgbot backup` and `tgbot restore`: a copy of the database, made while the bot runs, and put back."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from tgbot.store.engine.backup import save
+from tgbot.store.engine.errors import StorageError, storage_errors
+from tgbot.store.engine.lock import ProcessLock
+from tgbot.store.engine.migrate import REVISION, current_revision
+from tgbot.store.engine.restore import restore
+
+
+def add_commands(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> list[argparse.ArgumentParser]:
+    """Add the commands, and give their parsers.
+
+    Each sets `act`, which takes the database and the arguments and gives lines.
+    An `act` raises SchemaError, StorageError, DatabaseDamagedError and DatabaseLockedError.
+    """
+    backup = commands.add_parser("backup", help="copy the database into a new file; also while the bot runs")
+    backup.set_defaults(act=_backup)
+    back = commands.add_parser("restore", help="put a backup in the database's place; not while the bot runs")
+    back.set_defaults(act=_restore)
+    for command in (backup, back):
+        command.add_argument("file", metavar="FILE", type=Path)
+    return [backup, back]
+
+
+def _backup(database: Path, arguments: argparse.Namespace) -> Iterator[str]:
+    if current_revision(database) is None:
+        raise StorageError(f"no database at {database}: there is nothing to back up")
+    with storage_errors(f"{database} cannot be backed up: "):
+        save(database, arguments.file)
+    yield f"{database} is backed up in {arguments.file} ({_size(arguments.file)}, checked)"
+
+
+def _restore(database: Path, arguments: argparse.Namespace) -> Iterator[str]:
+    with ProcessLock(database):
+        kept = restore(database, arguments.file)
+    before = f"; what was there is kept as {kept}" if kept else ""
+    later = "" if current_revision(database) == REVISION else "; the next start upgrades it"
+    yield f"{database} is restored from {arguments.file}{before}{later}"
+
+
+def _size(file: Path) -> str:
+    return f"{file.stat().st_size / 1_000_000:.1f} MB"
