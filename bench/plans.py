@@ -35,6 +35,7 @@ from tgbot.store import (
     sending,
     settling,
     strangers,
+    topics,
     turns,
     usage,
     values,
@@ -223,7 +224,7 @@ def _send_and_settle(conn: Connection, owner: Owner, part: Part) -> None:
     sending.show_uncertain(conn, owner.bot_id)
     sending.failed(conn, part)
     outbox.fall_back(conn, part, [Text("a"), Text("b")])
-    outbox.leave_topic(conn, part)
+    topics.leave(conn, part)
     sending.album_of(conn, part)
     sending.take_apart(conn, part)
     sending.park(conn, part, "blocked")

@@ -9,7 +9,7 @@ from tests.house import raw_message
 from tests.store.instance import Instance, StartInstance, new_id
 from tgbot.model import ChatId, KeptFile
 from tgbot.render import Text
-from tgbot.store import files, outbox, sending, turns
+from tgbot.store import files, outbox, sending, topics, turns
 from tgbot.store.outbox import GIVEN_UP
 from tgbot.store.parts import Ping, Rich
 from tgbot.store.turns import Ending
@@ -491,7 +491,7 @@ def test_an_answer_to_a_topic_that_is_gone_goes_to_the_chat_and_says_where_it_be
     made = {"message_id": 3, "chat": {"id": -5}, "forum_topic_created": {"name": "Releases", "icon_color": 1}}
     [turn] = instance.say("a", chat=-5, **IN_TOPIC, reply_to_message=made).claimed
     instance.answer(turn, "re: a", "more")
-    instance.do(outbox.leave_topic, instance.the_next(-5))
+    instance.do(topics.leave, instance.the_next(-5))
     assert instance.rows("SELECT topic_id, reply_to FROM outbox") == [(None, None), (None, None)]
     assert instance.send_all(-5) == ["re: a\n\n(For the topic “Releases”, which is gone.)", "more"]
 
@@ -499,14 +499,14 @@ def test_an_answer_to_a_topic_that_is_gone_goes_to_the_chat_and_says_where_it_be
 def test_a_topic_without_a_name_that_is_known_is_named_by_its_number(instance: Instance) -> None:
     [turn] = instance.say("a", chat=-5, **IN_TOPIC).claimed
     instance.answer(turn, "re: a")
-    instance.do(outbox.leave_topic, instance.the_next(-5))
+    instance.do(topics.leave, instance.the_next(-5))
     assert instance.send_all(-5) == ["re: a\n\n(For the topic number 3, which is gone.)"]
 
 
 def test_first_words_for_a_topic_that_is_gone_are_said_again_in_the_chat(instance: Instance) -> None:
     [turn] = instance.say("a", chat=-5, **IN_TOPIC).claimed
     instance.begin(turn, "first words")
-    instance.do(outbox.leave_topic, instance.the_next(-5))
+    instance.do(topics.leave, instance.the_next(-5))
     assert instance.do(outbox.shown_in, turn.row_id, 0) == (False, None)
     part = instance.begin(turn, "more words")
     assert part

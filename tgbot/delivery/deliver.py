@@ -14,7 +14,7 @@ from tgbot.delivery.settle import Settling
 from tgbot.delivery.tools import Tools
 from tgbot.delivery.uploads import uploads_of
 from tgbot.model import ChatId, MessageId, Part, RowId
-from tgbot.store import chats, files, outbox, sending, settling
+from tgbot.store import chats, files, outbox, sending, settling, topics
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.parts import OnePart
@@ -179,7 +179,7 @@ class Deliverer:
                 await self._commits.write(chats.move, self._tools.bot_id, self._chat_id, error.new_chat_id)
                 self._tools.wake(error.new_chat_id)
             case TopicGoneError() if part.topic_id is not None:
-                await self._commits.write(outbox.leave_topic, part)
+                await self._commits.write(topics.leave, part)
             case NotNowError() | TopicGoneError():  # the latter: General is closed, and may be opened again
                 return await self._muted(part, error)
             case MessageGoneError() if part.tries + 1 < TRIES_MAX:

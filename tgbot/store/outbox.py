@@ -217,24 +217,6 @@ _CHANGE = Statement(
         }
     )
 )
-_TOPIC_NAME = Statement(
-    select(
-        func.json_extract(pending.c.raw, literal("'$.message.reply_to_message.forum_topic_created.name'"))
-    ).where(pending.c.id == bindparam("row_id"))
-)
-# Words of a running turn: it says them again.
-_FORGET_WORDS = Statement(delete(outbox).where(_ROW, _IN_FLIGHT, outbox.c.ready_at.is_(None)))
-_LEAVE_TOPIC = Statement(
-    update(outbox)
-    .where(_ROW)
-    .values(
-        state=case((_IN_FLIGHT, _READY), else_=outbox.c.state),
-        **dict.fromkeys(("topic_id", "reply_to", "floor", "ceiling", "sent_text"), null()),
-    )
-)
-_LEAVE_TOPIC_ROW = Statement(
-    update(pending).where(pending.c.id == bindparam("row_id")).values(topic_id=null())
-)
 _LAST_PART = Statement(select(func.max(outbox.c.part)).where(_ROW))
 _MAKE_ROOM = Statement(
     update(outbox)
@@ -355,19 +337,6 @@ def offer_late(conn: Connection, row_id: RowId) -> None:
 def add(conn: Connection, row_id: RowId, text: str) -> None:
     """(nothing) -> ready: one more text behind all that an answer has."""
     _put(conn, row_id, columns(Text(text)) | {"part": next_number(conn, row_id)})
-
-
-def leave_topic(conn: Connection, part: Part) -> None:
-    """Ready -> ready: its topic is gone, so the answer goes to the chat itself, and says where it belongs."""
-    name: str | None = _TOPIC_NAME(conn, row_id=part.row_id).scalar()
-    _FORGET_WORDS(conn, row_id=part.row_id)
-    _LEAVE_TOPIC(conn, row_id=part.row_id)
-    _LEAVE_TOPIC_ROW(conn, row_id=part.row_id)
-    text = Text(part.text or "", tuple(json.loads(part.entities or "[]")))
-    topic = f"“{name}”" if name else f"number {part.topic_id}"
-    marked = text.with_line(f"(For the topic {topic}, which is gone.)")
-    if part.kind == "text" and part.ready_at is not None and marked:
-        _CHANGE(conn, part_id=part.part_id, **columns(marked))
 
 
 def stopped(said: Sequence[Content]) -> list[Content]:
