@@ -1,7 +1,6 @@
 """Draws the cards of the queue anew, a moment after something changed: not for what waits only briefly."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 
@@ -55,9 +54,13 @@ class Cards:
 
     async def _find(self) -> None:
         self._unknown = False
-        with contextlib.suppress(StorageError):
+        try:
             for session_key in await self._db.read(card.sessions):
                 self.waits(session_key)
+        except StorageError as error:
+            log.warning("delivery.storage_error sessions=all reason=%s", error)
+            self._unknown = True
+            await asyncio.sleep(PACE_SECONDS)
 
     async def _draw(self, session_key: SessionKey) -> None:
         del self._due[session_key]
