@@ -1,0 +1,35 @@
+"""The settings, read from the environment and `.env`."""
+
+from tgbot.config.reading import (
+    ENV_FILE,
+    PREFIX,
+    SECRETS,
+    ConfigError,
+    database_path,
+    environment,
+    exposed_files,
+    given,
+    load,
+    named_secret_files,
+    nobody_allowed,
+    unknown_names,
+    wrong_setting,
+)
+from tgbot.config.settings import Settings
+
+__all__ = [
+    "ENV_FILE",
+    "PREFIX",
+    "SECRETS",
+    "ConfigError",
+    "Settings",
+    "database_path",
+    "environment",
+    "exposed_files",
+    "given",
+    "load",
+    "named_secret_files",
+    "nobody_allowed",
+    "unknown_names",
+    "wrong_setting",
+]
