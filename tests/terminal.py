@@ -2,20 +2,18 @@
 
 import os
 import subprocess
-import sys
+import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from tests.forking import ROOT, fork
 
 
 def tgbot(folder: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
     bare = {name: value for name, value in os.environ.items() if not name.startswith("TGBOT_")}
-    return subprocess.run(
-        [sys.executable, "-m", "tgbot", *words],
-        cwd=folder,
-        env={**bare, "PYTHONPATH": str(ROOT), **settings},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environment = {**bare, "PYTHONPATH": str(ROOT), **settings}
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        ended = fork(words, folder, environment, out.fileno(), err.fileno())
+        code = ended.wait_in_thread()
+        for file in (out, err):
+            file.seek(0)
+        return subprocess.CompletedProcess(words, code, out.read(), err.read())

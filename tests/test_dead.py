@@ -196,19 +196,12 @@ async def bot(wire: PlaygroundServer, tmp_path: Path) -> AsyncIterator[BotProces
         yield process
 
 
-async def dead(bot: BotProcess, *words: str) -> str:
-    process = await bot.command("dead", *words)
-    output, _ = await process.communicate()
-    assert process.returncode == 0, bot.log
-    return output.decode()
-
-
 async def test_a_row_that_is_retried_while_the_bot_runs_is_answered(
     bot: BotProcess, wire: PlaygroundServer, tmp_path: Path
 ) -> None:
     ann, bob = Person(wire), Person(wire, 8)
     (tmp_path / "gate").touch()
-    assert await dead(bot, "retry", "--all") == "queued: row 1 (the bot takes them within seconds)\n"
+    assert await bot.prints("dead", "retry", "--all") == "queued: row 1 (the bot takes them within seconds)\n"
     await ann.sees_at_last("Trying it again.", f"wait for {tmp_path / 'gate'} (attempt 2)")
     bob.says("hello")
     await bob.sees_at_last("hello (attempt 1)")
@@ -219,7 +212,7 @@ async def test_a_row_that_is_retried_while_the_bot_is_down_is_answered_at_its_st
 ) -> None:
     (tmp_path / "gate").touch()
     await bot.kill()
-    assert await dead(bot, "retry", "1") == "queued: row 1 (at the next start)\n"
+    assert await bot.prints("dead", "retry", "1") == "queued: row 1 (at the next start)\n"
     await bot.start()
     await Person(wire).sees_at_last("Trying it again.", f"wait for {tmp_path / 'gate'} (attempt 2)")
 
@@ -229,7 +222,7 @@ async def test_a_row_that_is_dropped_while_the_bot_runs_loses_its_buttons(
 ) -> None:
     ann = Person(wire)
     assert ann.sees == [GIVEN_UP.text]
-    await dead(bot, "drop", "1")
+    await bot.prints("dead", "drop", "1")
     await ann.sees_at_last(DROPPED.text)
     assert "reply_markup" not in ann.screen[-1]
 
@@ -242,7 +235,7 @@ async def test_what_is_written_beside_a_bot_that_is_busy_loses_nothing(
         for person in people:
             person.says(f"message {number}")
         if number == 2:
-            await dead(bot, "retry", "1")
+            await bot.prints("dead", "retry", "1")
     wanted = [f"message {number} (attempt 1)" for number in range(5)]
     for person in people:
         await person.sees_at_last(*wanted)

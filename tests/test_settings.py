@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.terminal import ROOT, tgbot
+from tests.forking import ROOT
+from tests.terminal import tgbot
 from tgbot import config
 from tgbot.agents.llm import names
 from tgbot.config import Settings

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from tests.llm.answers import Fixture, after_tool, calls, in_turn, says, slow, tool
 from tests.llm.model_server import ModelServer, model_server
 from tests.llm.request import check_results
 from tests.waiting import eventually
-from tests.whole_bot.forked import Forks, forks
 from tests.whole_bot.judged import judged_bot
 from tests.whole_bot.process import BotProcess, Person
 from tgbot.playground.server import PlaygroundServer
@@ -180,33 +178,25 @@ async def _answer_questions(guests: Sequence[Guest]) -> None:
         await asyncio.sleep(0.02)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def forking() -> AsyncIterator[Forks]:
-    async with forks() as made:
-        yield made
-
-
 @asynccontextmanager
-async def storm(forking: Forks, folder: Path, seed: int) -> AsyncIterator[Storm]:
+async def storm(folder: Path, seed: int) -> AsyncIterator[Storm]:
     async with (
         PlaygroundServer(port=0) as wire,
         model_server() as server,
-        judged_bot(wire, folder, forking, agent="llm", model="some-model") as bot,
+        judged_bot(wire, folder, agent="llm", model="some-model") as bot,
     ):
         bot.setting(model_url=server.openai_url, tools="tests.llm.kill_tools")
         bot.setting(crashes_max=1000, grace_seconds=0)
         yield Storm(bot, wire, server, seed)
 
 
-async def test_kills_at_random_moments_double_and_lose_no_effect(forking: Forks, tmp_path: Path) -> None:
-    async with storm(forking, tmp_path, seed=1) as raging:
+async def test_kills_at_random_moments_double_and_lose_no_effect(tmp_path: Path) -> None:
+    async with storm(tmp_path, seed=1) as raging:
         await raging.rage("ann", "ben", "sam")
 
 
-async def test_a_turn_that_a_shutdown_interrupts_goes_on_from_its_last_step(
-    forking: Forks, tmp_path: Path
-) -> None:
-    async with storm(forking, tmp_path, seed=1) as calm:
+async def test_a_turn_that_a_shutdown_interrupts_goes_on_from_its_last_step(tmp_path: Path) -> None:
+    async with storm(tmp_path, seed=1) as calm:
         await calm.server.answers_by(*answers_to("ann"))
         [ann] = calm.guests("ann")
         await calm.bot.start()
@@ -221,10 +211,8 @@ async def test_a_turn_that_a_shutdown_interrupts_goes_on_from_its_last_step(
         )
 
 
-async def test_a_question_outlives_the_process_and_is_answered_while_there_is_none(
-    forking: Forks, tmp_path: Path
-) -> None:
-    async with storm(forking, tmp_path, seed=1) as calm:
+async def test_a_question_outlives_the_process_and_is_answered_while_there_is_none(tmp_path: Path) -> None:
+    async with storm(tmp_path, seed=1) as calm:
         paying = [calls("pay", tool("pay", {"line": line}), text=line) for line in ("first", "second")]
         await calm.server.answers_by(*map(in_turn, (0, 2), paying), after_tool("Paid."))
         ann = Person(calm.wire)
@@ -243,9 +231,9 @@ async def test_a_question_outlives_the_process_and_is_answered_while_there_is_no
 
 
 @pytest.mark.soak
-async def test_a_hundred_deaths(forking: Forks, tmp_path: Path) -> None:
+async def test_a_hundred_deaths(tmp_path: Path) -> None:
     seed = random.randrange(2**32)
-    async with storm(forking, tmp_path, seed) as raging:
+    async with storm(tmp_path, seed) as raging:
         for number in range(100 // DEATHS):
             await raging.rage(*(f"{name}{number}" for name in ("ann", "ben", "sam")))
         lines = raging.lines

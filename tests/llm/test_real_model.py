@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.forking import ROOT
 from tests.needed import need
 from tests.waiting import DEADLINE_SECONDS, eventually
 from tests.whole_bot.judged import judged_bot
-from tests.whole_bot.process import ROOT, BotProcess, Person
+from tests.whole_bot.process import BotProcess, Person
 from tgbot.agents.llm.failures import TOO_LONG
 from tgbot.agents.llm.log import CUT_OFF
 from tgbot.playground.server import PlaygroundServer

@@ -6,21 +6,18 @@ from http import HTTPStatus
 from pathlib import Path
 
 from tests.judges import judge_journal
-from tests.whole_bot.forked import Forks
 from tests.whole_bot.process import TOKEN, BotProcess
 from tgbot.playground.server import PlaygroundServer
 from tgbot.store.outbox import SURPLUS_TEXT
 
 
 @asynccontextmanager
-async def judged_bot(
-    wire: PlaygroundServer, folder: Path, forks: Forks | None = None, **settings: object
-) -> AsyncIterator[BotProcess]:
+async def judged_bot(wire: PlaygroundServer, folder: Path, **settings: object) -> AsyncIterator[BotProcess]:
     """Give a bot that is not started yet.
 
     Afterwards its token is in no log, no judge objects to a request, and without trouble nobody saw a "…".
     """
-    process = BotProcess(folder, wire.url, forks, **settings)
+    process = BotProcess(folder, wire.url, **settings)
     try:
         yield process
     finally:

@@ -3,21 +3,18 @@
 import asyncio
 import json
 import os
-import sys
-from asyncio.subprocess import Process
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
 from typing import Any
 
+from tests.forking import ROOT, Forked, fork
 from tests.waiting import DEADLINE_SECONDS, eventually
-from tests.whole_bot.forked import Forked, Forks
 from tgbot.playground.server import PlaygroundServer
 
-ROOT = Path(__file__).parent.parent.parent
 TOKEN = "42:playground-secret"  # made up
 
 
-async def exit_code(process: Process | Forked) -> int:
+async def exit_code(process: Forked) -> int:
     """Wait for its end; if that never comes, end it and fail."""
     try:
         return await asyncio.wait_for(process.wait(), DEADLINE_SECONDS)
@@ -27,13 +24,13 @@ async def exit_code(process: Process | Forked) -> int:
 
 
 class BotProcess:
-    """Starts and ends the process; everything it writes goes into `log`."""
+    """Starts and ends the process; everything it logs goes into `log`."""
 
-    def __init__(self, folder: Path, api_url: str, forks: Forks | None = None, **settings: object) -> None:
-        self._forks = forks
+    def __init__(self, folder: Path, api_url: str, **settings: object) -> None:
         self.database = folder / "tgbot.db"
         self._folder = folder
         self._log = folder / "bot.log"
+        self._printed = folder / "bot.out"
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("TGBOT_")},
             "PYTHONPATH": str(ROOT),
@@ -47,7 +44,7 @@ class BotProcess:
             "TGBOT_RATE_GROUP_PER_MINUTE": "0",
             **{f"TGBOT_{name.upper()}": str(value) for name, value in settings.items()},
         }
-        self._process: Process | Forked | None = None
+        self._process: Forked | None = None
         self.gets_sane_updates = True  # a test that injects others clears it
 
     @property
@@ -72,20 +69,22 @@ class BotProcess:
         self._environment |= {f"TGBOT_{name.upper()}": str(value) for name, value in settings.items()}
 
     async def start(self) -> None:
-        if self._forks:
-            self._process = await self._forks.start(self._folder, self._log, self._environment)
-        else:
-            self._process = await self.command("run")
+        self._process = self.command("run")
 
-    async def command(self, *words: str) -> Process:
-        with self._log.open("ab") as log:
-            return await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tgbot", *words),
-                cwd=self._folder,  # a folder without the developer's .env
-                env=self._environment,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-            )
+    def command(self, *words: str) -> Forked:
+        # A folder without the developer's .env. What it prints is what the last command printed.
+        with self._log.open("ab") as log, self._printed.open("wb") as printed:
+            return fork(words, self._folder, self._environment, printed.fileno(), log.fileno())
+
+    async def prints(self, *words: str) -> str:
+        """Run a command beside it, to its end."""
+        assert await exit_code(self.command(*words)) == 0, self.log
+        return self.printed
+
+    @property
+    def printed(self) -> str:
+        """What the last command has printed so far."""
+        return self._printed.read_text()
 
     async def kill(self) -> None:
         """End the process with SIGKILL, so that it can do nothing more."""
@@ -103,23 +102,13 @@ class BotProcess:
         assert self._process
         self._process.send_signal(number)
 
-    async def output(self) -> str:
-        """Read the next line that the process prints; "" when it has ended."""
-        assert isinstance(self._process, Process)
-        assert self._process.stdout
-        line = await asyncio.wait_for(self._process.stdout.readline(), DEADLINE_SECONDS)
-        return line.decode()
-
     async def wait(self) -> int:
         assert self._process
         return await exit_code(self._process)
 
     async def status(self) -> dict[str, Any]:
         """Run `tgbot status --json` beside it."""
-        process = await self.command("status", "--json")
-        output, _ = await process.communicate()
-        assert process.returncode == 0, self.log
-        report: dict[str, Any] = json.loads(output)
+        report: dict[str, Any] = json.loads(await self.prints("status", "--json"))
         return report
 
     async def logs(self, words: str, times: int = 1) -> None:

@@ -96,18 +96,14 @@ async def test_a_row_that_kills_the_process_is_given_up_and_the_rest_goes_on(
 async def test_status_distinguishes_a_turn_that_runs_from_one_that_a_kill_interrupted(
     bot: BotProcess, ann: Person
 ) -> None:
-    async def table() -> str:
-        output, _ = await (await bot.command("status")).communicate()
-        return output.decode()
-
     await bot.start()
     ann.says("wait for /never")
     await bot.logs("turn.claimed")
     assert (await bot.status())["alive"]
-    assert (await table()).startswith("the bot runs: running 1, queued 0,")
+    assert (await bot.prints("status")).startswith("the bot runs: running 1, queued 0,")
     await bot.kill()
     assert not (await bot.status())["alive"]
-    first, row, *_ = (await table()).splitlines()
+    first, row, *_ = (await bot.prints("status")).splitlines()
     assert first.startswith("the bot does not run: interrupted 1, queued 0,")
     assert row.startswith("  interrupted session=")
 

@@ -2,6 +2,7 @@
 
 import re
 
+from tests.waiting import eventually
 from tests.whole_bot.process import BotProcess, Person
 from tgbot.playground.server import PlaygroundServer
 
@@ -13,15 +14,12 @@ NOBODY = "app.nobody_allowed"
 async def code_shown(bot: BotProcess) -> str:
     """Start the bot, and read the code from its output; the link has the same one."""
     await bot.start()
-    shown = ""
-    while not (found := CODE.search(shown)):
-        line = await bot.output()
-        assert line, bot.log
-        shown += line
-    link = LINK.search(shown)
-    assert link
-    assert link[1] == found[1]
-    return found[1]
+    await eventually(
+        lambda: bool(CODE.search(bot.printed) and LINK.search(bot.printed)), "the code and the link"
+    )
+    [code], [linked] = CODE.findall(bot.printed), LINK.findall(bot.printed)
+    assert code == linked
+    return str(code)
 
 
 async def test_who_sends_the_code_owns_the_bot_also_after_a_restart(

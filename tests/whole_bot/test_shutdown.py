@@ -63,7 +63,7 @@ async def test_a_second_signal_exits_at_once_and_nothing_is_lost(
 async def test_only_one_process_owns_the_database(bot: BotProcess, ann: Person) -> None:
     await bot.start()
     await bot.logs("intake.ready")
-    second = await bot.command("run")
+    second = bot.command("run")
     assert await exit_code(second) == 1
     assert f"process {bot.pid} runs on it" in bot.log
     ann.says("hello")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.forking import ROOT
 from tests.store.engine.files import damage, mode
 from tests.store.engine.test_migrate import older_file, query
-from tests.terminal import ROOT
 from tgbot import cli
 from tgbot.store.engine.backup import KEPT_COPIES, back_up
 from tgbot.store.engine.lock import ProcessLock
