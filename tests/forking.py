@@ -1,7 +1,7 @@
 """Starts `tgbot` at once: a process that has imported everything forks each command.
 
 What it starts is a process of its own: it has its pid, its environment and its files, and signals end it as
-they end any other. Only the second that Python takes for the imports is saved, hundreds of times in the suite.
+they end any other. Only the second that Python takes for the imports is saved, hundreds of times a run.
 """
 
 import asyncio
