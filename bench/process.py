@@ -20,9 +20,8 @@ ROUNDS_WARM_UP, ROUNDS = 1, 7  # the first one compiles what is imported
 DEADLINE_SECONDS = 30
 IDLE_SECONDS = 1.0
 FEW, MANY = 100, 300  # commits
-# httpx imports these for a command line of its own where it finds them: an installation without the
-# development extras has none.
-AS_INSTALLED = "import sys; sys.modules.update(rich=None, pygments=None);"
+# httpx and telegram import these where they find them. Without the development extras there are none.
+AS_INSTALLED = "import sys; sys.modules.update(rich=None, pygments=None, cryptography=None);"
 BOT = f"{AS_INSTALLED} from tgbot.__main__ import main; sys.argv[1:] = ['run']; sys.exit(main())"
 REFERENCE = f"{AS_INSTALLED} import telegram.ext"
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
@@ -50,7 +49,7 @@ def _round(path: Path) -> tuple[float, float]:
 
 def _reference_cpu_seconds() -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", REFERENCE], check=True)
+    subprocess.run([sys.executable, "-c", REFERENCE], env=_compiling(), check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -81,7 +80,8 @@ async def _bot(url: str, path: Path) -> AsyncIterator[asyncio.subprocess.Process
     }
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", BOT),
-        env={**os.environ, **settings},
+        env={**_compiling(), **settings},
+        stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
@@ -89,6 +89,11 @@ async def _bot(url: str, path: Path) -> AsyncIterator[asyncio.subprocess.Process
     finally:
         process.terminate()
         await process.wait()
+
+
+def _compiling() -> dict[str, str]:
+    """Give an environment in which Python keeps what it compiled, as pip does where it installs."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -129,7 +129,6 @@ def upgrade() -> None:
             ["session_key"],
             unique=False,
             sqlite_where=sa.text("state = 'asking'"),
-            postgresql_where=sa.text("state = 'asking'"),
         )
         batch_op.create_index(
             "ix_pending_box", ["bot_id", "box", "message_id", "chat_id", "lead_id"], unique=False
@@ -139,49 +138,42 @@ def upgrade() -> None:
             ["id"],
             unique=False,
             sqlite_where=sa.text("state = 'dead'"),
-            postgresql_where=sa.text("state = 'dead'"),
         )
         batch_op.create_index(
             "ix_pending_held",
             ["session_key", "id"],
             unique=False,
             sqlite_where=sa.text("state = 'held'"),
-            postgresql_where=sa.text("state = 'held'"),
         )
         batch_op.create_index(
             "ix_pending_holds",
             ["held_by"],
             unique=False,
             sqlite_where=sa.text("held_by IS NOT NULL"),
-            postgresql_where=sa.text("held_by IS NOT NULL"),
         )
         batch_op.create_index(
             "ix_pending_joinable",
             ["session_key", "join_key"],
             unique=False,
             sqlite_where=sa.text("join_key IS NOT NULL AND state IN ('queued', 'held')"),
-            postgresql_where=sa.text("join_key IS NOT NULL AND state IN ('queued', 'held')"),
         )
         batch_op.create_index(
             "ix_pending_joined",
             ["lead_id"],
             unique=False,
             sqlite_where=sa.text("lead_id IS NOT NULL"),
-            postgresql_where=sa.text("lead_id IS NOT NULL"),
         )
         batch_op.create_index(
             "ix_pending_queued",
             ["session_key", "place", "id"],
             unique=False,
             sqlite_where=sa.text("state = 'queued'"),
-            postgresql_where=sa.text("state = 'queued'"),
         )
         batch_op.create_index(
             "ix_pending_timed",
             ["not_before"],
             unique=False,
             sqlite_where=sa.text("state = 'queued' AND not_before IS NOT NULL"),
-            postgresql_where=sa.text("state = 'queued' AND not_before IS NOT NULL"),
         )
 
     op.create_table(
@@ -210,7 +202,6 @@ def upgrade() -> None:
             ["bot_id", "state"],
             unique=False,
             sqlite_where=sa.text("state = 'asked'"),
-            postgresql_where=sa.text("state = 'asked'"),
         )
         batch_op.create_index("ix_stranger_replied", ["bot_id", "replied_at"], unique=False)
 
@@ -290,7 +281,6 @@ def upgrade() -> None:
             ["session_key", "kind", "id"],
             unique=False,
             sqlite_where=sa.text("kind IN ('fresh', 'summary')"),
-            postgresql_where=sa.text("kind IN ('fresh', 'summary')"),
         )
         batch_op.create_index("ix_history_row", ["pending_id", "id"], unique=False)
         batch_op.create_index("ix_history_session", ["session_key", "id"], unique=False)
@@ -299,7 +289,6 @@ def upgrade() -> None:
             ["target_id"],
             unique=False,
             sqlite_where=sa.text("target_id IS NOT NULL"),
-            postgresql_where=sa.text("target_id IS NOT NULL"),
         )
 
     op.create_table(
@@ -400,49 +389,42 @@ def upgrade() -> None:
             ["pending_id"],
             unique=False,
             sqlite_where=sa.text("kind = 'card'"),
-            postgresql_where=sa.text("kind = 'card'"),
         )
         batch_op.create_index(
             "ix_outbox_file",
             ["file_id"],
             unique=False,
             sqlite_where=sa.text("file_id IS NOT NULL"),
-            postgresql_where=sa.text("file_id IS NOT NULL"),
         )
         batch_op.create_index(
             "ix_outbox_in_flight",
             ["bot_id", "chat_id"],
             unique=True,
             sqlite_where=sa.text("state IN ('sending', 'unknown')"),
-            postgresql_where=sa.text("state IN ('sending', 'unknown')"),
         )
         batch_op.create_index(
             "ix_outbox_parked",
             ["id"],
             unique=False,
             sqlite_where=sa.text("state = 'parked'"),
-            postgresql_where=sa.text("state = 'parked'"),
         )
         batch_op.create_index(
             "ix_outbox_reaction",
             ["id"],
             unique=False,
             sqlite_where=sa.text("reaction_due"),
-            postgresql_where=sa.text("reaction_due"),
         )
         batch_op.create_index(
             "ix_outbox_uncertain",
             ["uncertain_until"],
             unique=False,
             sqlite_where=sa.text("uncertain_until IS NOT NULL"),
-            postgresql_where=sa.text("uncertain_until IS NOT NULL"),
         )
         batch_op.create_index(
             "ix_outbox_unsent",
             ["bot_id", "chat_id", "id"],
             unique=False,
             sqlite_where=sa.text("state IN ('ready', 'sending', 'unknown')"),
-            postgresql_where=sa.text("state IN ('ready', 'sending', 'unknown')"),
         )
 
     op.create_table(

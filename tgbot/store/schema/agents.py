@@ -64,9 +64,8 @@ Index(
     # With `kind` it beats ix_history_session, which SQLite would take otherwise.
     *(history.c.session_key, history.c.kind, history.c.id),
     sqlite_where=_BOUNDARY,
-    postgresql_where=_BOUNDARY,
 )
-Index("ix_history_undo", history.c.target_id, sqlite_where=_UNDO, postgresql_where=_UNDO)
+Index("ix_history_undo", history.c.target_id, sqlite_where=_UNDO)
 
 # The calls of tools that a turn has begun. started: it may have taken effect; done: with this result.
 ledger = Table(

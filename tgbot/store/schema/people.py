@@ -52,7 +52,6 @@ Index(
     # With `state` it beats the index above, which SQLite would take otherwise.
     *(stranger.c.bot_id, stranger.c.state),
     sqlite_where=_ASKED,
-    postgresql_where=_ASKED,
 )
 
 # The code that makes its sender the owner of a bot that has none; only its hash is kept.

@@ -93,22 +93,20 @@ Index(
     pending.c.place,
     pending.c.id,
     sqlite_where=_QUEUED,
-    postgresql_where=_QUEUED,
 )
-Index("ix_pending_held", pending.c.session_key, pending.c.id, sqlite_where=_HELD, postgresql_where=_HELD)
-Index("ix_pending_asking", pending.c.session_key, sqlite_where=_ASKING, postgresql_where=_ASKING)
-Index("ix_pending_dead", pending.c.id, sqlite_where=_DEAD, postgresql_where=_DEAD)
+Index("ix_pending_held", pending.c.session_key, pending.c.id, sqlite_where=_HELD)
+Index("ix_pending_asking", pending.c.session_key, sqlite_where=_ASKING)
+Index("ix_pending_dead", pending.c.id, sqlite_where=_DEAD)
 Index(
     "ix_pending_joinable",
     pending.c.session_key,
     pending.c.join_key,
     sqlite_where=_JOINABLE,
-    postgresql_where=_JOINABLE,
 )
-Index("ix_pending_joined", pending.c.lead_id, sqlite_where=_JOINED, postgresql_where=_JOINED)
+Index("ix_pending_joined", pending.c.lead_id, sqlite_where=_JOINED)
 # To delete a row, SQLite looks for whatever refers to it.
-Index("ix_pending_holds", pending.c.held_by, sqlite_where=_HOLDS, postgresql_where=_HOLDS)
-Index("ix_pending_timed", pending.c.not_before, sqlite_where=_TIMED, postgresql_where=_TIMED)
+Index("ix_pending_holds", pending.c.held_by, sqlite_where=_HOLDS)
+Index("ix_pending_timed", pending.c.not_before, sqlite_where=_TIMED)
 
 # One row for each claim. Its id is the guard's fencing token, its instance the process that claimed.
 turn = Table(

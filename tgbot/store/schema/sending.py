@@ -115,7 +115,6 @@ Index(
     "ix_outbox_unsent",
     *(outbox.c.bot_id, outbox.c.chat_id, outbox.c.id),
     sqlite_where=_UNSENT,
-    postgresql_where=_UNSENT,
 )
 Index(
     "ix_outbox_in_flight",
@@ -123,13 +122,12 @@ Index(
     outbox.c.chat_id,
     unique=True,
     sqlite_where=_IN_FLIGHT,
-    postgresql_where=_IN_FLIGHT,
 )
-Index("ix_outbox_uncertain", outbox.c.uncertain_until, sqlite_where=_UNCERTAIN, postgresql_where=_UNCERTAIN)
-Index("ix_outbox_parked", outbox.c.id, sqlite_where=_PARKED, postgresql_where=_PARKED)
-Index("ix_outbox_reaction", outbox.c.id, sqlite_where=_REACTION, postgresql_where=_REACTION)
-Index("ix_outbox_card", outbox.c.pending_id, sqlite_where=_CARD, postgresql_where=_CARD)
-Index("ix_outbox_file", outbox.c.file_id, sqlite_where=_OF_FILE, postgresql_where=_OF_FILE)
+Index("ix_outbox_uncertain", outbox.c.uncertain_until, sqlite_where=_UNCERTAIN)
+Index("ix_outbox_parked", outbox.c.id, sqlite_where=_PARKED)
+Index("ix_outbox_reaction", outbox.c.id, sqlite_where=_REACTION)
+Index("ix_outbox_card", outbox.c.pending_id, sqlite_where=_CARD)
+Index("ix_outbox_file", outbox.c.file_id, sqlite_where=_OF_FILE)
 # The same of what the bot sent.
 Index(
     "ix_outbox_box",
