@@ -141,7 +141,7 @@ class Line:
     """Parse, receive, claim, run, finish: all that stands between getUpdates and the outbox."""
 
     def __init__(self, db: Database, api: BotApi, owner: Owner, agents: Agents) -> None:
-        self.agents = agents
+        self.agents, self.db = agents, db
         self.delivery = Mute(db, api, self._on_end)
         self.runner = TurnRunner(agents, RULES.access, self.delivery.answers, AnswerOptions(DEADLINE_SECONDS))
         self.dispatcher = Dispatcher(db, owner, self.runner, observer=self.delivery)
