@@ -15,6 +15,10 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"")
 _DEFINED = re.compile(r"^(?:async )?def (test_\w+)", re.MULTILINE)
 _CITED = re.compile(r"\b(test_\w+)\b(?!\.py)(…?)")
 
+_SYMPTOM = re.compile(r"^\| ([^|]*`[^|]*) \|", re.MULTILINE)
+_QUOTED = re.compile(r"`([^`]+)`")
+_STRINGS_SIDE_BY_SIDE = re.compile(r"\"\s*\n\s*f?\"")
+
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 PATH = ARCHITECTURE.partition("## The path of one message")[2].partition("\n## ")[0]
 CALLS = _CALL.findall(PATH)
@@ -56,3 +60,17 @@ def test_each_test_that_broken_on_purpose_names_exists() -> None:
 
 def _exists(name: str, names: list[str], *, cut: bool) -> bool:
     return name in names or (cut and any(known.startswith(name) for known in names))
+
+
+def test_each_line_that_troubleshooting_explains_is_one_that_the_bot_writes() -> None:
+    source = "\n".join(file.read_text() for file in (ROOT / "tgbot").rglob("*.py"))
+    source = _STRINGS_SIDE_BY_SIDE.sub("", source)
+    symptoms = _SYMPTOM.findall((ROOT / "docs" / "troubleshooting.md").read_text())
+    quoted = [words for symptom in symptoms for words in _QUOTED.findall(symptom)]
+    assert quoted
+    assert [words for words in quoted if not _is_written(words, source)] == []
+
+
+def _is_written(words: str, source: str) -> bool:
+    pieces = (piece.strip() for piece in re.split(r"…|TGBOT_\w+", words))
+    return all(piece in source for piece in pieces if piece)
