@@ -145,7 +145,7 @@ class Settling:
             return False
         ours = search.take(message_id, message)
         if not ours:
-            log.warning("delivery.not_ours chat=%s message=%s", part.chat_id, message_id)
+            log.warning("delivery.not_ours chat=%s message_id=%s", part.chat_id, message_id)
         if not ours or (part.file_id is not None and part.sent_text is None):
             await self._unmarked(message_id)
         return True
@@ -166,7 +166,7 @@ class Settling:
         except NotNowError:  # it proves nothing
             raise
         except RefusedError as error:
-            log.info("delivery.cannot_look chat=%s message=%s reason=%s", self._chat_id, message_id, error)
+            log.info("delivery.cannot_look chat=%s message_id=%s reason=%s", self._chat_id, message_id, error)
             return None
         try:
             return await self._mark(message_id, MARKER)
