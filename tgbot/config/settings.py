@@ -106,6 +106,9 @@ class Settings:
     http_address: Annotated[
         tuple[str, int] | None, How(parsers.address, "HOST:PORT, or PORT alone for this machine only")
     ] = None
+    traces_url: Annotated[
+        str | None, How(parsers.server, "an OTLP/HTTP endpoint, like http://localhost:4318/v1/traces")
+    ] = None
     log: Annotated[Style, How(parsers.one_of("text", "json"), "text or json")] = "text"
     log_level: Annotated[
         Level, How(parsers.one_of("debug", "info", "warning", "error"), "debug, info, warning or error")

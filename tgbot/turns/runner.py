@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tgbot import render
+from tgbot import render, tracing
 from tgbot.access import Access
 from tgbot.model import Turn
 from tgbot.render import Text
@@ -60,13 +60,14 @@ class TurnRunner:
             self._answers.close(answer)
 
     async def _answered(self, answer: LiveAnswer, interrupt: Interrupt) -> Ending:
-        began = time.monotonic()
+        began, began_at = time.monotonic(), time.time()
         run = self._agents.start(answer, self._answers.changed)
         try:
             await _first(run.ended, interrupt, self._options.timeout_seconds)
         except asyncio.CancelledError:
             await self._cancel(run, timed_out=False)
             raise
+        tracing.step(answer.turn, "agent", began_at)
         if run.ended.done():
             return await self._ending(answer, run.ended.result(), time.monotonic() - began)
         innocent = await self._cancel(run, timed_out=not interrupt.done())
