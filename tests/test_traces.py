@@ -31,6 +31,11 @@ async def answering(turn: AgentTurn) -> AsyncGenerator[str, None]:
     yield f"re: {turn.text}"
 
 
+async def lengthy(_: AgentTurn) -> AsyncGenerator[str, None]:
+    """Answers in three messages."""
+    yield "word " * 2000
+
+
 def trace_of(collector: Collector, whole: Received) -> list[Received]:
     return [span for span in collector.spans if span.trace_id == whole.trace_id]
 
@@ -56,6 +61,22 @@ async def test_a_message_is_one_trace_of_its_steps_each_within_the_whole_and_non
     assert collector.resource["service.name"] == "tgbot"
     for word in (b"hush", b"raise", b"re: ", b"secret", b"Ann", b"apology", TOKEN.partition(":")[2].encode()):
         assert not any(word in body for body in collector.bodies)
+
+
+async def test_the_whole_ends_when_the_last_part_of_an_answer_is_on_screen(
+    wire: PlaygroundServer, database_path: Path, collector: Collector
+) -> None:
+    async with running(wire, database_path, lengthy, traces_url=collector.url) as ann:
+        ann.says("hello")
+        await collector.has("message")
+    sent = collector.of("send")
+    assert [span.attributes["tgbot.part"] for span in sorted(sent, key=lambda span: span.began_at)] == [
+        0,
+        1,
+        2,
+    ]
+    [whole] = collector.of("message")
+    assert whole.ended_at >= max(span.ended_at for span in sent)
 
 
 async def test_what_a_killed_process_left_is_finished_in_the_same_trace(
