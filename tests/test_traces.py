@@ -1,5 +1,6 @@
 """Each message can be followed from its receipt to its answer on screen, in one trace, without its words."""
 
+import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
@@ -82,9 +83,10 @@ async def test_the_whole_ends_when_the_last_part_of_an_answer_is_on_screen(
 async def test_what_a_killed_process_left_is_finished_in_the_same_trace(
     wire: PlaygroundServer, tmp_path: Path, collector: Collector
 ) -> None:
+    """And each line that both processes log is a JSON object, as the settings want it."""
     gate = tmp_path / "gate"
     agent = "tests.whole_bot.agents:moody"
-    async with judged_bot(wire, tmp_path, agent=agent, traces_url=collector.url) as bot:
+    async with judged_bot(wire, tmp_path, agent=agent, traces_url=collector.url, log="json") as bot:
         ann = Person(wire)
         await bot.start()
         ann.says(f"wait for {gate}")
@@ -101,6 +103,9 @@ async def test_what_a_killed_process_left_is_finished_in_the_same_trace(
     assert turn.attributes["tgbot.attempt"] == 2
     assert waited.parent_id == turn.parent_id == whole.span_id
     assert whole.began_at <= waited.began_at, "from the receipt, in the process before"
+    logged = [json.loads(line) for line in bot.log.splitlines()]
+    assert [one["attempt"] for one in logged if one.get("event") == "turn.claimed"] == [1, 2]
+    assert [one.get("event") for one in logged].count("app.started") == 2
 
 
 async def test_a_collector_that_takes_nothing_harms_nobody_and_is_said_once(

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import logging
+import math
 import sys
 import threading
 import time
@@ -26,7 +27,7 @@ class AgentRun:
     `ended` is set in that loop when the agent has ended: to None, or to what it raised.
     """
 
-    __slots__ = ("_heard", "_heard_at", "_slow", "_task", "answer", "ended", "thread")
+    __slots__ = ("_heard", "_heard_at", "_task", "answer", "ended", "thread")
 
     def __init__(self, answer: LiveAnswer, thread: "AgentThread") -> None:
         self.answer = answer
@@ -35,7 +36,6 @@ class AgentRun:
         self._task: asyncio.Task[None] | None = None  # used in the agents' thread only
         self._heard = answer.version
         self._heard_at = time.monotonic()
-        self._slow = False
 
     def begin(self, agent: Agent, turn: AgentTurn, changed: Callable[[], None], home: Calls) -> None:
         """Start the agent; called in the agents' thread."""
@@ -56,9 +56,11 @@ class AgentRun:
     def turns_slow(self, now: float, seconds: float) -> bool:
         """Whether the agent has said nothing for so long by now; true once. `now` is that of monotonic()."""
         if self.answer.version != self._heard:
-            self._heard, self._heard_at = self.answer.version, now
-        slow, self._slow = self._slow, self._slow or now - self._heard_at >= seconds
-        return self._slow and not slow
+            self._heard, self._heard_at = self.answer.version, max(now, self._heard_at)
+        slow = now - self._heard_at >= seconds
+        if slow:
+            self._heard_at = math.inf  # once is enough
+        return slow
 
     def _cancel_task(self) -> None:
         if self._task is not None:

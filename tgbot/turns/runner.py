@@ -60,14 +60,14 @@ class TurnRunner:
             self._answers.close(answer)
 
     async def _answered(self, answer: LiveAnswer, interrupt: Interrupt) -> Ending:
-        began, began_at = time.monotonic(), time.time()
+        began = time.monotonic()
         run = self._agents.start(answer, self._answers.changed)
         try:
             await _first(run.ended, interrupt, self._options.timeout_seconds)
         except asyncio.CancelledError:
             await self._cancel(run, timed_out=False)
             raise
-        tracing.step(answer.turn, "agent", began_at)
+        tracing.step(answer.turn, "agent", time.time() - (time.monotonic() - began))
         if run.ended.done():
             return await self._ending(answer, run.ended.result(), time.monotonic() - began)
         innocent = await self._cancel(run, timed_out=not interrupt.done())
