@@ -12,7 +12,10 @@ LINT = (
 )
 
 # Modules that cost CPU at every start, and memory for ever, and that the bot does not use.
-TOO_MUCH = ("sqlalchemy.orm", "sqlalchemy.ext", "greenlet", "alembic", "pydantic")
+TOO_MUCH = (
+    *("sqlalchemy.orm", "sqlalchemy.ext", "greenlet", "alembic", "pydantic"),
+    *("starlette", "uvicorn", "prometheus_client", "opentelemetry"),
+)
 # Libraries for models: seconds and tens of megabytes, that only the first turn with a model may cost.
 FOR_MODELS = ("pydantic_ai", "openai", "anthropic", "mcp", "fastmcp")
 WITHOUT_MODELS = (

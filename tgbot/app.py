@@ -7,11 +7,11 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Protocol
 
 from tgbot.access import Access
-from tgbot.config import Settings, nobody_allowed
+from tgbot.config import Settings, nobody_allowed, wrong_setting
 from tgbot.delivery.delivery import Delivery
 from tgbot.intake import pairing
 from tgbot.intake.acceptor import Acceptor
@@ -19,6 +19,7 @@ from tgbot.intake.batch import Rules
 from tgbot.intake.commands import ModelRules
 from tgbot.intake.limits import Limits
 from tgbot.intake.poller import Poller
+from tgbot.lag import Lag
 from tgbot.model import InstanceId, Owner, SessionKey
 from tgbot.pruner import Pruner
 from tgbot.store import allowed, modes, recovery, strangers
@@ -53,10 +54,11 @@ async def run(settings: Settings, agent: Agent, show: Callable[[str], None] = pr
     """Run the bot until SIGTERM or Ctrl-C.
 
     `show` gets the lines for whoever started a bot that has no owner: how to become it.
-    Raises DatabaseLockedError, StorageError; in an ExceptionGroup TokenRefusedError,
+    Raises ConfigError, DatabaseLockedError, StorageError; in an ExceptionGroup TokenRefusedError,
     DatabaseDamagedError and whatever made a service die: the process has to end then, and the next
     one recovers.
     """
+    traces = [*_traces(settings)]
     with ProcessLock(settings.database_path):
         async with contextlib.AsyncExitStack() as resources:
             begin = functools.partial(_begin, settings, resources)
@@ -76,7 +78,7 @@ async def run(settings: Settings, agent: Agent, show: Callable[[str], None] = pr
             log.info("app.started instance=%s pid=%s", instance_id, os.getpid())
             owner = Owner(settings.bot_id, instance_id, settings.max_turns, settings.crashes_max)
             invite = functools.partial(_invite, settings, db, show)
-            await _serve(settings, agents, db, api, downloads, owner, invite)
+            await _serve(settings, agents, db, api, downloads, owner, invite, traces)
     log.info("app.stopped instance=%s", instance_id)
 
 
@@ -128,6 +130,7 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
     downloads: Downloads,
     owner: Owner,
     invite: Callable[[str], Awaitable[None]],
+    traces: Sequence[Service],
 ) -> None:
     access = Access(settings.allowed_users, settings.owner_id, settings.speakers)
     delivery = _delivery(settings, db, api)
@@ -148,9 +151,9 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
     pruner = Pruner(db, settings.keep_days)
     with _signals() as asked_to_stop:
         async with asyncio.TaskGroup() as services:
-            watch = _watch(settings, db)
+            watch = [*_watch(settings, db), *traces]
             serving: list[Service] = [
-                *(agents, delivery, delivery.cards, dispatcher, db, downloads, pruner),
+                *(agents, delivery, delivery.cards, dispatcher, db, downloads, pruner, Lag()),
                 *watch,
             ]
             kept = [services.create_task(s.serve(), name=type(s).__name__) for s in serving]
@@ -174,6 +177,17 @@ def _watch(settings: Settings, db: Database) -> Iterator[Service]:
         from tgbot.watch.server import Watch  # noqa: PLC0415 - most bots start without it, and faster
 
         yield Watch(db, settings.http_address)
+
+
+def _traces(settings: Settings) -> Iterator[Service]:
+    """Give the service that exports traces, where the settings want it. Raises ConfigError."""
+    if settings.traces_url:
+        try:
+            from tgbot.watch.traces import Traces  # noqa: PLC0415 - optional, and a quarter of a second
+        except ImportError:
+            missing = "it needs OpenTelemetry: pip install 'tgbot[traces]'"
+            raise wrong_setting("traces_url", missing) from None
+        yield Traces(settings.traces_url)
 
 
 def _model_rules(settings: Settings) -> ModelRules | None:

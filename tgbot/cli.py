@@ -102,7 +102,8 @@ def _play(words: Sequence[str]) -> int:
 
 def _run(_: argparse.Namespace) -> int:
     settings = config.load()
-    logs.configure(settings.token, *names.secrets(settings))
+    logs.configure(settings.token, *names.secrets(settings), style=settings.log, level=settings.log_level)
+    fail = _fail if settings.log == "text" else _log_failure
     for line in [*config.unknown_names(), *config.exposed_files(settings.database_path)]:
         log.warning("config.warning %s", line)
     chosen = _agent(settings)
@@ -110,9 +111,9 @@ def _run(_: argparse.Namespace) -> int:
     try:
         asyncio.new_event_loop().run_until_complete(app.run(settings, chosen, _print))
     except* FAILED as known:
-        status = _fail(_named(settings.database_path, known.exceptions[0]), 1)
+        status = fail(_named(settings.database_path, known.exceptions[0]), 1)
     except* MISUSED as known:
-        status = _fail(known.exceptions[0], USAGE_ERROR)
+        status = fail(known.exceptions[0], USAGE_ERROR)
     except* Exception:
         log.exception("app.crashed")
         status = 1
@@ -250,4 +251,10 @@ def _print(line: str) -> None:
 def _fail(reason: object, status: int) -> int:
     for line in str(reason).splitlines():
         print(f"tgbot: {line}", file=sys.stderr)
+    return status
+
+
+def _log_failure(reason: object, status: int) -> int:
+    """Fail where a program reads what is logged, line by line."""
+    log.error("app.failed reason=%s", reason)
     return status

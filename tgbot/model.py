@@ -224,6 +224,7 @@ class Turn(Ownership):
     `raws` are the updates that the turn is for, as JSON, in order: one, or several that joined. `first_part`
     is the number of the part that the answer begins with: behind what was said before the last question.
     `allowed`: at the claim the database said that the sender may talk, whatever the settings say.
+    `received_at` is Unix time in seconds, and like `update_id` that of the row.
     """
 
     address: Address
@@ -231,6 +232,13 @@ class Turn(Ownership):
     raws: tuple[str, ...]
     first_part: int = 0
     allowed: bool = False
+    update_id: int = 0
+    received_at: float = 0.0
+
+    @property
+    def bot_id(self) -> BotId:
+        """Telegram's id of the bot."""
+        return BotId(int(self.session_key.partition(":")[0]))
 
     @property
     def chat_id(self) -> ChatId:

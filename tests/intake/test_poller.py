@@ -21,6 +21,7 @@ from tgbot.intake.batch import UNREADABLE, Rules
 from tgbot.intake.poller import Poller
 from tgbot.model import Activation, Arrival, BotId, Raw
 from tgbot.store.engine.errors import StorageError
+from tgbot.tally import tally
 from tgbot.telegram import updates
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.errors import TokenRefusedError
@@ -353,8 +354,11 @@ async def test_too_many_requests_is_logged_and_waited_out_a_bounded_time(
     monkeypatch.setattr(poller, "FLOOD_SECONDS_MAX", 0.01)
     flooded = refusal(429, parameters={"retry_after": 86_400})
     line.odd.answers["getUpdates"] = [flooded, result([raw_message(5, "hello")])]
+    floods, seconds = tally.floods, tally.flood_seconds
     await line.stores(5)
     assert "intake.flooded retry_after_seconds=86400" in caplog.text
+    assert tally.floods == floods + 1
+    assert tally.flood_seconds - seconds == pytest.approx(0.01), "what it waited, not what was asked"
 
 
 async def test_a_dead_long_poll_is_noticed(

@@ -19,6 +19,7 @@ from tgbot.agents.llm.costs import NANO
 from tgbot.config import Settings
 from tgbot.model import Turn
 from tgbot.store.usage import Limit, Limits, Total
+from tgbot.tally import tally
 from tgbot.turns.agent import AgentTurn, UserFacingError
 
 ROOT = Path(__file__).parents[2]
@@ -86,6 +87,16 @@ async def test_what_a_request_took_takes_the_place_of_what_was_reserved(agent_tu
     assert (await budget.total()).tokens == 100 + OUTPUT_TOKENS_MAX
     await budget.after_request(Used(90, 10, Decimal("0.0000000015")))
     assert await budget.total() == Total(1, 100, nano_dollars=2, unpriced=0, open=0)
+
+
+async def test_what_requests_took_is_counted_by_model(agent_turn: AgentTurn) -> None:
+    name = "test:counted"
+    for used in (Used(90, 10, Decimal("0.25")), Used(5, 5, unmeasured_requests=1), Used(10, 0)):
+        budget = Budget(agent_turn, {}, unknown)
+        await budget.before_request(ModelId("counted", "test"), 100)
+        await budget.after_request(used)
+    assert (tally.model_requests[name], tally.model_nano_dollars[name]) == (2, NANO // 4)
+    assert (tally.model_input_tokens[name], tally.model_output_tokens[name]) == (100, 10)
 
 
 async def test_a_response_without_a_cost_is_priced_by_its_tokens(agent_turn: AgentTurn) -> None:

@@ -24,6 +24,7 @@ from pydantic_ai.models.function import AgentInfo, DeltaToolCalls, FunctionModel
 from tests.house import no_download
 from tests.llm.dying import Call, Step, Writer, end, scripted, speak
 from tests.store.instance import Instance, StartInstance
+from tgbot import tracing
 from tgbot.agents.llm import failures, models, results
 from tgbot.agents.llm import log as log_of
 from tgbot.agents.llm.agent import LlmAgent
@@ -161,6 +162,26 @@ async def test_calls_with_the_ids_of_earlier_ones_are_made_all_the_same(
     assert done == ["a", "a", "b"]
     ids = [call.tool_call_id for one in log_of.responses(logged(instance, turn)) for call in one.tool_calls]
     assert len(set(ids)) == 3
+
+
+async def test_requests_and_tools_of_a_turn_are_steps_of_its_trace(make: Make, instance: Instance) -> None:
+    turn = instance.start("go")
+    spans: list[tracing.Span] = []
+    tracing.follow(spans.append)
+    try:
+        await speak(
+            make(Step("", [Call("append", {"line": "hush"}, "0")]), Step("Done.")),
+            turn,
+            Writer(instance, None),
+        )
+        tracing.ended(turn, "done", 0.0)
+    finally:
+        tracing.follow(None)
+    assert [span.name for span in spans] == ["model", "tool", "model", "turn"]
+    *steps, whole = spans
+    assert {span.parent_id for span in steps} == {whole.span_id}
+    assert steps[1].attributes == {"tool": "append"}
+    assert "hush" not in str(spans)
 
 
 async def test_a_call_that_the_failure_of_another_ended_is_asked_about(

@@ -429,18 +429,35 @@ def test_an_uncertain_preview_sends_no_voice_message_or_album_again(
 # When the question gets its reaction
 
 
+def next_shown(instance: Instance) -> sending.Shown:
+    """Show the next part, of a question that gets reactions."""
+    shown: sending.Shown | None = instance.do(sending.sent, instance.the_next(), new_id(), react=True)
+    assert shown
+    return shown
+
+
 def test_a_reaction_is_due_when_the_last_part_of_an_answer_is_on_screen(instance: Instance) -> None:
     answered(instance, "one", "two")
-    due = [instance.do(sending.sent, instance.the_next(), new_id(), react=True) for _ in range(2)]
-    assert due == [("sent", False), ("sent", True)]
+    shown = [next_shown(instance) for _ in range(2)]
+    assert [(one.state, one.reaction_due) for one in shown] == [("sent", False), ("sent", True)]
 
 
 def test_no_reaction_is_due_to_a_reply_or_to_words_that_still_grow(instance: Instance) -> None:
     turn = instance.start("a")
     instance.say("/status")
-    assert instance.do(sending.sent, instance.the_next(), new_id(), react=True) == ("sent", False)
+    reply = next_shown(instance)
+    assert (reply.state, reply.reaction_due, reply.is_all) == ("sent", False, False)
     instance.begin(turn, "first words")
-    assert instance.do(sending.sent, instance.the_next(), new_id(), react=True) == ("growing", False)
+    words = next_shown(instance)
+    assert (words.state, words.reaction_due, words.is_all) == ("growing", False, False)
+
+
+def test_what_is_shown_says_whose_answer_it_is_and_when_nothing_of_it_is_missing(instance: Instance) -> None:
+    answered(instance, "one", "two")
+    [(update_id, received_at)] = instance.rows("SELECT update_id, received_at FROM pending")
+    shown = [next_shown(instance) for _ in range(2)]
+    assert {(one.update_id, one.received_at) for one in shown} == {(update_id, received_at)}
+    assert [one.is_all for one in shown] == [False, True]
 
 
 def test_a_part_of_another_chat_by_now_is_nobodys(instance: Instance) -> None:

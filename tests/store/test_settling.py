@@ -150,7 +150,8 @@ def test_a_file_that_was_found_needs_no_edit(instance: Instance) -> None:
     part = search(instance, new_id())
     found_at = new_id()
     shown = instance.do(settling.found, [part], [found_at], [], react=True)
-    assert shown == ("sent", True)
+    assert shown
+    assert (shown.state, shown.reaction_due) == ("sent", True)
 
 
 def test_first_words_that_were_found_go_on_growing(instance: Instance) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import AsyncIterator
 
@@ -307,3 +308,15 @@ async def test_broken_utf_8_in_a_text_spoils_no_more_than_that_text(odd: OddWire
     odd.answers["getMe"] = [Response(b'{"ok":true,"result":{"text":"\xff!"}}')]
     async with BotApi(TOKEN, odd.url) as api:
         assert await api.call("getMe") == {"text": "\ufffd!"}
+
+
+async def test_at_debug_each_request_is_a_line_without_its_words(
+    wire: PlaygroundServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "tgbot")
+    wire.world.make_chat(7, "Ann")
+    async with BotApi("42:playground-secret", wire.url) as api:
+        await api.call("sendMessage", chat_id=7, text="hush")
+    assert "api.answered method=sendMessage seconds=0." in caplog.text
+    assert "hush" not in caplog.text
+    assert "secret" not in caplog.text

@@ -138,6 +138,32 @@ async def test_who_blocks_is_logged_with_its_session_and_its_line(
     assert linecache.getline(__file__, int(found[2])).strip() == "self.may_go.wait()"
 
 
+async def test_an_agent_that_says_nothing_for_long_is_logged_once_and_one_that_speaks_is_not(
+    db: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(agent_loop, "BEAT_SECONDS", 0.02)
+    monkeypatch.setattr(agent_loop, "SLOW_SECONDS", 0.5)
+
+    async def speak(turn: AgentTurn) -> AsyncGenerator[str, None]:
+        while turn.text == "speak" and "agents.slow" not in caplog.text:  # another thread logs it
+            yield "."
+            await asyncio.sleep(0.01)
+        while turn.text == "brood" and caplog.text.count("agents.slow") < 1:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)  # some more looks
+
+    agent = ScriptedAgent()
+    monkeypatch.setattr(agent, "run", speak)
+    async with House(db, agent) as house:
+        watching = asyncio.create_task(house.agents.serve())
+        await house.say("speak", chat=8)
+        await house.say("brood", chat=7)
+        await house.idle()
+        watching.cancel()
+    lines = [line for line in caplog.messages if "agents.slow" in line]
+    assert lines == ["agents.slow row=2 session=42:7 seconds=0: it has said nothing for so long"]
+
+
 async def test_an_agent_that_ends_the_process_from_a_task_of_its_own_ends_nothing(
     db: Database, caplog: pytest.LogCaptureFixture
 ) -> None:

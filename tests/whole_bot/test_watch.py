@@ -82,7 +82,10 @@ async def test_its_numbers_say_what_runs_waits_and_was_done(
         found = await numbers(watched)
         assert found["tgbot_turns_total done"] == 1
         assert found["tgbot_oldest_waiting_seconds"] > 0
-        assert found["tgbot_writes_total"] >= found["tgbot_commits_total"] > 0
+        assert found["tgbot_turn_seconds_count"] == found["tgbot_first_words_seconds_count"] == 1
+        assert found["tgbot_commit_writes_sum"] >= found["tgbot_commit_writes_count"] > 0
+        assert found["tgbot_commit_seconds_count"] == found["tgbot_commit_writes_count"]
+        assert found["process_resident_memory_bytes"] > found["process_start_time_seconds"] / 1e6 > 0
         assert found["tgbot_poll_age_seconds"] >= 0
         gate.touch()
 

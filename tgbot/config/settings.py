@@ -8,6 +8,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from tgbot.config import parsers
 from tgbot.config.parsers import CONTEXT_MAX, TOKENS_MIN
+from tgbot.logs import Level, Style
 from tgbot.model import MODES, Activation, BotId, ChatId, GroupSessions, Mode, ReactionsIn, UserId
 
 
@@ -105,6 +106,13 @@ class Settings:
     http_address: Annotated[
         tuple[str, int] | None, How(parsers.address, "HOST:PORT, or PORT alone for this machine only")
     ] = None
+    traces_url: Annotated[
+        str | None, How(parsers.server, "an OTLP/HTTP endpoint, like http://localhost:4318/v1/traces")
+    ] = None
+    log: Annotated[Style, How(parsers.one_of("text", "json"), "text or json")] = "text"
+    log_level: Annotated[
+        Level, How(parsers.one_of("debug", "info", "warning", "error"), "debug, info, warning or error")
+    ] = "info"
     turn_steps_max: Annotated[int, How(parsers.count, "a whole number of at least 1")] = 50
     turn_tokens_max: Annotated[int | None, _TOKENS] = None
     turn_cost_max: Annotated[Decimal | None, _COST] = None

@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any
 
-from tgbot.delivery import kinds
+from tgbot.delivery import kinds, seen
 from tgbot.delivery.backoff import Backoff
 from tgbot.delivery.commits import Commits
 from tgbot.delivery.reactions import Reactions
@@ -115,9 +116,10 @@ class Deliverer:
         method, content = kinds.kind_of(part).send(part, uploads)
         place = kinds.place(part, await self._reply_to(part))
         self._tools.under_way.add(part.part_id)
+        began_at = time.time()
         try:
             answer = await self._tools.api.call(method, **place, reply_markup=kinds.buttons(part), **content)
-            await self._shown(part, parts, _message_ids(answer, len(parts)))
+            await self._shown(part, parts, _message_ids(answer, len(parts)), began_at)
         except NotSentError:
             raise
         except UnreachableError:
@@ -131,6 +133,7 @@ class Deliverer:
         """Edit the content in; "not modified" means that an earlier try took effect."""
         assert part.message_id is not None
         method, content = kinds.kind_of(part).edit(part, await uploads_of(self._tools.db, [part]))
+        began_at = time.time()
         with contextlib.suppress(NotModifiedError):
             await self._tools.api.call(
                 method,
@@ -139,15 +142,18 @@ class Deliverer:
                 reply_markup=kinds.buttons(part),
                 **content,
             )
-        await self._shown(part, [part], [part.message_id])
+        await self._shown(part, [part], [part.message_id], began_at)
 
-    async def _shown(self, part: Part, parts: Sequence[Part], message_ids: Sequence[MessageId]) -> None:
-        """Note where parts are on screen, and do what had to wait for that."""
+    async def _shown(
+        self, part: Part, parts: Sequence[Part], message_ids: Sequence[MessageId], began_at: float
+    ) -> None:
+        """Note where parts are since a request that began then, and do what had to wait for that."""
         react = self._tools.receipts
         shown: sending.Shown | None = await self._commits.note(
             sending.all_sent, parts, message_ids, react=react
         )
         log.info("delivery.sent chat=%s row=%s part=%s", part.chat_id, part.row_id, part.number)
+        seen.note(self._tools.bot_id, part, shown, began_at)
         if shown is None or shown.state != "sent":
             return
         if shown.reaction_due and (verdict := self._verdicts.pop(part.row_id, None)):

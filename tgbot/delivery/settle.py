@@ -8,10 +8,11 @@ again, and what it then finds too much is deleted.
 """
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
-from tgbot.delivery import kinds
+from tgbot.delivery import kinds, seen
 from tgbot.delivery.commits import Commits
 from tgbot.delivery.tools import Tools
 from tgbot.model import ChatId, MessageId, Part, Raw
@@ -83,6 +84,7 @@ class Settling:
 
         Raises BotApiError: then call it again.
         """
+        began_at = time.time()
         part = await self._with_ceiling(part)
         ids = await self._tools.db.read(settling.unknown_ids, self._tools.bot_id, part)
         wanted = [part]
@@ -100,7 +102,7 @@ class Settling:
             *(part.chat_id, part.row_id, part.number, None if ids is None else len(ids), search.found),
         )
         tally.settles += 1
-        await self._note(part, search, searched=ids is not None)
+        await self._note(part, search, began_at, searched=ids is not None)
 
     async def look_again(self, look: settling.SecondLook) -> bool:
         """Find what took effect only after it was settled, and have it deleted. Raises BotApiError.
@@ -145,7 +147,7 @@ class Settling:
             return False
         ours = search.take(message_id, message)
         if not ours:
-            log.warning("delivery.not_ours chat=%s message=%s", part.chat_id, message_id)
+            log.warning("delivery.not_ours chat=%s message_id=%s", part.chat_id, message_id)
         if not ours or (part.file_id is not None and part.sent_text is None):
             await self._unmarked(message_id)
         return True
@@ -166,7 +168,7 @@ class Settling:
         except NotNowError:  # it proves nothing
             raise
         except RefusedError as error:
-            log.info("delivery.cannot_look chat=%s message=%s reason=%s", self._chat_id, message_id, error)
+            log.info("delivery.cannot_look chat=%s message_id=%s reason=%s", self._chat_id, message_id, error)
             return None
         try:
             return await self._mark(message_id, MARKER)
@@ -188,13 +190,14 @@ class Settling:
             raise UnreachableError("useless answer: no message")
         return message
 
-    async def _note(self, part: Part, search: Search, *, searched: bool) -> None:
+    async def _note(self, part: Part, search: Search, began_at: float, *, searched: bool) -> None:
         assert part.ceiling is not None
         if search.complete:
             surplus = [*search.surplus, part.ceiling]
-            await self._commits.note(
+            shown = await self._commits.note(
                 settling.found, search.wanted, search.found, surplus, react=self._tools.receipts
             )
+            seen.note(self._tools.bot_id, part, shown, began_at)
             return
         surplus = [*search.found, *search.surplus]  # an album of which some are missing is sent again
         write = settling.not_found if kinds.kind_of(part).editable else settling.send_again

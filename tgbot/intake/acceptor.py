@@ -8,8 +8,10 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import time
 from collections.abc import Callable, Sequence
 
+from tgbot import tracing
 from tgbot.delivery.delivery import Delivery
 from tgbot.intake import commands
 from tgbot.intake.batch import Received, Rules, receive
@@ -111,7 +113,9 @@ class Acceptor:
     async def _receive(self, arrivals: Sequence[Arrival]) -> Received:
         if not arrivals:
             return Received()
+        began_at = time.time()
         received = await self._db.write(receive, self._dispatcher.owner, self._rules, arrivals)
+        tracing.received(self._dispatcher.owner.bot_id, received.update_ids, began_at)
         if received.erased:
             await self._erase_rest(received.erased)
         return received

@@ -77,6 +77,7 @@ class Received:
     changed: list[Address] = field(default_factory=list)  # of messages that wait, by an edit
     replied: set[ChatId] = field(default_factory=set)
     controls: list[tuple[Control, str | None]] = field(default_factory=list)
+    update_ids: list[int] = field(default_factory=list)  # for which turns will run
     timed: bool = False  # a row waits until it is due
     moved: bool = False  # sessions have other keys now
     erased: list[SessionKey] = field(default_factory=list)  # of which nothing may be kept
@@ -192,6 +193,7 @@ class _Batch:
                 self._report_full(entry)
             else:
                 self._rules.full.discard(entry.message.address.session_key)
+                self.received.update_ids.append(entry.message.update.update_id)
         self.received.waiting += [entry.message.address for entry in waiting]
 
     def _interrupt(self, session_key: SessionKey) -> None:

@@ -63,7 +63,10 @@ class Poller:
                 self._recovered()
             except FloodedError as error:
                 log.warning("intake.flooded retry_after_seconds=%s", error.retry_after_seconds)
-                await asyncio.sleep(min(error.retry_after_seconds, FLOOD_SECONDS_MAX))
+                seconds = min(error.retry_after_seconds, FLOOD_SECONDS_MAX)
+                tally.floods += 1
+                tally.flood_seconds += seconds
+                await asyncio.sleep(seconds)
             except (BotApiError, StorageError) as error:
                 if isinstance(error, TokenRefusedError) and self._acceptor.username is None:
                     raise

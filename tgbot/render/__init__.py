@@ -65,7 +65,7 @@ def render(markdown: str) -> list[Text]:
     try:
         return split(*formatted(clean(markdown))) or plain(markdown)
     except Exception:
-        log.warning("An answer could not be formatted and is shown as plain text", exc_info=True)
+        log.warning("render.not_formatted and shown as plain text", exc_info=True)
         return plain(markdown)
 
 
@@ -133,5 +133,5 @@ def rich(markdown: str) -> dict[str, object] | None:
     try:
         return rich_message(clean(markdown))
     except Exception:
-        log.warning("An answer could not be formatted as a rich message", exc_info=True)
+        log.warning("render.not_rich and shown as messages", exc_info=True)
         return None

@@ -82,6 +82,17 @@ _CHATS = Statement(
 # In the chat that it was sent to: the part may have moved meanwhile, and the id means another message there.
 _PART_HERE = and_(_PART, outbox.c.chat_id == bindparam("chat_id"))
 _rest = outbox.alias("rest")
+# Written out: in RETURNING, SQLAlchemy does not say of which table a column is.
+_OF_MESSAGE = (
+    literal("(SELECT p.update_id FROM pending AS p WHERE p.id = outbox.pending_id)").label("update_id"),
+    literal("(SELECT p.received_at FROM pending AS p WHERE p.id = outbox.pending_id)").label("received_at"),
+)
+_IS_ALL = literal(
+    "(outbox.state = 'sent' AND outbox.kind NOT IN ('reply', 'notice', 'card', 'surplus') AND EXISTS"
+    " (SELECT 1 FROM pending AS p WHERE p.id = outbox.pending_id AND p.ended_at IS NOT NULL)"
+    " AND NOT EXISTS (SELECT 1 FROM outbox AS rest WHERE rest.pending_id = outbox.pending_id"
+    " AND rest.id <> outbox.id AND rest.state IN ('ready', 'sending', 'unknown')))"
+).label("is_all")
 _SENT = Statement(
     update(outbox)
     .where(_PART_HERE, _UNSENT)
@@ -107,7 +118,11 @@ _SENT = Statement(
             ),
         ),
     )
-    .returning(outbox.c.state, outbox.c.reaction_due)
+    .returning(
+        *(outbox.c.state, outbox.c.reaction_due),
+        *_OF_MESSAGE,
+        _IS_ALL,
+    )
 )
 _REMOVED = Statement(delete(outbox).where(_PART_HERE, outbox.c.kind == literal("'surplus'")))
 _LOST = Statement(update(outbox).where(_PART, outbox.c.state == _SENDING).values(state=_UNKNOWN))
@@ -236,10 +251,17 @@ def _hold_back(conn: Connection, bot_id: BotId, overtaking: Part) -> None:
 
 
 class Shown(NamedTuple):
-    """What became of a part: its new `state`, and whether a reaction to the question is due now."""
+    """What became of a part: its new `state`, and whether a reaction to the question is due now.
+
+    `update_id` and `received_at` (Unix time in seconds) are those of the message that it answers; `is_all`:
+    nothing of the answer has to be shown any more.
+    """
 
     state: str
     reaction_due: bool
+    update_id: int
+    received_at: float
+    is_all: bool
 
 
 def sent(conn: Connection, part: Part, message_id: MessageId, *, react: bool = False) -> Shown | None:
@@ -251,7 +273,7 @@ def sent(conn: Connection, part: Part, message_id: MessageId, *, react: bool = F
     """
     if part.floor is not None and message_id <= part.floor:
         note_disorder(conn, part)
-    shown = _SENT(
+    row = _SENT(
         conn,
         part_id=part.part_id,
         chat_id=part.chat_id,
@@ -259,7 +281,7 @@ def sent(conn: Connection, part: Part, message_id: MessageId, *, react: bool = F
         react=react,
         ready_at=None if part.sent_text else part.ready_at,
     ).first()
-    return Shown(shown[0], bool(shown[1])) if shown else None
+    return Shown(row[0], bool(row[1]), row[2], row[3], bool(row[4])) if row else None
 
 
 def all_sent(

@@ -125,6 +125,8 @@ def _take_oldest(session_key: Any) -> Statement:  # noqa: ANN401 - a parameter o
             pending.c.attempt,
             pending.c.join_key,
             pending.c.raw,
+            pending.c.update_id,
+            pending.c.received_at,
             _MAY_COLLECT,
             allowed.MAY_TALK.label("allowed"),
         )
@@ -382,4 +384,6 @@ def _take(conn: Connection, oldest: Statement, owner: Owner, **session: object) 
     return Turn(
         *(token, row.id, row.session_key, address, row.attempt, (row.raw, *joined), first_part),
         allowed=bool(row.allowed),
+        update_id=row.update_id,
+        received_at=row.received_at,
     )

@@ -5,6 +5,7 @@ the requests; what an answer means is judged in `answers`, since PTB looks at th
 """
 
 import asyncio
+import logging
 import math
 import warnings
 from collections.abc import AsyncIterator
@@ -24,6 +25,8 @@ from tgbot.telegram import answers, get_updates
 from tgbot.telegram.connections import REQUEST_SECONDS, Connections
 from tgbot.telegram.errors import BotApiError, NotSentError, UnreachableError
 from tgbot.telegram.files import DOWNLOAD_BYTES_MAX, Arriving, Files
+
+log = logging.getLogger(__name__)
 
 UPLOADED_BYTES_PER_SECOND = 500_000  # sets how long to wait for an answer: too short, and it is sent twice
 UPLOADS_MAX = 16  # at once: each has up to 50 MB in memory, and they share the line with all that is short
@@ -98,6 +101,7 @@ class BotApi:
         return await self._files.download(file_id, max_bytes, arriving or Arriving())
 
     async def _ask(self, method: str, given: dict[str, object], patience: dict[str, Any]) -> Any:  # noqa: ANN401
+        asked_at = asyncio.get_running_loop().time()
         # `from None`: the cause's text can hold the URL, and with it the token.
         try:
             answer = await self._bot.do_api_request(method, api_kwargs=given, **patience)
@@ -107,6 +111,7 @@ class BotApi:
             reason = f"{method}: useless answer ({type(error).__name__})"
             raise UnreachableError(f"{self._host}: {reason}") from None
         self.answered_at = asyncio.get_running_loop().time()
+        log.debug("api.answered method=%s seconds=%.3f", method, self.answered_at - asked_at)
         return answer
 
     @asynccontextmanager

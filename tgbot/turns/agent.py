@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from tgbot import together
+from tgbot import together, tracing
 from tgbot.model import (
     Album,
     ChatId,
@@ -32,6 +32,7 @@ from tgbot.model import (
 )
 from tgbot.store import history, joins, questions
 from tgbot.store.engine.connection import Connection
+from tgbot.tracing import Value
 from tgbot.turns.context import Attachment, Context, DownloadError, User
 from tgbot.turns.prompt import prompt_of
 from tgbot.turns.reading import context_of
@@ -224,6 +225,13 @@ class AgentTurn:
     ) -> T:
         """Run a function of `tgbot.store` that only reads, beside the writer; else as `write`."""
         return await self._read(operation, *args, **kwargs)
+
+    def traced(self, name: str, began_at: float, *, failed: bool = False, **attributes: Value) -> None:
+        """Note that a step of this turn has ended, for traces; `began_at` is Unix time in seconds.
+
+        Attributes are ids and numbers: no words of anybody's.
+        """
+        tracing.step(self._turn, name, began_at, failed=failed, **attributes)
 
     @property
     def ownership(self) -> Ownership:

@@ -8,6 +8,7 @@ import asyncio
 import functools
 import inspect
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
@@ -24,6 +25,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 BEAT_SECONDS = 1.0  # how often the agents' loop is asked whether it still runs, while agents do
+SLOW_SECONDS = 300.0  # an agent that has said nothing for so long is named in the log
 PROBE_SECONDS = 1.0  # a loop that takes longer to answer is blocked
 BLOCKED_THREADS_MAX = 8  # left behind; a process with more of them needs a restart, not another thread
 CLOSE_SECONDS = 3.0
@@ -93,10 +95,11 @@ class Agents:
         return timed_out and blocker is not run
 
     async def serve(self) -> None:
-        """Log who blocks the agents' loop, for how long, and where."""
+        """Log who blocks the agents' loop, for how long, and where; and once who says nothing for long."""
         while True:
             await self._busy.wait()
             await self._watch(self._current)
+            self._note_slow()
             await asyncio.sleep(BEAT_SECONDS)
             if not self._working:
                 self._busy.clear()
@@ -110,6 +113,16 @@ class Agents:
             blocked_seconds = self._loop.time() - asked_at
             log.warning("agents.blocked session=%s seconds=%.0f at %s", session_key, blocked_seconds, line)
             seconds *= 2
+
+    def _note_slow(self) -> None:
+        now = time.monotonic()
+        for run in self._working:
+            if run.turns_slow(now, SLOW_SECONDS):
+                turn = run.answer.turn
+                log.warning(
+                    "agents.slow row=%s session=%s seconds=%.0f: it has said nothing for so long",
+                    *(turn.row_id, turn.session_key, SLOW_SECONDS),
+                )
 
     async def _fetch(self, session_key: SessionKey, file: Attachment) -> bytes:
         """Download in the bot's own loop, where the connections are; called in the agents' one."""

@@ -3,8 +3,10 @@
 import asyncio
 import functools
 import logging
+import math
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -25,13 +27,15 @@ class AgentRun:
     `ended` is set in that loop when the agent has ended: to None, or to what it raised.
     """
 
-    __slots__ = ("_task", "answer", "ended", "thread")
+    __slots__ = ("_heard", "_heard_at", "_task", "answer", "ended", "thread")
 
     def __init__(self, answer: LiveAnswer, thread: "AgentThread") -> None:
         self.answer = answer
         self.thread = thread
         self.ended: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None  # used in the agents' thread only
+        self._heard = answer.version
+        self._heard_at = time.monotonic()
 
     def begin(self, agent: Agent, turn: AgentTurn, changed: Callable[[], None], home: Calls) -> None:
         """Start the agent; called in the agents' thread."""
@@ -48,6 +52,15 @@ class AgentRun:
         """Record how the agent ended; called in the bot's own loop. Only the first call counts."""
         if not self.ended.done():
             self.ended.set_result(outcome)
+
+    def turns_slow(self, now: float, seconds: float) -> bool:
+        """Whether the agent has said nothing for so long by now; true once. `now` is that of monotonic()."""
+        if self.answer.version != self._heard:
+            self._heard, self._heard_at = self.answer.version, max(now, self._heard_at)
+        slow = now - self._heard_at >= seconds
+        if slow:
+            self._heard_at = math.inf  # once is enough
+        return slow
 
     def _cancel_task(self) -> None:
         if self._task is not None:

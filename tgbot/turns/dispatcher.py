@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from tgbot import tracing
 from tgbot.model import Address, Owner, Part, RowId, Token, Turn
 from tgbot.store import recovery, turns
 from tgbot.store.engine.errors import StorageError
@@ -125,6 +126,7 @@ class Dispatcher:
             "turn.claimed session=%s row=%s turn=%s attempt=%s",
             *(turn.session_key, turn.row_id, turn.token, turn.attempt),
         )
+        tracing.claimed(turn)
         interrupt: Interrupt = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(self._run(turn, interrupt), name=f"turn-{turn.token}")
         self._tasks[task] = turn
@@ -135,8 +137,9 @@ class Dispatcher:
         self._observer.turn_began(turn)
 
     async def _run(self, turn: Turn, interrupt: Interrupt) -> Turn | None:
+        began_at = time.time()
         try:
-            return await self._write(turn, await self._runner.run(turn, interrupt))
+            return await self._write(turn, await self._runner.run(turn, interrupt), began_at)
         except turns.LostGuardError:
             log.warning("turn.lost_guard session=%s turn=%s", turn.session_key, turn.token)
             return None
@@ -165,12 +168,12 @@ class Dispatcher:
         if interrupt is not None and not interrupt.done():
             interrupt.set_result(None)
 
-    async def _write(self, turn: Turn, ending: turns.Ending) -> Turn | None:
+    async def _write(self, turn: Turn, ending: turns.Ending, began_at: float) -> Turn | None:
         """Commit the ending, retrying while the database refuses; until then guard and answer are kept.
 
         Raises LostGuardError.
         """
-        tries = 0
+        tries, written_at = 0, time.time()
         while True:
             try:
                 ending = await kept(self._db, ending)
@@ -184,11 +187,14 @@ class Dispatcher:
                     raise
                 ending = failed(turn, "its ending cannot be stored", error)
             else:
-                return self._ended(turn, ended)
+                tracing.step(turn, "commit", written_at, tries=tries + 1)
+                return self._ended(turn, ended, began_at)
 
-    def _ended(self, turn: Turn, ended: turns.Ended) -> Turn | None:
+    def _ended(self, turn: Turn, ended: turns.Ended, began_at: float) -> Turn | None:
         log.info("turn.ended session=%s turn=%s state=%s", turn.session_key, turn.token, ended.state)
         tally.turns[ended.state] += 1
+        tally.turn_seconds.add(max(0.0, time.time() - began_at))
+        tracing.ended(turn, ended.state, began_at)
         self._observer.turn_ended(turn.address, turn.row_id, ended.state, ended.part)
         if turn.attempt > 1:
             self.wake()  # it may have been the suspect that others waited for

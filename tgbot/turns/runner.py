@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tgbot import render
+from tgbot import render, tracing
 from tgbot.access import Access
 from tgbot.model import Turn
 from tgbot.render import Text
@@ -67,6 +67,7 @@ class TurnRunner:
         except asyncio.CancelledError:
             await self._cancel(run, timed_out=False)
             raise
+        tracing.step(answer.turn, "agent", time.time() - (time.monotonic() - began))
         if run.ended.done():
             return await self._ending(answer, run.ended.result(), time.monotonic() - began)
         innocent = await self._cancel(run, timed_out=not interrupt.done())

@@ -22,7 +22,6 @@ from tgbot.watch import health, metrics
 log = logging.getLogger(__name__)
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-LAG_SECONDS = 1.0  # between two looks at how late the loop is
 CLOSE_SECONDS_MAX = 1
 
 
@@ -37,23 +36,17 @@ class Watch:
         self._app = Starlette(routes=[Route(f"/{name}", page) for name, page in pages.items()])
 
     async def serve(self) -> None:
-        """Serve, and measure how late the loop is."""
+        """Serve until cancelled."""
         listening = socket.create_server(self._address)
         host, port = listening.getsockname()[:2]
         log.info("watch.serving http://%s:%s", host, port)
         server = _Server(_config(self._app))
         serving = asyncio.create_task(server.serve(sockets=[listening]), name="watch")
         try:
-            while True:
-                await self._measure()
+            await asyncio.shield(serving)
         finally:
             server.should_exit = True
             await serving
-
-    async def _measure(self) -> None:
-        due_at = time.monotonic() + LAG_SECONDS
-        await asyncio.sleep(LAG_SECONDS)
-        self._tally.loop_lag_seconds = max(0.0, time.monotonic() - due_at)
 
     async def _healthz(self, _: Request) -> Response:
         return PlainTextResponse("ok\n")  # that it answers is the point: the loop turns

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -18,6 +19,7 @@ from tgbot.store.engine import writer as database_module
 from tgbot.store.engine.connection import Connection, read_once
 from tgbot.store.engine.errors import DatabaseDamagedError, StorageError
 from tgbot.store.engine.writer import Database
+from tgbot.tally import tally
 
 Write = asyncio.Future[int] | asyncio.Future[None]
 
@@ -78,6 +80,17 @@ async def test_a_commit_takes_no_more_than_its_bound(db: Database, commits: list
         writes = [db.write(add) for _ in range(2 * database_module.BATCH_MAX + 1)]
     await asyncio.gather(*writes)
     assert len(commits) == 4
+
+
+async def test_each_commit_is_counted_with_its_operations_and_its_time(db: Database) -> None:
+    sizes, seconds = tally.commit_writes, tally.commit_seconds
+    before = list(sizes.counts), sizes.total, sum(seconds.counts)
+    with busy_writer(db):
+        writes: list[asyncio.Future[Any]] = [db.write(add), db.write(break_after_writing), db.write(add)]
+    await asyncio.gather(*writes, return_exceptions=True)
+    grown = [now - then for now, then in zip(sizes.counts, before[0], strict=True)]
+    assert grown == [1, 0, 1, *[0] * (len(grown) - 3)], "the busy one, and one of three operations"
+    assert (sizes.total - before[1], sum(seconds.counts) - before[2]) == (4, 2)
 
 
 async def test_writes_run_in_the_order_they_were_handed_in(db: Database) -> None:

@@ -11,6 +11,7 @@ from tgbot.agents.llm import costs
 from tgbot.config import Settings
 from tgbot.store import usage
 from tgbot.store.usage import Amount, Exhausted, Limit, Limits, Request, ReservationId, Scope, Total
+from tgbot.tally import tally
 from tgbot.turns.agent import AgentTurn, UserFacingError
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class Budget:
         self._limits = limits
         self._price = price
         self._clock = clock
+        self._asked_at: float
         self._model: ModelId  # of the last request
         self._reservation: ReservationId
 
@@ -88,14 +90,16 @@ class Budget:
         reserved = await self._turn.write(usage.reserve, self._turn.ownership, self._limits, request)
         if isinstance(reserved, Exhausted):
             raise UserFacingError(costs.exhausted(reserved))
-        self._model, self._reservation = model, reserved
+        self._model, self._reservation, self._asked_at = model, reserved, time.time()
 
     async def after_request(self, used: Used) -> None:
         """Note what the request took. One that does not say so counts as it was reserved."""
+        self._turn.traced("model", self._asked_at, model=str(self._model), output_tokens=used.output_tokens)
         if used.unmeasured_requests:
             return
         actual = self._amount(self._model, used.input_tokens, used.output_tokens, used.cost)
         await self._turn.write(usage.settle, self._turn.ownership, self._reservation, actual)
+        _count(str(self._model), actual)
 
     async def refused(self) -> None:
         """Give back what was reserved: the provider refused the request, so it took nothing."""
@@ -108,6 +112,13 @@ class Budget:
     def _amount(self, model: ModelId, input_tokens: int, output_tokens: int, cost: Decimal | None) -> Amount:
         cost = cost or self._price(model, input_tokens, output_tokens)
         return Amount(input_tokens, output_tokens, _nano(cost))
+
+
+def _count(model: str, actual: Amount) -> None:
+    tally.model_requests[model] += 1
+    tally.model_input_tokens[model] += actual.input_tokens
+    tally.model_output_tokens[model] += actual.output_tokens
+    tally.model_nano_dollars[model] += actual.nano_dollars or 0
 
 
 @functools.cache  # once for each model

@@ -7,6 +7,7 @@ died is unknown: an idempotent tool runs again, for others the chat is asked.
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -199,7 +200,9 @@ class Steps(AbstractCapability[Deps]):
         self.say(Progress(_line(call, mark, args)))
         files: list[File | Album] = []
         _files.set(files)
+        began_at = time.time()
         value = await _outcome(call, mark, args, handler)
+        self.turn.traced("tool", began_at, tool=call.tool_name)
         files += map(media_out.sent, results.files_in(value))
         fit = [sendable(one.files if isinstance(one, Album) else [one]) for one in files]
         groups = [group for one in fit for group in one.groups]

@@ -34,6 +34,6 @@ class Transcriber:
             raise NotTranscribedError from None
         words = getattr(answer, "text", None)
         if not isinstance(words, str):
-            log.warning("llm.not_transcribed reason=no text in the answer")
+            log.warning("llm.not_transcribed reason=%s", "no text in the answer")
             raise NotTranscribedError
         return words.strip()

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -165,7 +166,7 @@ class Database:
     def _commit(self, batch: list[_Operation]) -> list[_Outcome]:
         """Run a batch as one transaction; only if one of it fails, again with a savepoint for each."""
         try:
-            with self._transaction():
+            with self._transaction(len(batch)):
                 outcomes = [self._run(operation) for operation in batch]
         except Exception as error:  # noqa: BLE001 - told to its caller, or to all of the batch
             self._rollback(error)
@@ -173,14 +174,12 @@ class Database:
             if len(batch) > 1 and not isinstance(failure, StorageError):
                 return self._commit_apart(batch)
             return [_Outcome(operation.future, None, failure) for operation in batch]
-        tally.commits += 1
-        tally.writes += len(batch)
         return outcomes
 
     def _commit_apart(self, batch: list[_Operation]) -> list[_Outcome]:
         """Run a batch as one transaction in which each operation fails for itself."""
         try:
-            with self._transaction():
+            with self._transaction(len(batch)):
                 outcomes = [self._attempt(operation) for operation in batch]
         except Exception as error:  # noqa: BLE001 - told to every caller of the batch
             self._rollback(error)
@@ -189,11 +188,14 @@ class Database:
         return outcomes
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, writes: int) -> Iterator[None]:
+        began_at = time.monotonic()
         self._conn.begin()
         yield
         self._check_file()
         self._conn.commit()
+        tally.commit_seconds.add(time.monotonic() - began_at)
+        tally.commit_writes.add(writes)
         self._log_size.check()
 
     def _check_file(self) -> None:
