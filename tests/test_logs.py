@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.terminal import ROOT, tgbot
+from tests.forking import ROOT
+from tests.terminal import tgbot
 from tgbot import logs
 
 SECRET = 'hush"\\ü'  # JSON writes each of these in another way

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.terminal import ROOT
+from tests.forking import ROOT
 from tgbot.store.report import Report
 from tgbot.tally import Histogram, Tally
 from tgbot.watch import metrics
