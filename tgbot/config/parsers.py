@@ -32,6 +32,14 @@ def server(text: str) -> str:
     return text.rstrip("/")
 
 
+def webhook(text: str) -> str:
+    """Take the URL of a webhook; http:// is for a Bot API server of one's own."""
+    _ = server(text)
+    if not re.fullmatch(r"https?://[^/@]+(/[\w.~/-]*)?", text, re.ASCII):
+        raise ValueError("its path may have letters, digits and ./~_- in it, and nothing may follow it")
+    return text
+
+
 def database(text: str) -> str:
     """Take the URL of a SQLite file whose folder is there."""
     if not re.fullmatch(r"sqlite:///[^?:]+", text):

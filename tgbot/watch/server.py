@@ -4,15 +4,13 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from tgbot import http_server
 from tgbot.store import report
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
@@ -23,7 +21,6 @@ log = logging.getLogger(__name__)
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 LAG_SECONDS = 1.0  # between two looks at how late the loop is
-CLOSE_SECONDS_MAX = 1
 
 
 class Watch:
@@ -41,14 +38,9 @@ class Watch:
         listening = socket.create_server(self._address)
         host, port = listening.getsockname()[:2]
         log.info("watch.serving http://%s:%s", host, port)
-        server = _Server(_config(self._app))
-        serving = asyncio.create_task(server.serve(sockets=[listening]), name="watch")
-        try:
+        async with http_server.serving(self._app, listening):
             while True:
                 await self._measure()
-        finally:
-            server.should_exit = True
-            await serving
 
     async def _measure(self) -> None:
         due_at = time.monotonic() + LAG_SECONDS
@@ -75,21 +67,3 @@ class Watch:
             return PlainTextResponse(f"the database: {failure}\n", 503)
         body = metrics.text(self._tally, found, waiting_seconds or 0.0, time.monotonic())
         return Response(body, media_type=METRICS_TYPE)
-
-
-class _Server(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to the bot."""
-        yield
-
-
-def _config(app: Starlette) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=CLOSE_SECONDS_MAX,
-    )
