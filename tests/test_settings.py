@@ -165,6 +165,7 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
     in_words = {"token": "", "allowed_users": "nobody", "api_url": "Telegram's", "receipts": "true"}
     in_words |= {"model_url": "the provider's", "model_key": "the provider's variable"}
     in_words |= {"group_context_messages": "0"}
+    in_words |= {"webhook_address": "127.0.0.1:8443"}
     in_words |= {"show_cost": "false", **dict.fromkeys((*BUDGETS, *LIMITS), "none")}
     files = {f"{name.upper()}_FILE": "" for name in config.SECRETS}
     assert listed == files | {

@@ -53,13 +53,19 @@ class Webhook:
         Raises ConfigError where the address cannot be had, TokenRefusedError if the token was never good.
         """
         listening = self._socket()
-        async with asyncio.TaskGroup() as storing:
-            storing.create_task(self._collector.serve(), name="collector")
-            async with http_server.serving(self._listener, listening, *self._tls):
-                try:
-                    await self._tries.repeat(self._look)
-                finally:
-                    self._listener.open = False  # what is under way is stored still
+        try:
+            async with asyncio.TaskGroup() as storing:
+                storing.create_task(self._collector.serve(), name="collector")
+                await self._listen(listening)
+        except ExceptionGroup as died:
+            raise died.exceptions[0] from None  # by itself, as the poller would raise it
+
+    async def _listen(self, listening: socket.socket) -> None:
+        async with http_server.serving(self._listener, listening, *self._tls):
+            try:
+                await self._tries.repeat(self._look)
+            finally:
+                self._listener.open = False  # what is under way is stored still
 
     def _socket(self) -> socket.socket:
         try:
