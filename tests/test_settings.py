@@ -27,6 +27,12 @@ TO_SET = "set it in the environment or in .env to"
         ({"TGBOT_TOKEN": "1:x", "TGBOT_API_URL": "ftp://x"}, "TGBOT_API_URL is wrong"),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_API_URL": "http://x:65536"}, "TGBOT_API_URL is wrong (its host or"),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_API_URL": "http://[x"}, "TGBOT_API_URL is wrong (its host or port"),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_WEBHOOK_URL": "bot.example.org/hook"}, "TGBOT_WEBHOOK_URL is wrong"),
+        (
+            {"TGBOT_TOKEN": "1:x", "TGBOT_WEBHOOK_URL": "https://x/hook?a=b"},
+            "TGBOT_WEBHOOK_URL is wrong (not the URL of a server)",
+        ),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_WEBHOOK_KEY": "none"}, "TGBOT_WEBHOOK_KEY is wrong (it cannot be"),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_DATABASE_URL": "postgres://x"}, "TGBOT_DATABASE_URL is wrong"),
         (
             {"TGBOT_TOKEN": "1:x", "TGBOT_DATABASE_URL": "sqlite+aiosqlite:///tgbot.db"},
@@ -237,10 +243,11 @@ def test_a_bot_in_the_playground_leaves_the_real_bots_token_alone(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("token").write_text("1:hush")
-    Path(".env").write_text("TGBOT_TOKEN_FILE=token\n")
+    Path(".env").write_text("TGBOT_TOKEN_FILE=token\nTGBOT_WEBHOOK_URL=https://bot.example.org/\n")
     for name, value in play.bot_environment("http://127.0.0.1:1", tmp_path / "bot.db").items():
         monkeypatch.setenv(name, value)
     assert config.load().token == play.TOKEN
+    assert config.load().webhook_url is None, "nobody could post to it"
 
 
 @pytest.mark.parametrize(
