@@ -216,13 +216,14 @@ def test_the_token_and_the_models_key_may_stand_in_files_of_their_own(
     monkeypatch.chdir(tmp_path)
     Path("token").write_text("1:hush\n")
     Path("key").write_text("sk-hush\n")
-    Path(".env").write_text("TGBOT_TOKEN_FILE=token\n")
+    Path(".env").write_text("TGBOT_TOKEN_FILE=token\nTGBOT_WEBHOOK_KEY=tls.pem\n")
+    Path("tls.pem").write_text("a key")
     monkeypatch.setenv("TGBOT_MODEL_KEY_FILE", str(tmp_path / "key"))
     settings = config.load()
     assert (settings.token, settings.model_key) == ("1:hush", "sk-hush")
     assert "sk-hush" in names.secrets(settings)
     assert config.unknown_names() == []
-    assert config.named_secret_files() == [Path("token"), tmp_path / "key"]
+    assert config.named_secret_files() == [Path("token"), tmp_path / "key", Path("tls.pem")]
 
 
 def test_a_credential_of_systemds_is_the_token_and_one_for_something_else_is_not(

@@ -115,7 +115,7 @@ async def test_each_of_a_batch_that_was_not_stored_hears_of_it_and_it_is_taken_w
 
 
 async def test_whoever_gave_up_waiting_delays_nobody(stored: Stored) -> None:
-    [waiting] = stored.take(5)
+    [waiting] = stored.take(3)
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)

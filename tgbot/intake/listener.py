@@ -63,10 +63,9 @@ class Listener:
             self._posts -= 1
 
     def _is_telegrams(self, request: Request) -> bool:
-        given = request.headers.get(SECRET_HEADER, "")
-        return hmac.compare_digest(
-            given.encode("latin-1"), self._secret
-        )  # of bytes: a header may be no ASCII
+        # Of bytes: a header may have other characters than ASCII in it, which `compare_digest` refuses.
+        given = request.headers.get(SECRET_HEADER, "").encode("latin-1")
+        return hmac.compare_digest(given, self._secret)
 
     async def _receive(self, request: Request) -> Response:
         try:
