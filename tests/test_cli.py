@@ -1,5 +1,6 @@
 """The command line, as a person at a terminal sees it: real processes, one clear line each."""
 
+import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -129,3 +130,13 @@ def test_status_without_a_database_says_what_to_do(tmp_path: Path) -> None:
     ended = tgbot(tmp_path, "status")
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
     assert "start the bot once" in ended.stderr
+
+
+def test_an_http_address_that_another_program_has_is_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        nowhere = {"TGBOT_TOKEN": "1:x", "TGBOT_API_URL": f"http://127.0.0.1:{port}"}
+        ended = tgbot(tmp_path, "run", TGBOT_HTTP_ADDRESS=str(port), **nowhere)
+    assert ended.returncode == 2
+    assert "tgbot: TGBOT_HTTP_ADDRESS is wrong (Address already in use): set it" in ended.stderr
+    assert "Traceback" not in ended.stderr

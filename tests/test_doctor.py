@@ -212,6 +212,40 @@ async def test_a_webhook_is_found_and_deleted_with_fix_and_no_update_is_dropped(
     assert (wire.world.bot(TOKEN).webhook, len(bot.updates)) == (None, 1)
 
 
+async def test_a_webhook_that_the_settings_want_is_left_alone(tmp_path: Path, wire: PlaygroundServer) -> None:
+    url = "http://127.0.0.1:9/hush-hush"
+    before = await doctor(tmp_path, wire.url, "--fix", TGBOT_WEBHOOK_URL=url)
+    [line] = trouble(before)
+    assert line == "warn webhook: none is set; 0 updates wait: run `tgbot run`, which sets its own"
+    await set_webhook(wire, url)
+    assert not trouble(await doctor(tmp_path, wire.url, "--fix", TGBOT_WEBHOOK_URL=url))
+    assert wire.world.bot(TOKEN).webhook is not None
+    assert not [call for call in wire.world.journal if call["method"] == "getUpdates"]
+
+
+@pytest.mark.parametrize(
+    ("info", "running", "found"),
+    [
+        ({"url": "https://a.org/x"}, True, "fail another one is set, at a.org, though the bot runs"),
+        ({"url": ""}, True, "fail none is set, though the bot runs"),
+        (
+            {"url": "https://b.org/hush", "pending_update_count": 3, "last_error_message": "no route"},
+            True,
+            "warn 3 updates wait; Telegram could not post to b.org (no route)",
+        ),
+        ({"url": "https://b.org/hush", "last_error_message": "once"}, True, "ok Telegram posts to b.org"),
+    ],
+)
+def test_a_webhook_is_judged_by_what_telegram_says_of_it(
+    info: dict[str, Any],
+    running: bool,  # noqa: FBT001 - as pytest gives it
+    found: str,
+) -> None:
+    check = bot_api.posts(info, "https://b.org/hush", running=running)
+    assert f"{check.level} {check.what}".startswith(found)
+    assert "hush" not in f"{check}"
+
+
 async def test_what_cannot_be_fixed_stays_a_failure_and_says_why(tmp_path: Path, odd: OddWire) -> None:
     odd.answers["getWebhookInfo"] = [result({**NO_WEBHOOK, "url": "https://example.org/hush"})]
     refused = {"ok": False, "error_code": 400, "description": "Bad Request: not today"}

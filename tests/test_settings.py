@@ -28,6 +28,12 @@ TO_SET = "set it in the environment or in .env to"
         ({"TGBOT_TOKEN": "1:x", "TGBOT_API_URL": "ftp://x"}, "TGBOT_API_URL is wrong"),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_API_URL": "http://x:65536"}, "TGBOT_API_URL is wrong (its host or"),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_API_URL": "http://[x"}, "TGBOT_API_URL is wrong (its host or port"),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_WEBHOOK_URL": "bot.example.org/hook"}, "TGBOT_WEBHOOK_URL is wrong"),
+        (
+            {"TGBOT_TOKEN": "1:x", "TGBOT_WEBHOOK_URL": "https://x/hook?a=b"},
+            "TGBOT_WEBHOOK_URL is wrong (not the URL of a server)",
+        ),
+        ({"TGBOT_TOKEN": "1:x", "TGBOT_WEBHOOK_KEY": "none"}, "TGBOT_WEBHOOK_KEY is wrong (it cannot be"),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_DATABASE_URL": "postgres://x"}, "TGBOT_DATABASE_URL is wrong"),
         (
             {"TGBOT_TOKEN": "1:x", "TGBOT_DATABASE_URL": "sqlite+aiosqlite:///tgbot.db"},
@@ -166,6 +172,7 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
     in_words = {"token": "", "allowed_users": "nobody", "api_url": "Telegram's", "receipts": "true"}
     in_words |= {"model_url": "the provider's", "model_key": "the provider's variable"}
     in_words |= {"group_context_messages": "0"}
+    in_words |= {"webhook_address": "127.0.0.1:8443"}
     in_words |= {"show_cost": "false", **dict.fromkeys((*BUDGETS, *LIMITS), "none")}
     files = {f"{name.upper()}_FILE": "" for name in config.SECRETS}
     assert listed == files | {
@@ -210,13 +217,14 @@ def test_the_token_and_the_models_key_may_stand_in_files_of_their_own(
     monkeypatch.chdir(tmp_path)
     Path("token").write_text("1:hush\n")
     Path("key").write_text("sk-hush\n")
-    Path(".env").write_text("TGBOT_TOKEN_FILE=token\n")
+    Path(".env").write_text("TGBOT_TOKEN_FILE=token\nTGBOT_WEBHOOK_KEY=tls.pem\n")
+    Path("tls.pem").write_text("a key")
     monkeypatch.setenv("TGBOT_MODEL_KEY_FILE", str(tmp_path / "key"))
     settings = config.load()
     assert (settings.token, settings.model_key) == ("1:hush", "sk-hush")
     assert "sk-hush" in names.secrets(settings)
     assert config.unknown_names() == []
-    assert config.named_secret_files() == [Path("token"), tmp_path / "key"]
+    assert config.named_secret_files() == [Path("token"), tmp_path / "key", Path("tls.pem")]
 
 
 def test_a_credential_of_systemds_is_the_token_and_one_for_something_else_is_not(
@@ -237,10 +245,11 @@ def test_a_bot_in_the_playground_leaves_the_real_bots_token_alone(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("token").write_text("1:hush")
-    Path(".env").write_text("TGBOT_TOKEN_FILE=token\n")
+    Path(".env").write_text("TGBOT_TOKEN_FILE=token\nTGBOT_WEBHOOK_URL=https://bot.example.org/\n")
     for name, value in play.bot_environment("http://127.0.0.1:1", tmp_path / "bot.db").items():
         monkeypatch.setenv(name, value)
     assert config.load().token == play.TOKEN
+    assert config.load().webhook_url is None, "nobody could post to it"
 
 
 @pytest.mark.parametrize(

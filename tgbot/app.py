@@ -15,6 +15,7 @@ from tgbot.config import Settings, nobody_allowed, wrong_setting
 from tgbot.delivery.delivery import Delivery
 from tgbot.intake import pairing
 from tgbot.intake.acceptor import Acceptor
+from tgbot.intake.attempts import Attempts
 from tgbot.intake.batch import Rules
 from tgbot.intake.commands import ModelRules
 from tgbot.intake.limits import Limits
@@ -44,7 +45,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Service(Protocol):
-    """What runs beside the poller for as long as the bot does."""
+    """What runs for as long as the bot does."""
 
     async def serve(self) -> None:
         """Serve until it is cancelled."""
@@ -147,7 +148,7 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
         reactions=settings.reactions,
     )
     acceptor = Acceptor(db, rules, dispatcher, delivery, downloads.forget)
-    poller = Poller(api, acceptor, delivery, invite)
+    intake = _intake(settings, api, acceptor, Attempts(api, acceptor, delivery, invite))
     pruner = Pruner(db, settings.keep_days)
     with _signals() as asked_to_stop:
         async with asyncio.TaskGroup() as services:
@@ -157,18 +158,27 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
                 *watch,
             ]
             kept = [services.create_task(s.serve(), name=type(s).__name__) for s in serving]
-            polling = services.create_task(poller.serve(), name="Poller")
+            taking = services.create_task(intake.serve(), name=type(intake).__name__)
             try:
                 await asked_to_stop
             except asyncio.CancelledError:  # a service died: what runs is given back, not failed
                 await dispatcher.drain(0)
                 raise
-            await _ended(polling)
+            await _ended(taking)
             log.info("app.stopping running_turns=%s", dispatcher.running)  # and nothing more is claimed
             await dispatcher.drain(settings.grace_seconds)
             await delivery.flush(FLUSH_SECONDS)
             for task in kept:
                 await _ended(task)
+
+
+def _intake(settings: Settings, api: BotApi, acceptor: Acceptor, tries: Attempts) -> Service:
+    """Give the service that takes updates in. Raises ConfigError."""
+    if settings.webhook_url is None:
+        return Poller(api, acceptor, tries)
+    from tgbot.intake.webhook import Webhook  # noqa: PLC0415 - most bots poll, and start faster without it
+
+    return Webhook(settings, api, acceptor, tries)
 
 
 def _watch(settings: Settings, db: Database) -> Iterator[Service]:

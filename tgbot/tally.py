@@ -40,7 +40,8 @@ def _sizes() -> Histogram:
 class Tally:
     """Each number only grows, but for the two that are moments. One thread alone writes each of them.
 
-    `polled_at` is when getUpdates last succeeded, on the clock of `time.monotonic`; None before the first.
+    `polled_at` is when getUpdates last succeeded, or with a webhook Telegram last said that it has no trouble
+    with it, on the clock of `time.monotonic`; None before the first.
     `loop_lag_seconds` is how late the event loop was the last time that somebody looked; `loop_lags` has all.
     """
 

@@ -15,8 +15,9 @@ from tests.odd_wire import ME, OddWire, result
 from tests.waiting import eventually, eventually_async
 from tgbot.access import Access
 from tgbot.delivery.delivery import Delivery
-from tgbot.intake import poller
+from tgbot.intake import attempts, poller
 from tgbot.intake.acceptor import Acceptor
+from tgbot.intake.attempts import Attempts
 from tgbot.intake.batch import UNREADABLE, Rules
 from tgbot.intake.poller import Poller
 from tgbot.model import Activation, Arrival, BotId, Raw
@@ -52,7 +53,7 @@ class WireIn:
             delivery,
             lambda _: None,
         )
-        self.poller = Poller(api, self.acceptor, delivery, no_invitation)
+        self.poller = Poller(api, self.acceptor, Attempts(api, self.acceptor, delivery, no_invitation))
         self.serving = asyncio.create_task(self.poller.serve())
 
     async def stored(self) -> list[int]:
@@ -78,7 +79,7 @@ async def polling(house: House, odd: OddWire, activation: Activation = "mention"
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(poller, "RETRY_SECONDS", (0.001,))
+    monkeypatch.setattr(attempts, "RETRY_SECONDS", (0.001,))
     caplog.set_level(logging.WARNING)
 
 
@@ -351,7 +352,7 @@ async def test_what_cannot_be_read_is_logged_by_its_id_alone(
 async def test_too_many_requests_is_logged_and_waited_out_a_bounded_time(
     line: WireIn, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(poller, "FLOOD_SECONDS_MAX", 0.01)
+    monkeypatch.setattr(attempts, "FLOOD_SECONDS_MAX", 0.01)
     flooded = refusal(429, parameters={"retry_after": 86_400})
     line.odd.answers["getUpdates"] = [flooded, result([raw_message(5, "hello")])]
     floods, seconds = tally.floods, tally.flood_seconds

@@ -9,6 +9,7 @@ import pytest
 
 from tests.waiting import eventually
 from tests.whole_bot.agents import answer_to
+from tests.whole_bot.between import with_webhook
 from tests.whole_bot.process import BotProcess, Person
 from tgbot.playground.server import PlaygroundServer
 
@@ -108,6 +109,18 @@ async def test_under_all_faults_at_once_and_kills_each_answer_is_shown_exactly_o
     await eventually(lambda: storm.answered, "every answer once, in order, complete")
     await bot.stop()
     storm.judge()
+
+
+async def test_with_a_webhook_too_whose_posts_are_delayed_and_whose_answers_are_lost(
+    bot: BotProcess, wire: PlaygroundServer
+) -> None:
+    async with with_webhook(bot) as between:
+        between.delay_seconds, between.lost = 0.3, 0.2
+        storm = Storm(bot, wire, chats=6, seed=2)
+        await _storm(bot, storm, turns=18, kills=2)
+        await eventually(lambda: storm.answered, "every answer once, in order, complete")
+        await bot.stop()
+        storm.judge()
 
 
 @pytest.mark.soak

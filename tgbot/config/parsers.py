@@ -32,6 +32,16 @@ def server(text: str) -> str:
     return text.rstrip("/")
 
 
+def webhook(text: str) -> str | None:
+    """Take the URL of a webhook, or nothing for none; http:// is for a Bot API server of one's own."""
+    if not text:
+        return None
+    _ = server(text)
+    if not re.fullmatch(r"https?://[^/@]+(/[\w.~/-]*)?", text, re.ASCII):
+        raise ValueError("its path may have letters, digits and ./~_- in it, and nothing may follow it")
+    return text
+
+
 def database(text: str) -> str:
     """Take the URL of a SQLite file whose folder is there."""
     if not re.fullmatch(r"sqlite:///[^?:]+", text):

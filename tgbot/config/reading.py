@@ -116,7 +116,8 @@ def named_secret_files() -> list[Path]:
     """
     given = environment()
     named = (secret_files.named_file(_variable(name), given) for name in SECRETS)
-    return [path for path in named if path]
+    key = given.get(_variable("webhook_key"), "").strip()
+    return [path for path in (*named, Path(key) if key else None) if path]
 
 
 def environment() -> dict[str, str]:

@@ -113,6 +113,15 @@ class Settings:
     log_level: Annotated[
         Level, How(parsers.one_of("debug", "info", "warning", "error"), "debug, info, warning or error")
     ] = "info"
+    webhook_url: Annotated[
+        str | None, How(parsers.webhook, "the URL that Telegram is to post to, https://HOST/PATH")
+    ] = None
+    webhook_address: Annotated[tuple[str, int], How(parsers.address, "HOST:PORT to listen on, or PORT")] = (
+        "127.0.0.1",
+        8443,
+    )
+    webhook_cert: Annotated[Path | None, How(parsers.text_file, "a TLS certificate, a PEM file")] = None
+    webhook_key: Annotated[Path | None, How(parsers.text_file, "the key of TGBOT_WEBHOOK_CERT")] = None
     turn_steps_max: Annotated[int, How(parsers.count, "a whole number of at least 1")] = 50
     turn_tokens_max: Annotated[int | None, _TOKENS] = None
     turn_cost_max: Annotated[Decimal | None, _COST] = None

@@ -76,14 +76,31 @@ def allowed_updates(info: Raw, wanted: list[str], *, running: bool) -> Check:
     if running and missing:
         what = f"Telegram does not keep {', '.join(missing)}"
         return warn(UPDATES, what, "look for another program with this token: it asked for others")
-    return ok(UPDATES, "the bot asks for what it needs with each poll")
+    return ok(UPDATES, "the bot asks for what it needs")
+
+
+def posts(info: Raw, url: str, *, running: bool) -> Check:
+    """Judge the webhook that the settings want, by what getWebhookInfo says."""
+    host, waiting = urlsplit(str(info.get("url"))).hostname, info.get("pending_update_count", 0)
+    if info.get("url") != url:
+        is_set = f"another one is set, at {host}" if info.get("url") else "none is set"
+        if running:
+            return fail(WEBHOOK, f"{is_set}, though the bot runs", "its log says why: look for intake.retry")
+        return warn(WEBHOOK, f"{is_set}; {waiting} updates wait", "run `tgbot run`, which sets its own")
+    if waiting and (reason := info.get("last_error_message")):
+        what = f"{waiting} updates wait; Telegram could not post to {host} ({reason})"
+        return warn(WEBHOOK, what, "see that what is posted there reaches TGBOT_WEBHOOK_ADDRESS")
+    return ok(WEBHOOK, f"Telegram posts to {host}; {waiting} updates wait")
 
 
 async def _on_server(api: BotApi, settings: Settings, is_running: Callable[[], bool]) -> AsyncIterator[Check]:
     me, info = await _ask(api, "getMe"), await _ask(api, "getWebhookInfo")
     yield ok(TOKEN, f"it is that of @{me.get('username')} ({me.get('id')})")
-    yield _webhook(api, info)
-    if not info.get("url"):
+    if settings.webhook_url:
+        yield posts(info, settings.webhook_url, running=is_running())
+    else:
+        yield _no_webhook(api, info)
+    if not info.get("url") and not settings.webhook_url:
         yield await _another_poller(api, is_running)
     wanted = outcomes.allowed_updates(reactions=settings.reactions != "off")
     yield allowed_updates(info, wanted, running=is_running())
@@ -98,7 +115,7 @@ async def _ask(api: BotApi, method: str) -> Any:  # noqa: ANN401 - each method h
     return answer
 
 
-def _webhook(api: BotApi, info: Raw) -> Check:
+def _no_webhook(api: BotApi, info: Raw) -> Check:
     if not info.get("url"):
         return ok(WEBHOOK, f"none is set; {info.get('pending_update_count', 0)} updates wait to be polled")
 

@@ -7,82 +7,49 @@ So nothing is confirmed that is not on disk, and an update that comes twice is s
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from itertools import takewhile
+from urllib.parse import urlsplit
 
-from tgbot.delivery.delivery import Delivery
+from tgbot.intake import attempts
 from tgbot.intake.acceptor import Acceptor
+from tgbot.intake.attempts import Attempts
 from tgbot.model import Raw
-from tgbot.store.engine.errors import StorageError
 from tgbot.tally import tally
 from tgbot.telegram import get_updates
 from tgbot.telegram.client import BotApi
-from tgbot.telegram.errors import (
-    BotApiError,
-    ConflictError,
-    FloodedError,
-    TokenRefusedError,
-    UnreachableError,
-)
+from tgbot.telegram.errors import ConflictError, UnreachableError
 from tgbot.telegram.get_updates import Unparsed
-from tgbot.telegram.privacy import has_privacy_mode
 
 log = logging.getLogger(__name__)
 
 LONG_POLL_SECONDS = 30
 BATCH_MAX = 100  # Telegram's limit for one getUpdates
-RETRY_SECONDS = (0.5, 1.0, 3.0, 10.0)  # after a failure; the last one repeats
-FLOOD_SECONDS_MAX = 60.0  # the longest wait, however long Telegram asks for
 
 
 class Poller:
-    """Asks Telegram for updates, hands them to the acceptor, and confirms what is on disk.
+    """Asks Telegram for updates, hands them to the acceptor, and confirms what is on disk."""
 
-    `invite` is given the bot's username, once, before the first poll. It may raise StorageError.
-    """
-
-    def __init__(
-        self, api: BotApi, acceptor: Acceptor, delivery: Delivery, invite: Callable[[str], Awaitable[None]]
-    ) -> None:
+    def __init__(self, api: BotApi, acceptor: Acceptor, tries: Attempts) -> None:
         self._api = api
         self._acceptor = acceptor
-        self._delivery = delivery
-        self._invite = invite
-        self._failures = 0
+        self._tries = tries
         self._offset: int | None = None
 
     async def serve(self) -> None:
         """Poll for ever. Raises TokenRefusedError if the token was never good: then no retry helps."""
-        while True:
-            try:
-                await self._introduce()
-                batch = await self._poll()
-                await self._acceptor.accept(batch)
-                # Only now, and only here: what this offset confirms is on disk.
-                self._confirm(batch)
-                self._recovered()
-            except FloodedError as error:
-                log.warning("intake.flooded retry_after_seconds=%s", error.retry_after_seconds)
-                seconds = min(error.retry_after_seconds, FLOOD_SECONDS_MAX)
-                tally.floods += 1
-                tally.flood_seconds += seconds
-                await asyncio.sleep(seconds)
-            except (BotApiError, StorageError) as error:
-                if isinstance(error, TokenRefusedError) and self._acceptor.username is None:
-                    raise
-                await self._back_off(error)
+        await self._tries.repeat(self._take)
 
-    async def _introduce(self) -> None:
-        """Ask Telegram for the bot's own username, and set the commands menu."""
-        if self._acceptor.username is not None:
+    async def _take(self) -> None:
+        try:
+            batch = await self._poll()
+        except ConflictError:
+            if not await self._deletes_webhook():
+                raise
             return
-        me = await self._api.call("getMe")
-        if not isinstance(me, dict) or not isinstance(me.get("username"), str):
-            raise UnreachableError("getMe gives no username")
-        await self._invite(me["username"])
-        log.info("intake.ready bot=%s username=%s", me.get("id"), me["username"])
-        self._acceptor.introduce(me["username"], privacy_mode=has_privacy_mode(me))
-        self._delivery.show_commands(self._acceptor.menu)
+        await self._acceptor.accept(batch)
+        # Only now, and only here: what this offset confirms is on disk.
+        self._confirm(batch)
 
     async def _poll(self) -> list[Raw | Unparsed]:
         batch = await self._api.call(
@@ -98,6 +65,18 @@ class Poller:
         tally.polled_at = time.monotonic()
         return batch
 
+    async def _deletes_webhook(self) -> bool:
+        """Delete the webhook that ended a poll; False if there is none, so that it was another poller."""
+        info = await self._api.call("getWebhookInfo")
+        if not isinstance(info, dict) or not info.get("url"):
+            return False
+        host = urlsplit(str(info["url"])).hostname  # the rest is often a secret
+        log.warning("intake.webhook_deleted Telegram posted the updates to %s, and this bot polls", host)
+        # Without drop_pending_updates: what people wrote waits for the bot.
+        await self._api.call("deleteWebhook")
+        await asyncio.sleep(attempts.RETRY_SECONDS[0])  # another program may set it again at once
+        return True
+
     def _confirm(self, batch: Sequence[Raw | Unparsed]) -> None:
         """Move the offset behind a batch.
 
@@ -107,21 +86,6 @@ class Poller:
         before, self._offset = self._offset, _behind(ids, self._offset)
         if batch and (self._offset == before or not any(ids)):
             raise UnreachableError("getUpdates gives updates that cannot be confirmed")
-
-    async def _back_off(self, error: BotApiError | StorageError) -> None:
-        self._failures += 1
-        if isinstance(error, ConflictError):
-            log.error("intake.conflict is there another poller with this token, or a webhook? %s", error)
-        elif isinstance(error, TokenRefusedError):
-            log.error("intake.token_refused it was good before, so it is tried again: %s", error)
-        else:
-            log.warning("intake.retry failures=%s reason=%s", self._failures, error)
-        await asyncio.sleep(RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS)) - 1])
-
-    def _recovered(self) -> None:
-        if self._failures:
-            log.info("intake.recovered failures=%s", self._failures)
-        self._failures = 0
 
 
 def _behind(ids: Sequence[int | None], offset: int | None) -> int | None:

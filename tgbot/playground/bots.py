@@ -46,6 +46,7 @@ class Webhook(Protocol):
 
     url: str
     max_connections: int
+    has_certificate: bool
     last_error: tuple[int, str] | None
 
     async def stop(self) -> None:

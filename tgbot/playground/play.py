@@ -158,6 +158,7 @@ def bot_environment(url: str, database: Path, *, private: bool = False) -> dict[
         "TGBOT_TOKEN": TOKEN,
         "TGBOT_TOKEN_FILE": "",  # a real bot's: two tokens would be one too many
         "TGBOT_API_URL": url,
+        "TGBOT_WEBHOOK_URL": "",
         "TGBOT_DATABASE_URL": f"sqlite:///{database.resolve()}",
         "TGBOT_ALLOWED_USERS": "" if private else "*",
         "TGBOT_GRACE_SECONDS": str(GRACE_SECONDS),

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import re
+import ssl
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ import httpx
 
 from tgbot.playground.bots import Bot
 from tgbot.playground.errors import bad_request
+from tgbot.playground.files import Upload
 from tgbot.playground.registry import Params, method
 from tgbot.playground.world import World
 
@@ -26,11 +28,15 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 class Webhook:
     """Posts one bot's updates to its URL, at most `max_connections` at once, one at a time per chat."""
 
-    def __init__(self, bot: Bot, url: str, secret: str, max_connections: int) -> None:
+    def __init__(
+        self, bot: Bot, url: str, secret: str, max_connections: int, certificate: Upload | None
+    ) -> None:
         self.url = url
         self.max_connections = max_connections
+        self.has_certificate = certificate is not None
         self.last_error: tuple[int, str] | None = None
         self._bot = bot
+        self._trusted = _trusting(certificate)
         self._headers = {SECRET_HEADER: secret} if secret else {}
         self._changed = asyncio.Event()
         self._posting: dict[int, asyncio.Task[None]] = {}  # by update_id
@@ -49,7 +55,9 @@ class Webhook:
         self._changed.set()
 
     async def _run(self) -> None:
-        async with httpx.AsyncClient(headers=self._headers, timeout=ANSWER_SECONDS_MAX) as client:
+        async with httpx.AsyncClient(
+            headers=self._headers, timeout=ANSWER_SECONDS_MAX, verify=self._trusted
+        ) as client:
             while True:
                 self._changed.clear()
                 self._start(client)
@@ -90,6 +98,16 @@ class Webhook:
         self.last_error = (int(time.time()), reason)
 
 
+def _trusting(certificate: Upload | None) -> ssl.SSLContext:
+    """Trust this one alone, where there is one. Raises ApiError."""
+    if certificate is None:
+        return ssl.create_default_context()
+    try:
+        return ssl.create_default_context(cadata=certificate.data.decode("ascii"))
+    except (ValueError, ssl.SSLError):
+        raise bad_request("bad webhook: the certificate is no PEM file") from None
+
+
 def _chat_id(update: dict[str, Any]) -> object:
     """Return the chat an update belongs to; those of no chat share one lane."""
     for value in update.values():
@@ -103,6 +121,7 @@ def _chat_id(update: dict[str, Any]) -> object:
     "setWebhook",
     optional={
         "url": str,
+        "certificate": Upload,
         "ip_address": str,
         "max_connections": int,
         "allowed_updates": list,
@@ -124,7 +143,7 @@ async def set_webhook(world: World, bot: Bot, params: Params) -> object:
         raise bad_request("bad webhook: max_connections must be between 1 and 100")
     bot.allow(params.get("allowed_updates"))
     await delete_webhook(world, bot, params)
-    bot.webhook = Webhook(bot, params["url"], secret, connections)
+    bot.webhook = Webhook(bot, params["url"], secret, connections, params.get("certificate"))
     return True
 
 
@@ -153,6 +172,7 @@ def get_webhook_info(_world: World, bot: Bot, _params: Params) -> object:
         info |= {
             "url": bot.webhook.url,
             "max_connections": bot.webhook.max_connections,
+            "has_custom_certificate": bot.webhook.has_certificate,
             "ip_address": "127.0.0.1",
         }
         if bot.webhook.last_error:

@@ -1,4 +1,4 @@
-"""Pure: reads the answer to getUpdates update by update, so that an unreadable one harms only itself."""
+"""Pure: reads updates one by one, of getUpdates or a post, so that an unreadable one harms only itself."""
 
 import contextlib
 import json
@@ -31,6 +31,11 @@ def read(payload: bytes) -> object:
     except (ValueError, RecursionError):
         return _update_by_update(text)
     return _update_by_update(text) if _has_unusable(answer) else answer
+
+
+def one(payload: bytes) -> Raw | Unparsed:
+    """Parse the body of a webhook's post: an update with a usable id, or Unparsed."""
+    return _item(payload.decode("utf-8", "replace"))
 
 
 def update_id(item: Raw | Unparsed) -> int | None:

@@ -6,12 +6,13 @@ POLL_AGE_SECONDS_MAX = 120.0  # a long poll takes 30 s, and a few may fail in a 
 def why_not_ready(polled_at: float | None, now: float, database_error: str | None) -> str | None:
     """Say in one line why the bot is not ready; None if it is.
 
-    `polled_at` and `now` are on the same clock, in seconds.
+    `polled_at` is when updates last came, or could have: see `Tally`. It and `now` are
+    on the same clock, in seconds.
     """
     if database_error is not None:
         return f"the database: {database_error}"
     if polled_at is None:
-        return "Telegram has not answered getUpdates yet"
+        return "Telegram has not answered yet"
     if now - polled_at > POLL_AGE_SECONDS_MAX:
-        return f"Telegram has not answered getUpdates for {now - polled_at:.0f} s"
+        return f"no updates could come from Telegram for {now - polled_at:.0f} s"
     return None

@@ -4,15 +4,13 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from tgbot import config, http_server
 from tgbot.store import report
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
@@ -22,11 +20,10 @@ from tgbot.watch import health, metrics
 log = logging.getLogger(__name__)
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-CLOSE_SECONDS_MAX = 1
 
 
 class Watch:
-    """A service: it serves until it is cancelled. Raises OSError in `serve` where the address is taken."""
+    """A service: it serves until it is cancelled."""
 
     def __init__(self, db: Database, address: tuple[str, int], counted: Tally = tally) -> None:
         self._db = db
@@ -36,17 +33,18 @@ class Watch:
         self._app = Starlette(routes=[Route(f"/{name}", page) for name, page in pages.items()])
 
     async def serve(self) -> None:
-        """Serve until cancelled."""
-        listening = socket.create_server(self._address)
+        """Serve until cancelled. Raises ConfigError where the address cannot be had."""
+        listening = self._socket()
         host, port = listening.getsockname()[:2]
         log.info("watch.serving http://%s:%s", host, port)
-        server = _Server(_config(self._app))
-        serving = asyncio.create_task(server.serve(sockets=[listening]), name="watch")
+        async with http_server.serving(self._app, listening):
+            await asyncio.get_running_loop().create_future()  # never: until cancelled
+
+    def _socket(self) -> socket.socket:
         try:
-            await asyncio.shield(serving)
-        finally:
-            server.should_exit = True
-            await serving
+            return http_server.listen(self._address)
+        except ValueError as error:
+            raise config.wrong_setting("http_address", error) from None
 
     async def _healthz(self, _: Request) -> Response:
         return PlainTextResponse("ok\n")  # that it answers is the point: the loop turns
@@ -68,21 +66,3 @@ class Watch:
             return PlainTextResponse(f"the database: {failure}\n", 503)
         body = metrics.text(self._tally, found, waiting_seconds or 0.0, time.monotonic())
         return Response(body, media_type=METRICS_TYPE)
-
-
-class _Server(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to the bot."""
-        yield
-
-
-def _config(app: Starlette) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=CLOSE_SECONDS_MAX,
-    )
