@@ -32,6 +32,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("bot_id", "chat_id", name=op.f("pk_allowed")),
     )
     op.create_table(
+        "audit",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("row_id", sa.Integer(), nullable=False),
+        sa.Column("chat_id", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("audit", schema=None) as batch_op:
+        batch_op.create_index("ix_audit_at", ["at"], unique=False)
+
+    op.create_table(
         "disorder",
         sa.Column("bot_id", sa.BigInteger(), nullable=False),
         sa.Column("box", sa.BigInteger(), nullable=False),

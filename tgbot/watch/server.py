@@ -1,23 +1,25 @@
-"""Serves /healthz, /readyz and /metrics, for whatever keeps the process running and whoever watches it."""
+"""Serves /healthz, /readyz, /metrics and the admin page, for what keeps the bot running and for people."""
 
 import asyncio
 import logging
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from tgbot.store import report
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
 from tgbot.tally import Tally, tally
 from tgbot.watch import health, metrics
+from tgbot.watch.gate import Gate
+from tgbot.watch.page import AdminPage
 
 log = logging.getLogger(__name__)
 
@@ -27,14 +29,28 @@ CLOSE_SECONDS_MAX = 1
 
 
 class Watch:
-    """A service: it serves until it is cancelled. Raises OSError in `serve` where the address is taken."""
+    """A service: it serves until it is cancelled. Raises OSError in `serve` where the address is taken.
 
-    def __init__(self, db: Database, address: tuple[str, int], counted: Tally = tally) -> None:
+    The page of the `admin` is shown under the address, this machine's own names, and these `names`.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        address: tuple[str, int],
+        counted: Tally = tally,
+        admin: AdminPage | None = None,
+        names: Collection[str] = (),
+    ) -> None:
         self._db = db
         self._address = address
         self._tally = counted
         pages = {"healthz": self._healthz, "readyz": self._readyz, "metrics": self._metrics}
-        self._app = Starlette(routes=[Route(f"/{name}", page) for name, page in pages.items()])
+        routes: list[BaseRoute] = [Route(f"/{name}", page) for name, page in pages.items()]
+        if admin:
+            routes.append(Mount("/", Gate(admin.app, address[0], names)))
+        self._admin = admin
+        self._app = Starlette(routes=routes)
 
     async def serve(self) -> None:
         """Serve, and measure how late the loop is."""
@@ -48,6 +64,8 @@ class Watch:
                 await self._measure()
         finally:
             server.should_exit = True
+            if self._admin:
+                self._admin.close()
             await serving
 
     async def _measure(self) -> None:
