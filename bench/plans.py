@@ -16,6 +16,8 @@ from tgbot.render import Text
 from tgbot.store import (
     allowances,
     allowed,
+    audit,
+    day,
     dead,
     expiry,
     files,
@@ -26,6 +28,7 @@ from tgbot.store import (
     modes,
     outbox,
     overheard,
+    overview,
     pruning,
     queue,
     reacted,
@@ -148,6 +151,13 @@ def _use_everything(conn: Connection) -> None:
     _send_and_settle(conn, owner, part)
     report.session(conn, SESSION)
     report.everything(conn)
+    overview.overview(conn, 1)
+    expiry.resend(conn, part.row_id)
+    queue.address(conn, part.row_id)
+    audit.note(conn, "admin", "resend", part.row_id, part.chat_id)
+    audit.newest(conn, 1)
+    audit.prune(conn, 1.0)
+    day.hours(conn)
     _prune(conn)
 
 

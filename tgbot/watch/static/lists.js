@@ -1,7 +1,6 @@
 // The totals and the lists of rows. What has not changed stays the same element, so the focus stays where it is.
 
-import { byId, el } from "./dom.js";
-import { clockOrDay, clock, duration } from "./format.js";
+import { byId, clock, clockOrDay, duration, el } from "./dom.js";
 
 const RETRY = { name: "retry", label: "Try again" };
 const DROP = { name: "drop", label: "Drop", question: "It will not be answered." };
