@@ -151,7 +151,7 @@ def _use_everything(conn: Connection) -> None:
     _send_and_settle(conn, owner, part)
     report.session(conn, SESSION)
     report.everything(conn)
-    overview.overview(conn, 1)
+    overview.overview(conn, 0)
     expiry.resend(conn, part.row_id)
     queue.address(conn, part.row_id)
     audit.note(conn, "admin", "resend", part.row_id, part.chat_id)

@@ -219,7 +219,7 @@ async def test_what_changes_is_sent_and_what_does_not_is_not(
         assert (await anext(stream))["sections"]["running"]["total"] == 0
         await site.house.say("a")
         assert (await anext(stream))["sections"]["running"]["total"] == 1
-        more = asyncio.create_task(anext(stream))
+        more = asyncio.ensure_future(anext(stream))
         await asyncio.sleep(0.2)  # twenty looks
         assert not more.done()
         await site.house.say("b")

@@ -3,20 +3,21 @@
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 
 from tgbot.model import ChatId, RowId
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import audit
 
+_last = audit.alias("last")
 _NOTE = Statement(
     insert(audit).values({name: bindparam(name) for name in ("at", "role", "action", "row_id", "chat_id")})
 )
 _NEWEST = Statement(
     select(audit.c.at, audit.c.role, audit.c.action, audit.c.row_id, audit.c.chat_id)
+    .where(audit.c.id > select(func.max(_last.c.id)).scalar_subquery() - bindparam("most"))
     .order_by(audit.c.id.desc())
-    .limit(bindparam("most"))
 )
 _PRUNE = Statement(delete(audit).where(audit.c.at < bindparam("before")))
 

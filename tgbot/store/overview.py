@@ -54,59 +54,83 @@ _ROW = (
     *(pending.c.id, literal("NULL").label("part"), pending.c.session_key, pending.c.chat_id),
     *(pending.c.user_id, pending.c.state, pending.c.attempt),
 )
-_RUNNING = (
-    select(*_ROW, turn.c.started_at.label("since"), literal("''").label("why"), pending.c.raw)
-    .select_from(guard)
-    .join(turn, turn.c.id == guard.c.turn_id)
-    .join(pending, pending.c.id == turn.c.pending_id)
-    .where(_of_chat(pending.c.chat_id))
+_PART = (
+    *(outbox.c.pending_id, outbox.c.part, pending.c.session_key, outbox.c.chat_id, pending.c.user_id),
+    *(outbox.c.state, pending.c.attempt),
 )
 _WHY_DEAD = func.iif(
     pending.c.kind == literal("'unreadable'"), literal("'cannot be read'"), literal("'interrupted too often'")
 )
+_NO_REASON = literal("''")
 
 
-def _in_state(state: str, why: ColumnElement[str]) -> Select[Any]:
-    return select(*_ROW, pending.c.received_at.label("since"), why.label("why"), pending.c.raw).where(
-        pending.c.state == literal(f"'{state}'"), _of_chat(pending.c.chat_id)
+def _first(ids: Select[Any], by: str) -> Select[Any]:
+    """Take the first of these ids; with the + SQLite uses the index of the condition, not of the order."""
+    return ids.order_by(literal(f"+{by}")).limit(bindparam("most"))
+
+
+def _rows(ids: Select[Any], why: ColumnElement[str]) -> Select[Any]:
+    return (
+        select(*_ROW, pending.c.received_at.label("since"), why.label("why"), pending.c.raw)
+        .where(pending.c.id.in_(_first(ids, "pending.id").correlate(None)))
+        .order_by(pending.c.id)
     )
 
 
-def _parts(states: tuple[str, ...]) -> Select[Any]:
-    named = [literal(f"'{state}'") for state in states]
-    which = outbox.c.state.in_(named) if len(named) > 1 else outbox.c.state == named[0]
+def _parts(ids: Select[Any]) -> Select[Any]:
     return (
         select(
-            *(outbox.c.pending_id, outbox.c.part, pending.c.session_key, outbox.c.chat_id, pending.c.user_id),
-            *(outbox.c.state, pending.c.attempt),
+            *_PART,
             func.coalesce(outbox.c.ready_at, pending.c.received_at).label("since"),
             func.coalesce(outbox.c.error, literal("''")).label("why"),
             pending.c.raw,
             func.coalesce(outbox.c.text, outbox.c.file_name, literal("''")).label("text"),
         )
         .join(pending, pending.c.id == outbox.c.pending_id)
-        .where(which, _of_chat(outbox.c.chat_id))
+        .where(outbox.c.id.in_(_first(ids, "outbox.id").correlate(None)))
+        .order_by(outbox.c.id)
     )
 
 
-_NOTHING = literal("''")
-_SELECTS: dict[str, tuple[Select[Any], Any]] = {
-    "running": (_RUNNING, turn.c.started_at),
-    "queued": (_in_state("queued", _NOTHING), pending.c.id),
-    "asking": (_in_state("asking", _NOTHING), pending.c.id),
-    "held": (_in_state("held", _NOTHING), pending.c.id),
-    "dead": (_in_state("dead", _WHY_DEAD), pending.c.id),
-    "unsent": (_parts(UNSENT), outbox.c.id),
-    "parked": (_parts(("parked",)), outbox.c.id),
+def _in_state(state: str) -> Select[Any]:
+    return select(pending.c.id).where(pending.c.state == literal(f"'{state}'"), _of_chat(pending.c.chat_id))
+
+
+def _of_parts(condition: ColumnElement[bool]) -> Select[Any]:
+    return (
+        select(outbox.c.id)
+        .join(pending, pending.c.id == outbox.c.pending_id)
+        .where(condition, _of_chat(outbox.c.chat_id))
+    )
+
+
+_RUNNING = (
+    select(turn.c.id)
+    .join(pending, pending.c.id == turn.c.pending_id)
+    .where(turn.c.id.in_(select(guard.c.turn_id)), _of_chat(pending.c.chat_id))
+)
+_IDS = {
+    "running": _RUNNING,
+    **{state: _in_state(state) for state in ("queued", "asking", "held", "dead")},
+    "unsent": _of_parts(outbox.c.state.in_([literal(f"'{state}'") for state in UNSENT])),
+    "parked": _of_parts(outbox.c.state == literal("'parked'")),
 }
-KINDS = tuple(_SELECTS)
 _LIST = {
-    kind: Statement(found.order_by(by).limit(bindparam("most"))) for kind, (found, by) in _SELECTS.items()
+    "running": Statement(
+        select(*_ROW, turn.c.started_at.label("since"), _NO_REASON.label("why"), pending.c.raw)
+        .join(turn, turn.c.pending_id == pending.c.id)
+        .where(turn.c.id.in_(_first(_RUNNING, "turn.id").correlate(None)))
+        .order_by(turn.c.started_at)
+    ),
+    **{state: Statement(_rows(_IDS[state], _NO_REASON)) for state in ("queued", "asking", "held")},
+    "dead": Statement(_rows(_IDS["dead"], _WHY_DEAD)),
+    **{kind: Statement(_parts(_IDS[kind])) for kind in ("unsent", "parked")},
 }
 _COUNT = {
-    kind: Statement(found.with_only_columns(func.count(), maintain_column_froms=True))
-    for kind, (found, _) in _SELECTS.items()
+    kind: Statement(ids.with_only_columns(func.count(), maintain_column_froms=True))
+    for kind, ids in _IDS.items()
 }
+KINDS = tuple(_IDS)
 
 
 def overview(
