@@ -154,33 +154,34 @@ async def test_who_logs_out_is_out_also_where_the_page_is_still_open(site: Site)
         assert (await client.get("/day", headers={"cookie": f"tgbot={kept['tgbot']}"})).status_code == 401
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "[", f"{NAME}.evil.example"])
-async def test_under_a_foreign_name_nothing_is_shown(site: Site, host: str) -> None:
+FOREIGN_NAMES = ("evil.example", "127.0.0.1.evil.example", "", "[", f"{NAME}.evil.example")
+FOREIGN_PAGES: list[dict[str, str]] = [
+    {"origin": "https://evil.example"},
+    {"origin": "null"},
+    {"origin": ""},
+    {"origin": "http://localhost:1"},  # another port is the same site, so it gets the cookie
+    {"sec-fetch-site": "same-site"},
+    {"sec-fetch-site": "cross-site"},
+]
+
+
+async def test_under_a_foreign_name_nothing_is_shown(site: Site) -> None:
     async with site.logged_in() as client:
-        for path in ("/", "/login", "/events", "/day", "/static/admin.js"):
-            assert (await client.get(path, headers={"host": host})).status_code in (400, 403)
-        assert (await client.get("/healthz", headers={"host": host or "x"})).status_code == 200
+        for host in FOREIGN_NAMES:
+            for path in ("/", "/login", "/events", "/day", "/static/admin.js"):
+                assert (await client.get(path, headers={"host": host})).status_code in (400, 403)
+        assert (await client.get("/healthz", headers={"host": "evil.example"})).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"origin": "https://evil.example"},
-        {"origin": "null"},
-        {"origin": ""},
-        {"origin": "http://localhost:1"},  # another port is the same site, so it gets the cookie
-        {"sec-fetch-site": "same-site"},
-        {"sec-fetch-site": "cross-site"},
-    ],
-)
-async def test_another_site_can_neither_act_nor_log_in_or_out(site: Site, headers: dict[str, str]) -> None:
+async def test_another_site_can_neither_act_nor_log_in_or_out(site: Site) -> None:
     await site.house.say("a")
     body = {"action": "stop", "row_id": await row_id(site, "a")}
     async with site.logged_in() as client:
-        assert (await client.post("/act", json=body, headers=headers)).status_code == 403
-        assert (await client.post("/login", data={"token": ADMIN}, headers=headers)).status_code == 403
-        assert (await client.post("/logout", headers=headers)).status_code == 403
-        assert (await client.get("/act", headers=headers)).status_code == 405
+        for headers in FOREIGN_PAGES:
+            assert (await client.post("/act", json=body, headers=headers)).status_code == 403
+            assert (await client.post("/login", data={"token": ADMIN}, headers=headers)).status_code == 403
+            assert (await client.post("/logout", headers=headers)).status_code == 403
+            assert (await client.get("/act", headers=headers)).status_code == 405
         assert (await client.get("/day")).status_code == 200
     assert await site.house.states() == ["claimed"]
 
@@ -258,19 +259,19 @@ async def test_what_was_on_hold_runs_at_once(site: Site) -> None:
     assert site.reactions[-1] == (7, Reaction.RECEIVED)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        *(b"", b"{", b"[]", b"null", b'"stop"', b"[" * 4000, b"x" * (page.BODY_BYTES_MAX + 1)),
-        *(b'{"action": "erase", "row_id": 1}', b'{"action": ["stop"], "row_id": 1}'),
-        *(b'{"action": "stop"}', b'{"action": "stop", "row_id": "1"}', b'{"action": "stop", "row_id": true}'),
-        *(b'{"action": "stop", "row_id": 0}', b'{"action": "stop", "row_id": 9223372036854775808}'),
-    ],
+NO_ACTIONS = (
+    *(b"", b"{", b"[]", b"null", b'"stop"', b"[" * 4000, b"x" * (page.BODY_BYTES_MAX + 1)),
+    *(b'{"action": "erase", "row_id": 1}', b'{"action": ["stop"], "row_id": 1}'),
+    *(b'{"action": "stop"}', b'{"action": "stop", "row_id": "1"}', b'{"action": "stop", "row_id": true}'),
+    *(b'{"action": "stop", "row_id": 0}', b'{"action": "stop", "row_id": 9223372036854775808}'),
 )
-async def test_what_is_no_action_is_refused(site: Site, body: bytes) -> None:
+
+
+async def test_what_is_no_action_is_refused(site: Site) -> None:
     async with site.logged_in() as client:
-        answer = await client.post("/act", content=body)
-    assert (answer.status_code, answer.json()) == (400, {"description": "no such action"})
+        for body in NO_ACTIONS:
+            answer = await client.post("/act", content=body)
+            assert (answer.status_code, answer.json()) == (400, {"description": "no such action"})
 
 
 async def test_one_chat_is_shown_alone_and_what_is_no_id_is_refused(site: Site) -> None:

@@ -1,14 +1,9 @@
 """What turns did in the last day, hour by hour, from the times that their rows and turns have."""
 
-import math
-import statistics
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import bindparam, exists, func, select
+from sqlalchemy import ColumnElement, Integer, bindparam, cast, exists, func, select
 
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.statement import Statement, literal
@@ -19,18 +14,42 @@ HOURS = 24
 TURNS_MAX = 20_000  # that are looked at: on a busier day the oldest are left out
 OUTCOMES = ("done", "failed", "stopped", "dead")
 
-_earlier = turn.alias("earlier")
 _LAST_TURN = Statement(select(func.max(turn.c.id)))
 _FROM = Statement(
     select(turn.c.started_at).where(turn.c.id >= bindparam("turn_id")).order_by(turn.c.id).limit(literal("1"))
 )
-_TURNS = Statement(
+
+
+def _hour(at: ColumnElement[float]) -> ColumnElement[int]:
+    """Make the SQL expression of the hour of a time, counted since 1970."""
+    return cast(at / literal(str(HOUR_SECONDS)), Integer)
+
+
+_TURNS = turn.c.id >= bindparam("turn_id")
+_ENDED = Statement(
+    select(_hour(pending.c.ended_at), pending.c.state, func.count(pending.c.id.distinct()))
+    .join(turn, turn.c.pending_id == pending.c.id)
+    .where(_TURNS, pending.c.ended_at.is_not(None))
+    .group_by(_hour(pending.c.ended_at), pending.c.state)
+)
+_earlier = turn.alias("earlier")
+_waited = turn.c.started_at - pending.c.received_at
+_began = _hour(turn.c.started_at)
+# Only until the first turn of a row: after that it was worked on.
+_first_turns = (
     select(
-        *(turn.c.pending_id, turn.c.started_at, pending.c.received_at, pending.c.ended_at, pending.c.state),
-        exists().where(_earlier.c.pending_id == turn.c.pending_id, _earlier.c.id < turn.c.id).label("again"),
+        _began.label("hour"),
+        _waited.label("waited"),
+        func.cume_dist().over(partition_by=_began, order_by=_waited).label("part"),
     )
     .join(pending, pending.c.id == turn.c.pending_id)
-    .where(turn.c.id >= bindparam("turn_id"))
+    .where(_TURNS, ~exists().where(_earlier.c.pending_id == turn.c.pending_id, _earlier.c.id < turn.c.id))
+    .subquery("first_turn")
+)
+_WAITED = Statement(
+    select(_first_turns.c.hour, func.min(_first_turns.c.waited))
+    .where(_first_turns.c.part >= literal("0.9"))
+    .group_by(_first_turns.c.hour)
 )
 
 
@@ -49,14 +68,19 @@ class Hour:
 
 def hours(conn: Connection, now: float | None = None) -> list[Hour]:
     """Give the last HOURS, the oldest first; the last one is not over."""
-    now = time.time() if now is None else now
-    first = math.floor(now / HOUR_SECONDS - HOURS + 1) * HOUR_SECONDS
+    last = int((time.time() if now is None else now) // HOUR_SECONDS)
+    first = last - HOURS + 1
     # A message whose turn began before the first hour may have ended in it.
-    rows = _TURNS(conn, turn_id=_first_turn(conn, first - HOUR_SECONDS)).rows
-    ended, waited = _ended(rows), _waited(rows)
+    turn_id = _first_turn(conn, (first - 1) * HOUR_SECONDS)
+    ended = {(hour, state): number for hour, state, number in _ENDED(conn, turn_id=turn_id)}
+    waited: dict[int, float] = dict(_WAITED(conn, turn_id=turn_id).rows)
     return [
-        Hour(began, {name: ended[began, name] for name in OUTCOMES}, _nine_in_ten(waited[began]))
-        for began in range(first, first + HOURS * HOUR_SECONDS, HOUR_SECONDS)
+        Hour(
+            began=hour * HOUR_SECONDS,
+            ended={name: ended.get((hour, name), 0) for name in OUTCOMES},
+            waited_seconds=max(waited[hour], 0.0) if hour in waited else None,
+        )
+        for hour in range(first, last + 1)
     ]
 
 
@@ -72,30 +96,3 @@ def _first_turn(conn: Connection, since: float) -> int:
         began = _FROM(conn, turn_id=middle).scalar()
         low, high = (low, middle) if began is None or began >= since else (middle + 1, high)
     return low
-
-
-def _ended(rows: Iterable[Any]) -> Counter[tuple[int, str]]:
-    once = {row.pending_id: row for row in rows if row.ended_at is not None}
-    return Counter((_hour(row.ended_at), row.state) for row in once.values())
-
-
-def _waited(rows: Iterable[Any]) -> defaultdict[int, list[float]]:
-    waited: defaultdict[int, list[float]] = defaultdict(list)
-    for row in rows:
-        if not row.again:  # only until its first turn: after that it was worked on
-            waited[_hour(row.started_at)].append(max(0.0, row.started_at - row.received_at))
-    return waited
-
-
-def _nine_in_ten(seconds: list[float]) -> float | None:
-    match seconds:
-        case []:
-            return None
-        case [one]:
-            return one
-        case _:
-            return statistics.quantiles(seconds, n=10, method="inclusive")[-1]
-
-
-def _hour(at: float) -> int:
-    return math.floor(at / HOUR_SECONDS) * HOUR_SECONDS

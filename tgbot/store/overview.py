@@ -62,6 +62,7 @@ _WHY_DEAD = func.iif(
     pending.c.kind == literal("'unreadable'"), literal("'cannot be read'"), literal("'interrupted too often'")
 )
 _NO_REASON = literal("''")
+_NO_TEXT = literal("NULL").label("text")  # of its own: the words of a row are in `raw`
 
 
 def _first(ids: Select[Any], by: str) -> Select[Any]:
@@ -71,7 +72,7 @@ def _first(ids: Select[Any], by: str) -> Select[Any]:
 
 def _rows(ids: Select[Any], why: ColumnElement[str]) -> Select[Any]:
     return (
-        select(*_ROW, pending.c.received_at.label("since"), why.label("why"), pending.c.raw)
+        select(*_ROW, pending.c.received_at.label("since"), why.label("why"), pending.c.raw, _NO_TEXT)
         .where(pending.c.id.in_(_first(ids, "pending.id").correlate(None)))
         .order_by(pending.c.id)
     )
@@ -117,7 +118,7 @@ _IDS = {
 }
 _LIST = {
     "running": Statement(
-        select(*_ROW, turn.c.started_at.label("since"), _NO_REASON.label("why"), pending.c.raw)
+        select(*_ROW, turn.c.started_at.label("since"), _NO_REASON.label("why"), pending.c.raw, _NO_TEXT)
         .join(turn, turn.c.pending_id == pending.c.id)
         .where(turn.c.id.in_(_first(_RUNNING, "turn.id").correlate(None)))
         .order_by(turn.c.started_at)
@@ -149,11 +150,10 @@ def overview(
     return sections
 
 
-def _entry(row: Any, words_max: int) -> Entry:  # noqa: ANN401 - a Row has its columns as attributes only at run time
-    *columns, raw = row[:10]
+def _entry(row: Any, words_max: int) -> Entry:  # noqa: ANN401 - a Row of columns of any type
+    *columns, raw, text = row
     name, words = _read(raw)
-    text = row.text if len(row) > len(columns) + 1 else words
-    return Entry(*[*columns, name, _cut(text, words_max)])
+    return Entry(*[*columns, name, _cut(words if text is None else text, words_max)])
 
 
 def _read(raw: str) -> tuple[str, str]:
