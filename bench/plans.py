@@ -72,7 +72,8 @@ INDEXES = {
 BY_ID = ("pending.id = :row_id", "outbox.id = :part_id", "outbox.pending_id = :row_id")
 
 # Guards are as few as there are slots, files as the answers that wait, second looks as those that were lost
-# in the last minute, a listed table is a parameter, the first turns of a day are what a query inside has found: walking through all of them is no harm.
+# in the last minute, a listed table is a parameter, and the first turns are what a query inside has found:
+# walking through all of them is no harm.
 _WALK = re.compile(
     r"SCAN (?!guard\b|file\b|second_look\b|first_turn\b|CONSTANT|\w+ VIRTUAL TABLE)(?!.*\bix_)"
 )
