@@ -16,6 +16,8 @@ from tgbot.render import Text
 from tgbot.store import (
     allowances,
     allowed,
+    audit,
+    day,
     dead,
     expiry,
     files,
@@ -26,6 +28,7 @@ from tgbot.store import (
     modes,
     outbox,
     overheard,
+    overview,
     pruning,
     queue,
     reacted,
@@ -69,8 +72,11 @@ INDEXES = {
 BY_ID = ("pending.id = :row_id", "outbox.id = :part_id", "outbox.pending_id = :row_id")
 
 # Guards are as few as there are slots, files as the answers that wait, second looks as those that were lost
-# in the last minute, a listed table is a parameter: walking through all of them is no harm.
-_WALK = re.compile(r"SCAN (?!guard\b|file\b|second_look\b|CONSTANT|\w+ VIRTUAL TABLE)(?!.*\bix_)")
+# in the last minute, a listed table is a parameter, and the first turns are what a query inside has found:
+# walking through all of them is no harm.
+_WALK = re.compile(
+    r"SCAN (?!guard\b|file\b|second_look\b|first_turn\b|CONSTANT|\w+ VIRTUAL TABLE)(?!.*\bix_)"
+)
 
 
 def figures() -> Iterator[Figure]:
@@ -148,6 +154,13 @@ def _use_everything(conn: Connection) -> None:
     _send_and_settle(conn, owner, part)
     report.session(conn, SESSION)
     report.everything(conn)
+    overview.overview(conn, 0)
+    expiry.resend(conn, part.row_id)
+    queue.address(conn, part.row_id)
+    audit.note(conn, "admin", "resend", part.row_id, part.chat_id)
+    audit.newest(conn, 1)
+    audit.prune(conn, 1.0)
+    day.hours(conn)
     _prune(conn)
 
 

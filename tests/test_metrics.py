@@ -14,7 +14,7 @@ from tgbot.store.report import Report
 from tgbot.tally import Histogram, Tally
 from tgbot.watch import metrics
 
-NOTHING = Report([], 0, 0, 0, 0, 0, 0, [], [])
+NOTHING = Report([], 0, 0, 0, 0, 0, 0)
 ROW = re.compile(r"^\| `(tgbot_\w+(?:\{[a-z, ]+\})?)` \| (\w+) \| (.*) \|$", re.MULTILINE)
 EXPRESSION = re.compile(r"^        expr: (.+)$", re.MULTILINE)
 # What an expression has beside the names of metrics.

@@ -310,3 +310,29 @@ def test_each_model_that_may_be_chosen_is_checked_at_the_start(
     settings = loaded(tmp_path, monkeypatch, model="demo", models="gpt-5-mini")
     with pytest.raises(config.ConfigError, match=r"TGBOT_MODELS is wrong .'gpt-5-mini' names no provider"):
         names.check(settings)
+
+
+def test_the_secrets_of_the_admin_page_cannot_be_guessed_and_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for short in ("", "fifteen-letters", "with a space in it, and long"):
+        with pytest.raises(config.ConfigError, match=r"TGBOT_ADMIN_TOKEN is wrong \(it needs 16 characters"):
+            loaded(tmp_path, monkeypatch, admin_token=short)
+    monkeypatch.delenv("TGBOT_ADMIN_TOKEN")
+    Path("secret").write_text("a-secret-of-the-admin\n")
+    monkeypatch.setenv("TGBOT_ADMIN_TOKEN_FILE", "secret")
+    settings = loaded(tmp_path, monkeypatch, viewer_token="another-secret-of-mine")
+    assert settings.page_tokens == ("a-secret-of-the-admin", "another-secret-of-mine")
+    assert "secret" not in repr(settings)
+    with pytest.raises(config.ConfigError, match=r"TGBOT_VIEWER_TOKEN is wrong \(it is the same"):
+        loaded(tmp_path, monkeypatch, viewer_token="a-secret-of-the-admin")
+
+
+def test_names_behind_a_proxy_have_neither_port_nor_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = loaded(tmp_path, monkeypatch, http_hosts="Bot.example.org, 192.0.2.1,")
+    assert settings.http_hosts == ("bot.example.org", "192.0.2.1")
+    for wrong in ("https://bot.example.org", "bot.example.org:80", "bot.example.org/x", "*"):
+        with pytest.raises(config.ConfigError, match="TGBOT_HTTP_HOSTS is wrong"):
+            loaded(tmp_path, monkeypatch, http_hosts=wrong)

@@ -1,15 +1,21 @@
 """`tgbot status`, for people and for programs: what is listed is one line each, whatever people wrote."""
 
 import json
+import os
+import re
+import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.forking import ROOT
 from tests.terminal import tgbot
-from tgbot.store import report
+from tgbot import status
 
 DAY_SECONDS = 86_400
 
@@ -77,7 +83,7 @@ def test_a_dead_row_shows_why_its_age_and_its_first_words(folder: Path) -> None:
     ]
     first, second = json.loads(tgbot(folder, "status", "--json").stdout)["dead_rows"]
     assert (first["text"], second["text"]) == ("Please count the stars", "")
-    assert first["seconds"] >= 3 * DAY_SECONDS + 60
+    assert time.time() - first["since"] >= 3 * DAY_SECONDS + 60
 
 
 def test_what_people_wrote_cannot_break_its_line(folder: Path) -> None:
@@ -86,7 +92,7 @@ def test_what_people_wrote_cannot_break_its_line(folder: Path) -> None:
         "\x1b[31mred\x1b[0m\x07": "[31mred [0m",
         "\u202edrawkcab": "drawkcab",  # would turn the rest of the line around
         "\ud800 lone": "\ufffd lone",
-        "ä" * 500: "ä" * (report.WORDS_MAX_CHARACTERS - 1) + "…",
+        "ä" * 500: "ä" * (status.WORDS_MAX_CHARACTERS - 1) + "…",
     }
     add_dead(folder, *map(said, shown))
     assert [line.rpartition(": ")[2] for line in listed(folder)] == list(shown.values())
@@ -105,7 +111,8 @@ def test_the_reason_of_a_parked_part_is_one_line_too(folder: Path) -> None:
             "INSERT INTO outbox (bot_id, pending_id, part, text, state, chat_id, box, error)"
             " VALUES (1, 1, 0, 'x', 'parked', 7, 0, 'Bad\nGateway')"
         )
-    assert listed(folder)[1:] == ["  parked   row=1 part=0 chat=7: Bad Gateway"]
+    [_, line] = listed(folder)
+    assert re.fullmatch(r"  parked   row=1 part=0 chat=7 for \d+ d: Bad Gateway: x", line)
 
 
 def test_a_caption_counts_as_words_and_what_has_none_shows_none(folder: Path) -> None:
@@ -121,9 +128,58 @@ def test_a_row_nested_too_deep_to_be_parsed_shows_no_words(folder: Path) -> None
     assert line.endswith("interrupted too often")
 
 
-def test_it_lists_a_bounded_number_and_counts_them_all(folder: Path) -> None:
-    add_dead(folder, *[said(n) for n in map(str, range(report.LISTED_MAX + 5))])
+def test_it_lists_a_handful_and_counts_them_all_and_for_programs_it_lists_all(folder: Path) -> None:
+    add_dead(folder, *[said(n) for n in map(str, range(status.LISTED_MAX + 5))])
     ended = tgbot(folder, "status").stdout
-    assert f"dead {report.LISTED_MAX + 5}," in ended
-    assert ended.count("  dead ") == report.LISTED_MAX
+    assert f"dead {status.LISTED_MAX + 5}," in ended
+    assert ended.count("  dead ") == status.LISTED_MAX
     assert ended.splitlines()[-1] == "  and 5 more dead"
+    assert len(json.loads(tgbot(folder, "status", "--json").stdout)["dead_rows"]) == status.LISTED_MAX + 5
+
+
+def test_without_text_no_word_and_no_name_of_a_chat_is_shown(folder: Path) -> None:
+    chat = {"id": 7, "first_name": "Ann", "last_name": "Lee"}
+    add_dead(folder, {"message": {"text": "a secret word", "chat": chat}})
+    [entry] = json.loads(tgbot(folder, "status", "--json").stdout)["dead_rows"]
+    assert (entry["name"], entry["text"]) == ("Ann Lee", "a secret word")
+    for words in (["status", "--no-text"], ["status", "--no-text", "--json"]):
+        ended = tgbot(folder, *words).stdout
+        assert "interrupted too often" in ended
+        assert "secret" not in ended
+        assert "Ann" not in ended
+
+
+def test_what_waits_is_held_asks_or_is_unsent_is_listed_with_its_age(folder: Path) -> None:
+    add_dead(folder, *map(said, ("wait", "hold", "ask")), received_at=time.time() - 7200)
+    with closing(sqlite3.connect(folder / "tgbot.db")) as raw, raw:
+        raw.execute("UPDATE pending SET state = 'queued', ended_at = NULL WHERE id = 1")
+        raw.execute("UPDATE pending SET state = 'held', held_by = 1, ended_at = NULL WHERE id = 2")
+        raw.execute("UPDATE pending SET state = 'asking', attempt = 2, ended_at = NULL WHERE id = 3")
+        raw.execute(
+            "INSERT INTO outbox (bot_id, pending_id, part, text, state, chat_id, box, ready_at)"
+            " VALUES (1, 3, 0, 'May I?', 'ready', 7, 0, ?)",
+            [time.time() - 60],
+        )
+    assert listed(folder) == [
+        "  queued   row=1 chat=None for 2 h: wait",
+        "  asking   row=3 chat=None for 2 h (attempt 2): ask",
+        "  held     row=2 chat=None for 2 h: hold",
+        "  unsent   row=3 part=0 chat=7 for 1 min: May I?",
+    ]
+
+
+def test_watched_it_is_shown_again_and_again_until_it_is_interrupted(folder: Path) -> None:
+    with watched(folder) as process:
+        assert process.stdout
+        lines = [process.stdout.readline() for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    assert lines[0] == lines[1]
+    assert "the bot does not run" in lines[0]
+
+
+def watched(folder: Path) -> subprocess.Popen[str]:
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("TGBOT_")}
+    command = [sys.executable, "-m", "tgbot", "status", "--watch"]
+    environment = {**bare, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)

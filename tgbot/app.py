@@ -152,7 +152,7 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
     pruner = Pruner(db, settings.keep_days)
     with _signals() as asked_to_stop:
         async with asyncio.TaskGroup() as services:
-            watch = [*_watch(settings, db), *traces]
+            watch = [*_watch(settings, db, dispatcher, delivery), *traces]
             serving: list[Service] = [
                 *(agents, delivery, delivery.cards, dispatcher, db, downloads, pruner, Lag()),
                 *watch,
@@ -181,12 +181,16 @@ def _intake(settings: Settings, api: BotApi, acceptor: Acceptor, tries: Attempts
     return Webhook(settings, api, acceptor, tries)
 
 
-def _watch(settings: Settings, db: Database) -> Iterator[Service]:
+def _watch(settings: Settings, db: Database, dispatcher: Dispatcher, delivery: Delivery) -> Iterator[Service]:
     """Give the service that lets the process be seen from outside, where the settings want it."""
     if settings.http_address:
-        from tgbot.watch.server import Watch  # noqa: PLC0415 - most bots start without it, and faster
+        from tgbot.watch.page import admin_page  # noqa: PLC0415 - most bots start without it, and faster
+        from tgbot.watch.server import Watch  # noqa: PLC0415 - the same
 
-        yield Watch(db, settings.http_address)
+        admin = admin_page(settings, db, dispatcher, delivery) if settings.page_tokens else None
+        yield Watch(db, settings.http_address, admin=admin, names=settings.http_hosts)
+    elif settings.page_tokens:
+        log.warning("app.no_admin_page set TGBOT_HTTP_ADDRESS to the address that shows it, such as 8080")
 
 
 def _traces(settings: Settings) -> Iterator[Service]:

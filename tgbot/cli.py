@@ -2,23 +2,19 @@
 
 import argparse
 import asyncio
-import dataclasses
-import json
 import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import tgbot
-from tgbot import app, backups, config, dead, logs
+from tgbot import app, backups, config, dead, logs, status
 from tgbot.agents.llm import names
 from tgbot.doctor import command as doctor
 from tgbot.doctor.check import DoctorError, MisuseError
-from tgbot.store import report
 from tgbot.store.engine import migrate
-from tgbot.store.engine.connection import read_once
 from tgbot.store.engine.errors import DatabaseDamagedError, StorageError
 from tgbot.store.engine.lock import DatabaseLockedError, ProcessLock
 from tgbot.telegram.errors import TokenRefusedError
@@ -64,8 +60,8 @@ def _command(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
     if words[0] == "play":  # it has a parser of its own
         return _play(words[1:])
     arguments = parser.parse_args(words)
-    status: int = arguments.command(arguments)
-    return status
+    code: int = arguments.command(arguments)
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -76,9 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run the bot until SIGTERM or Ctrl-C")
     run.set_defaults(command=_run)
-    status = commands.add_parser("status", help="what runs, waits and is unsent; also while the bot runs")
-    status.add_argument("--json", action="store_true", help="for programs")
-    status.set_defaults(command=_status)
+    status.add_command(commands).set_defaults(command=_status)
     letters = commands.add_parser("dead", help="what was given up: list, show, retry, drop")
     letters.set_defaults(command=_dead_letters)
     dead.add_commands(letters)
@@ -102,7 +96,8 @@ def _play(words: Sequence[str]) -> int:
 
 def _run(_: argparse.Namespace) -> int:
     settings = config.load()
-    logs.configure(settings.token, *names.secrets(settings), style=settings.log, level=settings.log_level)
+    secrets = settings.token, *names.secrets(settings), *settings.page_tokens
+    logs.configure(*secrets, style=settings.log, level=settings.log_level)
     fail = _fail if settings.log == "text" else _log_failure
     for line in [*config.unknown_names(), *config.exposed_files(settings.database_path)]:
         log.warning("config.warning %s", line)
@@ -142,13 +137,7 @@ def _named(path: Path, error: Exception) -> str:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    path = _database()
-    alive, found = ProcessLock(path).is_held(), read_once(path, report.everything)
-    if arguments.json:
-        print(json.dumps({"database": str(path), "alive": alive, **dataclasses.asdict(found)}, indent=2))
-    else:
-        for line in _table(path, found, alive=alive):
-            _print(line)
+    status.run(_database(), arguments, _print)
     return 0
 
 
@@ -188,54 +177,6 @@ def _upgrade(_: argparse.Namespace) -> int:
         applied = migrate.upgrade(path)
     print(f"{path} is {'now' if applied else 'already'} up to date")
     return 0
-
-
-def _table(path: Path, found: report.Report, *, alive: bool) -> Iterator[str]:
-    working = "running" if alive else "interrupted"  # and goes on at the next start
-    yield (
-        f"{'the bot runs' if alive else 'the bot does not run'}:"
-        f" {working} {len(found.running)}, queued {found.queued}, asking {found.asking}, held {found.held},"
-        f" dead {found.dead}, unsent {found.unsent}, parked {found.parked} ({path})"
-    )
-    yield from (_running(row, working) for row in found.running)
-    yield from map(_dead, found.dead_rows)
-    yield from _more(found.dead - len(found.dead_rows), "dead")
-    yield from map(_parked, found.parked_parts)
-    yield from _more(found.parked - len(found.parked_parts), "parked")
-
-
-def _running(row: report.Running, working: str) -> str:
-    what = "stopping" if row.state == "stopped" else working
-    return (
-        f"  {what:8} session={row.session_key} row={row.row_id}"
-        f" attempt={row.attempt} for {_duration(row.seconds)}"
-    )
-
-
-def _dead(row: report.DeadRow) -> str:
-    why = "cannot be read" if row.kind == "unreadable" else "interrupted too often"
-    words = f": {_one_line(row.text)}" if row.text else ""
-    return f"  dead     row={row.row_id} chat={row.chat_id} for {_duration(row.seconds)}: {why}{words}"
-
-
-def _parked(part: report.ParkedPart) -> str:
-    return f"  parked   row={part.row_id} part={part.part} chat={part.chat_id}: {_one_line(part.error)}"
-
-
-def _more(count: int, what: str) -> list[str]:
-    return [f"  and {count} more {what}"] if count else []
-
-
-def _duration(seconds: float) -> str:
-    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length:.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
-def _one_line(text: str) -> str:
-    """Take out what is not printable: line breaks, what steers a terminal, marks that turn a line around."""
-    return " ".join(_printable(text).split())
 
 
 def _printable(text: str) -> str:

@@ -18,7 +18,7 @@ CONNECTIONS_MAX = 256  # a guard for file descriptors, which the database needs 
 
 
 def listen(address: tuple[str, int]) -> socket.socket:
-    """Take an address. Raises ValueError with the reason: another program has it, or there is none like it."""
+    """Take an address. Raises ValueError with the reason: another program has it, say."""
     try:
         return socket.create_server(address)
     except socket.gaierror as error:

@@ -5,7 +5,7 @@ import logging
 import time
 
 from tgbot.model import RowId
-from tgbot.store import pruning
+from tgbot.store import audit, pruning
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
 from tgbot.store.inbox import REDELIVERED_SECONDS
@@ -40,7 +40,7 @@ class Pruner:
 
     async def _prune(self, before: float) -> None:
         """Go through all old rows once. Raises StorageError."""
-        deleted, last = 0, RowId(0)
+        deleted, last = await self._db.write(audit.prune, before), RowId(0)
         while (old := await self._db.read(pruning.find, before, last)).last is not None:
             last = old.last
             if old.row_ids:

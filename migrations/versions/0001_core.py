@@ -32,6 +32,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("bot_id", "chat_id", name=op.f("pk_allowed")),
     )
     op.create_table(
+        "audit",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("row_id", sa.Integer(), nullable=False),
+        sa.Column("chat_id", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("audit", schema=None) as batch_op:
+        batch_op.create_index("ix_audit_at", ["at"], unique=False)
+
+    op.create_table(
         "disorder",
         sa.Column("bot_id", sa.BigInteger(), nullable=False),
         sa.Column("box", sa.BigInteger(), nullable=False),
@@ -125,31 +139,17 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("pending", schema=None) as batch_op:
         batch_op.create_index(
-            "ix_pending_asking",
-            ["session_key"],
-            unique=False,
-            sqlite_where=sa.text("state = 'asking'"),
+            "ix_pending_asking", ["session_key"], unique=False, sqlite_where=sa.text("state = 'asking'")
         )
         batch_op.create_index(
             "ix_pending_box", ["bot_id", "box", "message_id", "chat_id", "lead_id"], unique=False
         )
+        batch_op.create_index("ix_pending_dead", ["id"], unique=False, sqlite_where=sa.text("state = 'dead'"))
         batch_op.create_index(
-            "ix_pending_dead",
-            ["id"],
-            unique=False,
-            sqlite_where=sa.text("state = 'dead'"),
+            "ix_pending_held", ["session_key", "id"], unique=False, sqlite_where=sa.text("state = 'held'")
         )
         batch_op.create_index(
-            "ix_pending_held",
-            ["session_key", "id"],
-            unique=False,
-            sqlite_where=sa.text("state = 'held'"),
-        )
-        batch_op.create_index(
-            "ix_pending_holds",
-            ["held_by"],
-            unique=False,
-            sqlite_where=sa.text("held_by IS NOT NULL"),
+            "ix_pending_holds", ["held_by"], unique=False, sqlite_where=sa.text("held_by IS NOT NULL")
         )
         batch_op.create_index(
             "ix_pending_joinable",
@@ -158,10 +158,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("join_key IS NOT NULL AND state IN ('queued', 'held')"),
         )
         batch_op.create_index(
-            "ix_pending_joined",
-            ["lead_id"],
-            unique=False,
-            sqlite_where=sa.text("lead_id IS NOT NULL"),
+            "ix_pending_joined", ["lead_id"], unique=False, sqlite_where=sa.text("lead_id IS NOT NULL")
         )
         batch_op.create_index(
             "ix_pending_queued",
@@ -198,10 +195,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("stranger", schema=None) as batch_op:
         batch_op.create_index(
-            "ix_stranger_asked",
-            ["bot_id", "state"],
-            unique=False,
-            sqlite_where=sa.text("state = 'asked'"),
+            "ix_stranger_asked", ["bot_id", "state"], unique=False, sqlite_where=sa.text("state = 'asked'")
         )
         batch_op.create_index("ix_stranger_replied", ["bot_id", "replied_at"], unique=False)
 
@@ -285,10 +279,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_history_row", ["pending_id", "id"], unique=False)
         batch_op.create_index("ix_history_session", ["session_key", "id"], unique=False)
         batch_op.create_index(
-            "ix_history_undo",
-            ["target_id"],
-            unique=False,
-            sqlite_where=sa.text("target_id IS NOT NULL"),
+            "ix_history_undo", ["target_id"], unique=False, sqlite_where=sa.text("target_id IS NOT NULL")
         )
 
     op.create_table(
@@ -385,16 +376,10 @@ def upgrade() -> None:
             "ix_outbox_box", ["bot_id", "box", "message_id", "chat_id", "pending_id"], unique=False
         )
         batch_op.create_index(
-            "ix_outbox_card",
-            ["pending_id"],
-            unique=False,
-            sqlite_where=sa.text("kind = 'card'"),
+            "ix_outbox_card", ["pending_id"], unique=False, sqlite_where=sa.text("kind = 'card'")
         )
         batch_op.create_index(
-            "ix_outbox_file",
-            ["file_id"],
-            unique=False,
-            sqlite_where=sa.text("file_id IS NOT NULL"),
+            "ix_outbox_file", ["file_id"], unique=False, sqlite_where=sa.text("file_id IS NOT NULL")
         )
         batch_op.create_index(
             "ix_outbox_in_flight",
@@ -403,16 +388,10 @@ def upgrade() -> None:
             sqlite_where=sa.text("state IN ('sending', 'unknown')"),
         )
         batch_op.create_index(
-            "ix_outbox_parked",
-            ["id"],
-            unique=False,
-            sqlite_where=sa.text("state = 'parked'"),
+            "ix_outbox_parked", ["id"], unique=False, sqlite_where=sa.text("state = 'parked'")
         )
         batch_op.create_index(
-            "ix_outbox_reaction",
-            ["id"],
-            unique=False,
-            sqlite_where=sa.text("reaction_due"),
+            "ix_outbox_reaction", ["id"], unique=False, sqlite_where=sa.text("reaction_due")
         )
         batch_op.create_index(
             "ix_outbox_uncertain",

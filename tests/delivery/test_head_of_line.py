@@ -13,13 +13,13 @@ import pytest
 from tests.running import running
 from tests.waiting import eventually
 from tgbot.delivery import kinds
-from tgbot.delivery.deliver import CANNOT_SHOW
 from tgbot.model import Part
 from tgbot.playground.bots import Bot
 from tgbot.playground.errors import ApiError
 from tgbot.playground.registry import METHODS, Params
 from tgbot.playground.server import PlaygroundServer
 from tgbot.playground.world import World
+from tgbot.store.outbox import CANNOT_SHOW
 from tgbot.turns.agent import AgentTurn
 
 DAY_SECONDS = 86_400

@@ -37,12 +37,3 @@ def test_everything_is_counted_over_all_sessions(start_instance: StartInstance) 
         "parked": 1,
     }
     assert [running["session_key"] for running in found["running"]] == ["42:8"]
-    assert [row["chat_id"] for row in found["dead_rows"]] == [7]
-    assert [(row["chat_id"], row["error"]) for row in found["parked_parts"]] == [(9, "blocked")]
-
-
-def test_lists_are_bounded_and_counts_are_exact(instance: Instance) -> None:
-    bad = [{"update_id": n, "message": {"text": "x", "from": {}}} for n in range(report.LISTED_MAX + 5)]
-    instance.receive(*bad)
-    found = instance.do(report.everything)
-    assert (found.dead, len(found.dead_rows)) == (report.LISTED_MAX + 5, report.LISTED_MAX)

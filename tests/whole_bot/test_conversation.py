@@ -248,9 +248,9 @@ async def test_updates_that_no_json_parser_takes_are_parked_once_and_the_others_
         ann.says("once more")
         await ann.sees_among("once more (attempt 1)")
         report = await bot.status()
-        assert [(row["kind"], row["chat_id"]) for row in report["dead_rows"]] == [
-            ("unreadable", 7),
-            *[("unreadable", None)] * 4,
+        assert [(row["why"], row["chat_id"]) for row in report["dead_rows"]] == [
+            ("cannot be read", 7),
+            *[("cannot be read", None)] * 4,
         ]
         assert sum("could not read" in said for said in ann.sees) == 1
         await bot.kill()

@@ -105,7 +105,7 @@ async def test_status_distinguishes_a_turn_that_runs_from_one_that_a_kill_interr
     assert not (await bot.status())["alive"]
     first, row, *_ = (await bot.prints("status")).splitlines()
     assert first.startswith("the bot does not run: interrupted 1, queued 0,")
-    assert row.startswith("  interrupted session=")
+    assert row.startswith("  interrupted row=")
 
 
 async def test_held_rows_survive_a_restart(bot: BotProcess, ann: Person) -> None:
@@ -198,7 +198,7 @@ async def test_an_answer_that_is_too_old_is_kept_back_and_shown_when_it_is_asked
     await bot.start()
     await ann.sees_at_last(TOO_OLD.text)
     report = await bot.status()
-    assert [part["error"] for part in report["parked_parts"]] == ["too old to send"]
+    assert [part["why"] for part in report["parked_parts"]] == ["too old to send"]
     ann.says("new")
     await ann.sees_at_last(TOO_OLD.text, "new (attempt 1)")
     ann.presses("Show it")

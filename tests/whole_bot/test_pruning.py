@@ -23,6 +23,7 @@ SEED = f"""
     INSERT INTO turn (pending_id, instance_id, started_at) SELECT id, 1, 1e9 FROM pending;
     INSERT INTO outbox (bot_id, pending_id, part, state, chat_id, box, message_id, text, ready_at)
     SELECT 42, id, 0, 'sent', 5, 1, {ROWS} + id, 'old', 1e9 FROM pending;
+    INSERT INTO audit (at, role, action, row_id) VALUES (1e9, 'admin', 'drop', 1), (5e9, 'admin', 'drop', 2);
 """
 
 
@@ -55,6 +56,7 @@ async def test_a_kill_while_it_prunes_leaves_whole_rows_and_the_next_start_goes_
     await ann.sees_at_last("one (attempt 1)", "two (attempt 1)")
     await bot.logs("prune.done")
     assert left(old) <= REDELIVERED_ROWS + 2
+    assert left(old, "audit") == 1
     assert old.execute("PRAGMA foreign_key_check").fetchall() == []
     assert old.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 

@@ -10,6 +10,7 @@ from tgbot.model import ChatId, UserId
 
 TOKENS_MIN = 10_000  # of a limit: a single request to a model may take as much
 PORT_MAX = 65_535
+PASSPHRASE_MIN = 16
 CONTEXT_MAX = 50  # messages to others that a turn in a group is given
 
 
@@ -71,6 +72,21 @@ def key(text: str) -> str:
     if not re.fullmatch(r"[!-~]+", text):  # a client would fail on anything else, in odd ways
         raise ValueError("a key has neither spaces nor special characters")
     return text
+
+
+def passphrase(text: str) -> str:
+    """Take a secret that is too long to be guessed."""
+    if not re.fullmatch(f"[!-~]{{{PASSPHRASE_MIN},}}", text):
+        raise ValueError(f"it needs {PASSPHRASE_MIN} characters or more, without spaces")
+    return text
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    """Take names of hosts, without port."""
+    names = listed(text.lower())
+    if not all(re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:]+", name) for name in names):
+        raise ValueError("a name has no port, no path and no scheme")
+    return names
 
 
 def users(text: str) -> tuple[UserId, ...] | None:

@@ -15,7 +15,7 @@ from tgbot.config.settings import How, Settings, path_in
 
 PREFIX = "TGBOT_"
 ENV_FILE = ".env"
-SECRETS = ("token", "model_key")  # may also stand in a file of their own
+SECRETS = ("token", "model_key", "admin_token", "viewer_token")  # may also stand in a file of their own
 
 
 class ConfigError(Exception):
@@ -30,7 +30,10 @@ _HOW: dict[str, How] = {
 
 def load() -> Settings:
     """Read the settings. Raises ConfigError: a line for each wrong one says how to set it."""
-    return Settings(**_read(_FIELDS))
+    settings = Settings(**_read(_FIELDS))
+    if settings.viewer_token is not None and settings.viewer_token == settings.admin_token:
+        raise wrong_setting("viewer_token", "it is the same as TGBOT_ADMIN_TOKEN")
+    return settings
 
 
 def database_path() -> Path:

@@ -25,6 +25,7 @@ _TOKENS = How(
     parsers.tokens, f"a whole number of tokens, at least {TOKENS_MIN}, or leave it out for no limit"
 )
 _MESSAGES = How(parsers.count, "a whole number of at least 1, or leave it out for no limit")
+_PASSPHRASE = How(parsers.passphrase, "a secret of your own, such as `openssl rand -hex 16` prints")
 _COST = How(parsers.dollars, "a number of dollars above 0, or leave it out for no limit")
 
 
@@ -106,6 +107,11 @@ class Settings:
     http_address: Annotated[
         tuple[str, int] | None, How(parsers.address, "HOST:PORT, or PORT alone for this machine only")
     ] = None
+    http_hosts: Annotated[
+        tuple[str, ...], How(parsers.hosts, "names with commas between, like bot.example.org")
+    ] = ()
+    admin_token: Annotated[str | None, _PASSPHRASE] = field(default=None, repr=False)
+    viewer_token: Annotated[str | None, _PASSPHRASE] = field(default=None, repr=False)
     traces_url: Annotated[
         str | None, How(parsers.server, "an OTLP/HTTP endpoint, like http://localhost:4318/v1/traces")
     ] = None
@@ -140,6 +146,11 @@ class Settings:
     def owner_id(self) -> UserId | None:
         """The user who owns the bot: the first one who may talk to it. None where everyone may, or nobody."""
         return next(iter(self.allowed_users or ()), None)
+
+    @property
+    def page_tokens(self) -> tuple[str, ...]:
+        """The secrets that open the admin page."""
+        return tuple(filter(None, (self.admin_token, self.viewer_token)))
 
     @property
     def allowed_models(self) -> tuple[str, ...]:

@@ -40,7 +40,6 @@ log = logging.getLogger(__name__)
 TRIES_MAX = 5  # failures of one part, while other requests succeed, until a plainer one takes its place
 MUTED_SECONDS = 600.0  # how long to wait where the bot may not write, unless the chat shows activity
 UNLUCKY_SECONDS = 3.0  # the longest wait after a failure while Telegram answers other requests
-CANNOT_SHOW = "(A part of this answer could not be shown here.)"
 
 
 class Deliverer:
@@ -254,8 +253,8 @@ def _park(conn: Connection, part: Part, reason: str, *, react: bool) -> None:
     if part.message_id is not None:
         sending.detach(conn, part)
     sending.park(conn, part, reason, react=react)
-    if part.text != CANNOT_SHOW:
-        outbox.add(conn, part.row_id, CANNOT_SHOW)
+    if part.text != outbox.CANNOT_SHOW:
+        outbox.add(conn, part.row_id, outbox.CANNOT_SHOW)
 
 
 def _send_anew(conn: Connection, part: Part) -> None:

@@ -59,7 +59,7 @@ class _Printed:
         self._secrets: list[str] = []
 
     def hide(self, settings: Settings) -> None:
-        self._secrets = [settings.token, *names.secrets(settings)]
+        self._secrets = [settings.token, *names.secrets(settings), *settings.page_tokens]
         logs.configure(*self._secrets)
 
     def add(self, check: Check) -> None:

@@ -21,6 +21,7 @@ from tgbot.playground.wire import cut
 from tgbot.playground.world import World
 
 STATIC = Path(str(files("tgbot.playground") / "static"))
+LOOK: list[str | tuple[str, str]] = [("tgbot.look", "static")]  # what all pages share
 EVENTS_QUEUED_MAX = 2_000  # a page that falls further behind is told to load afresh
 PAGES_MAX = 32
 # Nothing is loaded from anywhere but this server, and nothing a bot sends can run.
@@ -79,7 +80,7 @@ class Page:
         """Return the page, and what only the page uses."""
         return [
             Route("/", lambda _request: FileResponse(STATIC / "index.html", headers=POLICY)),
-            Mount("/static", StaticFiles(directory=STATIC)),
+            Mount("/static", StaticFiles(directory=STATIC, packages=LOOK)),
             Route("/playground/events", self._events),
             Route("/playground/state", self._state),
             Route("/playground/bot/{act}", self._act, methods=["POST"]),

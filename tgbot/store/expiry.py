@@ -2,9 +2,10 @@
 
 import time
 
-from sqlalchemy import and_, bindparam, exists, null, or_, update
+from sqlalchemy import and_, bindparam, delete, exists, null, or_, update
 
 from tgbot.model import BotId, ChatId, RowId
+from tgbot.render import Text
 from tgbot.store import outbox as outbox_of
 from tgbot.store import sending
 from tgbot.store.engine.connection import Connection
@@ -13,6 +14,7 @@ from tgbot.store.parts import COLUMNS, part_of
 from tgbot.store.schema import outbox
 
 EXPIRED = "too old to send"
+SHOWN = Text("Here is the answer from earlier.")
 
 _READY, _SENDING, _UNKNOWN = literal("'ready'"), literal("'sending'"), literal("'unknown'")
 _UNSENT = outbox.c.state.in_([_READY, _SENDING, _UNKNOWN])
@@ -52,6 +54,22 @@ _SHOW_EXPIRED = Statement(
     )
     .values(state=_READY, ready_at=bindparam("now"), error=null())
 )
+_RESEND = Statement(
+    update(outbox)
+    .where(outbox.c.pending_id == bindparam("row_id"), outbox.c.state == literal("'parked'"))
+    .values(
+        state=_READY, ready_at=bindparam("now"), tries=literal("0"), reaction_due=literal("0"), error=null()
+    )
+    .returning(outbox.c.chat_id)
+)
+# It says that something was put aside, which is not so any more.
+_FORGET_NOTE = Statement(
+    delete(outbox).where(
+        outbox.c.pending_id == bindparam("row_id"),
+        outbox.c.state == literal("'parked'"),
+        outbox.c.text == literal(f"'{outbox_of.CANNOT_SHOW}'"),
+    )
+)
 
 
 def expire(conn: Connection, bot_id: BotId, before: float) -> list[ChatId]:
@@ -71,3 +89,15 @@ def expire(conn: Connection, bot_id: BotId, before: float) -> list[ChatId]:
 def show_expired(conn: Connection, row_id: RowId) -> bool:
     """Parked -> ready: show what had expired after all. False if there is nothing of that kind."""
     return _SHOW_EXPIRED(conn, row_id=row_id, now=time.time()).rowcount > 0
+
+
+def resend(conn: Connection, row_id: RowId) -> ChatId | None:
+    """Parked -> ready: try again to show all of an answer that was put aside, for whatever reason.
+
+    Returns the chat that it is for, None if there is nothing of that kind.
+    """
+    _FORGET_NOTE(conn, row_id=row_id)
+    chat_id: ChatId | None = _RESEND(conn, row_id=row_id, now=time.time()).scalar()
+    if chat_id is not None:
+        outbox_of.rewrite(conn, row_id, chat_id, f"show:{row_id}", SHOWN)
+    return chat_id

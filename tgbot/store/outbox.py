@@ -24,6 +24,7 @@ SURPLUS_TEXT = "…"
 STOPPED = Text("⏹ Stopped.")
 GIVEN_UP = Text("I was interrupted each time I worked on this, so I gave it up.")
 TOO_OLD = Text("I could not show you an answer here for so long that I kept it back.")
+CANNOT_SHOW = "(A part of this answer could not be shown here.)"
 BETWEEN_MAX = 200  # message ids that are searched for other messages of the chat
 
 _READY, _SENDING, _ZERO = literal("'ready'"), literal("'sending'"), literal("0")

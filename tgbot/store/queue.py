@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, exists, func, null, select, union, update
 
-from tgbot.model import BotId, ChatId, MessageId, RowId, SessionKey, UserId
+from tgbot.model import Address, BotId, ChatId, MessageId, RowId, SessionKey, UserId
 from tgbot.render import Text
 from tgbot.store import outbox, questions
 from tgbot.store.engine.connection import Connection
@@ -37,6 +37,12 @@ _PLACE = Statement(
         pending.c.chat_id == bindparam("chat_id"),
         pending.c.session_key.is_not(None),
     )
+)
+_ADDRESS = Statement(
+    select(
+        *(pending.c.session_key, pending.c.chat_id, pending.c.user_id, pending.c.message_id),
+        pending.c.topic_id,
+    ).where(pending.c.id == bindparam("row_id"), pending.c.kind == literal("'message'"))
 )
 _STOP_RUNNING = Statement(
     update(pending)
@@ -145,10 +151,17 @@ def place(conn: Connection, bot_id: BotId, chat_id: ChatId, row_id: RowId) -> Pl
     return Place(*row) if row else None
 
 
+def address(conn: Connection, row_id: RowId) -> Address | None:
+    """Find where a message came from; None if the row is none."""
+    row = _ADDRESS(conn, row_id=row_id).first()
+    return Address(*row) if row else None
+
+
 def stop(conn: Connection, session_key: SessionKey, stop_id: RowId) -> Stopped:
     """Claimed or asking -> stopped, and queued -> held for all that was sent before the /stop.
 
-    The guard stays: the turn's task has not ended yet, and no other turn may run beside it.
+    `stop_id` is the row of the /stop; where nobody typed one, that of the turn. The guard stays: the turn's
+    task has not ended yet, and no other turn may run beside it.
     """
     running, asking = stop_turn(conn, session_key)
     held = [Waiting(*row) for row in _HOLD(conn, session_key=session_key, stop_id=stop_id)]

@@ -1,14 +1,15 @@
-"""Serves /healthz, /readyz and /metrics, for whatever keeps the process running and whoever watches it."""
+"""Serves /healthz, /readyz, /metrics and the admin page, for what keeps the bot running and for people."""
 
 import asyncio
 import logging
 import socket
 import time
+from collections.abc import Collection
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from tgbot import config, http_server
 from tgbot.store import report
@@ -16,6 +17,8 @@ from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
 from tgbot.tally import Tally, tally
 from tgbot.watch import health, metrics
+from tgbot.watch.gate import Gate
+from tgbot.watch.page import AdminPage
 
 log = logging.getLogger(__name__)
 
@@ -23,14 +26,28 @@ METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Watch:
-    """A service: it serves until it is cancelled."""
+    """A service: it serves until it is cancelled.
 
-    def __init__(self, db: Database, address: tuple[str, int], counted: Tally = tally) -> None:
+    The page of the `admin` is shown under the address, this machine's own names, and these `names`.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        address: tuple[str, int],
+        counted: Tally = tally,
+        admin: AdminPage | None = None,
+        names: Collection[str] = (),
+    ) -> None:
         self._db = db
         self._address = address
         self._tally = counted
         pages = {"healthz": self._healthz, "readyz": self._readyz, "metrics": self._metrics}
-        self._app = Starlette(routes=[Route(f"/{name}", page) for name, page in pages.items()])
+        routes: list[BaseRoute] = [Route(f"/{name}", page) for name, page in pages.items()]
+        if admin:
+            routes.append(Mount("/", Gate(admin.app, address[0], names)))
+        self._admin = admin
+        self._app = Starlette(routes=routes)
 
     async def serve(self) -> None:
         """Serve until cancelled. Raises ConfigError where the address cannot be had."""
@@ -38,7 +55,11 @@ class Watch:
         host, port = listening.getsockname()[:2]
         log.info("watch.serving http://%s:%s", host, port)
         async with http_server.serving(self._app, listening):
-            await asyncio.get_running_loop().create_future()  # never: until cancelled
+            try:
+                await asyncio.get_running_loop().create_future()  # never: until cancelled
+            finally:
+                if self._admin:
+                    self._admin.close()
 
     def _socket(self) -> socket.socket:
         try:

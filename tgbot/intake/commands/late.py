@@ -9,4 +9,4 @@ def show(call: Call) -> Reply:
     """Show the answer after all."""
     if not expiry.show_expired(call.conn, call.target):
         return NOTHING
-    return Reply("Here is the answer from earlier.", instead=True)
+    return Reply(expiry.SHOWN, instead=True)

@@ -2,7 +2,7 @@
 
 from tgbot.store.schema.agents import history, ledger, question, session_value, usage
 from tgbot.store.schema.base import FRONT, box_of, metadata
-from tgbot.store.schema.people import allowance, allowed, overheard, pairing, stranger
+from tgbot.store.schema.people import allowance, allowed, audit, overheard, pairing, stranger
 from tgbot.store.schema.rows import guard, instance, pending, turn
 from tgbot.store.schema.sending import disorder, file, file_piece, outbox, second_look
 
@@ -10,6 +10,7 @@ __all__ = [
     "FRONT",
     "allowance",
     "allowed",
+    "audit",
     "box_of",
     "disorder",
     "file",

@@ -63,6 +63,20 @@ pairing = Table(
     Column("expires_at", Float, nullable=False),
 )
 
+# What was done on the admin page. No foreign key: the rows are pruned earlier.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("row_id", Integer, nullable=False),
+    Column("chat_id", BigInteger),
+    sqlite_autoincrement=True,
+)
+Index("ix_audit_at", audit.c.at)
+
 # What each user took of their limits, where there are some: the messages of a minute, the turns of a day.
 allowance = Table(
     "allowance",

@@ -1,0 +1,103 @@
+"""`tgbot status`: whether the bot runs, and what runs, waits, was given up or is unsent."""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tgbot.store.engine.connection import read_once
+from tgbot.store.engine.lock import ProcessLock
+from tgbot.store.overview import ALL, Entry, Section, overview
+
+LISTED_MAX = 5  # of each kind, for people
+WORDS_MAX_CHARACTERS = 60
+WATCH_SECONDS = 2.0
+CLEAR = "\x1b[H\x1b[2J"  # moves to the top of a terminal, and empties it
+NAMES = {
+    **{kind: f"{kind}_rows" for kind in ("queued", "asking", "held", "dead")},
+    **{kind: f"{kind}_parts" for kind in ("unsent", "parked")},
+}
+LABELS = {"running": "interrupted"}  # while the bot does not run; it goes on at the next start
+
+
+def add_command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> argparse.ArgumentParser:
+    """Add the command, and give its parser."""
+    status = commands.add_parser("status", help="what runs, waits and is unsent; also while the bot runs")
+    status.add_argument("--json", action="store_true", help="for programs, with all entries")
+    status.add_argument("--no-text", action="store_true", help="leave out what people and the bot wrote")
+    status.add_argument("--watch", action="store_true", help="every 2 seconds again, until Ctrl-C")
+    return status
+
+
+def run(database: Path, arguments: argparse.Namespace, show: Callable[[str], None]) -> None:
+    """Show the status, line by line. Raises StorageError."""
+    if not arguments.watch:
+        return _show(database, arguments, show)
+    with contextlib.suppress(KeyboardInterrupt):  # the ordinary end
+        while True:
+            if sys.stdout.isatty():
+                sys.stdout.write(CLEAR)
+            _show(database, arguments, show)
+            time.sleep(WATCH_SECONDS)
+
+
+def _show(database: Path, arguments: argparse.Namespace, show: Callable[[str], None]) -> None:
+    most = ALL if arguments.json else LISTED_MAX
+    found = read_once(database, lambda conn: overview(conn, most, WORDS_MAX_CHARACTERS))
+    alive = ProcessLock(database).is_held()
+    if arguments.no_text:
+        found = {kind: _without_text(section) for kind, section in found.items()}
+    lines = _document if arguments.json else _table
+    for line in lines(database, found, alive):
+        show(line)
+
+
+def _without_text(section: Section) -> Section:
+    return Section(section.total, [dataclasses.replace(one, name="", text="") for one in section.entries])
+
+
+def _document(database: Path, found: dict[str, Section], alive: bool) -> list[str]:  # noqa: FBT001 - as _table
+    document: dict[str, Any] = {"database": str(database), "alive": alive}
+    for kind, section in found.items():
+        entries = [dataclasses.asdict(entry) for entry in section.entries]
+        document |= {"running": entries} if kind == "running" else {kind: section.total, NAMES[kind]: entries}
+    return json.dumps(document, indent=2).split("\n")
+
+
+def _table(database: Path, found: dict[str, Section], alive: bool) -> Iterator[str]:  # noqa: FBT001 - one of two
+    labels = {kind: kind if alive else LABELS.get(kind, kind) for kind in found}
+    totals = ", ".join(f"{labels[kind]} {section.total}" for kind, section in found.items())
+    yield f"{'the bot runs' if alive else 'the bot does not run'}: {totals} ({database})"
+    now = time.time()
+    for kind, section in found.items():
+        yield from (_line(labels[kind], entry, now) for entry in section.entries)
+        if more := section.total - len(section.entries):
+            yield f"  and {more} more {labels[kind]}"
+
+
+def _line(label: str, entry: Entry, now: float) -> str:
+    what = "stopping" if entry.state == "stopped" and entry.part is None else label
+    part = "" if entry.part is None else f" part={entry.part}"
+    again = f" (attempt {entry.attempt})" if entry.attempt > 1 and entry.part is None else ""
+    age = _duration(max(0.0, now - entry.since))
+    said = "".join(f": {_one_line(words)}" for words in (entry.why, entry.text) if words)
+    return f"  {what:8} row={entry.row_id}{part} chat={entry.chat_id} for {age}{again}{said}"
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _one_line(text: str) -> str:
+    """Take out what is not printable: line breaks, what steers a terminal, marks that turn a line around."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
