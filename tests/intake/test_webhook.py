@@ -7,7 +7,7 @@ import socket
 import sqlite3
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +23,7 @@ from tests.running import running, settings_for
 from tests.scripted import ScriptedAgent
 from tests.waiting import eventually, eventually_async
 from tests.whole_bot.process import TOKEN
-from tgbot import app, config
+from tgbot import app, config, http_server
 from tgbot.intake import attempts, collector, listener, webhook
 from tgbot.intake.listener import SECRET_HEADER
 from tgbot.intake.webhook import secret_of
@@ -179,6 +179,19 @@ async def test_a_flood_of_strangers_and_of_bodies_that_do_not_come_keeps_nobody_
     monkeypatch.undo()
     assert (await bot.post(raw_message(5000, "again"))).status_code == 200
     await bot.person.sees_at_last("re: hello", "re: again")
+
+
+async def test_connections_on_which_nothing_comes_or_that_are_too_many_are_closed(
+    bot: Posted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit, at_once in (("SILENT_SECONDS_MAX", 0.05), ("CONNECTIONS_MAX", 0)):
+        with monkeypatch.context() as limited:
+            limited.setattr(http_server, limit, at_once)
+            reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(bot.url).port)
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
+            writer.close()
+    assert (await bot.post(raw_message(5000, "hello"))).status_code == 200
 
 
 async def test_until_it_knows_who_it_is_posts_are_to_come_again(
