@@ -3,12 +3,13 @@
 import argparse
 import asyncio
 import dataclasses
+import faulthandler
 import json
 import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import tgbot
@@ -101,14 +102,14 @@ def _play(words: Sequence[str]) -> int:
 
 
 def _run(_: argparse.Namespace) -> int:
-    settings = config.load()
-    logs.configure(settings.token, *names.secrets(settings))
-    for line in [*config.unknown_names(), *config.exposed_files(settings.database_path)]:
-        log.warning("config.warning %s", line)
-    chosen = _agent(settings)
+    settings = _settings()
+    chosen, adapt = _agent(settings)
+    # The watchdog of systemd ends a process that hangs by SIGABRT: then the log says where.
+    faulthandler.enable()
     status = 0
     try:
-        asyncio.new_event_loop().run_until_complete(app.run(settings, chosen, _print))
+        running = app.run(settings, chosen, _print, _settings, adapt)
+        asyncio.new_event_loop().run_until_complete(running)
     except* FAILED as known:
         status = _fail(_named(settings.database_path, known.exceptions[0]), 1)
     except* MISUSED as known:
@@ -122,15 +123,25 @@ def _run(_: argparse.Namespace) -> int:
     os._exit(status)
 
 
-def _agent(settings: config.Settings) -> agent.Agent:
+def _settings() -> config.Settings:
+    """Read them, at the start and at each reload: a new key must not reach the log either."""
+    settings = config.load()
+    logs.configure(settings.token, *names.secrets(settings))
+    for line in [*config.unknown_names(), *config.exposed_files(settings.database_path)]:
+        log.warning("config.warning %s", line)
+    return settings
+
+
+def _agent(settings: config.Settings) -> tuple[agent.Agent, Callable[[config.Settings], None]]:
+    """Give the agent, and what lets it go by other settings."""
     try:
         if settings.agent == agent.MODEL_AGENT:
             from tgbot.agents.llm.agent import LlmAgent  # noqa: PLC0415 - no other agent needs pydantic
 
             assistant = LlmAgent(settings)
             assistant.prepare()
-            return assistant.run
-        return agent.load_agent(settings.agent)
+            return assistant.run, assistant.change
+        return agent.load_agent(settings.agent), lambda _: None
     except agent.AgentError as error:
         raise config.wrong_setting("agent", error) from None
 

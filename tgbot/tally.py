@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Tally:
-    """Each number only grows, but for the two that are moments. One thread alone writes each of them.
+    """Each number only grows, but for those that are moments. One thread alone writes each of them.
 
     `polled_at` is when getUpdates last succeeded, on the clock of `time.monotonic`; None before the first.
+    `poll_tried_at` is when the poller last went on, whatever Telegram answered; None before it has tried.
     `loop_lag_seconds` is how late the event loop was the last time that somebody looked.
     """
 
@@ -19,6 +20,7 @@ class Tally:
     flood_seconds: float = 0.0
     settles: int = 0  # requests of unknown outcome that were looked for
     polled_at: float | None = None
+    poll_tried_at: float | None = None
     loop_lag_seconds: float = 0.0
 
 

@@ -1,9 +1,11 @@
 """The real `tgbot run` process, and the people who talk to it."""
 
 import asyncio
+import fcntl
 import json
 import os
 import sys
+import termios
 from asyncio.subprocess import Process
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
@@ -85,6 +87,24 @@ class BotProcess:
                 env=self._environment,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
+            )
+
+    async def start_in_terminal(self, terminal: int) -> None:
+        """Start it as the process that this terminal belongs to, which hears when it is closed."""
+
+        def take() -> None:
+            fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tgbot", "run"),
+                cwd=self._folder,
+                env=self._environment,
+                stdin=terminal,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=take,
             )
 
     async def kill(self) -> None:

@@ -82,6 +82,7 @@ class Poller:
         self._delivery.show_commands(self._acceptor.menu)
 
     async def _poll(self) -> list[Raw | Unparsed]:
+        tally.poll_tried_at = time.monotonic()
         batch = await self._api.call(
             "getUpdates",
             offset=self._offset,
@@ -107,6 +108,7 @@ class Poller:
 
     async def _back_off(self, error: BotApiError | StorageError) -> None:
         self._failures += 1
+        tally.poll_tried_at = time.monotonic()
         if isinstance(error, ConflictError):
             log.error("intake.conflict is there another poller with this token, or a webhook? %s", error)
         elif isinstance(error, TokenRefusedError):
