@@ -1,4 +1,4 @@
-"""The commands: run, status, dead, backup, restore, doctor, db upgrade, play."""
+"""The commands: run, status, dead, backup, restore, doctor, service, db upgrade, play."""
 
 import argparse
 import asyncio
@@ -17,6 +17,8 @@ from tgbot import app, backups, config, dead, logs
 from tgbot.agents.llm import names
 from tgbot.doctor import command as doctor
 from tgbot.doctor.check import DoctorError, MisuseError
+from tgbot.service import command as service
+from tgbot.service.installed import ServiceError
 from tgbot.store import report
 from tgbot.store.engine import migrate
 from tgbot.store.engine.connection import read_once
@@ -39,7 +41,7 @@ class DatabaseNotReadyError(Exception):
 MISUSED = (config.ConfigError, MisuseError, migrate.SchemaError, TokenRefusedError)
 FAILED = (
     *(DatabaseNotReadyError, DatabaseLockedError, DatabaseDamagedError, StorageError),
-    *(dead.DeadRowError, DoctorError),
+    *(dead.DeadRowError, DoctorError, ServiceError),
 )
 
 
@@ -88,6 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     checkup = commands.add_parser("doctor", help="check what the bot relies on")
     doctor.add_arguments(checkup)
     checkup.set_defaults(command=_doctor)
+    kept = commands.add_parser("service", help="run as a service: install, uninstall, status")
+    service.add_commands(kept)
+    kept.set_defaults(command=_service)
     database = commands.add_parser("db", help="the database").add_subparsers(required=True, metavar="COMMAND")
     database.add_parser("upgrade", help="apply the migrations").set_defaults(command=_upgrade)
     commands.add_parser("play", help="try it in the browser, with no account (`tgbot play --help`)")
@@ -189,6 +194,11 @@ def _database() -> Path:
 
 def _doctor(arguments: argparse.Namespace) -> int:
     return 0 if doctor.run(arguments, _print) else 1
+
+
+def _service(arguments: argparse.Namespace) -> int:
+    status: int = arguments.act(arguments, _print)
+    return status
 
 
 def _upgrade(_: argparse.Namespace) -> int:

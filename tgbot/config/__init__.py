@@ -12,6 +12,7 @@ from tgbot.config.reading import (
     load,
     named_secret_files,
     nobody_allowed,
+    only_in_shell,
     unknown_names,
     wrong_setting,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "load",
     "named_secret_files",
     "nobody_allowed",
+    "only_in_shell",
     "unknown_names",
     "wrong_setting",
 ]
