@@ -1,4 +1,4 @@
-"""The commands: run, status, dead, backup, restore, doctor, service, db upgrade, play."""
+"""The commands: init, run, status, dead, backup, restore, doctor, service, db upgrade, play."""
 
 import argparse
 import asyncio
@@ -17,6 +17,8 @@ from tgbot import app, backups, config, dead, logs
 from tgbot.agents.llm import names
 from tgbot.doctor import command as doctor
 from tgbot.doctor.check import DoctorError, MisuseError
+from tgbot.init import command as init
+from tgbot.init.asking import InitError
 from tgbot.service import command as service
 from tgbot.service.installed import ServiceError
 from tgbot.store import report
@@ -41,7 +43,7 @@ class DatabaseNotReadyError(Exception):
 MISUSED = (config.ConfigError, MisuseError, migrate.SchemaError, TokenRefusedError)
 FAILED = (
     *(DatabaseNotReadyError, DatabaseLockedError, DatabaseDamagedError, StorageError),
-    *(dead.DeadRowError, DoctorError, ServiceError),
+    *(dead.DeadRowError, DoctorError, InitError, ServiceError),
 )
 
 
@@ -77,6 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"tgbot {tgbot.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    first = commands.add_parser("init", help="ask for what a bot needs, check it, and write .env")
+    init.add_arguments(first)
+    first.set_defaults(command=_init)
     run = commands.add_parser("run", help="run the bot until SIGTERM or Ctrl-C")
     run.set_defaults(command=_run)
     status = commands.add_parser("status", help="what runs, waits and is unsent; also while the bot runs")
@@ -104,6 +109,11 @@ def _play(words: Sequence[str]) -> int:
     from tgbot.playground import play  # noqa: PLC0415
 
     return play.main(words, config.given("agent", "model"))
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    init.run(arguments, _print)
+    return 0
 
 
 def _run(_: argparse.Namespace) -> int:

@@ -1,16 +1,16 @@
 """The real `tgbot run` process, and the people who talk to it."""
 
 import asyncio
-import fcntl
+import functools
 import json
 import os
 import sys
-import termios
 from asyncio.subprocess import Process
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
 from typing import Any
 
+from tests.terminal import own
 from tests.waiting import DEADLINE_SECONDS, eventually
 from tests.whole_bot.forked import Forked, Forks
 from tgbot.playground.server import PlaygroundServer
@@ -91,10 +91,6 @@ class BotProcess:
 
     async def start_in_terminal(self, terminal: int) -> None:
         """Start it as the process that this terminal belongs to, which hears when it is closed."""
-
-        def take() -> None:
-            fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
-
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "tgbot", "run"),
@@ -104,7 +100,7 @@ class BotProcess:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=take,
+                preexec_fn=functools.partial(own, terminal),
             )
 
     async def kill(self) -> None:

@@ -13,6 +13,7 @@ from tgbot.config.reading import (
     named_secret_files,
     nobody_allowed,
     only_in_shell,
+    secret,
     unknown_names,
     wrong_setting,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "named_secret_files",
     "nobody_allowed",
     "only_in_shell",
+    "secret",
     "unknown_names",
     "wrong_setting",
 ]

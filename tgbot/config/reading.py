@@ -119,6 +119,14 @@ def named_secret_files() -> list[Path]:
     return [path for path in named if path]
 
 
+def secret(name: str) -> str | None:
+    """Find one of the secrets alone, wherever it stands; None if it is nowhere. Raises ConfigError."""
+    try:
+        return secret_files.find(_variable(name), environment())
+    except secret_files.SecretFileError as error:
+        raise ConfigError(str(error)) from None
+
+
 def only_in_shell(*others: str) -> list[str]:
     """List the settings, and those of `others`, that this process was given and `.env` has not.
 
