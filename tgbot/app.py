@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Protocol
 
 from tgbot.access import Access
-from tgbot.config import Settings, nobody_allowed, wrong_setting
+from tgbot.config import Settings, load, nobody_allowed, wrong_setting
 from tgbot.delivery.delivery import Delivery
 from tgbot.intake import pairing
 from tgbot.intake.acceptor import Acceptor
@@ -23,6 +23,7 @@ from tgbot.intake.poller import Poller
 from tgbot.lag import Lag
 from tgbot.model import InstanceId, Owner, SessionKey
 from tgbot.pruner import Pruner
+from tgbot.reload import Reloader
 from tgbot.store import allowed, modes, recovery, strangers
 from tgbot.store.engine.lock import ProcessLock
 from tgbot.store.engine.migrate import upgrade
@@ -35,12 +36,17 @@ from tgbot.telegram.rate_limit import RateLimiter
 from tgbot.turns.agent import MODEL_AGENT, Agent, Attachment, DownloadError
 from tgbot.turns.agent_loop import Agents
 from tgbot.turns.dispatcher import Dispatcher
-from tgbot.turns.runner import AnswerOptions, TurnRunner
+from tgbot.turns.runner import CANCEL_SECONDS, AnswerOptions, TurnRunner
+from tgbot.watch import notify
+from tgbot.watch.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 5.0  # for what is on its way to Telegram when the turns have ended
 SPARE_THREADS = 8  # beside one for each turn: agents resolve names of hosts in the same ones
+STOP_MARGIN_SECONDS = 10.0  # beside the grace and the flush, for what is closed at last
+OPEN_SECONDS_MAX = 900.0  # for one try to open the database: a large one is copied and migrated
+STDIN = 0  # the descriptor; sys.stdin is None where it is closed
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -51,18 +57,27 @@ class Service(Protocol):
         """Serve until it is cancelled."""
 
 
-async def run(settings: Settings, agent: Agent, show: Callable[[str], None] = print) -> None:
+async def run(
+    settings: Settings,
+    agent: Agent,
+    show: Callable[[str], None] = print,
+    reload: Callable[[], Settings] = load,
+    adapt: Callable[[Settings], None] = lambda _: None,
+) -> None:
     """Run the bot until SIGTERM or Ctrl-C.
 
-    `show` gets the lines for whoever started a bot that has no owner: how to become it.
+    `show` gets the lines for whoever started a bot that has no owner: how to become it. On SIGHUP `reload`
+    reads the settings again, and `adapt` lets the agent go by them; both may raise ConfigError.
     Raises ConfigError, DatabaseLockedError, StorageError; in an ExceptionGroup TokenRefusedError,
     DatabaseDamagedError and whatever made a service die: the process has to end then, and the next
     one recovers.
     """
     traces = [*_traces(settings)]
+    notifier = notify.of_environment()
+    reloader = functools.partial(Reloader, settings, reload, adapt)
     with ProcessLock(settings.database_path):
         async with contextlib.AsyncExitStack() as resources:
-            begin = functools.partial(_begin, settings, resources)
+            begin = functools.partial(_begin, settings, resources, notifier)
             db, instance_id = await retry_within(settings.start_within_seconds, begin)
             api = await resources.enter_async_context(BotApi(settings.token, settings.api_url))
             downloads = Downloads(api, settings.database_path)
@@ -79,20 +94,28 @@ async def run(settings: Settings, agent: Agent, show: Callable[[str], None] = pr
             log.info("app.started instance=%s pid=%s", instance_id, os.getpid())
             owner = Owner(settings.bot_id, instance_id, settings.max_turns, settings.crashes_max)
             invite = functools.partial(_invite, settings, db, show)
-            await _serve(settings, agents, db, api, downloads, owner, invite, traces)
+            await _serve(settings, agents, db, api, downloads, owner, invite, traces, reloader, notifier)
     log.info("app.stopped instance=%s", instance_id)
 
 
-async def _begin(settings: Settings, resources: contextlib.AsyncExitStack) -> tuple[Database, InstanceId]:
+async def _begin(
+    settings: Settings, resources: contextlib.AsyncExitStack, notifier: notify.Notifier
+) -> tuple[Database, InstanceId]:
     """Open the database, brought up to date, for as long as the resources are kept. Raises StorageError."""
+    notifier.send(notify.extend(OPEN_SECONDS_MAX), "STATUS=opening the database")
     upgrade(settings.database_path)
     async with contextlib.AsyncExitStack() as failing:
         db = await failing.enter_async_context(Database(settings.database_path))
-        await db.write(modes.set_default, settings.bot_id, settings.mode)
-        await db.write(allowed.note_settings, settings.bot_id, settings.allowed_users, settings.speakers)
+        await _note(settings, db)
         instance_id = await db.write(recovery.begin_instance, os.getpid())
         resources.push_async_exit(failing.pop_all())
     return db, instance_id
+
+
+async def _note(settings: Settings, db: Database) -> None:
+    """Keep what transactions need of the settings. Raises StorageError."""
+    await db.write(modes.set_default, settings.bot_id, settings.mode)
+    await db.write(allowed.note_settings, settings.bot_id, settings.allowed_users, settings.speakers)
 
 
 async def _download(downloads: Downloads, session_key: SessionKey, file: Attachment) -> bytes:
@@ -132,29 +155,32 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
     owner: Owner,
     invite: Callable[[str], Awaitable[None]],
     traces: Sequence[Service],
+    make_reloader: Callable[[Callable[[Settings], Awaitable[None]]], Reloader],
+    notifier: notify.Notifier,
 ) -> None:
-    access = Access(settings.allowed_users, settings.owner_id, settings.speakers)
     delivery = _delivery(settings, db, api)
-    runner = TurnRunner(agents, access, delivery.answers, _answer_options(settings))
+    runner = TurnRunner(agents, _access(settings), delivery.answers, _answer_options(settings))
     dispatcher = Dispatcher(db, owner, runner, observer=delivery)
-    rules = Rules(
-        access,
-        settings.queue_max,
-        _model_rules(settings),
-        Limits(settings.user_minute_messages_max, settings.user_day_turns_max),
-        group_activation=settings.group_activation,
-        group_sessions=settings.group_sessions,
-        context_messages=settings.group_context_messages,
-        reactions=settings.reactions,
-    )
-    acceptor = Acceptor(db, rules, dispatcher, delivery, downloads.forget)
+    acceptor = Acceptor(db, _rules(settings), dispatcher, delivery, downloads.forget)
     intake = _intake(settings, api, acceptor, Attempts(api, acceptor, delivery, invite))
     pruner = Pruner(db, settings.keep_days)
-    with _signals() as asked_to_stop:
+    watchdog = Watchdog(notifier, db)
+
+    async def change(new: Settings) -> None:
+        await _note(new, db)
+        if nobody_allowed(new) is None:
+            await db.write(strangers.close_pairing, new.bot_id)
+        acceptor.change(_rules(new))
+        runner.change(_access(new), _answer_options(new))
+        pruner.keep_days = new.keep_days
+
+    reloader = make_reloader(change)
+    with _signals(reloader.ask) as asked_to_stop:
         async with asyncio.TaskGroup() as services:
             watch = [*_watch(settings, db, dispatcher, delivery), *traces]
             serving: list[Service] = [
                 *(agents, delivery, delivery.cards, dispatcher, db, downloads, pruner, Lag()),
+                *(reloader, watchdog),
                 *watch,
             ]
             kept = [services.create_task(s.serve(), name=type(s).__name__) for s in serving]
@@ -164,12 +190,19 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
             except asyncio.CancelledError:  # a service died: what runs is given back, not failed
                 await dispatcher.drain(0)
                 raise
+            grace_seconds = reloader.settings.grace_seconds
+            watchdog.stopping(stop_seconds(grace_seconds))
             await _ended(taking)
             log.info("app.stopping running_turns=%s", dispatcher.running)  # and nothing more is claimed
-            await dispatcher.drain(settings.grace_seconds)
+            await dispatcher.drain(grace_seconds)
             await delivery.flush(FLUSH_SECONDS)
             for task in kept:
                 await _ended(task)
+
+
+def stop_seconds(grace_seconds: float) -> float:
+    """Compute how long a stop may take, for whoever would kill the process after that."""
+    return grace_seconds + CANCEL_SECONDS + FLUSH_SECONDS + STOP_MARGIN_SECONDS
 
 
 def _intake(settings: Settings, api: BotApi, acceptor: Acceptor, tries: Attempts) -> Service:
@@ -210,6 +243,23 @@ def _model_rules(settings: Settings) -> ModelRules | None:
     return ModelRules(settings.allowed_models)
 
 
+def _access(settings: Settings) -> Access:
+    return Access(settings.allowed_users, settings.owner_id, settings.speakers)
+
+
+def _rules(settings: Settings) -> Rules:
+    return Rules(
+        _access(settings),
+        settings.queue_max,
+        _model_rules(settings),
+        Limits(settings.user_minute_messages_max, settings.user_day_turns_max),
+        group_activation=settings.group_activation,
+        group_sessions=settings.group_sessions,
+        context_messages=settings.group_context_messages,
+        reactions=settings.reactions,
+    )
+
+
 def _delivery(settings: Settings, db: Database, api: BotApi) -> Delivery:
     return Delivery(
         db,
@@ -239,10 +289,14 @@ async def _ended(task: asyncio.Task[None]) -> None:
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[Awaitable[None]]:
-    """Give a future that the first signal sets; a second one exits at once: the rows are on disk."""
+def _signals(reload: Callable[[], None]) -> Iterator[Awaitable[None]]:
+    """Give a future that the first signal sets; a second one exits at once: the rows are on disk.
+
+    SIGHUP reloads; but where a terminal is closed it means, as everywhere, that this is the end.
+    """
     loop = asyncio.get_running_loop()
     asked_to_stop: asyncio.Future[None] = loop.create_future()
+    in_terminal = os.isatty(STDIN)
 
     def stop(number: signal.Signals) -> None:
         if asked_to_stop.done():
@@ -250,10 +304,17 @@ def _signals() -> Iterator[Awaitable[None]]:
             os._exit(128 + number)
         asked_to_stop.set_result(None)
 
+    def hang_up() -> None:
+        if in_terminal and not os.isatty(STDIN):  # it is gone
+            stop(signal.SIGHUP)
+        else:
+            reload()
+
     for number in SIGNALS:
         loop.add_signal_handler(number, stop, number)
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
     try:
         yield asked_to_stop
     finally:
-        for number in SIGNALS:
+        for number in (*SIGNALS, signal.SIGHUP):
             loop.remove_signal_handler(number)

@@ -1,12 +1,13 @@
-"""The commands: run, status, dead, backup, restore, doctor, db upgrade, play."""
+"""The commands: init, run, status, dead, backup, restore, doctor, service, db upgrade, play."""
 
 import argparse
 import asyncio
+import faulthandler
 import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import tgbot
@@ -14,6 +15,10 @@ from tgbot import app, backups, config, dead, logs, status
 from tgbot.agents.llm import names
 from tgbot.doctor import command as doctor
 from tgbot.doctor.check import DoctorError, MisuseError
+from tgbot.init import command as init
+from tgbot.init.asking import InitError
+from tgbot.service import command as service
+from tgbot.service.installed import ServiceError
 from tgbot.store.engine import migrate
 from tgbot.store.engine.errors import DatabaseDamagedError, StorageError
 from tgbot.store.engine.lock import DatabaseLockedError, ProcessLock
@@ -34,7 +39,7 @@ class DatabaseNotReadyError(Exception):
 MISUSED = (config.ConfigError, MisuseError, migrate.SchemaError, TokenRefusedError)
 FAILED = (
     *(DatabaseNotReadyError, DatabaseLockedError, DatabaseDamagedError, StorageError),
-    *(dead.DeadRowError, DoctorError),
+    *(dead.DeadRowError, DoctorError, InitError, ServiceError),
 )
 
 
@@ -70,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"tgbot {tgbot.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    first = commands.add_parser("init", help="ask for what a bot needs, check it, and write .env")
+    init.add_arguments(first)
+    first.set_defaults(command=_init)
     run = commands.add_parser("run", help="run the bot until SIGTERM or Ctrl-C")
     run.set_defaults(command=_run)
     status.add_command(commands).set_defaults(command=_status)
@@ -81,6 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     checkup = commands.add_parser("doctor", help="check what the bot relies on")
     doctor.add_arguments(checkup)
     checkup.set_defaults(command=_doctor)
+    kept = commands.add_parser("service", help="run as a service: install, uninstall, status")
+    service.add_commands(kept)
+    kept.set_defaults(command=_service)
     database = commands.add_parser("db", help="the database").add_subparsers(required=True, metavar="COMMAND")
     database.add_parser("upgrade", help="apply the migrations").set_defaults(command=_upgrade)
     commands.add_parser("play", help="try it in the browser, with no account (`tgbot play --help`)")
@@ -94,17 +105,21 @@ def _play(words: Sequence[str]) -> int:
     return play.main(words, config.given("agent", "model"))
 
 
+def _init(arguments: argparse.Namespace) -> int:
+    init.run(arguments, _print)
+    return 0
+
+
 def _run(_: argparse.Namespace) -> int:
-    settings = config.load()
-    secrets = settings.token, *names.secrets(settings), *settings.page_tokens
-    logs.configure(*secrets, style=settings.log, level=settings.log_level)
+    settings = _settings()
     fail = _fail if settings.log == "text" else _log_failure
-    for line in [*config.unknown_names(), *config.exposed_files(settings.database_path)]:
-        log.warning("config.warning %s", line)
-    chosen = _agent(settings)
+    chosen, adapt = _agent(settings)
+    # The watchdog of systemd ends a process that hangs by SIGABRT: then the log says where.
+    faulthandler.enable()
     status = 0
     try:
-        asyncio.new_event_loop().run_until_complete(app.run(settings, chosen, _print))
+        running = app.run(settings, chosen, _print, _settings, adapt)
+        asyncio.new_event_loop().run_until_complete(running)
     except* FAILED as known:
         status = fail(_named(settings.database_path, known.exceptions[0]), 1)
     except* MISUSED as known:
@@ -118,15 +133,26 @@ def _run(_: argparse.Namespace) -> int:
     os._exit(status)
 
 
-def _agent(settings: config.Settings) -> agent.Agent:
+def _settings() -> config.Settings:
+    """Read them, at the start and at each reload: a new key must not reach the log either."""
+    settings = config.load()
+    secrets = settings.token, *names.secrets(settings), *settings.page_tokens
+    logs.configure(*secrets, style=settings.log, level=settings.log_level)
+    for line in [*config.unknown_names(), *config.exposed_files(settings.database_path)]:
+        log.warning("config.warning %s", line)
+    return settings
+
+
+def _agent(settings: config.Settings) -> tuple[agent.Agent, Callable[[config.Settings], None]]:
+    """Give the agent, and what lets it go by other settings."""
     try:
         if settings.agent == agent.MODEL_AGENT:
             from tgbot.agents.llm.agent import LlmAgent  # noqa: PLC0415 - no other agent needs pydantic
 
             assistant = LlmAgent(settings)
             assistant.prepare()
-            return assistant.run
-        return agent.load_agent(settings.agent)
+            return assistant.run, assistant.change
+        return agent.load_agent(settings.agent), lambda _: None
     except agent.AgentError as error:
         raise config.wrong_setting("agent", error) from None
 
@@ -168,6 +194,11 @@ def _database() -> Path:
 
 def _doctor(arguments: argparse.Namespace) -> int:
     return 0 if doctor.run(arguments, _print) else 1
+
+
+def _service(arguments: argparse.Namespace) -> int:
+    status: int = arguments.act(arguments, _print)
+    return status
 
 
 def _upgrade(_: argparse.Namespace) -> int:

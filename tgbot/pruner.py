@@ -18,25 +18,30 @@ DAY_SECONDS = 86_400.0
 
 
 class Pruner:
-    """Deletes what ended more than `keep_days` ago; 0 keeps all.
+    """Deletes what ended more than `keep_days` ago; 0 keeps all. A change counts from the next pass.
 
     An update that Telegram could send again stays known, however few the days are.
     """
 
     def __init__(self, db: Database, keep_days: int) -> None:
         self._db = db
-        self._keep_seconds = keep_days and max(keep_days * DAY_SECONDS, REDELIVERED_SECONDS)
+        self.keep_days = keep_days
 
     async def serve(self) -> None:
         """Prune now and again and again, until cancelled. A database that refuses is tried later."""
-        while self._keep_seconds:
+        while True:
             try:
-                await self._prune(time.time() - self._keep_seconds)
+                if self.keep_days:
+                    await self._prune(time.time() - self._keep_seconds)
             except StorageError as error:
                 log.warning("prune.failed reason=%s", error)
             except Exception:
                 log.exception("prune.failed")  # nobody needs the room so soon that the bot had to end
             await asyncio.sleep(PASS_SECONDS)
+
+    @property
+    def _keep_seconds(self) -> float:
+        return max(self.keep_days * DAY_SECONDS, REDELIVERED_SECONDS)
 
     async def _prune(self, before: float) -> None:
         """Go through all old rows once. Raises StorageError."""

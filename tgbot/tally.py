@@ -38,10 +38,11 @@ def _sizes() -> Histogram:
 
 @dataclass(slots=True)
 class Tally:
-    """Each number only grows, but for the two that are moments. One thread alone writes each of them.
+    """Each number only grows, but for those that are moments. One thread alone writes each of them.
 
     `polled_at` is when getUpdates last succeeded, or with a webhook Telegram last said that it has no trouble
     with it, on the clock of `time.monotonic`; None before the first.
+    `poll_tried_at` is when Telegram was last asked either, whatever it answered; None before it was.
     `loop_lag_seconds` is how late the event loop was the last time that somebody looked; `loop_lags` has all.
     """
 
@@ -54,6 +55,7 @@ class Tally:
     flood_seconds: float = 0.0
     settles: int = 0  # requests of unknown outcome that were looked for
     polled_at: float | None = None
+    poll_tried_at: float | None = None
     loop_lag_seconds: float = 0.0
     loop_lags: Histogram = field(default_factory=_short)
     # What requests to models took, by model, as far as they said so. Agents run in one thread.

@@ -121,8 +121,8 @@ async def test_it_works_in_ten_steps_each_a_call_of_its_own(chat: Chat) -> None:
 
 
 async def test_another_model_has_none_of_its_tools() -> None:
-    assert Assistant(SETTINGS, {}, [])._demo_tools() == demo_tools.FUNCTIONS
-    assert Assistant(Settings(token="42:a", model="openai:demo"), {}, [])._demo_tools() == {}
+    assert Assistant(lambda: SETTINGS, {}, [])._demo_tools() == demo_tools.FUNCTIONS
+    assert Assistant(lambda: Settings(token="42:a", model="openai:demo"), {}, [])._demo_tools() == {}
 
 
 @pytest.mark.parametrize("values", [[1.0], [0.0, 0.0], [3, 5, 8.5], list(range(40))])

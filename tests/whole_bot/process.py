@@ -1,20 +1,24 @@
 """The real `tgbot run` process, and the people who talk to it."""
 
 import asyncio
+import functools
 import json
 import os
+import sys
+from asyncio.subprocess import Process
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
 from typing import Any
 
 from tests.forking import ROOT, Forked, fork
+from tests.terminal import own
 from tests.waiting import DEADLINE_SECONDS, eventually
 from tgbot.playground.server import PlaygroundServer
 
 TOKEN = "42:playground-secret"  # made up
 
 
-async def exit_code(process: Forked) -> int:
+async def exit_code(process: Process | Forked) -> int:
     """Wait for its end; if that never comes, end it and fail."""
     try:
         return await asyncio.wait_for(process.wait(), DEADLINE_SECONDS)
@@ -44,7 +48,7 @@ class BotProcess:
             "TGBOT_RATE_GROUP_PER_MINUTE": "0",
             **{f"TGBOT_{name.upper()}": str(value) for name, value in settings.items()},
         }
-        self._process: Forked | None = None
+        self._process: Process | Forked | None = None
         self.gets_sane_updates = True  # a test that injects others clears it
 
     @property
@@ -85,6 +89,20 @@ class BotProcess:
     def printed(self) -> str:
         """What the last command has printed so far."""
         return self._printed.read_text()
+
+    async def start_in_terminal(self, terminal: int) -> None:
+        """Start it as the process that this terminal belongs to, which hears when it is closed."""
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tgbot", "run"),
+                cwd=self._folder,
+                env=self._environment,
+                stdin=terminal,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=functools.partial(own, terminal),
+            )
 
     async def kill(self) -> None:
         """End the process with SIGKILL, so that it can do nothing more."""

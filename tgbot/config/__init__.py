@@ -12,6 +12,8 @@ from tgbot.config.reading import (
     load,
     named_secret_files,
     nobody_allowed,
+    only_in_shell,
+    secret,
     unknown_names,
     wrong_setting,
 )
@@ -30,6 +32,8 @@ __all__ = [
     "load",
     "named_secret_files",
     "nobody_allowed",
+    "only_in_shell",
+    "secret",
     "unknown_names",
     "wrong_setting",
 ]

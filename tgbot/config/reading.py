@@ -123,15 +123,37 @@ def named_secret_files() -> list[Path]:
     return [path for path in (*named, Path(key) if key else None) if path]
 
 
+def secret(name: str) -> str | None:
+    """Find one of the secrets alone, wherever it stands; None if it is nowhere. Raises ConfigError."""
+    try:
+        return secret_files.find(_variable(name), environment())
+    except secret_files.SecretFileError as error:
+        raise ConfigError(str(error)) from None
+
+
+def only_in_shell(*others: str) -> list[str]:
+    """List the settings, and those of `others`, that this process was given and `.env` has not.
+
+    Raises ConfigError.
+    """
+    in_file = _in_file()
+    ours = (name for name in os.environ if name.startswith(PREFIX) or name in others)
+    return sorted(name for name in ours if os.environ[name] != in_file.get(name))
+
+
 def environment() -> dict[str, str]:
     """Read what is set, also for others: the environment before the file. Raises ConfigError."""
+    return {**_in_file(), **os.environ}
+
+
+def _in_file() -> dict[str, str]:
     try:
         in_file = dotenv_values(ENV_FILE)
     except UnicodeDecodeError as error:
         raise ConfigError(f"{ENV_FILE} is not UTF-8 ({error.reason}): save it as UTF-8") from None
     except OSError as error:
         raise ConfigError(f"{ENV_FILE} cannot be read ({error.strerror}): let this user read it") from None
-    return {**{name: value for name, value in in_file.items() if value is not None}, **os.environ}
+    return {name: value for name, value in in_file.items() if value is not None}
 
 
 def _variable(name: str) -> str:

@@ -59,6 +59,11 @@ class Acceptor:
         if privacy_mode and self._rules.group_activation == "always":
             log.warning("intake.privacy_mode %s", PRIVACY_MODE)
 
+    def change(self, rules: Rules) -> None:
+        """Go by these from the next batch on; what was learned since the start stays."""
+        known = self._rules
+        self._rules = dataclasses.replace(rules, full=known.full, privacy_mode=known.privacy_mode)
+
     @property
     def menu(self) -> dict[str, str]:
         """What people can type here: the name of each command, and a line about it."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 
 from tgbot.delivery.delivery import Delivery
@@ -74,6 +75,7 @@ class Attempts:
 
     async def _back_off(self, error: BotApiError | StorageError) -> None:
         self._failures += 1
+        tally.poll_tried_at = time.monotonic()
         if isinstance(error, ConflictError):
             log.error("intake.conflict is there another poller with this token? %s", error)
         elif isinstance(error, TokenRefusedError):

@@ -52,6 +52,7 @@ class Poller:
         self._confirm(batch)
 
     async def _poll(self) -> list[Raw | Unparsed]:
+        tally.poll_tried_at = time.monotonic()
         batch = await self._api.call(
             "getUpdates",
             offset=self._offset,

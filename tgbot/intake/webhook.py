@@ -80,6 +80,7 @@ class Webhook:
         """Set the webhook if it is not as it must be, or note whether posts get through; then wait."""
         self._listener.open = True  # it is known by now who the bot is
         info = await self._api.call("getWebhookInfo")
+        tally.poll_tried_at = time.monotonic()
         if not isinstance(info, dict):
             raise UnreachableError("getWebhookInfo gives no object")
         if self._must_be_set(info):

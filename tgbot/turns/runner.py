@@ -49,6 +49,11 @@ class TurnRunner:
         self._answers = answers
         self._options = options
 
+    def change(self, access: Access, options: AnswerOptions) -> None:
+        """Go by these from the next turn on."""
+        self._access = access
+        self._options = options
+
     async def run(self, turn: Turn, interrupt: Interrupt) -> Ending:
         """Run the agent until it ends, `interrupt` is set, or its time is over; say how it ended."""
         if not (turn.allowed or self._access.may_talk(turn.user_id)):

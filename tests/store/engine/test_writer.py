@@ -14,6 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 from tests.store.engine.files import damage
+from tests.waiting import DEADLINE_SECONDS
 from tgbot.store.engine import connection, wal
 from tgbot.store.engine import writer as database_module
 from tgbot.store.engine.connection import Connection, read_once
@@ -272,6 +273,23 @@ async def test_a_log_that_grows_behind_a_reader_is_warned_of_once_each_time_it_d
     for _ in range(50):
         await db.write(large)
     assert len(caplog.records) == 3
+
+
+async def test_a_reader_that_stays_as_a_replicator_does_holds_up_no_commit_while_the_log_is_emptied(
+    database_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "READING_PRAGMAS", ("PRAGMA busy_timeout=3600000",))
+    async with Database(database_path) as db:
+        await db.write(add, 1)
+        with closing(sqlite3.connect(database_path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM instance").fetchall()
+            await db.write(add, 2)
+            await asyncio.wait_for(db.empty_log(), DEADLINE_SECONDS)
+            await db.write(add, 3)
+        await db.empty_log()
+        patience = await db.read(lambda conn: conn.exec_driver_sql("PRAGMA busy_timeout").scalar())
+    assert patience == 3_600_000, "as it was"
 
 
 @contextmanager

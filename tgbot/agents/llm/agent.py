@@ -34,6 +34,11 @@ class LlmAgent:
         self._servers = _servers(settings.mcp) if settings.mcp else []
         self._assistants: WeakKeyDictionary[asyncio.AbstractEventLoop, Assistant] = WeakKeyDictionary()
 
+    def change(self, settings: Settings) -> None:
+        """Go by these from the next turn on. Raises ConfigError: then the old ones stay."""
+        names.check(settings)
+        self._settings = settings
+
     def prepare(self) -> None:
         """Begin to import the libraries, beside whatever else the process does: it takes seconds."""
         threading.Thread(target=self._warm_up, daemon=True, name="import").start()
@@ -64,7 +69,9 @@ class LlmAgent:
         if loop not in self._assistants:
             heavy = await asyncio.to_thread(self._import)
             if loop not in self._assistants:  # another turn may have been faster
-                self._assistants[loop] = heavy.Assistant(self._settings, self._functions, self._servers)
+                self._assistants[loop] = heavy.Assistant(
+                    lambda: self._settings, self._functions, self._servers
+                )
         return self._assistants[loop]
 
     def _import(self) -> ModuleType:

@@ -36,13 +36,13 @@ TOOL_RETRIES = 5  # how often a model may call a tool wrongly, one time after th
 
 
 class Assistant:
-    """Answers turns; belongs to the event loop in which it is made."""
+    """Answers turns; belongs to the event loop in which it is made. `settings` gives those of now."""
 
     def __init__(
-        self, settings: Settings, functions: Mapping[str, Function], servers: Sequence[Server]
+        self, settings: Callable[[], Settings], functions: Mapping[str, Function], servers: Sequence[Server]
     ) -> None:
-        self._settings = settings
-        self._transcribe = _transcriber(settings)
+        self._settings_now = settings
+        self._transcribe = _transcriber(self._settings)
         self._models: dict[str, Model] = {}
         self._open: set[asyncio.Task[None]] = set()
         self._agent: ModelAgent = Agent(
@@ -52,6 +52,10 @@ class Assistant:
             retries={"tools": TOOL_RETRIES},
             name="tgbot",
         )
+
+    @property
+    def _settings(self) -> Settings:
+        return self._settings_now()
 
     def _demo_tools(self) -> Mapping[str, Function]:
         return demo_tools.FUNCTIONS if self._settings.model == names.DEMO else {}

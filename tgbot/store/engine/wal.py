@@ -7,6 +7,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
+MOMENT_MS = 200  # longer than `tgbot status` reads
 LARGE_BYTES = (
     128 * 1024 * 1024
 )  # SQLite shortens it to half of that whenever nobody reads (connection.PRAGMAS)
@@ -16,11 +17,17 @@ def give_room(driver: sqlite3.Connection) -> None:
     """Move what the log holds into the database, which makes room for the next commit.
 
     SQLite does so by itself after a commit only; when the log has filled the disk, none succeeds.
+    It waits but a moment for those who read an old state: as long no commit can begin, and a program that
+    replicates the database (Litestream) reads one all the time.
     """
+    (patience_ms,) = driver.execute("PRAGMA busy_timeout").fetchone()
+    driver.execute(f"PRAGMA busy_timeout={MOMENT_MS}")
     try:
         driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except sqlite3.Error as error:
         log.warning("db.checkpoint_failed reason=%s", error)
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={patience_ms}")
 
 
 class LogSize:

@@ -1,0 +1,107 @@
+"""The image's files: what they copy is there, and what they run is ours. Built where Docker runs."""
+
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from tgbot import app
+from tgbot.config import Settings
+
+ROOT = Path(__file__).parents[1]
+DEPLOY = ROOT / "docs" / "deploy"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+ANSWER_SECONDS = 20  # for `docker info`
+
+
+def _instructions() -> list[tuple[str, str]]:
+    """Take the Dockerfile apart, with the lines that go on joined."""
+    text = "\n".join(
+        line for line in (DEPLOY / "Dockerfile").read_text().splitlines() if not line.startswith("#")
+    )
+    joined = re.sub(r"\\\n\s*", "", text)
+    return [(word, rest) for word, _, rest in (line.partition(" ") for line in joined.splitlines()) if word]
+
+
+INSTRUCTIONS = _instructions()
+COPIED = [
+    source
+    for word, rest in INSTRUCTIONS
+    if word == "COPY" and not rest.startswith("--from")
+    for source in rest.split()[:-1]
+]
+
+
+def last(word: str) -> str:
+    return [rest for known, rest in INSTRUCTIONS if known == word][-1]
+
+
+def is_ignored(path: str) -> bool:
+    """Whether the build does not get a file: of the lines that match it the last one decides."""
+    ignored = False
+    for line in (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines():
+        pattern = line.removeprefix("!")
+        if line and not line.startswith("#") and (fnmatch(path, pattern) or path.startswith(f"{pattern}/")):
+            ignored = not line.startswith("!")
+    return ignored
+
+
+def test_all_that_is_copied_is_there_and_given_to_the_build() -> None:
+    assert [source for source in COPIED if not (ROOT / source).exists()] == []
+    assert [source for source in COPIED if is_ignored(source)] == []
+
+
+def test_all_that_the_wheel_is_built_from_is_copied() -> None:
+    project, wheel = PROJECT["project"], PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    files = [project["readme"], *project["license-files"], *wheel["packages"], *wheel["force-include"]]
+    assert {"pyproject.toml", ".ci/constraints.txt", *files} == set(COPIED)
+
+
+@pytest.mark.parametrize("secret", [".env", "tgbot.db", "tgbot.db-wal", "docs/deploy/token", ".git/config"])
+def test_no_secret_is_given_to_the_build(secret: str) -> None:
+    assert is_ignored(secret)
+
+
+def test_the_base_is_one_version_and_the_bot_runs_as_nobody_in_particular() -> None:
+    bases = {rest.partition(" ")[0] for word, rest in INSTRUCTIONS if word == "FROM"}
+    assert [bool(re.fullmatch(r"python:3\.\d+-slim-\w+", base)) for base in bases] == [True]
+    assert last("USER") == "10001"
+    assert last("STOPSIGNAL") == "SIGTERM"
+
+
+def test_what_is_run_gets_the_signals_itself_and_its_health_is_asked_for() -> None:
+    assert json.loads(last("ENTRYPOINT"))[0] in PROJECT["project"]["scripts"]
+    assert json.loads(last("CMD")) == ["run"]
+    python, _, code = json.loads(last("HEALTHCHECK").partition("CMD ")[2])
+    assert python == "python"
+    compile(code, "HEALTHCHECK", "exec")
+    address = re.search(r"TGBOT_HTTP_ADDRESS=(\S+)", last("ENV"))
+    assert address
+    assert f"http://{address[1]}/healthz" in code
+
+
+def test_compose_gives_a_stop_as_long_as_it_takes() -> None:
+    given = re.search(r"stop_grace_period: (\d+)s", (DEPLOY / "compose.yaml").read_text())
+    assert given
+    assert int(given[1]) >= app.stop_seconds(Settings(token="1:a").grace_seconds)
+
+
+def test_the_image_can_be_built() -> None:
+    if not (shutil.which("docker") and _has_daemon()):
+        pytest.skip("Docker does not run here")
+    command = ["docker", "build", "--file", str(DEPLOY / "Dockerfile"), "--quiet", str(ROOT)]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    image = built.stdout.strip()
+    shown = subprocess.run(["docker", "run", "--rm", image, "--version"], capture_output=True, check=True)
+    assert shown.stdout.startswith(b"tgbot ")
+
+
+def _has_daemon() -> bool:
+    info = ["docker", "info"]
+    return subprocess.run(info, capture_output=True, timeout=ANSWER_SECONDS, check=False).returncode == 0
