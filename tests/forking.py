@@ -55,8 +55,11 @@ class Forked:
     async def wait(self) -> int:
         return await asyncio.to_thread(self.wait_in_thread)
 
-    def wait_in_thread(self) -> int:
+    def wait_in_thread(self, timeout_seconds: float | None = None) -> int:
+        """Wait for its end. Raises TimeoutError if that does not come."""
         if self._code is None:
+            if not select.select([self._connection], [], [], timeout_seconds)[0]:
+                raise TimeoutError
             code = _line(self._connection)
             self._connection.close()
             self._code = int(code)

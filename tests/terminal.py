@@ -10,21 +10,41 @@ import subprocess
 import sys
 import tempfile
 import termios
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.forking import ROOT, fork
+from tests.waiting import DEADLINE_SECONDS
 
 
 def tgbot(folder: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("TGBOT_")}
-    environment = {**bare, "PYTHONPATH": str(ROOT), **settings}
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        ended = fork(words, folder, environment, out.fileno(), err.fileno())
-        code = ended.wait_in_thread()
+        process = fork(words, folder, _environment(settings), out.fileno(), err.fileno())
+        try:
+            code = process.wait_in_thread(DEADLINE_SECONDS)
+        finally:
+            process.kill()
         for file in (out, err):
             file.seek(0)
         return subprocess.CompletedProcess(words, code, out.read(), err.read())
+
+
+def tgbot_of_its_own(folder: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run it as a program that imports what it needs by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "tgbot", *words],
+        cwd=folder,
+        env=_environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+
+
+def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("TGBOT_")}
+    return {**bare, "PYTHONPATH": str(ROOT), **settings}
 
 
 def typing(folder: Path, *words: str, answers: Sequence[tuple[str, str]], **settings: str) -> tuple[int, str]:
@@ -33,11 +53,10 @@ def typing(folder: Path, *words: str, answers: Sequence[tuple[str, str]], **sett
     Gives the exit status and all that was on screen.
     """
     ours, its = pty.openpty()
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("TGBOT_")}
     process = subprocess.Popen(
         [sys.executable, "-m", "tgbot", *words],
         cwd=folder,
-        env={**bare, "PYTHONPATH": str(ROOT), **settings},
+        env=_environment(settings),
         stdin=its,
         stdout=its,
         stderr=its,

@@ -10,7 +10,7 @@ from tests.forking import ROOT
 from tests.terminal import tgbot
 from tgbot import config
 from tgbot.agents.llm import names
-from tgbot.config import Settings
+from tgbot.config import Settings, page
 from tgbot.playground import play
 
 LIMITS = ["user_minute_messages_max", "user_day_turns_max"]
@@ -162,23 +162,26 @@ def test_a_setting_in_small_letters_is_unknown_not_silently_left_out(tmp_path: P
     assert "unknown setting tgbot_max_turns, did you mean TGBOT_MAX_TURNS?" in ended.stderr
 
 
-def test_the_readme_lists_every_setting_with_its_default() -> None:
-    table = re.findall(r"^\| (`[A-Z_`, ]+`) \|(.*?)\|", (ROOT / "README.md").read_text(), re.MULTILINE)
-    listed = {
-        name.strip("`"): default.strip(" `")
-        for names, defaults in table
-        for name, default in zip(names.split(", "), defaults.split(", "), strict=True)
-    }
-    in_words = {"token": "", "allowed_users": "nobody", "api_url": "Telegram's", "receipts": "true"}
-    in_words |= {"model_url": "the provider's", "model_key": "the provider's variable"}
-    in_words |= {"group_context_messages": "0"}
-    in_words |= {"webhook_address": "127.0.0.1:8443"}
-    in_words |= {"show_cost": "false", **dict.fromkeys((*BUDGETS, *LIMITS), "none")}
-    files = {f"{name.upper()}_FILE": "" for name in config.SECRETS}
-    assert listed == files | {
-        field.name.upper(): in_words.get(field.name, str(field.default or ""))
-        for field in dataclasses.fields(Settings)
-    }
+def test_the_page_of_settings_is_the_one_that_the_code_makes() -> None:
+    remedy = "python -m tgbot.config.page > docs/settings.md"
+    assert (ROOT / "docs" / "settings.md").read_text() == page.page(), remedy
+
+
+def test_the_page_has_each_setting_once_with_its_default_and_a_word_about_it() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)`[^|]* \| ([^|]*) \| ([^|]+) \|$", page.page(), re.MULTILINE)
+    assert sorted(name for name, _, _ in rows) == sorted(
+        field.name.upper() for field in dataclasses.fields(Settings)
+    )
+    assert all(words.strip() for _, _, words in rows)
+    in_words = {name.upper(): words for name, words in page.IN_WORDS.items()}
+    assert {name: default for name, default, _ in rows if name in in_words} == in_words
+
+
+def test_the_readme_names_only_settings_that_there_are() -> None:
+    rows = re.findall(r"^\| (`[A-Z_`, ]+`) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    named = {name.strip("`").lower() for row in rows for name in row.split(", ")}
+    assert named
+    assert named <= {field.name for field in dataclasses.fields(Settings)}
 
 
 def test_settings_that_are_given_are_known_without_a_token(

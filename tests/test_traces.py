@@ -9,7 +9,7 @@ import pytest
 
 from tests.otlp import Collector, Received
 from tests.running import running
-from tests.terminal import tgbot
+from tests.terminal import tgbot_of_its_own
 from tests.waiting import eventually
 from tests.whole_bot.judged import judged_bot
 from tests.whole_bot.process import TOKEN, Person
@@ -130,7 +130,9 @@ async def test_a_collector_that_takes_nothing_harms_nobody_and_is_said_once(
 
 def test_without_the_extra_the_setting_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "opentelemetry.py").write_text("raise ImportError")
-    ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_TRACES_URL="http://127.0.0.1:9/v1/traces")
+    ended = tgbot_of_its_own(
+        tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_TRACES_URL="http://127.0.0.1:9/v1/traces"
+    )
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
     assert "TGBOT_TRACES_URL is wrong (it needs OpenTelemetry: pip install 'tgbot[traces]')" in ended.stderr
 

@@ -81,7 +81,7 @@ async def test_it_is_ready_when_telegram_was_asked_and_alive_again_and_again(
     counted.poll_tried_at = time.monotonic()
     await systemd.hears(ALIVE, 5)
     assert systemd.count("READY=1") == 1
-    assert "STATUS=not ready: Telegram has not answered getUpdates yet" in systemd.heard
+    assert "STATUS=not ready: Telegram has not answered yet" in systemd.heard
     counted.polled_at = time.monotonic()
     await systemd.hears("STATUS=ready")
     serving.cancel()
@@ -92,7 +92,7 @@ async def test_a_telegram_that_refuses_for_hours_ends_nothing(systemd: Systemd, 
     counted.poll_tried_at = time.monotonic()
     serving = asyncio.create_task(watchdog(systemd, db, counted).serve())
     await systemd.hears(ALIVE, 5)
-    assert "STATUS=not ready: Telegram has not answered getUpdates for 9999 s" in systemd.heard
+    assert "STATUS=not ready: no updates could come from Telegram for 9999 s" in systemd.heard
     serving.cancel()
 
 
