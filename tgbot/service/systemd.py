@@ -30,7 +30,7 @@ ExecStart={python} -m tgbot run
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 # Without RestartSteps: systemd never takes the steps back, so a crash a month would come to the longest one.
-RestartSec=1
+RestartSec=500ms
 # Until the first word of the bot; then it says itself how long it needs.
 TimeoutStartSec=120
 WatchdogSec=120
