@@ -166,6 +166,16 @@ async def test_ctrl_c_leaves_no_file(known: PlaygroundServer, tmp_path: Path) ->
     assert leftovers(tmp_path) == []
 
 
+async def test_ctrl_d_at_the_token_is_one_line_and_leaves_no_file(
+    known: PlaygroundServer, tmp_path: Path
+) -> None:
+    typed = [("from @BotFather: ", "\x04")]
+    status, screen = await asyncio.to_thread(typing, tmp_path, "init", answers=typed, TGBOT_API_URL=known.url)
+    assert (status, leftovers(tmp_path)) == (1, [])
+    assert "tgbot: no answer to “The bot's token" in screen
+    assert "Traceback" not in screen
+
+
 async def test_a_token_in_a_file_stays_there_and_one_from_a_pipe_is_written(
     known: PlaygroundServer, here: Here, tmp_path: Path
 ) -> None:

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.posted import free_port
 from tests.running import settings_for
 from tests.waiting import DEADLINE_SECONDS, eventually
 from tests.whole_bot.process import TOKEN, Person
 from tgbot import app
 from tgbot.agents.llm.agent import LlmAgent
 from tgbot.config import ConfigError, Settings
+from tgbot.intake import webhook
 from tgbot.model import UserId
 from tgbot.playground.server import PlaygroundServer
 from tgbot.reload import Reloader
@@ -59,8 +61,14 @@ class Running:
 async def running(
     wire: PlaygroundServer, database_path: Path, caplog: pytest.LogCaptureFixture
 ) -> AsyncIterator[Running]:
+    async with started(settings_for(wire, database_path), caplog) as bot:
+        yield bot
+
+
+@contextlib.asynccontextmanager
+async def started(settings: Settings, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Running]:
     caplog.set_level(logging.INFO)
-    bot = Running(settings_for(wire, database_path), caplog)
+    bot = Running(settings, caplog)
     serving = asyncio.create_task(app.run(bot.settings, bot.echo, print, bot.load, bot.adapted.append))
     await eventually(lambda: any("intake.ready" in line for line in caplog.messages), "it runs")
     yield bot
@@ -109,6 +117,28 @@ async def test_limits_the_queue_and_the_mode_count_from_the_next_message(
     await ann.sees_among("waits")
     ann.says("one", "over the limit")
     await ann.sees_among("I take no more than 1 message from you in a minute")
+
+
+async def test_with_a_webhook_too_other_kinds_of_updates_are_asked_for(
+    wire: PlaygroundServer,
+    database_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(webhook, "LOOK_SECONDS", 0.02)
+    port = free_port()
+    here = {"webhook_url": f"http://127.0.0.1:{port}/", "webhook_address": ("127.0.0.1", port)}
+    settings = dataclasses.replace(settings_for(wire, database_path), **here, reactions="off")  # type: ignore[arg-type]  # as Settings has them
+
+    def asked_for() -> list[bool]:
+        calls = (call["params"] for call in wire.world.journal if call["method"] == "setWebhook")
+        return ["message_reaction" in call["allowed_updates"] for call in calls]
+
+    async with started(settings, caplog) as bot:
+        await eventually(lambda: asked_for() == [False], "it is set")
+        await bot.reload("reload.done", reactions="all")
+        await eventually(lambda: len(asked_for()) > 1, "it is set again")
+        assert asked_for() == [False, True]
 
 
 async def test_what_cannot_change_stays_and_is_named_without_its_value(running: Running) -> None:

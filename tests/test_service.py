@@ -115,6 +115,14 @@ def test_what_only_the_shell_knows_is_named_because_the_service_would_not(folder
     assert "hush" not in refused.stderr
 
 
+@pytest.mark.parametrize("ending", ["\\", '"', "\n[Service]\nUser=root"])
+def test_a_folder_that_no_unit_can_name_is_no_service(folder: Path, calls: Path, ending: str) -> None:
+    odd = folder.rename(folder.with_name(f"bot{ending}"))
+    refused = tgbot(odd, "service", "install", "--user")
+    assert (refused.returncode, calls.read_text()) == (1, "")
+    assert "has characters that no service can have in a path: rename it" in refused.stderr
+
+
 def test_what_systemctl_says_against_it_is_one_line(folder: Path, calls: Path) -> None:
     script = calls.parent / "commands" / "systemctl"
     script.write_text("#!/bin/sh\necho 'Failed to connect to bus:\nNo medium found' >&2\nexit 1\n")
@@ -161,6 +169,14 @@ def test_a_folder_of_var_lib_is_the_state_directory_and_what_else_is_written_is_
     assert 'User=ann\nStateDirectory=tgbot\nStateDirectoryMode=0700\nReadWritePaths="/data/50%%"\n' in text
     text = Systemd(system=True).text(SERVICE)
     assert 'User=ann\nReadWritePaths="/srv/a bot" "/data/50%%"\nProtectSystem=strict\n' in text
+
+
+@pytest.mark.usefixtures("anns")
+@pytest.mark.parametrize("name", ["my bot", "a:b"])
+def test_a_folder_whose_name_would_mean_two_directories_is_named_as_a_path(name: str) -> None:
+    states = Path("/var/lib", name)
+    text = Systemd(system=True).text(Service(Path("/x"), states, (states,), 45))
+    assert f'User=ann\nReadWritePaths="/var/lib/{name}"\nProtectSystem=strict\n' in text
 
 
 @pytest.mark.usefixtures("anns")

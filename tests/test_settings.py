@@ -230,6 +230,16 @@ def test_the_token_and_the_models_key_may_stand_in_files_of_their_own(
     assert config.named_secret_files() == [Path("token"), tmp_path / "key", Path("tls.pem")]
 
 
+def test_a_certificate_is_a_secret_only_where_its_key_stands_in_the_same_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TGBOT_WEBHOOK_CERT", "both.pem")
+    assert config.named_secret_files() == [Path("both.pem")]
+    monkeypatch.setenv("TGBOT_WEBHOOK_KEY", "tls.key")
+    assert config.named_secret_files() == [Path("tls.key")]
+
+
 def test_a_credential_of_systemds_is_the_token_and_one_for_something_else_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import faulthandler
+import functools
 import logging
 import os
 import signal
@@ -112,13 +113,14 @@ def _init(arguments: argparse.Namespace) -> int:
 
 def _run(_: argparse.Namespace) -> int:
     settings = _settings()
+    reload = functools.partial(_settings, *_secrets(settings))
     fail = _fail if settings.log == "text" else _log_failure
     chosen, adapt = _agent(settings)
     # The watchdog of systemd ends a process that hangs by SIGABRT: then the log says where.
     faulthandler.enable()
     status = 0
     try:
-        running = app.run(settings, chosen, _print, _settings, adapt)
+        running = app.run(settings, chosen, _print, reload, adapt)
         asyncio.new_event_loop().run_until_complete(running)
     except* FAILED as known:
         status = fail(_named(settings.database_path, known.exceptions[0]), 1)
@@ -133,14 +135,17 @@ def _run(_: argparse.Namespace) -> int:
     os._exit(status)
 
 
-def _settings() -> config.Settings:
-    """Read them, at the start and at each reload: a new key must not reach the log either."""
+def _settings(*used: str) -> config.Settings:
+    """Read them, at the start and at each reload: neither new secrets nor those in use may reach the log."""
     settings = config.load()
-    secrets = settings.token, *names.secrets(settings), *settings.page_tokens
-    logs.configure(*secrets, style=settings.log, level=settings.log_level)
+    logs.configure(*used, *_secrets(settings), style=settings.log, level=settings.log_level)
     for line in [*config.unknown_names(), *config.exposed_files(settings.database_path)]:
         log.warning("config.warning %s", line)
     return settings
+
+
+def _secrets(settings: config.Settings) -> tuple[str, ...]:
+    return settings.token, *names.secrets(settings), *settings.page_tokens
 
 
 def _agent(settings: config.Settings) -> tuple[agent.Agent, Callable[[config.Settings], None]]:

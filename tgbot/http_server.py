@@ -9,7 +9,7 @@ from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 CLOSE_SECONDS_MAX = 1
 SILENT_SECONDS_MAX = 10.0  # until the first request of a connection has its headers
@@ -20,7 +20,8 @@ CONNECTIONS_MAX = 256  # a guard for file descriptors, which the database needs 
 def listen(address: tuple[str, int]) -> socket.socket:
     """Take an address. Raises ValueError with the reason: another program has it, say."""
     try:
-        return socket.create_server(address)
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        return socket.create_server(address, family=family)
     except socket.gaierror as error:
         raise ValueError(error.strerror) from None
     except OSError as error:  # whose own words name the address a second time
@@ -73,8 +74,17 @@ class _Impatient(H11Protocol):
         super().connection_made(transport)
         if len(self.connections) > CONNECTIONS_MAX:
             transport.abort()
-        self.loop.call_later(SILENT_SECONDS_MAX, self._close_if_silent)
+        self.loop.call_later(SILENT_SECONDS_MAX, self._close_if_silent, None)
 
-    def _close_if_silent(self) -> None:
-        if self.cycle is None:
+    def _close_if_silent(self, answered: RequestResponseCycle | None) -> None:
+        """Close it if no request came since the last look, when all were `answered`.
+
+        Of what is no whole request uvicorn would let any byte stop its own clock, and wait for ever.
+        """
+        if self.transport.is_closing():
+            return
+        if self.cycle is answered:
             self.transport.close()
+            return
+        answered = self.cycle if self.cycle.response_complete else None
+        self.loop.call_later(KEPT_SECONDS, self._close_if_silent, answered)

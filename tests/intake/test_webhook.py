@@ -7,7 +7,7 @@ import socket
 import sqlite3
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ from tests.odd_wire import OddWire, result
 from tests.posted import PATH, RIGHT, Posted, free_port, posted
 from tests.running import running, settings_for
 from tests.scripted import ScriptedAgent
-from tests.waiting import eventually, eventually_async
+from tests.waiting import DEADLINE_SECONDS, eventually, eventually_async
 from tests.whole_bot.process import TOKEN
 from tgbot import app, config, http_server
 from tgbot.intake import attempts, collector, listener, webhook
@@ -194,6 +194,43 @@ async def test_connections_on_which_nothing_comes_or_that_are_too_many_are_close
     assert (await bot.post(raw_message(5000, "hello"))).status_code == 200
 
 
+async def test_a_connection_with_half_a_request_after_another_is_closed(
+    bot: Posted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "SILENT_SECONDS_MAX", 0.5)
+    monkeypatch.setattr(http_server, "KEPT_SECONDS", 0.05)
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(bot.url).port)
+    whole = (
+        f"POST {PATH} HTTP/1.1\r\nHost: x\r\n{SECRET_HEADER}: {secret_of(TOKEN)}\r\nContent-Length: 2\r\n\r\n"
+    )
+    writer.write(f"{whole}{{}}".encode())
+    with closing(writer):
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+            writer.write(whole[:20].encode())
+            assert await reader.read() == b""
+
+
+async def test_a_post_that_is_under_way_when_the_bot_stops_is_to_come_again(
+    wire: PlaygroundServer,
+    database_path: Path,
+    agent: ScriptedAgent,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(listener, "POSTS_MAX", 1)
+    async with AsyncExitStack() as kept:
+        async with posted(wire, database_path, agent) as bot:
+            reader = await kept.enter_async_context(raw_post(bot, b"", 100, secret_of(TOKEN)))
+
+            async def is_under_way() -> bool:
+                return (await bot.post("{}")).status_code == 503
+
+            await eventually_async(is_under_way, "no other is taken")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 503")
+    assert "Traceback" not in caplog.text
+
+
 async def test_until_it_knows_who_it_is_posts_are_to_come_again(
     wire: PlaygroundServer, database_path: Path, agent: ScriptedAgent, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -291,6 +328,12 @@ async def test_polling_again_deletes_the_webhook_and_no_update(
     assert [call["params"] for call in wire.world.journal if call["method"] == "deleteWebhook"] == [{}]
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_it_listens_on_addresses_of_either_kind(host: str) -> None:
+    with http_server.listen((host, 0)) as listening, socket.create_connection(listening.getsockname()[:2]):
+        pass
+
+
 def certificate(folder: Path) -> tuple[Path, Path]:
     """Make one as Telegram's guide says."""
     cert, key = folder / "public.pem", folder / "private.key"
@@ -312,6 +355,22 @@ async def test_a_certificate_signed_by_itself_is_uploaded_and_served(
         "webhook_cert": cert,
         "webhook_key": key,
     }
+    async with posted(wire, database_path, agent, **tls) as bot:
+        bot.person.says("hello")
+        await bot.person.sees_at_last("re: hello")
+        assert bot.calls("setWebhook")[0]["certificate"]["size"] == cert.stat().st_size
+
+
+async def test_of_a_file_that_also_has_the_key_only_the_certificate_is_uploaded(
+    wire: PlaygroundServer, database_path: Path, agent: ScriptedAgent, tmp_path: Path
+) -> None:
+    agent.auto = True
+    cert, key = certificate(tmp_path)
+    both = tmp_path / "both.pem"
+    both.write_bytes(key.read_bytes() + cert.read_bytes())
+    port = free_port()
+    url = f"https://localhost:{port}{PATH}"
+    tls = {"webhook_url": url, "webhook_address": ("127.0.0.1", port), "webhook_cert": both}
     async with posted(wire, database_path, agent, **tls) as bot:
         bot.person.says("hello")
         await bot.person.sees_at_last("re: hello")

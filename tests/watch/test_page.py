@@ -132,6 +132,33 @@ async def test_a_wrong_token_opens_nothing_and_too_many_lock_out_also_the_right_
         assert "Try again in 1 min." in locked.text or "Try again in 2 min." in locked.text
 
 
+async def test_a_login_that_breaks_off_is_no_bug_of_ours(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = httpx.URL(site.url).port
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = (
+        f"POST /login HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: {site.url}\r\nContent-Length: 50\r\n\r\n"
+    )
+    writer.write(f"{head}token=".encode())
+    await writer.drain()
+    writer.close()
+    await eventually(
+        lambda: "admin.wrong_token" in caplog.text or "Traceback" in caplog.text, "it is noticed"
+    )
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize("said", ["203.0.113.9 admin.login role=admin", "fe80::1%admin.login", "x" * 10_000])
+async def test_what_a_client_says_to_be_its_address_says_nothing_else_in_the_log(
+    site: Site, caplog: pytest.LogCaptureFixture, said: str
+) -> None:
+    async with site.client(**{"x-forwarded-for": said}) as client:
+        assert (await log_in(client, "wrong")).status_code == 401
+    [line] = [one.getMessage() for one in caplog.records if one.name == "tgbot.watch.page"]
+    assert re.fullmatch(r"admin\.wrong_token address=(unknown|fe80::1)", line)
+
+
 async def test_its_cookie_is_for_this_site_alone_and_secure_where_the_page_is(site: Site) -> None:
     async with site.client() as client:
         [plain] = (await log_in(client, ADMIN)).headers.get_list("set-cookie")

@@ -9,7 +9,7 @@ from signal import SIGHUP, SIGTERM
 import pytest
 
 from tests.systemd import ALIVE, Systemd
-from tests.whole_bot.process import BotProcess, Person
+from tests.whole_bot.process import TOKEN, BotProcess, Person
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +49,27 @@ async def test_it_is_ready_stays_alive_reloads_and_says_that_it_stops(
     assert await bot.wait() == 0
     await systemd.hears("STOPPING=1")
     assert "EXTEND_TIMEOUT_USEC=24000000" in systemd.heard, "by the new grace"
+
+
+async def test_a_secret_that_a_reload_cannot_change_stays_out_of_the_log(
+    bot: BotProcess, ann: Person, tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    settings = tmp_path / ".env"
+    settings.write_text("")
+    bot.setting(token_file=file)
+    del bot._environment["TGBOT_TOKEN"]
+    for path in (file, settings):
+        path.chmod(0o600)
+    await bot.start()
+    await bot.logs("intake.ready")
+    file.write_text("43:another-secret")
+    bot.send(SIGHUP)
+    await bot.logs("reload.needs_restart settings=TGBOT_TOKEN:")
+    ann.says("raise")  # the error of this agent has the token in it
+    await bot.logs("RuntimeError: the agent's own secret")
+    assert TOKEN not in bot.log
 
 
 async def test_the_end_of_its_terminal_ends_it_and_reloads_nothing(bot: BotProcess, systemd: Systemd) -> None:

@@ -119,7 +119,8 @@ def named_secret_files() -> list[Path]:
     """
     given = environment()
     named = (secret_files.named_file(_variable(name), given) for name in SECRETS)
-    key = given.get(_variable("webhook_key"), "").strip()
+    # Without a file of its own the key stands in that of the certificate.
+    key = given.get(_variable("webhook_key"), "").strip() or given.get(_variable("webhook_cert"), "").strip()
     return [path for path in (*named, Path(key) if key else None) if path]
 
 

@@ -12,20 +12,28 @@ class InitError(Exception):
     """There is nothing that could be written; the text is for the person at the terminal."""
 
 
+class NoAnswerError(InitError):
+    """Nobody answers: it is of no use to ask again."""
+
+
 def line(question: str) -> str:
     """Ask for a line. Raises InitError if none can come."""
+    return _answer(input, question)
+
+
+def _answer(ask: Callable[[str], str], question: str) -> str:
     try:
-        return input(question).strip()
+        return ask(question).strip()
     except EOFError:
         asked = question.strip().rstrip(":")
-        raise InitError(f"no answer to “{asked}”: give it as an option (`tgbot init --help`)") from None
+        raise NoAnswerError(f"no answer to “{asked}”: give it as an option (`tgbot init --help`)") from None
 
 
 def secret(question: str) -> str:
     """Ask for a line that is not shown while it is typed. Raises InitError if none can come."""
     if not sys.stdin.isatty():
         return line("")
-    return getpass.getpass(question).strip()
+    return _answer(getpass.getpass, question)
 
 
 def agrees(question: str) -> bool:
@@ -38,6 +46,8 @@ def until_right(ask: Callable[[], str], check: Callable[[str], T], show: Callabl
     while True:
         try:
             return check(ask())
+        except NoAnswerError:
+            raise
         except InitError as error:
             if not sys.stdin.isatty():
                 raise

@@ -59,6 +59,8 @@ class Listener:
         self._posts += 1
         try:
             return await self._receive(request)
+        except asyncio.CancelledError:  # the bot stops, and this took too long: without an answer it is a 500
+            return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers=_SOON)
         finally:
             self._posts -= 1
 

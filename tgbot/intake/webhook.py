@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import logging
+import re
 import socket
 import ssl
 import time
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 60.0  # between two looks at what Telegram says of the webhook
 CONNECTIONS = 40  # Telegram's default: it posts as many updates at once, of different chats
 
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\r?\n?", re.DOTALL)
+
 
 class Webhook:
     """Takes updates from Telegram's posts, and hands them to the acceptor.
@@ -45,6 +48,7 @@ class Webhook:
         self._collector = Collector(acceptor.accept)
         self._listener = Listener(urlsplit(self._url).path or "/", self._secret, self._collector.take)
         self._looked = False
+        self._asked_for: list[str] | None = None  # kinds of updates, at the last look
         self._failed_at: object = None  # when a post failed last, as Telegram says
 
     async def serve(self) -> None:
@@ -89,7 +93,7 @@ class Webhook:
         else:
             self._note(info)
         self._listener.right_secrets = self._listener.wrong_secrets = 0
-        self._looked = True
+        self._looked, self._asked_for = True, self._acceptor.allowed_updates
         await asyncio.sleep(LOOK_SECONDS)
 
     def _must_be_set(self, info: Raw) -> bool:
@@ -103,13 +107,13 @@ class Webhook:
         return strange or self._is_new(info) or any(info.get(name) != wanted[name] for name in wanted)
 
     def _is_new(self, info: Raw) -> bool:
-        """Whether this start brings other kinds of updates, or perhaps another certificate.
+        """Whether this start or a reload brings other kinds of updates, or the start another certificate.
 
-        Later looks compare neither: a server that does not know a kind never lists it.
+        Other looks compare neither: a server that does not know a kind never lists it.
         """
-        kept = info.get("allowed_updates")
-        same = isinstance(kept, list) and set(kept) == set(self._acceptor.allowed_updates)
-        return not self._looked and (not same or self._uploaded is not None)
+        kept, wanted = info.get("allowed_updates"), self._acceptor.allowed_updates
+        same = wanted == self._asked_for or (isinstance(kept, list) and set(kept) == set(wanted))
+        return not same or (not self._looked and self._uploaded is not None)
 
     async def _set(self) -> None:
         # Without drop_pending_updates: what people wrote waits for the bot.
@@ -151,4 +155,5 @@ def _to_upload(certificate: Path | None, key: Path | None) -> Upload | None:
         raise config.wrong_setting("webhook_cert", f"it and its key cannot be used: {error}") from None
     if not any(one["subject"] == one["issuer"] for one in tls.get_ca_certs()):
         return None
-    return Upload("document", "certificate.pem", certificate.read_bytes())
+    # The file may have the key in it, too, which is nobody else's.
+    return Upload("document", "certificate.pem", b"".join(_CERTIFICATE.findall(certificate.read_bytes())))

@@ -89,12 +89,16 @@ def _service() -> Service:
     folder = Path.cwd()
     database_folder = settings.database_path.absolute().parent.resolve()
     written = tuple(dict.fromkeys([folder, database_folder]))
-    if not all(str(path).isprintable() for path in (folder, database_folder)):
-        raise ServiceError(
-            "the path of the folder or of the database has characters that no service can have"
-        )
     # Not resolved: the interpreter of a virtual environment is a link, and is known by its own path.
-    return Service(Path(sys.executable), folder, written, app.stop_seconds(settings.grace_seconds))
+    python = Path(sys.executable)
+    if odd := [path for path in (*written, python) if not _is_nameable(str(path))]:
+        raise ServiceError(f"{odd[0]} has characters that no service can have in a path: rename it")
+    return Service(python, folder, written, app.stop_seconds(settings.grace_seconds))
+
+
+def _is_nameable(path: str) -> bool:
+    # Systemd takes quotes and backslashes for its own, in one setting so, in another one differently.
+    return path.isprintable() and path == path.strip() and not set(path) & {"\\", '"'}
 
 
 def _complain_of_shell(settings: Settings) -> None:

@@ -144,7 +144,8 @@ class Systemd:
 
 def _hardening(service: Service) -> str:
     folder = service.folder
-    states = folder.parent == STATES  # systemd makes it writable by itself
+    # Systemd makes it writable by itself; a name with a blank or colon would mean two directories.
+    states = folder.parent == STATES and re.fullmatch(r"[\w.-]+", folder.name)
     others = [path for path in service.written if not (states and path == folder)]
     lines = [f"StateDirectory={_literal(Path(folder.name))}\nStateDirectoryMode=0700"] if states else []
     if others:

@@ -7,12 +7,13 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from importlib.resources import files
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import (
     FileResponse,
     HTMLResponse,
@@ -90,7 +91,7 @@ class AdminPage:
         return RedirectResponse("/", 303) if self._role(request) else _login_page("", 200)
 
     async def _log_in(self, request: Request) -> Response:
-        address = request.client.host if request.client else ""
+        address = _address(request)
         given = parse_qs((await _body(request)).decode("utf-8", "replace"))
         try:
             session_id = self._sessions.log_in(given.get("token", [""])[0].strip(), address)
@@ -215,7 +216,7 @@ def _asked(body: bytes) -> tuple[str, RowId] | None:
 
 
 async def _body(request: Request) -> bytes:
-    """Read a small body; what is larger, or slower, is none."""
+    """Read a small body; what is larger, or slower, or breaks off, is none."""
     body = b""
     try:
         async with asyncio.timeout(BODY_SECONDS_MAX):
@@ -223,9 +224,18 @@ async def _body(request: Request) -> bytes:
                 body += piece
                 if len(body) > BODY_BYTES_MAX:
                     return b""
-    except TimeoutError:
+    except (TimeoutError, ClientDisconnect):
         return b""
     return body
+
+
+def _address(request: Request) -> str:
+    """Find where a request comes from. A proxy may pass on whatever a client says of that."""
+    said = request.client.host if request.client else ""
+    try:
+        return str(ip_address(said.partition("%")[0]))
+    except ValueError:
+        return "unknown"
 
 
 def _is_id(text: str) -> bool:

@@ -53,7 +53,7 @@ class Watch:
         """Serve until cancelled. Raises ConfigError where the address cannot be had."""
         listening = self._socket()
         host, port = listening.getsockname()[:2]
-        log.info("watch.serving http://%s:%s", host, port)
+        log.info("watch.serving http://%s:%s", f"[{host}]" if ":" in host else host, port)
         async with http_server.serving(self._app, listening):
             try:
                 await asyncio.get_running_loop().create_future()  # never: until cancelled
