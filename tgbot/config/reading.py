@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import glob
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -74,12 +75,21 @@ def exposed_files(database: Path) -> list[str]:
     """
     copies = sorted(database.parent.glob(f"{glob.escape(database.name)}.*"))
     paths = (Path(ENV_FILE), database, *named_secret_files(), *copies)
-    modes = {path: path.stat().st_mode & 0o777 for path in paths if path.is_file()}
+    modes = {path: _mode(path) for path in paths}
     return [
         f"{path} is open to other users (its mode is {mode:o}): chmod 600 {path}"
         for path, mode in modes.items()
         if mode & 0o077
     ]
+
+
+def _mode(path: Path) -> int:
+    """Give the bits of who may do what with a file, 0 if there is none."""
+    try:
+        status = path.stat()
+    except OSError:  # a copy may go at any moment
+        return 0
+    return stat.S_IMODE(status.st_mode) if stat.S_ISREG(status.st_mode) else 0
 
 
 def _read(names: Iterable[str]) -> dict[str, Any]:
