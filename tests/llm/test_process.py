@@ -29,7 +29,7 @@ async def test_updates_are_fetched_and_commands_answered_while_the_library_is_im
     (tmp_path / "pydantic_ai").mkdir()
     (tmp_path / "pydantic_ai" / "__init__.py").write_text(HELD)
     async with judged_bot(wire, tmp_path, agent="llm", model="openai:some-model", model_key=KEY) as bot:
-        await bot.start()
+        await bot.start_by_itself()
         await eventually((tmp_path / "importing").exists, "the import has begun")
         ann = Person(wire)
         ann.says("/status")
@@ -50,7 +50,7 @@ async def test_neither_the_log_nor_a_chat_shows_a_key_or_what_libraries_print(
         async with judged_bot(
             wire, tmp_path, agent="llm", model="some-model", model_url=url, model_key=KEY
         ) as bot:
-            await bot.start()
+            await bot.start_by_itself()
             ann = Person(wire)
             ann.says("hey", "you")
             await ann.sees_among("Hello.")

@@ -75,6 +75,13 @@ class BotProcess:
     async def start(self) -> None:
         self._process = self.command("run")
 
+    async def start_by_itself(self) -> None:
+        """Start it as a program that imports what it needs by itself."""
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tgbot", "run"), cwd=self._folder, env=self._environment, stderr=log
+            )
+
     def command(self, *words: str) -> Forked:
         # A folder without the developer's .env. What it prints is what the last command printed.
         with self._log.open("ab") as log, self._printed.open("wb") as printed:
