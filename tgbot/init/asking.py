@@ -24,7 +24,7 @@ def line(question: str) -> str:
 def secret(question: str) -> str:
     """Ask for a line that is not shown while it is typed. Raises InitError if none can come."""
     if not sys.stdin.isatty():
-        return line("")
+        return line(question)
     return getpass.getpass(question).strip()
 
 
