@@ -1,15 +1,20 @@
 """The command line, as a person at a terminal sees it: real processes, one clear line each."""
 
+import os
 import socket
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 import tgbot as package
+from tests.forking import ROOT
 from tests.store.engine.files import damage
 from tests.terminal import tgbot
+from tgbot import cli
 
 
 def test_version_is_one_line(tmp_path: Path) -> None:
@@ -140,3 +145,19 @@ def test_an_http_address_that_another_program_has_is_one_line(tmp_path: Path) ->
     assert ended.returncode == 2
     assert "tgbot: TGBOT_HTTP_ADDRESS is wrong (Address already in use): set it" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_reader_that_has_enough_of_what_is_printed_is_no_error(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as printed:
+        ended = subprocess.run(
+            [sys.executable, "-m", "tgbot", "doctor", "--json"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=printed,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr) == (cli.UNREAD, "")

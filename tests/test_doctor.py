@@ -289,7 +289,7 @@ def test_the_database_is_judged_by_what_is_in_it(database_path: Path) -> None:
     waits, dead, parked = trouble(tgbot(database_path.parent, "doctor"))[1:]
     assert waits.startswith("warn oldest waiting message: it has waited for ")
     assert waits.endswith(" s: start the bot")
-    assert dead.startswith("warn dead messages: 1 were given up: see `tgbot dead list`")
+    assert dead.startswith("warn dead messages: 1 given up: see `tgbot dead list`")
     assert parked.startswith("warn parked answers: 1 will not be sent: `tgbot status` lists them")
 
 

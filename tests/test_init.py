@@ -108,7 +108,7 @@ async def test_in_a_terminal_it_asks_and_the_token_is_not_shown(
     )
     assert status == 0, screen
     assert "the token is wrong (a token looks like 123456:ABC-DEF)" in screen
-    assert "It is that of @" in screen
+    assert "This token belongs to @" in screen
     assert "cannot import agent 'nowhere:agent'" in screen
     assert screen.rstrip().endswith("Next: tgbot run")
     assert "secret" not in screen
@@ -221,9 +221,12 @@ async def test_once_more_with_yes_it_keeps_what_it_is_not_given(
         (["--token", "hush"], "tgbot: the token is wrong (a token looks like 123456:ABC-DEF)\n"),
         (["--token-file", "gone"], "tgbot: gone cannot be read: "),
         (["--token", TOKEN, "--agent", "nowhere:agent"], "tgbot: cannot import agent 'nowhere:agent': Modu"),
-        (["--token", TOKEN, "--allow", "bob"], "tgbot: who may talk is wrong\n"),
+        (
+            ["--token", TOKEN, "--allow", "bob"],
+            "tgbot: who may talk is wrong (a user id is a number like 123456789; a name is none)\n",
+        ),
         (["--token", TOKEN, "--agent", "llm"], "tgbot: a model is needed: provider:model, like openai:gp"),
-        (["--token", TOKEN, "--model", "nobody"], "tgbot: TGBOT_MODEL is wrong ('nobody' names no provider)"),
+        (["--token", TOKEN, "--model", "nobody"], "tgbot: 'nobody' names no provider: provider:model"),
         (
             ["--token", TOKEN, "--model", "openai:x"],
             "tgbot: openai:x needs a key: set OPENAI_API_KEY, or give",
@@ -259,6 +262,40 @@ async def test_without_a_terminal_a_question_is_an_error_that_names_the_options(
     assert failed.stderr.startswith("tgbot: no answer to “What answers: echo")
     assert failed.stderr.endswith("give it as an option (`tgbot init --help`)\n")
     assert leftovers(tmp_path) == []
+
+
+async def test_without_a_terminal_the_question_that_got_no_answer_is_named_also_for_a_secret(
+    here: Here, monkeypatch: pytest.MonkeyPatch, known: PlaygroundServer
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    status, _, err = await here.init(known)
+    assert status == 1
+    assert err.startswith("tgbot: no answer to “The bot's token, from @BotFather”: give it as an option")
+
+
+async def test_a_model_without_a_provider_or_a_server_that_does_not_answer_is_asked_about_again(
+    known: PlaygroundServer, tmp_path: Path
+) -> None:
+    async with models("200 OK") as (url, _):
+        status, screen = await asyncio.to_thread(
+            typing,
+            tmp_path,
+            "init",
+            answers=[
+                ("from @BotFather: ", f"{TOKEN}\n"),
+                ("[echo]: ", "llm\n"),
+                ("gpt-5-mini: ", "qwen3\n"),
+                ("gpt-5-mini: ", "ollama:qwen3\n"),
+                ("address [", "http://127.0.0.1:1/v1\n"),
+                ("address [", f"{url}\n"),
+                ("its owner: ", "\n"),
+            ],
+            TGBOT_API_URL=known.url,
+        )
+    assert status == 0, screen
+    assert "'qwen3' names no provider" in screen
+    assert "127.0.0.1:1 does not answer" in screen
+    assert written(tmp_path)["TGBOT_MODEL_URL"] == url
 
 
 async def test_a_token_that_telegram_does_not_know_is_said_to_be_that(here: Here) -> None:

@@ -145,6 +145,7 @@ def test_of_libraries_nothing_below_info_is_logged_at_any_level() -> None:
         assert ours.isEnabledFor(logging.DEBUG)
         assert not logging.getLogger("openai").isEnabledFor(logging.DEBUG)
         assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)
+        assert not logging.getLogger("uvicorn.error").isEnabledFor(logging.INFO)
         logs.configure(level="error")
         assert not logging.getLogger("tgbot.app").isEnabledFor(logging.WARNING)
         assert not logging.getLogger("uvicorn").isEnabledFor(logging.WARNING)

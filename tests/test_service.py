@@ -12,7 +12,7 @@ import pytest
 from tests.needed import need
 from tests.terminal import tgbot
 from tgbot import app, cli
-from tgbot.service import launchd, systemd
+from tgbot.service import installed, launchd, systemd
 from tgbot.service.installed import Service, ServiceError
 from tgbot.service.launchd import Launchd
 from tgbot.service.systemd import Systemd
@@ -111,7 +111,9 @@ def test_what_only_the_shell_knows_is_named_because_the_service_would_not(folder
     refused = tgbot(folder, "service", "install", "--user", TGBOT_TOKEN=TOKEN, **given)
     assert refused.returncode == 1
     listed = "OPENAI_API_KEY, TGBOT_AGENT, TGBOT_MODEL"
-    assert refused.stderr.startswith(f"tgbot: {listed}: set in this shell only, where no service sees them")
+    assert refused.stderr.startswith(
+        f"tgbot: {listed}: set in this shell only, where a service cannot see it: "
+    )
     assert "hush" not in refused.stderr
 
 
@@ -121,6 +123,18 @@ def test_a_folder_that_no_unit_can_name_is_no_service(folder: Path, calls: Path,
     refused = tgbot(odd, "service", "install", "--user")
     assert (refused.returncode, calls.read_text()) == (1, "")
     assert "has characters that no service can have in a path: rename it" in refused.stderr
+
+
+def test_where_systemd_is_installed_but_does_not_run_the_line_says_what_to_do_instead(
+    folder: Path, calls: Path
+) -> None:
+    script = calls.parent / "commands" / "systemctl"
+    script.write_text(
+        "#!/bin/sh\necho 'System has not been booted with systemd as init system' >&2\nexit 1\n"
+    )
+    asked = tgbot(folder, "service", "status", "--system")
+    line = f"tgbot: systemd does not run on this machine: {installed.INSTEAD}\n"
+    assert (asked.returncode, asked.stderr) == (1, line)
 
 
 def test_what_systemctl_says_against_it_is_one_line(folder: Path, calls: Path) -> None:
@@ -135,7 +149,7 @@ def test_where_there_is_no_service_manager_it_says_what_else_there_is(folder: Pa
     failed = tgbot(folder, "service", "status", PATH=str(tmp_path))
     assert failed.returncode == 1
     assert failed.stderr.startswith(
-        "tgbot: there is neither systemd nor launchd here: let what there is (Docker"
+        "tgbot: there is neither systemd nor launchd here: keep `tgbot run` running"
     )
 
 

@@ -100,7 +100,7 @@ TO_SET = "set it in the environment or in .env to"
         ({"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "json:dumps"}, "not an async generator function"),
         (
             {"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": ".foo:bar"},
-            "neither one of echo, llm nor package.module:name",
+            "is not echo, llm or package.module:name",
         ),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_AGENT": "eliza"}, f"{TO_SET} echo, llm, or package"),
     ],

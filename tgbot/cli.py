@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 USAGE_ERROR = 2
 INTERRUPTED = 128 + signal.SIGINT  # as a shell has it
+UNREAD = 128 + signal.SIGPIPE
 
 
 class DatabaseNotReadyError(Exception):
@@ -58,6 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(error, USAGE_ERROR)
     except FAILED as error:
         return _fail(error, 1)
+    except BrokenPipeError:  # whoever reads what is printed has enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains as it ends
+        return UNREAD
     except KeyboardInterrupt:  # before the bot runs, which minds its signals itself
         return _fail("interrupted", INTERRUPTED)
 

@@ -13,8 +13,8 @@ from urllib.parse import quote
 Style = Literal["text", "json"]
 Level = Literal["debug", "info", "warning", "error"]
 
-# They log every URL at INFO, and the URL holds the token; or every request to a model.
-QUIET = ("httpx", "httpcore", "httpx2", "httpcore2", "telegram", "alembic")
+# At INFO they log every URL, and the URL holds the token; or every request to a model; or starts of servers.
+QUIET = ("httpx", "httpcore", "httpx2", "httpcore2", "telegram", "alembic", "uvicorn")
 OURS = "tgbot"
 REDACTED = "***"
 RESERVED = ("time", "level", "event", "message", "traceback")  # no field of an event is called so

@@ -105,7 +105,7 @@ def test_a_turn_is_stopped_and_what_is_on_hold_is_run_or_dropped(page: Page, bot
     press(page, "held", "second", "Drop")
     page.get_by_role("dialog").get_by_role("button", name="Drop").click()
     expect(total(page, "On hold")).to_have_text("2")
-    press(page, "held", "third", "Run all of the chat")
+    press(page, "held", "third", "Run all in this chat")
     expect(page.locator("#toast")).to_have_text("Running 2.")
     until(
         lambda: (

@@ -65,6 +65,6 @@ async def test_only_one_process_owns_the_database(bot: BotProcess, ann: Person) 
     await bot.logs("intake.ready")
     second = bot.command("run")
     assert await exit_code(second) == 1
-    assert f"process {bot.pid} runs on it" in bot.log
+    assert f"is in use by process {bot.pid}: stop that one first" in bot.log
     ann.says("hello")
     await ann.sees_at_last("hello (attempt 1)")

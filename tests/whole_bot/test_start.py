@@ -2,9 +2,7 @@
 
 from tests.whole_bot.process import BotProcess
 
-NOBODY = (
-    "WARNING app.nobody_allowed TGBOT_ALLOWED_USERS lets nobody talk to the bot: set it in the environment"
-)
+NOBODY = "WARNING app.nobody_allowed nobody may talk to the bot yet: become its owner with the link"
 
 
 async def test_a_bot_that_nobody_may_talk_to_says_so_in_one_line(bot: BotProcess) -> None:

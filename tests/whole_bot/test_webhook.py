@@ -1,5 +1,7 @@
 """The real process with a webhook: what it answered 200 to is on disk, also when it dies at once."""
 
+import json
+
 from tests.waiting import eventually
 from tests.whole_bot.between import with_webhook
 from tests.whole_bot.process import BotProcess, Person
@@ -31,3 +33,14 @@ async def test_a_kill_between_the_commit_and_the_200_neither_loses_nor_doubles_w
         assert bot.log.count("webhook.set") == 1
         assert bot.log.count("webhook.listening") == 3
         assert not [call for call in wire.world.journal if call["method"] == "getUpdates"]
+
+
+async def test_the_log_as_json_has_the_address_it_listens_on_in_one_field(bot: BotProcess) -> None:
+    bot.setting(log="json")
+    async with with_webhook(bot):
+        await bot.start()
+        await bot.logs("webhook.listening")
+        entries = [json.loads(line) for line in bot.log.splitlines()]
+    listening = next(one for one in entries if one.get("event") == "webhook.listening")
+    assert listening["address"].startswith("127.0.0.1:")
+    assert "message" not in listening

@@ -56,9 +56,8 @@ def wrong_setting(name: str, reason: object) -> ConfigError:
 def nobody_allowed(settings: Settings) -> str | None:
     """Say how to let people in, if the settings let nobody talk to the bot."""
     everyone = settings.allowed_users is None
-    return (
-        None if everyone or settings.allowed_users else _line("allowed_users", "lets nobody talk to the bot")
-    )
+    how = f"become its owner with the link that is printed, or set {_variable('allowed_users')}"
+    return None if everyone or settings.allowed_users else f"nobody may talk to the bot yet: {how}"
 
 
 def unknown_names() -> list[str]:

@@ -63,7 +63,7 @@ def clock(ahead_seconds: float) -> Check:
 def privacy_mode(me: Raw, *, wanted_off: bool) -> Check:
     """Judge privacy mode, by what getMe says."""
     if not has_privacy_mode(me):
-        return ok(PRIVACY, "off: the bot gets all that is said in its groups")
+        return ok(PRIVACY, "off: the bot sees all messages in its groups")
     if wanted_off:
         return warn(PRIVACY, *_halves(PRIVACY_MODE))
     return ok(PRIVACY, "on, which fits a bot that answers mentions, replies and commands in groups")
@@ -95,7 +95,7 @@ def posts(info: Raw, url: str, *, running: bool) -> Check:
 
 async def _on_server(api: BotApi, settings: Settings, is_running: Callable[[], bool]) -> AsyncIterator[Check]:
     me, info = await _ask(api, "getMe"), await _ask(api, "getWebhookInfo")
-    yield ok(TOKEN, f"it is that of @{me.get('username')} ({me.get('id')})")
+    yield ok(TOKEN, f"it belongs to @{me.get('username')} ({me.get('id')})")
     if settings.webhook_url:
         yield posts(info, settings.webhook_url, running=is_running())
     else:

@@ -60,9 +60,9 @@ def integrity(damages: list[str]) -> Check:
 
 
 def waiting(seconds: float | None, *, running: bool) -> Check:
-    """Judge how long the message has waited that has waited longest; None if none waits."""
+    """Judge how long the message has waited that has waited longest; None if no message waits."""
     if seconds is None:
-        return ok(WAITING, "none waits")
+        return ok(WAITING, "no message waits")
     what = f"it has waited for {seconds:.0f} s"
     if seconds < WAITS_SECONDS_MAX:
         return ok(WAITING, what)
@@ -72,7 +72,7 @@ def waiting(seconds: float | None, *, running: bool) -> Check:
 def given_up(found: Report) -> Iterator[Check]:
     """Judge what will not be run, and what will not be sent, without a person."""
     dead = "see `tgbot dead list`, then `tgbot dead retry ROW` or `tgbot dead drop ROW`"
-    yield warn(DEAD, f"{found.dead} were given up", dead) if found.dead else ok(DEAD, "none")
+    yield warn(DEAD, f"{found.dead} given up", dead) if found.dead else ok(DEAD, "none")
     parked = "`tgbot status` lists them with Telegram's reasons"
     yield warn(PARKED, f"{found.parked} will not be sent", parked) if found.parked else ok(PARKED, "none")
 

@@ -20,7 +20,7 @@ def load() -> tuple[Settings | None, list[Check]]:
     except ConfigError as error:
         return None, [_wrong(line) for line in str(error).splitlines()]
     unknown = [warn(NAME, line, "correct or remove it") for line in strange]
-    return settings, unknown or [ok(NAME, "each is known and has a value that can be")]
+    return settings, unknown or [ok(NAME, "all names and values are valid")]
 
 
 def agent(settings: Settings) -> Check:

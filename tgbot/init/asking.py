@@ -32,7 +32,7 @@ def _answer(ask: Callable[[str], str], question: str) -> str:
 def secret(question: str) -> str:
     """Ask for a line that is not shown while it is typed. Raises InitError if none can come."""
     if not sys.stdin.isatty():
-        return line("")
+        return line(question)
     return _answer(getpass.getpass, question)
 
 

@@ -72,7 +72,7 @@ def _asked(url: str, headers: dict[str, str]) -> httpx.Response:
     except httpx.HTTPError as error:
         host = httpx.URL(url).netloc.decode()
         why = f"{host} does not answer ({type(error).__name__})"
-        raise InitError(f"{why}: start it, or check the network and --model-url") from None
+        raise InitError(f"{why}: start it, or check its address (--model-url) and the network") from None
 
 
 def _known(answer: httpx.Response) -> set[str]:

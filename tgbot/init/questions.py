@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tgbot import config, logs
@@ -13,6 +14,7 @@ from tgbot.turns.agent import MODEL_AGENT, AgentError, load_agent
 
 AGENTS = "echo, llm (a model), or package.module:name"
 OLLAMA_URL = "http://127.0.0.1:11434/v1"
+MODEL_NAME = "provider:model, like openai:gpt-5-mini or ollama:qwen3"
 TELEGRAM = "https://api.telegram.org"
 
 
@@ -53,7 +55,7 @@ class Questions:
         token = _parsed("the token", parsers.token, text)
         logs.configure(token)  # not even an error may show it
         api_url = _parsed("TGBOT_API_URL", parsers.server, _known("api_url") or TELEGRAM)
-        self._show(f"It is that of @{checks.username(token, api_url)}.")
+        self._show(f"This token belongs to @{checks.username(token, api_url)}.")
         self._token = token
         return token
 
@@ -67,16 +69,22 @@ class Questions:
             self._ask_model()
 
     def _ask_model(self) -> None:
-        name = self._answer(
-            self._given.model, "The model, like openai:gpt-5-mini", _known("model"), _model_name
-        )
+        given, known = self._given.model_url, _known("model_url")
+        check = _some_model if given or known else _model_of_provider
+        name = self._answer(self._given.model, "The model, like openai:gpt-5-mini", _known("model"), check)
         self.values["model"] = name
-        url = self._given.model_url or _known("model_url")
-        if name.startswith("ollama:") or self._given.model_url:
-            check = _parser("the model's URL", parsers.server)
-            url = self._answer(self._given.model_url, "Its server's address", url or OLLAMA_URL, check)
-            self.values["model_url"] = url
-        self._ask_key(name, url or None)
+        if not given and not name.startswith("ollama:"):
+            self._ask_key(name, known or None)
+            return
+        take = partial(self._take_server, name)
+        self._answer(given, "Its server's address", known or OLLAMA_URL, take)
+
+    def _take_server(self, name: str, text: str) -> str:
+        """Take an address at which the model's server answers."""
+        url = _parsed("the model's URL", parsers.server, text)
+        self.values["model_url"] = url
+        self._ask_key(name, url)
+        return url
 
     def _ask_key(self, name: str, url: str | None) -> None:
         """Find the key, if the model needs one, and ask its server whether it is right."""
@@ -106,7 +114,7 @@ class Questions:
 
     def ask_people(self) -> None:
         """Find who may talk; nobody: then a link makes whoever opens it the owner."""
-        check = _parser("who may talk", parsers.users)
+        check = _people
         question = (
             "Who may talk: user ids with commas between, or nothing for a link that makes you its owner"
         )
@@ -145,13 +153,25 @@ def _parsed(what: str, parse: Callable[[str], object], text: str) -> str:
     return text
 
 
-def _parser(what: str, parse: Callable[[str], object]) -> Callable[[str], str]:
-    return lambda text: _parsed(what, parse, text)
+def _people(text: str) -> str:
+    try:
+        parsers.users(text)
+    except ValueError:
+        raise InitError(
+            "who may talk is wrong (a user id is a number like 123456789; a name is none)"
+        ) from None
+    return text
 
 
-def _model_name(text: str) -> str:
+def _some_model(text: str) -> str:
     if not text:
-        raise InitError("a model is needed: provider:model, like openai:gpt-5-mini or ollama:qwen3")
+        raise InitError(f"a model is needed: {MODEL_NAME}")
+    return text
+
+
+def _model_of_provider(text: str) -> str:
+    if _some_model(text) != names.DEMO and not all(text.partition(":")):
+        raise InitError(f"{text!r} names no provider: {MODEL_NAME}")
     return text
 
 

@@ -76,8 +76,8 @@ class Webhook:
             listening = http_server.listen(self._address)
         except ValueError as error:
             raise config.wrong_setting("webhook_address", error) from None
-        host, port = listening.getsockname()[:2]
-        log.info("webhook.listening address=%s:%s url_host=%s", host, port, urlsplit(self._url).hostname)
+        address = "{}:{}".format(*listening.getsockname())  # one field of the log
+        log.info("webhook.listening address=%s url_host=%s", address, urlsplit(self._url).hostname)
         return listening
 
     async def _look(self) -> None:

@@ -73,8 +73,7 @@ def _manager(arguments: argparse.Namespace) -> Manager:
         return launchd.of_this_user()
     if shutil.which("systemctl"):
         return Systemd(system=arguments.system or (not arguments.user and os.geteuid() == 0))
-    others = "let what there is (Docker, OpenRC, runit) keep `tgbot run` running"
-    raise ServiceError(f"there is neither systemd nor launchd here: {others}")
+    raise ServiceError(f"there is neither systemd nor launchd here: {installed.INSTEAD}")
 
 
 def _may_change(manager: Manager) -> None:
@@ -104,7 +103,7 @@ def _is_nameable(path: str) -> bool:
 def _complain_of_shell(settings: Settings) -> None:
     keys = names.KEYS.values() if settings.agent == MODEL_AGENT else ()
     if only_here := config.only_in_shell(*keys):
-        fix = f"write them into {ENV_FILE} (`tgbot init` does), and `unset` them here"
+        fix = f"write each into {ENV_FILE}, then `unset` it here"
         raise ServiceError(
-            f"{', '.join(only_here)}: set in this shell only, where no service sees them: {fix}"
+            f"{', '.join(only_here)}: set in this shell only, where a service cannot see it: {fix}"
         )

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+NO_SYSTEMD = "not been booted with systemd"  # its own words, in a container say
+INSTEAD = "keep `tgbot run` running with something else (Docker, OpenRC, runit)"
 COMMAND_SECONDS = 300.0  # a restart waits for the turns that run
 
 Command = Sequence[str]
@@ -101,6 +103,8 @@ def run(command: Command) -> str:
         raise ServiceError(f"`{' '.join(command)}` cannot be run: {error}") from None
     if ended.returncode:
         said = " ".join((ended.stderr or ended.stdout).split())
+        if NO_SYSTEMD in said:
+            raise ServiceError(f"systemd does not run on this machine: {INSTEAD}")
         raise ServiceError(f"`{' '.join(command)}` failed: {said}")
     return ended.stdout
 

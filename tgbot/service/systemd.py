@@ -15,7 +15,7 @@ STATES = Path("/var/lib")  # what a StateDirectory is a folder of
 PROPERTIES = "LoadState,ActiveState,SubState,StatusText,NRestarts,MainPID"
 
 _UNIT = """\
-# Written by `tgbot service install`. What you change belongs into `systemctl{option} edit tgbot`.
+# Written by `tgbot service install`. Put your changes into a drop-in: `systemctl{option} edit tgbot`.
 [Unit]
 Description=tgbot, the Telegram front of an agent
 {after}# However often it fails, it is started again: a bot that stays down is deaf.

@@ -292,9 +292,7 @@ def load_agent(name: str) -> Agent:
     """
     module_name, colon, attribute = EMBEDDED.get(name, name).partition(":")
     if not (module_name and colon and attribute) or module_name.startswith("."):
-        raise AgentError(
-            f"{name!r} is neither one of {', '.join([*EMBEDDED, MODEL_AGENT])} nor package.module:name"
-        )
+        raise AgentError(f"{name!r} is not {', '.join([*EMBEDDED, MODEL_AGENT])} or package.module:name")
     found = _attribute(import_module(module_name, f"agent {name!r}"), attribute)
     agent = found if inspect.isasyncgenfunction(found) else getattr(found, "run", None)
     if isinstance(found, type) or not inspect.isasyncgenfunction(agent):

@@ -116,7 +116,9 @@ def test_a_damaged_database_makes_no_backup_that_somebody_would_trust(
 
 
 def test_a_folder_that_is_not_there_is_reported_in_one_line(folder: Path, terminal: Terminal) -> None:
-    assert "cannot make nowhere/copy.db: No such file" in terminal.refused("backup", "nowhere/copy.db")
+    assert "cannot make nowhere/copy.db: there is no folder nowhere: make it first" in terminal.refused(
+        "backup", "nowhere/copy.db"
+    )
 
 
 # tgbot restore
@@ -157,7 +159,9 @@ def test_while_the_bot_runs_nothing_is_restored(folder: Path, terminal: Terminal
     terminal.line("backup", "copy.db")
     write(folder / "tgbot.db", "after")
     with ProcessLock(folder / "tgbot.db"):
-        assert f"is in use: process {os.getpid()} runs on it" in terminal.refused("restore", "copy.db")
+        assert f"is in use by process {os.getpid()}: stop that one first" in terminal.refused(
+            "restore", "copy.db"
+        )
     assert (words(folder / "tgbot.db"), replaced(folder)) == (["after"], [])
 
 

@@ -50,7 +50,7 @@ def _pipe(stream: IO[str] | None) -> IO[str]:
 def test_only_one_process_owns_the_database_and_a_second_hears_which(database_path: Path) -> None:
     with (
         holder(database_path) as process,
-        pytest.raises(DatabaseLockedError, match=f"process {process.pid} "),
+        pytest.raises(DatabaseLockedError, match=f"process {process.pid}:"),
         ProcessLock(database_path),
     ):
         pytest.fail("two owners")
@@ -75,7 +75,7 @@ def test_sigkill_of_the_holder_frees_the_database(database_path: Path, how: list
 def test_the_lock_ends_with_its_block_and_names_its_newest_holder(database_path: Path) -> None:
     with holder(database_path):
         pass
-    with ProcessLock(database_path), pytest.raises(DatabaseLockedError, match=f"process {os.getpid()} "):
+    with ProcessLock(database_path), pytest.raises(DatabaseLockedError, match=f"process {os.getpid()}:"):
         ProcessLock(database_path).__enter__()
     with ProcessLock(database_path):
         pass
@@ -114,7 +114,7 @@ def test_an_owner_that_has_not_written_its_number_yet_is_waited_for(
 ) -> None:
     fcntl.flock(left_behind, fcntl.LOCK_EX)
     Timer(0.2, os.pwrite, (left_behind, f"{os.getpid()}\n".encode(), 0)).start()
-    with pytest.raises(DatabaseLockedError, match=f"process {os.getpid()} "):
+    with pytest.raises(DatabaseLockedError, match=f"process {os.getpid()}:"):
         ProcessLock(database_path).__enter__()
 
 
@@ -123,5 +123,5 @@ def test_an_owner_that_never_says_its_number_is_not_given_a_stale_one(
 ) -> None:
     """Its disk was full, say, or it runs in another container."""
     fcntl.flock(left_behind, fcntl.LOCK_EX)
-    with pytest.raises(DatabaseLockedError, match="is in use: another process runs on it"):
+    with pytest.raises(DatabaseLockedError, match="is in use by another process: stop that one first"):
         ProcessLock(database_path).__enter__()

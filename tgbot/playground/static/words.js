@@ -8,7 +8,7 @@ const STATES = {
   claimed: { word: "running", hint: "The agent works on it." },
   interrupted: { word: "interrupted", name: "claimed", hint: "The bot ended in the middle of it. The next start runs it again." },
   asking: { word: "asks", hint: "It waits until somebody presses a button." },
-  held: { word: "on hold", hint: "/stop put it aside. /resume runs it, /drop forgets it." },
+  held: { word: "on hold", hint: "/stop put it on hold. /resume runs it, /drop forgets it." },
   joined: { word: "joined", hint: "It is answered together with another message." },
   sending: { word: "answered, sending", name: "done, outbox not empty", hint: "The answer is on disk, and not all of it on screen yet." },
   done: { word: "done", hint: "Its answer is on screen." },

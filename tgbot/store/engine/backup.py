@@ -100,6 +100,8 @@ def stamp(nanoseconds: int) -> str:
 
 def _new_file(copy: Path) -> Path:
     # A name of its own: two that copy to the same place must not write into one file.
+    if not copy.parent.is_dir():
+        raise StorageError(f"cannot make {copy}: there is no folder {copy.parent}: make it first")
     try:
         fd, name = tempfile.mkstemp(UNFINISHED, f"{copy.name}.", copy.parent)
     except OSError as error:

@@ -77,9 +77,11 @@ class ProcessLock:
             if _locked(fd, fcntl.LOCK_SH):  # only looked at, as we do now
                 fcntl.flock(fd, fcntl.LOCK_UN)
             elif holder := _live_process(fd):
-                raise DatabaseLockedError(f"{self._database} is in use: process {holder} runs on it")
+                raise DatabaseLockedError(
+                    f"{self._database} is in use by process {holder}: stop that one first"
+                )
             time.sleep(TRY_SECONDS)
-        raise DatabaseLockedError(f"{self._database} is in use: another process runs on it")
+        raise DatabaseLockedError(f"{self._database} is in use by another process: stop that one first")
 
     def _let_go(self) -> None:
         if self._fd is not None:

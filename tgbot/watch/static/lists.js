@@ -7,15 +7,15 @@ const DROP = { name: "drop", label: "Drop", question: "It will not be answered."
 const STOP = { name: "stop", label: "Stop", question: "What runs ends, and what waits behind it is on hold." };
 const RUN_NEXT = { name: "run_next", label: "Run next" };
 const DROP_WAITING = { name: "drop_waiting", label: "Drop", question: "It will not be answered." };
-const RUN_HELD = { name: "run_held", label: "Run all of the chat" };
-const DROP_HELD = { name: "drop_held", label: "Drop all of the chat", question: "None of what is on hold in this chat will be answered." };
+const RUN_HELD = { name: "run_held", label: "Run all in this chat" };
+const DROP_HELD = { name: "drop_held", label: "Drop all in this chat", question: "None of what is on hold in this chat will be answered." };
 const RESEND = { name: "resend", label: "Send again" };
 
 const KINDS = {
   running: { word: "Running", actions: [STOP] },
   queued: { word: "Waiting", actions: [RUN_NEXT, DROP_WAITING] },
   asking: { word: "Asking", hint: "The agent waits until somebody presses a button.", actions: [STOP] },
-  held: { word: "On hold", hint: "/stop put it aside.", actions: [RUN_NEXT, DROP_WAITING] },
+  held: { word: "On hold", hint: "/stop holds it until somebody runs or drops it.", actions: [RUN_NEXT, DROP_WAITING] },
   dead: { word: "Given up", actions: [RETRY, DROP], alarming: true },
   unsent: { word: "Unsent", hint: "Answers that are on disk, and not on screen yet.", actions: [] },
   parked: { word: "Put aside", hint: "Answers that Telegram refused, or that were too old.", actions: [RESEND], alarming: true },
