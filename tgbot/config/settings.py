@@ -52,7 +52,7 @@ class Settings:
         str | None,
         How(parsers.webhook, "the URL that Telegram is to post to, https://HOST/PATH"),
         "`https://HOST/PATH`: Telegram posts the updates there, instead of being polled "
-        "([how](operations.md#a-webhook-instead-of-polling))",
+        "([how](operate.md#a-webhook-instead-of-polling))",
     ] = None
     webhook_address: Annotated[
         tuple[str, int],
