@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
@@ -89,6 +90,26 @@ def test_compose_gives_a_stop_as_long_as_it_takes() -> None:
     given = re.search(r"stop_grace_period: (\d+)s", (DEPLOY / "compose.yaml").read_text())
     assert given
     assert int(given[1]) >= app.stop_seconds(Settings(token="1:a").grace_seconds)
+
+
+@pytest.mark.soak  # it installs everything
+def test_the_steps_of_the_image_work_in_a_folder_that_has_only_what_is_copied(tmp_path: Path) -> None:
+    for source in COPIED:
+        target = tmp_path / source
+        target.parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
+        copy(ROOT / source, target)
+    [steps] = [rest for word, rest in INSTRUCTIONS if word == "RUN" and "pip install" in rest]
+    script = steps.replace("/opt/tgbot", str(tmp_path / "venv"))
+    subprocess.run(
+        ["bash", "-ec", script.replace("python -m", f"{sys.executable} -m")], cwd=tmp_path, check=True
+    )
+    program = tmp_path / "venv" / "bin" / "tgbot"
+    shutil.rmtree(tmp_path / "tgbot")  # it is installed now
+    made = subprocess.run(
+        [program, "db", "upgrade"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert made.stdout == "tgbot.db is now up to date\n"
 
 
 def test_the_image_can_be_built() -> None:
