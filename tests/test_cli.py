@@ -161,3 +161,9 @@ def test_a_reader_that_has_enough_of_what_is_printed_is_no_error(tmp_path: Path)
             check=False,
         )
     assert (ended.returncode, ended.stderr) == (cli.UNREAD, "")
+
+
+def test_a_webhook_to_which_telegram_cannot_post_is_one_line(tmp_path: Path) -> None:
+    ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_WEBHOOK_URL="http://bot.example.org/hook")
+    assert ended.returncode == 2
+    assert "tgbot: TGBOT_WEBHOOK_URL is wrong (Telegram posts to https:// only): set it" in ended.stderr

@@ -17,12 +17,13 @@ from tgbot.config.reading import (
     unknown_names,
     wrong_setting,
 )
-from tgbot.config.settings import Settings
+from tgbot.config.settings import TELEGRAM_URL, Settings
 
 __all__ = [
     "ENV_FILE",
     "PREFIX",
     "SECRETS",
+    "TELEGRAM_URL",
     "ConfigError",
     "Settings",
     "database_path",

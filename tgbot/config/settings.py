@@ -19,6 +19,7 @@ class How(NamedTuple):
     hint: str  # ends the sentence "set it to ..."
 
 
+TELEGRAM_URL = "https://api.telegram.org"
 _SECONDS = "a number of seconds, 0 or more"
 _RATE = How(parsers.amount, "a number, 0 or more, 0 for no limit")
 _TOKENS = How(
@@ -47,7 +48,7 @@ class Settings:
     )
     api_url: Annotated[
         str, How(parsers.server, "a Bot API server, http:// or https://"), "another Bot API server"
-    ] = "https://api.telegram.org"
+    ] = TELEGRAM_URL
     webhook_url: Annotated[
         str | None,
         How(parsers.webhook, "the URL that Telegram is to post to, https://HOST/PATH"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tgbot import config, logs
 from tgbot.agents.llm import names
-from tgbot.config import Settings, parsers
+from tgbot.config import TELEGRAM_URL, Settings, parsers
 from tgbot.init import asking, checks
 from tgbot.init.asking import InitError
 from tgbot.turns.agent import MODEL_AGENT, AgentError, load_agent
@@ -15,7 +15,6 @@ from tgbot.turns.agent import MODEL_AGENT, AgentError, load_agent
 AGENTS = "echo, llm (a model), or package.module:name"
 OLLAMA_URL = "http://127.0.0.1:11434/v1"
 MODEL_NAME = "provider:model, like openai:gpt-5-mini or ollama:qwen3"
-TELEGRAM = "https://api.telegram.org"
 
 
 class Questions:
@@ -54,7 +53,7 @@ class Questions:
     def _take_token(self, text: str) -> str:
         token = _parsed("the token", parsers.token, text)
         logs.configure(token)  # not even an error may show it
-        api_url = _parsed("TGBOT_API_URL", parsers.server, _known("api_url") or TELEGRAM)
+        api_url = _parsed("TGBOT_API_URL", parsers.server, _known("api_url") or TELEGRAM_URL)
         self._show(f"This token belongs to @{checks.username(token, api_url)}.")
         self._token = token
         return token

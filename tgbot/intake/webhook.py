@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tgbot import config, http_server
-from tgbot.config import Settings
+from tgbot.config import TELEGRAM_URL, Settings
 from tgbot.intake.acceptor import Acceptor
 from tgbot.intake.attempts import Attempts
 from tgbot.intake.collector import Collector
@@ -32,12 +32,14 @@ _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-
 class Webhook:
     """Takes updates from Telegram's posts, and hands them to the acceptor.
 
-    Raises ConfigError where the certificate or its key cannot be used.
+    Raises ConfigError where the URL, the certificate or its key cannot be used.
     """
 
     def __init__(self, settings: Settings, api: BotApi, acceptor: Acceptor, tries: Attempts) -> None:
         assert settings.webhook_url
         self._url = settings.webhook_url
+        if settings.api_url == TELEGRAM_URL and not self._url.startswith("https://"):
+            raise config.wrong_setting("webhook_url", "Telegram posts to https:// only")
         self._address = settings.webhook_address
         self._tls = settings.webhook_cert, settings.webhook_key
         self._uploaded = _to_upload(*self._tls)
