@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -36,13 +37,17 @@ class Forked:
     def __init__(self, pid: int, connection: socket.socket) -> None:
         self.pid = pid
         self._connection = connection
+        self._reading = threading.Lock()  # a thread may wait for its end while others only look
         self._code: int | None = None
 
     @property
     def returncode(self) -> int | None:
         """None while it runs; the negative number of the signal that ended it."""
-        if self._code is None and select.select([self._connection], [], [], 0)[0]:
-            self.wait_in_thread()
+        if self._code is None and self._reading.acquire(blocking=False):
+            try:
+                self._read(timeout_seconds=0)
+            finally:
+                self._reading.release()
         return self._code
 
     def send_signal(self, number: int) -> None:
@@ -57,13 +62,17 @@ class Forked:
 
     def wait_in_thread(self, timeout_seconds: float | None = None) -> int:
         """Wait for its end. Raises TimeoutError if that does not come."""
+        with self._reading:
+            self._read(timeout_seconds)
         if self._code is None:
-            if not select.select([self._connection], [], [], timeout_seconds)[0]:
-                raise TimeoutError
+            raise TimeoutError
+        return self._code
+
+    def _read(self, timeout_seconds: float | None) -> None:
+        if self._code is None and select.select([self._connection], [], [], timeout_seconds)[0]:
             code = _line(self._connection)
             self._connection.close()
             self._code = int(code)
-        return self._code
 
 
 def fork(
