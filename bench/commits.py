@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 from tgbot.store import recovery
-from tgbot.store.engine.writer import Database
+from tgbot.store.engine.sqlite.database import SqliteDatabase
 
 
 async def main(path: Path, number: int) -> None:
-    async with Database(path) as db:
+    async with SqliteDatabase(path) as db:
         for _ in range(number):
             await db.write(recovery.begin_instance, os.getpid())
 

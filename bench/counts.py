@@ -19,7 +19,7 @@ from bench.figures import Figure, at_most
 from tgbot.delivery.delivery import Delivery
 from tgbot.playground.boxes import SHARED_BOX
 from tgbot.playground.server import PlaygroundServer
-from tgbot.store.engine.writer import Database
+from tgbot.store.engine.sqlite.database import SqliteDatabase
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.rate_limit import RateLimiter
 from tgbot.turns.agent_loop import Agents
@@ -115,7 +115,7 @@ async def _bot() -> AsyncIterator[tuple[scene.Line, Delivery]]:
         server.world.boxes.last_ids[SHARED_BOX] = NEWEST_ID
         with scene.folder() as folder:
             async with (
-                Database(scene.migrated(folder / "counts.db")) as db,
+                SqliteDatabase(scene.migrated(folder / "counts.db")) as db,
                 Agents(
                     scene.say_nothing, scene.no_download, db.write, db.read, scene.AGENT_THREADS
                 ) as agents,
@@ -126,7 +126,7 @@ async def _bot() -> AsyncIterator[tuple[scene.Line, Delivery]]:
                     Delivery(
                         db,
                         api,
-                        scene.BOT_ID,
+                        line.dispatcher.owner,
                         receipts=False,
                         rate_limiter=RateLimiter(0, 0, 0),
                         send_within_seconds=86_400.0,

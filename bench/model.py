@@ -19,7 +19,7 @@ from tgbot.config import Settings
 from tgbot.delivery.preview import SENTENCE_SECONDS
 from tgbot.model import ChatId, Ownership, RowId, SessionKey, Token, session_key
 from tgbot.store import history
-from tgbot.store.engine.connection import writing_engine
+from tgbot.store.engine.sqlite.opening import writing_engine
 
 FIRST_WORDS_TURNS = 15
 READ_PAIRS = 21
@@ -115,7 +115,7 @@ def _logged(path: Path, messages: int) -> Path:
     """Make a session with a long log of which the last SEEN messages count."""
     with scene.raw_connection(scene.migrated(path)) as raw:
         raw.execute("PRAGMA synchronous=OFF")
-        raw.execute("INSERT INTO instance (pid, started_at) VALUES (1, 0)")
+        raw.execute("INSERT INTO instance (pid, started_at, host, lease_until) VALUES (1, 0, '', 0)")
         raw.executemany(
             "INSERT INTO pending"
             " (bot_id, update_id, kind, state, session_key, attempt, received_at, ended_at, raw)"
@@ -126,7 +126,9 @@ def _logged(path: Path, messages: int) -> Path:
             ],
         )
         raw.execute("INSERT INTO turn (pending_id, instance_id, started_at) VALUES (1, 1, 0)")
-        raw.execute("INSERT INTO guard (session_key, turn_id, since) VALUES (?, 1, 0)", (SESSION,))
+        raw.execute(
+            "INSERT INTO guard (session_key, turn_id, instance_id, since) VALUES (?, 1, 1, 0)", (SESSION,)
+        )
         kinds = ["step"] * (messages - SEEN) + ["summary"] + ["step"] * (SEEN - 1)
         raw.executemany(
             "INSERT INTO history (session_key, pending_id, turn_id, kind, content, at)"

@@ -7,6 +7,8 @@ import sqlite3
 from collections.abc import Iterator
 from unittest.mock import patch
 
+from sqlalchemy import Dialect
+
 from bench import history as rows
 from bench import scene
 from bench.figures import Figure
@@ -43,8 +45,9 @@ from tgbot.store import (
     usage,
     values,
 )
-from tgbot.store.engine.connection import Connection, writing_engine
-from tgbot.store.engine.statement import Statement
+from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.sqlite.opening import writing_engine
+from tgbot.store.engine.statement import Prepared, Statement
 
 OLD_ROWS = 1_000
 CHAT_ID = ChatId(1)
@@ -129,7 +132,7 @@ def _use_everything(conn: Connection) -> None:
     queue.resume(conn, SESSION, stop)
     queue.drop(conn, SESSION, None)
     turns.claim_waiting(conn, owner)
-    for held in recovery.guards(conn):
+    for held in recovery.guards(conn, owner.instance_id):
         recovery.recover(conn, owner, held)
         list(dead.each(conn))
         recovery.retry(conn, SESSION, held.row_id)
@@ -149,7 +152,7 @@ def _use_everything(conn: Connection) -> None:
     recovery.note_stopping(conn, owner.instance_id)
     reacted.find(conn, owner.bot_id, CHAT_ID, MessageId(1))
     reacted.again(conn, arrivals[0].update, first.row_id)
-    part = sending.next_part(conn, owner.bot_id, CHAT_ID)
+    part = sending.next_part(conn, owner.bot_id, CHAT_ID, owner.instance_id)
     assert part
     _send_and_settle(conn, owner, part)
     report.session(conn, SESSION)
@@ -228,11 +231,11 @@ def _send_and_settle(conn: Connection, owner: Owner, part: Part) -> None:
         conn, owner.bot_id, dataclasses.replace(part, floor=MessageId(1), ceiling=MessageId(9))
     )
     settling.not_found(conn, dataclasses.replace(part, ceiling=MessageId(9)), [MessageId(8)])
-    for look in settling.second_looks(conn, owner.bot_id, 1e10):
+    for look in settling.second_looks(conn, owner.bot_id, 1e10, owner.instance_id):
         settling.ids_since(conn, owner.bot_id, look)
         settling.looked(conn, look, [])
     sending.sent(conn, part, MessageId(1), react=True)
-    reactions.shown(conn, [one.part_id for one in reactions.due(conn, owner.bot_id)])
+    reactions.shown(conn, [one.part_id for one in reactions.due(conn, owner.bot_id, owner.instance_id)])
     sending.mark_uncertain(conn, part.row_id)
     sending.show_uncertain(conn, owner.bot_id)
     sending.failed(conn, part)
@@ -242,8 +245,8 @@ def _send_and_settle(conn: Connection, owner: Owner, part: Part) -> None:
     sending.take_apart(conn, part)
     sending.park(conn, part, "blocked")
     sending.lost_in_chat(conn, owner.bot_id, CHAT_ID)
-    sending.not_begun(conn, [])
-    sending.chats(conn, owner.bot_id, ChatId(0), 1)
+    sending.not_begun(conn, [], owner.instance_id)
+    sending.chats(conn, owner.bot_id, ChatId(0), 1, owner.instance_id)
     expiry.expire(conn, owner.bot_id, 1.0)
     expiry.show_expired(conn, part.row_id)
     file_id = files.begin(conn)
@@ -257,14 +260,14 @@ def _recorded() -> Iterator[dict[str, list[str]]]:
     """Note each statement as it is sent, with the names of its parameters."""
     statements: dict[str, list[str]] = {}
 
-    prepared = Statement._prepared  # noqa: SLF001 - every statement passes it
+    prepare = Statement.for_dialect
 
-    def recording(self: Statement, conn: Connection) -> str:
-        sql = prepared(self, conn)
-        statements[sql] = re.findall(r":(\w+)", sql)
-        return sql
+    def recording(self: Statement, dialect: Dialect) -> Prepared:
+        prepared = prepare(self, dialect)
+        statements[prepared.sql] = re.findall(r":(\w+)", prepared.sql)
+        return prepared
 
-    with patch.object(Statement, "_prepared", recording):
+    with patch.object(Statement, "for_dialect", recording):
         yield statements
 
 

@@ -10,7 +10,8 @@ from bench.figures import Figure, at_most
 from tgbot.model import RowId
 from tgbot.pruner import DAY_SECONDS
 from tgbot.store import pruning
-from tgbot.store.engine.connection import Connection, write_once
+from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.sqlite.opening import write_once
 
 DAYS, KEPT_DAYS = 365, 30
 DAY_ROWS = 274
@@ -38,7 +39,9 @@ _TODAY = " WHERE received_at = :now"
 def figures() -> Iterator[Figure]:
     with scene.folder() as folder:
         path = scene.migrated(folder / "year.db")
-        write_once(path, lambda conn: conn.execute(text("INSERT INTO instance VALUES (1, 1, 0, NULL)")))
+        write_once(
+            path, lambda conn: conn.execute(text("INSERT INTO instance VALUES (1, 1, 0, NULL, '', 0)"))
+        )
         commits = write_once(path, _year)
         megabytes = path.stat().st_size / 1_000_000 * SCALE
     yield at_most(f"a file of 1e6 messages a year, {KEPT_DAYS} days kept, MB (of a tenth)", megabytes, 200)

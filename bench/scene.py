@@ -16,10 +16,11 @@ from tgbot.delivery.delivery import Delivery
 from tgbot.intake.acceptor import Acceptor
 from tgbot.intake.batch import Rules
 from tgbot.intake.poller import BATCH_MAX
-from tgbot.model import Address, BotId, ChatId, Message, Owner, Part, Raw, RowId, Turn
+from tgbot.model import Address, BotId, ChatId, InstanceId, Message, Owner, Part, Raw, RowId, Turn
 from tgbot.store import recovery
-from tgbot.store.engine import migrate
-from tgbot.store.engine.connection import PRAGMAS
+from tgbot.store.engine.sqlite import migrate
+from tgbot.store.engine.sqlite.database import SqliteDatabase
+from tgbot.store.engine.sqlite.opening import PRAGMAS
 from tgbot.store.engine.writer import Database
 from tgbot.telegram import updates
 from tgbot.telegram.client import BotApi
@@ -35,6 +36,7 @@ T = TypeVar("T")
 BOT_ID = BotId(1)
 RULES = Rules(Access(None), queue_max=100)
 MAX_TURNS, CRASHES_MAX = 64, 3  # the default settings
+OWNER = Owner(BOT_ID, InstanceId(1), MAX_TURNS, CRASHES_MAX)  # of the only process on a database
 AGENT_THREADS = 8  # none of our agents needs one
 DEADLINE_SECONDS = 120  # after which a line that lost a message stops the bench
 
@@ -108,7 +110,7 @@ class Mute(Delivery):
     """Delivery that has nothing to do with Telegram, so that only the line to the outbox is measured."""
 
     def __init__(self, db: Database, api: BotApi, on_end: Callable[[], None]) -> None:
-        super().__init__(db, api, BOT_ID, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=86400)
+        super().__init__(db, api, OWNER, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=86400)
         self.answers = LiveAnswers(lambda _: None)
         self.first_turn_cpu_seconds: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._on_end = on_end
@@ -172,7 +174,7 @@ class Line:
 async def line(path: Path, agent: Agent = say_nothing, max_turns: int = MAX_TURNS) -> AsyncIterator[Line]:
     """Open a line on a fresh database file at `path`."""
     async with (
-        Database(migrated(path)) as db,
+        SqliteDatabase(migrated(path)) as db,
         BotApi("1:bench", "http://127.0.0.1:9") as api,
         Agents(agent, no_download, db.write, db.read, AGENT_THREADS) as agents,
     ):

@@ -16,6 +16,7 @@ from tgbot.model import Raw
 from tgbot.playground.journal import Journal
 from tgbot.playground.server import PlaygroundServer
 from tgbot.playground.world import World
+from tgbot.store.engine.sqlite.database import SqliteDatabase
 from tgbot.store.engine.writer import Database
 from tgbot.store.outbox import SURPLUS_TEXT
 from tgbot.telegram.client import BotApi
@@ -55,7 +56,7 @@ class Bot:
         self.delivery = Delivery(
             db,
             api,
-            scene.BOT_ID,
+            scene.OWNER,
             rate_limiter=limiter,
             receipts=False,
             send_within_seconds=scene.DEADLINE_SECONDS,
@@ -90,7 +91,7 @@ class Bot:
 async def _bot(agent: Agent, limiter: RateLimiter, api: BotApi) -> AsyncIterator[Bot]:
     with scene.folder() as folder:
         async with (
-            Database(scene.migrated(folder / "sending.db")) as db,
+            SqliteDatabase(scene.migrated(folder / "sending.db")) as db,
             Agents(agent, scene.no_download, db.write, db.read, scene.AGENT_THREADS) as agents,
         ):
             bot = Bot(db, api, agents, limiter)

@@ -12,7 +12,7 @@ from bench import history, scene
 from bench.figures import Figure, at_most, speed_ratio
 from tgbot.model import ChatId, Owner, session_key
 from tgbot.store import recovery, report, turns
-from tgbot.store.engine.connection import read_once, writing_engine
+from tgbot.store.engine.sqlite.opening import read_once, writing_engine
 from tgbot.turns.agent import AgentTurn
 
 CLAIMS = 50  # a sample

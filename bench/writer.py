@@ -17,6 +17,7 @@ from tgbot.intake.batch import receive
 from tgbot.model import Message, Owner, Raw
 from tgbot.render import Text
 from tgbot.store import turns
+from tgbot.store.engine.sqlite.database import SqliteDatabase
 from tgbot.store.engine.writer import Database
 
 ROWS = 100  # a batch
@@ -127,7 +128,7 @@ async def _turn_after_turn(db: Database, owner: Owner, messages: Sequence[Messag
 async def _files() -> AsyncIterator[tuple[Database, sqlite3.Connection]]:
     """Open two migrated files: ours, and one for the reference."""
     with scene.folder() as folder, scene.raw_connection(scene.migrated(folder / "raw.db")) as raw:
-        async with Database(scene.migrated(folder / "ours.db")) as db:
+        async with SqliteDatabase(scene.migrated(folder / "ours.db")) as db:
             yield db, raw
 
 

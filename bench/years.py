@@ -63,7 +63,7 @@ class Soak:
         return seconds
 
     def _send(self, conn: Connection, chat_id: ChatId) -> None:
-        while part := sending.next_part(conn, scene.BOT_ID, chat_id):
+        while part := sending.next_part(conn, scene.BOT_ID, chat_id, scene.OWNER.instance_id):
             sending.sent(conn, part, MessageId(next(self._message_ids)))
 
 

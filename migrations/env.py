@@ -1,10 +1,11 @@
-"""Runs the migrations on the connection it is given, or on TGBOT_DATABASE_URL's file."""
+"""Runs the migrations on the connection it is given, or on TGBOT_DATABASE_URL's database."""
 
 from alembic import context
 
 from tgbot import config
 from tgbot.store import schema
-from tgbot.store.engine.connection import Connection, writing_engine
+from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.place import place_of
 
 
 def run(connection: Connection) -> None:
@@ -19,5 +20,4 @@ given = context.config.attributes.get("connection")
 if given is not None:
     run(given)
 else:
-    with writing_engine(config.database_path()).begin() as own:
-        run(own)
+    place_of(config.database_url()).write_once(run)

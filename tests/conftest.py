@@ -11,8 +11,9 @@ from tests.house import House
 from tests.scripted import ScriptedAgent
 from tests.store.instance import Instance, StartInstance
 from tgbot.playground.server import PlaygroundServer
-from tgbot.store.engine import migrate
-from tgbot.store.engine.connection import PRAGMAS, writing_engine
+from tgbot.store.engine.sqlite import migrate
+from tgbot.store.engine.sqlite.database import SqliteDatabase
+from tgbot.store.engine.sqlite.opening import PRAGMAS, writing_engine
 from tgbot.store.engine.writer import Database
 
 # The same examples at every run, and no deadlines: what fails here fails anywhere, however slow it is.
@@ -39,8 +40,8 @@ def database_path(migrated_file: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 async def db(database_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
     # No power cut in these tests: the process lives on, so waiting for the disk proves nothing.
-    monkeypatch.setattr("tgbot.store.engine.connection.PRAGMAS", (*PRAGMAS, "PRAGMA synchronous=OFF"))
-    async with Database(database_path) as database:
+    monkeypatch.setattr("tgbot.store.engine.sqlite.opening.PRAGMAS", (*PRAGMAS, "PRAGMA synchronous=OFF"))
+    async with SqliteDatabase(database_path) as database:
         yield database
 
 

@@ -70,6 +70,10 @@ class House:
         self.serving = asyncio.create_task(self.dispatcher.serve())
         return self
 
+    async def may_poll(self) -> bool:
+        """Poll: nobody else does."""
+        return True
+
     async def __aexit__(self, *_: object) -> None:
         await self.dispatcher.drain(0)
         self.serving.cancel()

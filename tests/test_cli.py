@@ -81,7 +81,7 @@ def test_a_damaged_database_ends_the_bot_with_one_line_that_says_what_to_do(
     ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_API_URL="http://127.0.0.1:9")
     *_, line = ended.stderr.splitlines()
     assert ended.returncode == 1
-    assert line.startswith("tgbot: tgbot.db")
+    assert line.startswith(f"tgbot: {tmp_path}/tgbot.db")
     assert "the file is damaged (database disk image is malformed): restore a backup" in line
     assert "Traceback" not in ended.stderr
 
@@ -91,7 +91,7 @@ def test_a_database_that_fails_at_the_start_is_named(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "tgbot.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         ended = tgbot(tmp_path, "run", TGBOT_TOKEN="1:x", TGBOT_START_WITHIN_SECONDS="0")
-    assert (ended.returncode, ended.stderr) == (1, "tgbot: tgbot.db: database is locked\n")
+    assert (ended.returncode, ended.stderr) == (1, f"tgbot: {tmp_path}/tgbot.db: database is locked\n")
 
 
 def test_an_agent_of_the_current_folder_is_found_from_the_console_script_too(tmp_path: Path) -> None:

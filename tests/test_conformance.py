@@ -25,7 +25,7 @@ from tests.waiting import DEADLINE_SECONDS, eventually
 from tgbot.agents.llm.agent import LlmAgent
 from tgbot.config import Settings
 from tgbot.model import Turn
-from tgbot.store.engine.connection import writing_engine
+from tgbot.store.engine.sqlite.opening import writing_engine
 from tgbot.turns.agent import Agent, AgentTurn, Event, load_agent
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

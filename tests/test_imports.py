@@ -13,7 +13,7 @@ LINT = (
 
 # Modules that cost CPU at every start, and memory for ever, and that the bot does not use.
 TOO_MUCH = (
-    *("sqlalchemy.orm", "sqlalchemy.ext", "greenlet", "alembic", "pydantic"),
+    *("sqlalchemy.orm", "sqlalchemy.ext.asyncio", "psycopg", "greenlet", "alembic", "pydantic"),
     *("starlette", "uvicorn", "prometheus_client", "opentelemetry"),
 )
 # Libraries for models: seconds and tens of megabytes, that only the first turn with a model may cost.
@@ -28,10 +28,10 @@ import asyncio, sys
 from pathlib import Path
 from tgbot import cli
 from tgbot.store import recovery, report
-from tgbot.store.engine.writer import Database
+from tgbot.store.engine.sqlite.database import SqliteDatabase
 
 async def run():
-    async with Database(Path(sys.argv[1])) as db:
+    async with SqliteDatabase(Path(sys.argv[1])) as db:
         await db.write(recovery.begin_instance, 1)
         await db.read(report.everything)
 

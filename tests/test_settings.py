@@ -37,7 +37,7 @@ TO_SET = "set it in the environment or in .env to"
         ({"TGBOT_TOKEN": "1:x", "TGBOT_DATABASE_URL": "postgres://x"}, "TGBOT_DATABASE_URL is wrong"),
         (
             {"TGBOT_TOKEN": "1:x", "TGBOT_DATABASE_URL": "sqlite+aiosqlite:///tgbot.db"},
-            f"(only a SQLite file is supported): {TO_SET} sqlite:///FILE",
+            f"(it is neither a SQLite file nor a database on a PostgreSQL server): {TO_SET} sqlite:///FILE",
         ),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_ALLOWED_USERS": "1,bob"}, "TGBOT_ALLOWED_USERS is wrong"),
         ({"TGBOT_TOKEN": "1:x", "TGBOT_ALLOWED_USERS": "-100123"}, "TGBOT_ALLOWED_USERS is wrong"),  # a group

@@ -12,6 +12,7 @@ import pytest
 from tests.systemd import ALIVE, Systemd
 from tests.waiting import DEADLINE_SECONDS, eventually
 from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.sqlite.database import SqliteDatabase
 from tgbot.store.engine.writer import Database
 from tgbot.tally import Tally
 from tgbot.watch import notify
@@ -114,7 +115,7 @@ async def test_a_writer_that_hangs_is_not_reported_alive_until_it_answers(
     def hang(_: Connection) -> None:
         gate.wait(DEADLINE_SECONDS)
 
-    async with Database(second_file) as hanging:
+    async with SqliteDatabase(second_file) as hanging:
         stuck = hanging.write(hang)
         serving = asyncio.create_task(watchdog(systemd, hanging, polled()).serve())
         await systemd.hears("READY=1")
@@ -132,7 +133,7 @@ async def test_a_loop_that_is_blocked_is_not_reported_alive(
     blocked, gate = threading.Event(), threading.Event()
 
     async def live_and_block() -> None:
-        async with Database(second_file) as database:
+        async with SqliteDatabase(second_file) as database:
             serving = asyncio.create_task(watchdog(systemd, database, polled()).serve())
             await systemd.hears(ALIVE, 2)
             blocked.set()

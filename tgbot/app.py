@@ -6,9 +6,11 @@ import functools
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 from tgbot.access import Access
 from tgbot.config import Settings, load, nobody_allowed, wrong_setting
@@ -21,12 +23,14 @@ from tgbot.intake.commands import ModelRules
 from tgbot.intake.limits import Limits
 from tgbot.intake.poller import Poller
 from tgbot.lag import Lag
+from tgbot.lease import Lease
 from tgbot.model import InstanceId, Owner, SessionKey
+from tgbot.neighbours import Neighbours
 from tgbot.pruner import Pruner
 from tgbot.reload import Reloader
 from tgbot.store import allowed, modes, recovery, strangers
-from tgbot.store.engine.lock import ProcessLock
-from tgbot.store.engine.migrate import upgrade
+from tgbot.store.engine.errors import LeaseLostError, StorageError
+from tgbot.store.engine.place import Place, place_of
 from tgbot.store.engine.retry import retry_within, run_within
 from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
@@ -75,12 +79,13 @@ async def run(
     traces = [*_traces(settings)]
     notifier = notify.of_environment()
     reloader = functools.partial(Reloader, settings, reload, adapt)
-    with ProcessLock(settings.database_path):
+    place = place_of(settings.database_url)
+    with place.owned():
         async with contextlib.AsyncExitStack() as resources:
-            begin = functools.partial(_begin, settings, resources, notifier)
+            begin = functools.partial(_begin, settings, place, resources, notifier)
             db, instance_id = await retry_within(settings.start_within_seconds, begin)
             api = await resources.enter_async_context(BotApi(settings.token, settings.api_url))
-            downloads = Downloads(api, settings.database_path)
+            downloads = Downloads(api, settings.database_file or Path("tgbot"))
             # As many agents as there are turns may block in one of its threads.
             agents = await resources.enter_async_context(
                 Agents(
@@ -93,21 +98,34 @@ async def run(
             )
             log.info("app.started instance=%s pid=%s", instance_id, os.getpid())
             owner = Owner(settings.bot_id, instance_id, settings.max_turns, settings.crashes_max)
-            invite = functools.partial(_invite, settings, db, show)
-            await _serve(settings, agents, db, api, downloads, owner, invite, traces, reloader, notifier)
+            lease = Lease(db, instance_id)
+            api.is_over = lease.is_over
+            invite = functools.partial(_invite, settings, db, lease, show)
+            await _serve(
+                settings, agents, db, api, downloads, owner, lease, invite, traces, reloader, notifier
+            )
     log.info("app.stopped instance=%s", instance_id)
 
 
+async def run_on(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - those of `run`
+    """Run the bot as `run` does, and begin anew where others had to go on with what it did."""
+    while True:
+        try:
+            return await run(*args, **kwargs)
+        except* LeaseLostError as lost:
+            log.warning("app.begins_anew reason=%s", lost.exceptions[0])
+
+
 async def _begin(
-    settings: Settings, resources: contextlib.AsyncExitStack, notifier: notify.Notifier
+    settings: Settings, place: Place, resources: contextlib.AsyncExitStack, notifier: notify.Notifier
 ) -> tuple[Database, InstanceId]:
     """Open the database, brought up to date, for as long as the resources are kept. Raises StorageError."""
     notifier.send(notify.extend(OPEN_SECONDS_MAX), "STATUS=opening the database")
-    upgrade(settings.database_path)
+    place.upgrade()
     async with contextlib.AsyncExitStack() as failing:
-        db = await failing.enter_async_context(Database(settings.database_path))
+        db = await failing.enter_async_context(place.database())
         await _note(settings, db)
-        instance_id = await db.write(recovery.begin_instance, os.getpid())
+        instance_id = await db.write(recovery.begin_instance, os.getpid(), socket.gethostname())
         resources.push_async_exit(failing.pop_all())
     return db, instance_id
 
@@ -129,11 +147,15 @@ async def _download(downloads: Downloads, session_key: SessionKey, file: Attachm
         raise DownloadError(f"{file.label} could not be downloaded.") from None
 
 
-async def _invite(settings: Settings, db: Database, show: Callable[[str], None], username: str) -> None:
+async def _invite(
+    settings: Settings, db: Database, lease: Lease, show: Callable[[str], None], username: str
+) -> None:
     """Let whoever started a bot without an owner become it, and nobody become the owner of another one.
 
     Raises StorageError.
     """
+    if not await lease.has("inviter"):  # another worker has printed the only code that counts
+        return
     line = nobody_allowed(settings)
     owner_id = await db.write(allowed.owner_of, settings.bot_id)
     if line is None or owner_id is not None:
@@ -153,16 +175,17 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
     api: BotApi,
     downloads: Downloads,
     owner: Owner,
+    lease: Lease,
     invite: Callable[[str], Awaitable[None]],
     traces: Sequence[Service],
     make_reloader: Callable[[Callable[[Settings], Awaitable[None]]], Reloader],
     notifier: notify.Notifier,
 ) -> None:
-    delivery = _delivery(settings, db, api)
+    delivery = _delivery(settings, db, api, owner)
     runner = TurnRunner(agents, _access(settings), delivery.answers, _answer_options(settings))
     dispatcher = Dispatcher(db, owner, runner, observer=delivery)
     acceptor = Acceptor(db, _rules(settings), dispatcher, delivery, downloads.forget)
-    intake = _intake(settings, api, acceptor, Attempts(api, acceptor, delivery, invite))
+    intake = _intake(settings, api, acceptor, lease, Attempts(api, acceptor, delivery, invite))
     pruner = Pruner(db, settings.keep_days)
     watchdog = Watchdog(notifier, db)
 
@@ -180,7 +203,7 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
             watch = [*_watch(settings, db, dispatcher, delivery), *traces]
             serving: list[Service] = [
                 *(agents, delivery, delivery.cards, dispatcher, db, downloads, pruner, Lag()),
-                *(reloader, watchdog),
+                *(reloader, watchdog, lease, Neighbours(db, dispatcher, delivery)),
                 *watch,
             ]
             kept = [services.create_task(s.serve(), name=type(s).__name__) for s in serving]
@@ -189,6 +212,7 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
                 await asked_to_stop
             except asyncio.CancelledError:  # a service died: what runs is given back, not failed
                 await dispatcher.drain(0)
+                await delivery.flush(0)  # this process may begin anew
                 raise
             grace_seconds = reloader.settings.grace_seconds
             watchdog.stopping(stop_seconds(grace_seconds))
@@ -198,6 +222,8 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
             await delivery.flush(FLUSH_SECONDS)
             for task in kept:
                 await _ended(task)
+            with contextlib.suppress(StorageError):  # then it ends by itself
+                await lease.end()
 
 
 def stop_seconds(grace_seconds: float) -> float:
@@ -205,10 +231,10 @@ def stop_seconds(grace_seconds: float) -> float:
     return grace_seconds + CANCEL_SECONDS + FLUSH_SECONDS + STOP_MARGIN_SECONDS
 
 
-def _intake(settings: Settings, api: BotApi, acceptor: Acceptor, tries: Attempts) -> Service:
+def _intake(settings: Settings, api: BotApi, acceptor: Acceptor, lease: Lease, tries: Attempts) -> Service:
     """Give the service that takes updates in. Raises ConfigError."""
     if settings.webhook_url is None:
-        return Poller(api, acceptor, tries)
+        return Poller(api, acceptor, tries, functools.partial(lease.has, "poller"))
     from tgbot.intake.webhook import Webhook  # noqa: PLC0415 - most bots poll, and start faster without it
 
     return Webhook(settings, api, acceptor, tries)
@@ -260,11 +286,11 @@ def _rules(settings: Settings) -> Rules:
     )
 
 
-def _delivery(settings: Settings, db: Database, api: BotApi) -> Delivery:
+def _delivery(settings: Settings, db: Database, api: BotApi, owner: Owner) -> Delivery:
     return Delivery(
         db,
         api,
-        settings.bot_id,
+        owner,
         rate_limiter=RateLimiter(
             settings.rate_overall_per_second, settings.rate_chat_per_second, settings.rate_group_per_minute
         ),

@@ -4,11 +4,12 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from tgbot.store.engine.backup import save
 from tgbot.store.engine.errors import StorageError, storage_errors
-from tgbot.store.engine.lock import ProcessLock
-from tgbot.store.engine.migrate import REVISION, current_revision
-from tgbot.store.engine.restore import restore
+from tgbot.store.engine.place import Place
+from tgbot.store.engine.sqlite.backup import save
+from tgbot.store.engine.sqlite.lock import ProcessLock
+from tgbot.store.engine.sqlite.migrate import REVISION, current_revision
+from tgbot.store.engine.sqlite.restore import restore
 
 
 def add_commands(
@@ -28,7 +29,8 @@ def add_commands(
     return [backup, back]
 
 
-def _backup(database: Path, arguments: argparse.Namespace) -> Iterator[str]:
+def _backup(place: Place, arguments: argparse.Namespace) -> Iterator[str]:
+    database = _file(place, "use pg_dump")
     if current_revision(database) is None:
         raise StorageError(f"no database at {database}: there is nothing to back up")
     with storage_errors(f"{database} cannot be backed up: "):
@@ -36,12 +38,20 @@ def _backup(database: Path, arguments: argparse.Namespace) -> Iterator[str]:
     yield f"{database} is backed up in {arguments.file} ({_size(arguments.file)}, checked)"
 
 
-def _restore(database: Path, arguments: argparse.Namespace) -> Iterator[str]:
+def _restore(place: Place, arguments: argparse.Namespace) -> Iterator[str]:
+    database = _file(place, "use pg_restore")
     with ProcessLock(database):
         kept = restore(database, arguments.file)
     before = f"; what was there is kept as {kept}" if kept else ""
     later = "" if current_revision(database) == REVISION else "; the next start upgrades it"
     yield f"{database} is restored from {arguments.file}{before}{later}"
+
+
+def _file(place: Place, instead: str) -> Path:
+    """Give the file of SQLite. Raises StorageError for a server, which has tools of its own."""
+    if place.file is None:
+        raise StorageError(f"{place} is on a PostgreSQL server: {instead}")
+    return place.file
 
 
 def _size(file: Path) -> str:

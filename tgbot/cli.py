@@ -1,4 +1,4 @@
-"""The commands: init, run, status, dead, backup, restore, doctor, service, db upgrade, play."""
+"""The commands: init, run, status, dead, backup, restore, doctor, service, db upgrade, db move, play."""
 
 import argparse
 import asyncio
@@ -9,10 +9,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import tgbot
-from tgbot import app, backups, config, dead, logs, status
+from tgbot import app, backups, config, dead, logs, move, status
 from tgbot.agents.llm import names
 from tgbot.doctor import command as doctor
 from tgbot.doctor.check import DoctorError, MisuseError
@@ -20,9 +19,10 @@ from tgbot.init import command as init
 from tgbot.init.asking import InitError
 from tgbot.service import command as service
 from tgbot.service.installed import ServiceError
-from tgbot.store.engine import migrate
 from tgbot.store.engine.errors import DatabaseDamagedError, StorageError
-from tgbot.store.engine.lock import DatabaseLockedError, ProcessLock
+from tgbot.store.engine.place import Place, place_of
+from tgbot.store.engine.revisions import REVISION, SchemaError
+from tgbot.store.engine.sqlite.lock import DatabaseLockedError
 from tgbot.telegram.errors import TokenRefusedError
 from tgbot.turns import agent
 
@@ -38,10 +38,10 @@ class DatabaseNotReadyError(Exception):
 
 
 # What a person can fix: their texts are for the terminal. Everything else is a bug, with a traceback.
-MISUSED = (config.ConfigError, MisuseError, migrate.SchemaError, TokenRefusedError)
+MISUSED = (config.ConfigError, MisuseError, SchemaError, TokenRefusedError)
 FAILED = (
     *(DatabaseNotReadyError, DatabaseLockedError, DatabaseDamagedError, StorageError),
-    *(dead.DeadRowError, DoctorError, InitError, ServiceError),
+    *(dead.DeadRowError, DoctorError, InitError, move.MoveError, ServiceError),
 )
 
 
@@ -99,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     kept.set_defaults(command=_service)
     database = commands.add_parser("db", help="the database").add_subparsers(required=True, metavar="COMMAND")
     database.add_parser("upgrade", help="apply the migrations").set_defaults(command=_upgrade)
+    move.add_command(database).set_defaults(command=_move)
     commands.add_parser("play", help="try it in the browser, with no account (`tgbot play --help`)")
     return parser
 
@@ -124,10 +125,10 @@ def _run(_: argparse.Namespace) -> int:
     faulthandler.enable()
     status = 0
     try:
-        running = app.run(settings, chosen, _print, reload, adapt)
+        running = app.run_on(settings, chosen, _print, reload, adapt)
         asyncio.new_event_loop().run_until_complete(running)
     except* FAILED as known:
-        status = fail(_named(settings.database_path, known.exceptions[0]), 1)
+        status = fail(_named(settings.database_url, known.exceptions[0]), 1)
     except* MISUSED as known:
         status = fail(known.exceptions[0], USAGE_ERROR)
     except* Exception:
@@ -143,7 +144,7 @@ def _settings(*used: str) -> config.Settings:
     """Read them, at the start and at each reload: neither new secrets nor those in use may reach the log."""
     settings = config.load()
     logs.configure(*used, *_secrets(settings), style=settings.log, level=settings.log_level)
-    for line in [*config.unknown_names(), *config.exposed_files(settings.database_path)]:
+    for line in [*config.unknown_names(), *config.exposed_files(settings.database_file)]:
         log.warning("config.warning %s", line)
     return settings
 
@@ -166,9 +167,10 @@ def _agent(settings: config.Settings) -> tuple[agent.Agent, Callable[[config.Set
         raise config.wrong_setting("agent", error) from None
 
 
-def _named(path: Path, error: Exception) -> str:
-    """Say which database it was, where SQLite's own words do not."""
-    return str(error) if str(path) in str(error) else f"{path}: {error}"
+def _named(url: str, error: Exception) -> str:
+    """Say which database it was, where its own words do not."""
+    name = str(place_of(url))
+    return str(error) if name in str(error) else f"{name}: {error}"
 
 
 def _status(arguments: argparse.Namespace) -> int:
@@ -183,22 +185,22 @@ def _dead_letters(arguments: argparse.Namespace) -> int:
 
 
 def _copies(arguments: argparse.Namespace) -> int:
-    for line in arguments.act(config.database_path().absolute(), arguments):
+    for line in arguments.act(place_of(config.database_url()), arguments):
         _print(line)
     return 0
 
 
-def _database() -> Path:
+def _database() -> Place:
     """Find the database, of which another process may be the bot. Raises DatabaseNotReadyError."""
-    path = config.database_path().absolute()
-    revision = migrate.current_revision(path)
+    place = place_of(config.database_url())
+    revision = place.revision()
     if revision is None:
-        missing = f"no database at {path}: start the bot once, or set {config.PREFIX}DATABASE_URL"
+        missing = f"no database at {place}: start the bot once, or set {config.PREFIX}DATABASE_URL"
         raise DatabaseNotReadyError(missing)
-    if revision != migrate.REVISION:
-        ours = f"this tgbot reads {migrate.REVISION}: run `tgbot db upgrade`, or update tgbot"
-        raise DatabaseNotReadyError(f"{path} is of schema {revision}, {ours}")
-    return path
+    if revision != REVISION:
+        ours = f"this tgbot reads {REVISION}: run `tgbot db upgrade`, or update tgbot"
+        raise DatabaseNotReadyError(f"{place} is of schema {revision}, {ours}")
+    return place
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
@@ -211,11 +213,17 @@ def _service(arguments: argparse.Namespace) -> int:
 
 
 def _upgrade(_: argparse.Namespace) -> int:
-    path = config.database_path()
+    place = place_of(config.database_url())
     logs.configure()  # where the backup copy lies
-    with ProcessLock(path):
-        applied = migrate.upgrade(path)
-    print(f"{path} is {'now' if applied else 'already'} up to date")
+    with place.owned():
+        applied = place.upgrade()
+    print(f"{place} is {'now' if applied else 'already'} up to date")
+    return 0
+
+
+def _move(arguments: argparse.Namespace) -> int:
+    for line in move.run(_database(), arguments):
+        _print(line)
     return 0
 
 

@@ -6,14 +6,13 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from tgbot.model import RowId, message_text
 from tgbot.store import dead as dead_rows
+from tgbot.store import workers
 from tgbot.store.dead import DeadRow, DeadRowError
-from tgbot.store.engine.connection import read_once, write_once
-from tgbot.store.engine.lock import ProcessLock
+from tgbot.store.engine.place import Place
 
 __all__ = ["DeadRowError", "add_commands"]
 
@@ -49,29 +48,29 @@ def _row_id(text: str) -> RowId:
     return RowId(int(text))
 
 
-def _list(database: Path, arguments: argparse.Namespace) -> Iterator[str]:
+def _list(place: Place, arguments: argparse.Namespace) -> Iterator[str]:
     if arguments.json:
-        found = read_once(database, lambda conn: [_entry(row) for row in dead_rows.each(conn)])
+        found = place.read_once(lambda conn: [_entry(row) for row in dead_rows.each(conn)])
         return _json_lines(found)
-    lines = read_once(database, lambda conn: [_line(row) for row in dead_rows.each(conn)])
+    lines = place.read_once(lambda conn: [_line(row) for row in dead_rows.each(conn)])
     return iter(lines or ["nothing was given up"])
 
 
-def _show(database: Path, arguments: argparse.Namespace) -> Iterator[str]:
-    row = read_once(database, lambda conn: dead_rows.find(conn, arguments.row))
+def _show(place: Place, arguments: argparse.Namespace) -> Iterator[str]:
+    row = place.read_once(lambda conn: dead_rows.find(conn, arguments.row))
     return _json_lines(_entry(row) | {"update": _update(row) or row.raw}) if arguments.json else _lines(row)
 
 
-def _retry(database: Path, arguments: argparse.Namespace) -> Iterator[str]:
+def _retry(place: Place, arguments: argparse.Namespace) -> Iterator[str]:
     rows = None if arguments.all else arguments.rows
-    row_ids = write_once(database, lambda conn: dead_rows.retry(conn, rows))
-    when = "the bot takes them within seconds" if ProcessLock(database).is_held() else "at the next start"
+    row_ids = place.write_once(lambda conn: dead_rows.retry(conn, rows))
+    when = "the bot takes them within seconds" if workers.is_running(place) else "at the next start"
     yield f"queued: {_named(row_ids)} ({when})" if row_ids else "nothing is dead that could run"
 
 
-def _drop(database: Path, arguments: argparse.Namespace) -> Iterator[str]:
+def _drop(place: Place, arguments: argparse.Namespace) -> Iterator[str]:
     rows = None if arguments.all else arguments.rows
-    row_ids = write_once(database, lambda conn: dead_rows.drop(conn, rows))
+    row_ids = place.write_once(lambda conn: dead_rows.drop(conn, rows))
     yield f"dropped: {_named(row_ids)}" if row_ids else "nothing is dead"
 
 

@@ -289,9 +289,10 @@ def message_text(message: Raw) -> str:
 def whole(text: str) -> str:
     """Join the halves of split characters (an emoji in two pieces); a half without the other is "\ufffd".
 
-    A JSON escape can carry such a lone surrogate; UTF-8, the database and Telegram cannot.
+    A JSON escape can carry such a lone surrogate; UTF-8, the database and Telegram cannot. A NUL becomes a
+    space, as Telegram has it: PostgreSQL cannot hold one.
     """
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", " ")
 
 
 def start_payload(message: Raw) -> str | None:

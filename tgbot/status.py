@@ -7,11 +7,10 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-from tgbot.store.engine.connection import read_once
-from tgbot.store.engine.lock import ProcessLock
+from tgbot.store import workers
+from tgbot.store.engine.place import Place
 from tgbot.store.overview import ALL, Entry, Section, overview
 
 LISTED_MAX = 5  # of each kind, for people
@@ -36,26 +35,26 @@ def add_command(
     return status
 
 
-def run(database: Path, arguments: argparse.Namespace, show: Callable[[str], None]) -> None:
+def run(place: Place, arguments: argparse.Namespace, show: Callable[[str], None]) -> None:
     """Show the status, line by line. Raises StorageError."""
     if not arguments.watch:
-        return _show(database, arguments, show)
+        return _show(place, arguments, show)
     with contextlib.suppress(KeyboardInterrupt):  # the ordinary end
         while True:
             if sys.stdout.isatty():
                 sys.stdout.write(CLEAR)
-            _show(database, arguments, show)
+            _show(place, arguments, show)
             time.sleep(WATCH_SECONDS)
 
 
-def _show(database: Path, arguments: argparse.Namespace, show: Callable[[str], None]) -> None:
+def _show(place: Place, arguments: argparse.Namespace, show: Callable[[str], None]) -> None:
     most = ALL if arguments.json else LISTED_MAX
-    found = read_once(database, lambda conn: overview(conn, most, WORDS_MAX_CHARACTERS))
-    alive = ProcessLock(database).is_held()
+    found = place.read_once(lambda conn: overview(conn, most, WORDS_MAX_CHARACTERS))
+    alive = workers.is_running(place)
     if arguments.no_text:
         found = {kind: _without_text(section) for kind, section in found.items()}
     lines = _document if arguments.json else _table
-    for line in lines(database, found, alive):
+    for line in lines(place, found, alive):
         show(line)
 
 
@@ -63,18 +62,18 @@ def _without_text(section: Section) -> Section:
     return Section(section.total, [dataclasses.replace(one, name="", text="") for one in section.entries])
 
 
-def _document(database: Path, found: dict[str, Section], alive: bool) -> list[str]:  # noqa: FBT001 - as _table
-    document: dict[str, Any] = {"database": str(database), "alive": alive}
+def _document(place: Place, found: dict[str, Section], alive: bool) -> list[str]:  # noqa: FBT001 - as _table
+    document: dict[str, Any] = {"database": str(place), "alive": alive}
     for kind, section in found.items():
         entries = [dataclasses.asdict(entry) for entry in section.entries]
         document |= {"running": entries} if kind == "running" else {kind: section.total, NAMES[kind]: entries}
     return json.dumps(document, indent=2).split("\n")
 
 
-def _table(database: Path, found: dict[str, Section], alive: bool) -> Iterator[str]:  # noqa: FBT001 - one of two
+def _table(place: Place, found: dict[str, Section], alive: bool) -> Iterator[str]:  # noqa: FBT001 - one of two
     labels = {kind: kind if alive else LABELS.get(kind, kind) for kind in found}
     totals = ", ".join(f"{labels[kind]} {section.total}" for kind, section in found.items())
-    yield f"{'the bot runs' if alive else 'the bot does not run'}: {totals} ({database})"
+    yield f"{'the bot runs' if alive else 'the bot does not run'}: {totals} ({place})"
     now = time.time()
     for kind, section in found.items():
         yield from (_line(labels[kind], entry, now) for entry in section.entries)

@@ -15,7 +15,7 @@ def upgrade() -> None:
         sa.Column("user_id", sa.BigInteger(), nullable=False),
         sa.Column("span", sa.Text(), nullable=False),
         sa.Column("began", sa.BigInteger(), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.CheckConstraint("span IN ('minute', 'day')", name=op.f("ck_allowance_span")),
         sa.PrimaryKeyConstraint("bot_id", "user_id", "span", name=op.f("pk_allowance")),
     )
@@ -33,11 +33,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "audit",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("at", sa.Float(), nullable=False),
         sa.Column("role", sa.Text(), nullable=False),
         sa.Column("action", sa.Text(), nullable=False),
-        sa.Column("row_id", sa.Integer(), nullable=False),
+        sa.Column("row_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("chat_id", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
         sqlite_autoincrement=True,
@@ -53,16 +53,18 @@ def upgrade() -> None:
     )
     op.create_table(
         "instance",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("pid", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("started_at", sa.Float(), nullable=False),
         sa.Column("stopping_at", sa.Float(), nullable=True),
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("lease_until", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_instance")),
         sqlite_autoincrement=True,
     )
     op.create_table(
         "overheard",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("bot_id", sa.BigInteger(), nullable=False),
         sa.Column("update_id", sa.BigInteger(), nullable=False),
         sa.Column("chat_id", sa.BigInteger(), nullable=False),
@@ -84,7 +86,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "pending",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("bot_id", sa.BigInteger(), nullable=False),
         sa.Column("update_id", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
@@ -95,13 +97,25 @@ def upgrade() -> None:
         sa.Column("topic_id", sa.BigInteger(), nullable=True),
         sa.Column("user_id", sa.BigInteger(), nullable=True),
         sa.Column("message_id", sa.BigInteger(), nullable=True),
-        sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("crashes", sa.Integer(), server_default="0", nullable=False),
+        sa.Column(
+            "attempt",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            server_default="0",
+            nullable=False,
+        ),
+        sa.Column(
+            "crashes",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            server_default="0",
+            nullable=False,
+        ),
         sa.Column("not_before", sa.Float(), nullable=True),
-        sa.Column("place", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("held_by", sa.Integer(), nullable=True),
+        sa.Column(
+            "place", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), server_default="0", nullable=False
+        ),
+        sa.Column("held_by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("join_key", sa.Text(), nullable=True),
-        sa.Column("lead_id", sa.Integer(), nullable=True),
+        sa.Column("lead_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("error_id", sa.Text(), nullable=True),
         sa.Column("received_at", sa.Float(), nullable=False),
         sa.Column("ended_at", sa.Float(), nullable=True),
@@ -189,7 +203,12 @@ def upgrade() -> None:
         sa.Column("replied_at", sa.Float(), nullable=False),
         sa.Column("state", sa.Text(), server_default="replied", nullable=False),
         sa.Column("name", sa.Text(), nullable=True),
-        sa.Column("wrong_codes", sa.Integer(), server_default="0", nullable=False),
+        sa.Column(
+            "wrong_codes",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            server_default="0",
+            nullable=False,
+        ),
         sa.CheckConstraint("state IN ('replied', 'asked', 'denied')", name=op.f("ck_stranger_state")),
         sa.PrimaryKeyConstraint("bot_id", "user_id", name=op.f("pk_stranger")),
     )
@@ -201,17 +220,17 @@ def upgrade() -> None:
 
     op.create_table(
         "usage",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("bot_id", sa.BigInteger(), nullable=False),
         sa.Column("session_key", sa.Text(), nullable=False),
         sa.Column("chat_id", sa.BigInteger(), nullable=False),
         sa.Column("user_id", sa.BigInteger(), nullable=False),
-        sa.Column("pending_id", sa.Integer(), nullable=False),
-        sa.Column("turn_id", sa.Integer(), nullable=False),
+        sa.Column("pending_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("turn_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("model", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("input_tokens", sa.Integer(), nullable=False),
-        sa.Column("output_tokens", sa.Integer(), nullable=False),
+        sa.Column("input_tokens", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("output_tokens", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("nano_dollars", sa.BigInteger(), nullable=True),
         sa.Column("at", sa.Float(), nullable=False),
         sa.CheckConstraint("state IN ('reserved', 'settled')", name=op.f("ck_usage_state")),
@@ -241,21 +260,32 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "chat_lease",
+        sa.Column("bot_id", sa.BigInteger(), nullable=False),
+        sa.Column("chat_id", sa.BigInteger(), nullable=False),
+        sa.Column("instance_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(["instance_id"], ["instance.id"], name=op.f("fk_chat_lease_instance_id")),
+        sa.PrimaryKeyConstraint("bot_id", "chat_id", name=op.f("pk_chat_lease")),
+    )
+    with op.batch_alter_table("chat_lease", schema=None) as batch_op:
+        batch_op.create_index("ix_chat_lease_instance", ["instance_id"], unique=False)
+
+    op.create_table(
         "file",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("pending_id", sa.Integer(), nullable=True),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("pending_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.ForeignKeyConstraint(["pending_id"], ["pending.id"], name=op.f("fk_file_pending_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_file")),
         sqlite_autoincrement=True,
     )
     op.create_table(
         "history",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("session_key", sa.Text(), nullable=False),
-        sa.Column("pending_id", sa.Integer(), nullable=False),
-        sa.Column("turn_id", sa.Integer(), nullable=False),
+        sa.Column("pending_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("turn_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("target_id", sa.Integer(), nullable=True),
+        sa.Column("target_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("content", sa.Text(), nullable=False),
         sa.Column("at", sa.Float(), nullable=False),
         sa.CheckConstraint(
@@ -284,11 +314,11 @@ def upgrade() -> None:
 
     op.create_table(
         "ledger",
-        sa.Column("pending_id", sa.Integer(), nullable=False),
+        sa.Column("pending_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("call_id", sa.Text(), nullable=False),
         sa.Column("tool", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("starts", sa.Integer(), nullable=False),
+        sa.Column("starts", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("result", sa.Text(), nullable=True),
         sa.Column("at", sa.Float(), nullable=False),
         sa.CheckConstraint(
@@ -300,11 +330,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "outbox",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("bot_id", sa.BigInteger(), nullable=False),
-        sa.Column("pending_id", sa.Integer(), nullable=False),
-        sa.Column("part", sa.Integer(), nullable=False),
-        sa.Column("first_id", sa.Integer(), nullable=True),
+        sa.Column("pending_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("part", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("first_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("kind", sa.Text(), server_default="text", nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("chat_id", sa.BigInteger(), nullable=False),
@@ -317,15 +347,17 @@ def upgrade() -> None:
         sa.Column("entities", sa.Text(), nullable=True),
         sa.Column("buttons", sa.Text(), nullable=True),
         sa.Column("file_name", sa.Text(), nullable=True),
-        sa.Column("file_id", sa.Integer(), nullable=True),
-        sa.Column("album", sa.Integer(), nullable=True),
+        sa.Column("file_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("album", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("ready_at", sa.Float(), nullable=True),
         sa.Column("floor", sa.BigInteger(), nullable=True),
         sa.Column("ceiling", sa.BigInteger(), nullable=True),
         sa.Column("sent_text", sa.Text(), nullable=True),
         sa.Column("duplicate", sa.Boolean(), server_default="0", nullable=False),
         sa.Column("reaction_due", sa.Boolean(), server_default="0", nullable=False),
-        sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
+        sa.Column(
+            "tries", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), server_default="0", nullable=False
+        ),
         sa.Column("uncertain_until", sa.Float(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.CheckConstraint(
@@ -408,9 +440,9 @@ def upgrade() -> None:
 
     op.create_table(
         "question",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("pending_id", sa.Integer(), nullable=False),
-        sa.Column("part", sa.Integer(), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("pending_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("part", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("choices", sa.Text(), nullable=False),
         sa.Column("answer", sa.Text(), nullable=True),
@@ -424,10 +456,17 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
+        "role",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("instance_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(["instance_id"], ["instance.id"], name=op.f("fk_role_instance_id")),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_role")),
+    )
+    op.create_table(
         "second_look",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("bot_id", sa.BigInteger(), nullable=False),
-        sa.Column("pending_id", sa.Integer(), nullable=False),
+        sa.Column("pending_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("chat_id", sa.BigInteger(), nullable=False),
         sa.Column("floor", sa.BigInteger(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
@@ -440,9 +479,9 @@ def upgrade() -> None:
 
     op.create_table(
         "turn",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("pending_id", sa.Integer(), nullable=False),
-        sa.Column("instance_id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("pending_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("instance_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("started_at", sa.Float(), nullable=False),
         sa.ForeignKeyConstraint(["instance_id"], ["instance.id"], name=op.f("fk_turn_instance_id")),
         sa.ForeignKeyConstraint(["pending_id"], ["pending.id"], name=op.f("fk_turn_pending_id")),
@@ -454,8 +493,8 @@ def upgrade() -> None:
 
     op.create_table(
         "file_piece",
-        sa.Column("file_id", sa.Integer(), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("file_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["file_id"], ["file.id"], name=op.f("fk_file_piece_file_id")),
         sa.PrimaryKeyConstraint("file_id", "number", name=op.f("pk_file_piece")),
@@ -463,8 +502,10 @@ def upgrade() -> None:
     op.create_table(
         "guard",
         sa.Column("session_key", sa.Text(), nullable=False),
-        sa.Column("turn_id", sa.Integer(), nullable=False),
+        sa.Column("turn_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("instance_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("since", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(["instance_id"], ["instance.id"], name=op.f("fk_guard_instance_id")),
         sa.ForeignKeyConstraint(["turn_id"], ["turn.id"], name=op.f("fk_guard_turn_id")),
         sa.PrimaryKeyConstraint("session_key", name=op.f("pk_guard")),
         sa.UniqueConstraint("turn_id", name=op.f("uq_guard_turn_id")),

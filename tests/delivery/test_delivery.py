@@ -21,7 +21,7 @@ from tgbot.delivery.delivery import Delivery
 from tgbot.delivery.preview import Previews
 from tgbot.delivery.tools import Tools
 from tgbot.intake.batch import Rules, receive
-from tgbot.model import ChatId, File, MessageId, Owner, RowId
+from tgbot.model import ChatId, File, InstanceId, MessageId, Owner, RowId
 from tgbot.playground.server import PlaygroundServer
 from tgbot.playground.world import World
 from tgbot.render import Text
@@ -33,6 +33,7 @@ from tgbot.turns.answer import LiveAnswers, Reaction
 from tgbot.turns.keeping import kept
 
 CHAT = ChatId(7)
+OWNER = Owner(BOT, InstanceId(1), max_turns=1, crashes_max=3)
 GROUP, SUPERGROUP = ChatId(-5), ChatId(-1_000_000_000_005)
 
 
@@ -40,7 +41,7 @@ GROUP, SUPERGROUP = ChatId(-5), ChatId(-1_000_000_000_005)
 async def delivery(db: Database, wire: PlaygroundServer) -> AsyncIterator[Delivery]:
     """Deliver without `serve`: no scan repairs what a wake should have done."""
     async with BotApi(TOKEN, wire.url) as api:
-        made = Delivery(db, api, BOT, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=60)
+        made = Delivery(db, api, OWNER, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=60)
         yield made
         await made.flush(0)
 
@@ -62,8 +63,8 @@ async def test_a_wake_in_the_moment_that_a_sender_ends_is_not_lost(
 
 
 def previews_of(db: Database, api: BotApi, limiter: RateLimiter, answers: LiveAnswers, mode: str) -> Previews:
-    tools = Tools(db, api, limiter, answers, BOT, mode, cuts=True, receipts=True, wake=lambda _: None)
-    return Previews(CHAT, tools, Commits(db, BOT, CHAT))
+    tools = Tools(db, api, limiter, answers, OWNER, mode, cuts=True, receipts=True, wake=lambda _: None)
+    return Previews(CHAT, tools, Commits(db, OWNER, CHAT))
 
 
 async def test_previews_sleep_through_a_penalty(db: Database, wire: PlaygroundServer) -> None:
@@ -157,7 +158,7 @@ async def test_new_words_go_before_the_reaction_that_a_turn_works(
     first, second = (wire.world.post_message(CHAT, 7, text)["message_id"] for text in ("one", "two"))
     async with BotApi(TOKEN, wire.url) as api:
         made = Delivery(
-            db, api, BOT, rate_limiter=RateLimiter(0, 0, 0), stream="draft", send_within_seconds=60
+            db, api, OWNER, rate_limiter=RateLimiter(0, 0, 0), stream="draft", send_within_seconds=60
         )
         live = made.answers.open(turn())
         live.take("Once ")
@@ -185,7 +186,7 @@ async def test_what_came_during_a_preview_goes_before_a_reaction(
     owner = Owner(BOT, await db.write(recovery.begin_instance, os.getpid()), max_turns=1, crashes_max=3)
     async with BotApi(TOKEN, wire.url) as api:
         made = Delivery(
-            db, api, BOT, rate_limiter=RateLimiter(0, 0, 0), stream="draft", send_within_seconds=60
+            db, api, OWNER, rate_limiter=RateLimiter(0, 0, 0), stream="draft", send_within_seconds=60
         )
         live = made.answers.open(turn())
         live.take("Once")
@@ -215,7 +216,7 @@ async def test_a_flush_with_all_places_taken_leaves_no_sender_and_the_service_en
     await db.write(receive, owner, Rules(Access(None), 9), helps)
     with socket.create_server(("127.0.0.1", 0)) as deaf:  # takes every request and answers none
         async with BotApi(TOKEN, f"http://127.0.0.1:{deaf.getsockname()[1]}") as api:
-            delivery = Delivery(db, api, BOT, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=60)
+            delivery = Delivery(db, api, OWNER, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=60)
             serving = asyncio.create_task(delivery.serve())
             await eventually(
                 lambda: bool(len(delivery._senders) == 4 and delivery._rescan._waiters), "it rests"
@@ -253,7 +254,7 @@ async def test_what_could_not_leave_while_the_network_was_gone_was_no_try(
     ending = await kept(db, turns.Ending("done", [hello]))
     await db.write(turns.end, owner, received.claimed[0], ending)
     async with BotApi(TOKEN, f"http://127.0.0.1:{port}") as api:
-        delivery = Delivery(db, api, BOT, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=60)
+        delivery = Delivery(db, api, OWNER, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=60)
         delivery.wake(CHAT)
         await eventually(lambda: caplog.text.count("delivery.retry") > 2, "it is tried again and again")
         world = World()
@@ -278,7 +279,7 @@ async def test_the_answer_of_a_turn_whose_chat_has_moved_has_one_sender(
     )
     [turn] = received.claimed
     async with BotApi(TOKEN, wire.url) as api:
-        delivery = Delivery(db, api, BOT, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=60)
+        delivery = Delivery(db, api, OWNER, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=60)
         await db.write(chats.move, BOT, GROUP, SUPERGROUP)
         ended = await db.write(turns.end, owner, turn, turns.Ending("done", [Text("re: hi")]))
         delivery.turn_ended(turn.address, turn.row_id, ended.state, ended.part)
@@ -333,7 +334,7 @@ async def test_an_answer_does_not_wait_behind_a_notice_that_has_to_wait(
     while limiter.ready_in(CHAT, Priority.NOTICE) == 0:
         await limiter.acquire(ChatId(99), Priority.NOTICE)
     async with BotApi(TOKEN, wire.url) as api:
-        delivery = Delivery(db, api, BOT, rate_limiter=limiter, send_within_seconds=60)
+        delivery = Delivery(db, api, OWNER, rate_limiter=limiter, send_within_seconds=60)
         await db.write(outbox.notice, RowId(2), Text("Too much."))
         delivery.wake(CHAT)
         await eventually(lambda: bool(delivery._resting), "the notice waits for its time")

@@ -176,7 +176,9 @@ async def test_what_was_said_before_the_bot_was_removed_is_forgotten(
     address = Address(session_key(BOT, ChatId(GROUP)), ChatId(GROUP), UserId(1), MessageId(1))
     await house.db.write(overheard.keep, Update(BOT, 1, "{}"), address, "A: one", 3)
     async with BotApi(f"{BOT}:playground", wire.url) as api:
-        delivery = Delivery(house.db, api, BOT, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=60)
+        delivery = Delivery(
+            house.db, api, house.dispatcher.owner, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=60
+        )
         acceptor = Acceptor(house.db, house.rules, house.dispatcher, delivery, lambda _: None)
         await acceptor.accept([{"update_id": 2, "my_chat_member": muted}])
         assert await house.rows("SELECT line FROM overheard") == [("A: one",)]

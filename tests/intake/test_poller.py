@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse, Response
 
-from tests.house import BOT, House, raw_message
+from tests.house import House, raw_message
 from tests.odd_wire import ME, OddWire, result
 from tests.waiting import eventually, eventually_async
 from tgbot.access import Access
@@ -44,7 +44,9 @@ class WireIn:
 
     def __init__(self, house: House, odd: OddWire, api: BotApi, activation: Activation = "mention") -> None:
         self.house, self.odd = house, odd
-        delivery = Delivery(house.db, api, BOT, rate_limiter=RateLimiter(30, 1, 20), send_within_seconds=60)
+        delivery = Delivery(
+            house.db, api, house.dispatcher.owner, rate_limiter=RateLimiter(30, 1, 20), send_within_seconds=60
+        )
         self.delivery = delivery
         self.acceptor = Acceptor(
             house.db,
@@ -53,7 +55,9 @@ class WireIn:
             delivery,
             lambda _: None,
         )
-        self.poller = Poller(api, self.acceptor, Attempts(api, self.acceptor, delivery, no_invitation))
+        self.poller = Poller(
+            api, self.acceptor, Attempts(api, self.acceptor, delivery, no_invitation), house.may_poll
+        )
         self.serving = asyncio.create_task(self.poller.serve())
 
     async def stored(self) -> list[int]:

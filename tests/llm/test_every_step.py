@@ -16,7 +16,7 @@ from tgbot.agents.llm.questions import call_of
 from tgbot.agents.llm.tools import tool
 from tgbot.config import Settings
 from tgbot.store import history
-from tgbot.store.engine.connection import PRAGMAS
+from tgbot.store.engine.sqlite.opening import PRAGMAS
 from tgbot.turns.agent import Question
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -80,7 +80,7 @@ def agent() -> Iterator[LlmAgent]:
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"{__name__}.world", World())
     # No power cut in these tests, so waiting for the disk proves nothing.
-    monkeypatch.setattr("tgbot.store.engine.connection.PRAGMAS", (*PRAGMAS, "PRAGMA synchronous=OFF"))
+    monkeypatch.setattr("tgbot.store.engine.sqlite.opening.PRAGMAS", (*PRAGMAS, "PRAGMA synchronous=OFF"))
 
 
 @pytest.mark.parametrize("choice", [0, 1], ids=["again", "skip"])

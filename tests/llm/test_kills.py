@@ -139,7 +139,12 @@ class Storm:
     async def settled(self, *guests: Guest) -> None:
         """Answer questions until the answers are there."""
         answering = asyncio.create_task(_answer_questions(guests))
-        await eventually(lambda: all(guest.is_done for guest in guests), "every answer")
+        try:
+            await eventually(lambda: all(guest.is_done for guest in guests), "every answer")
+        except AssertionError as late:
+            raise AssertionError(
+                {guest.name: guest.screen for guest in guests}, self.bot.log[-2000:]
+            ) from late
         answering.cancel()
 
     async def _part(self, guests: Sequence[Guest]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from sqlalchemy import Engine
 
 from tests.house import BOT
-from tests.store.instance import Instance
+from tests.store.instance import Instance, said_in
 from tests.store.telegram import Telegram
 from tgbot.delivery.delivery import BEFORE_ALL
 from tgbot.delivery.preview import stop_button
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 Step = Callable[[], None]
 
-STATES = "SELECT json_extract(raw, '$.message.text'), state FROM pending WHERE kind = 'message' ORDER BY id"
+UNSENT = (
+    "SELECT outbox.id, raw FROM outbox JOIN pending ON pending.id = pending_id"
+    " WHERE outbox.state = 'ready' AND buttons IS NULL"
+)
 STREAMED = [Text("the first part"), Text("the second part")]  # what a streamed answer says
 
 
@@ -86,7 +89,7 @@ class Bot:
 
     def reconcile(self) -> None:
         """Do what the dispatcher does at a wake: release the stopped, recover the orphans, claim."""
-        for hold in self.instance.do(recovery.guards):
+        for hold in self.instance.do(recovery.guards, self.instance.owner.instance_id):
             if hold.token in self._running and hold.state == "stopped":
                 turn = self._running[hold.token]
                 words = STREAMED[: self._closed[turn.token] + 1] if turn.token in self._closed else []
@@ -156,7 +159,7 @@ class Bot:
         turn = next(
             (turn for turn in self._running.values() if turn.messages[0]["text"].startswith(said)), None
         )
-        assert turn or dict(self.instance.rows(STATES))[said] in ("done", "failed"), f"nobody works on {said}"
+        assert turn or self.instance.states(None)[said] in ("done", "failed"), f"nobody works on {said}"
         return turn
 
     def _end(self, turn: Turn | None, ending: Ending) -> None:
@@ -178,20 +181,20 @@ class Bot:
     def deliver(self) -> None:
         while self.instance.do(files.discard_unused, self._older_files):
             pass
-        for chat_id in self.instance.do(sending.chats, BOT, BEFORE_ALL, 10):
+        for chat_id in self.instance.do(sending.chats, BOT, BEFORE_ALL, 10, self.instance.owner.instance_id):
             assert self._loop.run(self._send(chat_id)) is None, "nothing has to wait, for nothing failed"
 
     def look_again(self) -> None:
         """Have a second look at all that was settled, as is done a minute later."""
         self.instance.rows("UPDATE second_look SET due_at = 0 RETURNING id")
-        for look in self.instance.do(settling.second_looks, BOT, 1):
+        for look in self.instance.do(settling.second_looks, BOT, 1, self.instance.owner.instance_id):
             assert self._loop.run(self._send(look.chat_id, look)) is None
-        assert self.instance.do(settling.second_looks, BOT, 1) == []
+        assert self.instance.do(settling.second_looks, BOT, 1, self.instance.owner.instance_id) == []
 
     async def _send(self, chat_id: ChatId, look: settling.SecondLook | None = None) -> float | None:
         answers, rate_limiter = LiveAnswers(lambda _: None), RateLimiter(0, 0, 0)
         tools = Tools(
-            *(self._db, self._api, rate_limiter, answers, BOT),
+            *(self._db, self._api, rate_limiter, answers, self.instance.owner),
             stream="off",
             cuts=True,
             receipts=False,
@@ -205,15 +208,14 @@ class Bot:
 
     def hold_back(self) -> None:
         """Do what a shutdown does: nothing was begun."""
-        self.instance.do(sending.not_begun, [])
+        self.instance.do(sending.not_begun, [], self.instance.owner.instance_id)
 
     def expire(self, said: str) -> None:
         """Make what is unsent of an answer old; it has no buttons."""
-        sql = (
-            "UPDATE outbox SET ready_at = 5 FROM pending WHERE pending.id = pending_id AND buttons IS NULL"
-            " AND json_extract(raw, '$.message.text') = :said AND outbox.state = 'ready' RETURNING outbox.id"
-        )
-        self.instance.rows(sql, said=said)
+        unsent = [part_id for part_id, raw in self.instance.rows(UNSENT) if said_in(raw) == said]
+        assert unsent
+        for part_id in unsent:
+            self.instance.rows("UPDATE outbox SET ready_at = 5 WHERE id = :id RETURNING id", id=part_id)
         self.instance.do(expiry.expire, BOT, 9)
 
 

@@ -1,19 +1,18 @@
 """The model of random histories: a few lists. It never asks the database what to expect, it checks it."""
 
 import itertools
-import shutil
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
 
 from tests.store.instance import Instance, key
+from tests.store.storage import Storages
 from tgbot.model import Raw, RowId, Turn
 from tgbot.store.edits import RUNNING_AGAIN
-from tgbot.store.engine.connection import writing_engine
 from tgbot.store.outbox import STOPPED
 from tgbot.store.queue import DROPPED
 
@@ -51,12 +50,10 @@ class Session:
 class Model(RuleBasedStateMachine):
     """`instance` is the process that runs now; `recovered`: it has dealt with what the last death left."""
 
-    def __init__(self, template: Path, folder: Path) -> None:
+    def __init__(self, storages: Storages) -> None:
         super().__init__()
-        self.path = folder / "history.db"
-        for old in folder.glob("history.db*"):
-            old.unlink(missing_ok=True)  # a log goes with its last connection, which may be now
-        shutil.copyfile(template, self.path)
+        self.ending = ExitStack()
+        self.storage = self.ending.enter_context(storages())
         self.sessions = {chat: Session() for chat in CHATS}
         self.ends: dict[int, str] = {}
         self.shown: dict[int, str] = {}  # what each message is answered with
@@ -86,7 +83,7 @@ class Model(RuleBasedStateMachine):
 
     def start_instance(self) -> None:
         self.instance = Instance(
-            writing_engine(self.path),
+            self.storage.engine(),
             max_turns=self.max_turns,
             crashes_max=CRASHES_MAX,
             queue_max=QUEUE_MAX,

@@ -189,5 +189,4 @@ class Histories(Model):
                 self.hand_over(busy[0], self.instance.finish(busy[0].running, f"re: {number}"))
             self.every_message_is_where_the_model_has_it_and_ends_once()
             assert set(self.ends.values()) <= {"done", "failed", "stopped", "dead", "dropped", "joined"}
-        for instance in self.instances:
-            instance.engine.dispose()
+        self.ending.close()

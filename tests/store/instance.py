@@ -1,6 +1,7 @@
 """One instance of the process, as the store sees it: an owner, one writing connection, no event loop."""
 
 import itertools
+import json
 import os
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
@@ -41,7 +42,10 @@ class Instance:
         access = Access(allowed_users, next(iter(allowed_users or ()), None))
         self.rules = Rules(access, queue_max, group_activation="always")
         self.do(allowed.note_settings, bot_id, allowed_users, ())
+        # The older ones are dead: where several may live, their leases are over.
+        self.rows("UPDATE instance SET lease_until = 0 RETURNING id")
         self.owner = Owner(bot_id, self.do(recovery.begin_instance, os.getpid()), max_turns, crashes_max)
+        self.do(recovery.guards, self.owner.instance_id)
 
     def do(self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         with self.engine.begin() as conn:
@@ -99,14 +103,18 @@ class Instance:
 
     def recover(self) -> list[str]:
         """Recover every guard of another instance; returns the new states of their rows."""
-        held = [hold for hold in self.do(recovery.guards) if hold.instance_id != self.owner.instance_id]
+        held = [
+            hold
+            for hold in self.do(recovery.guards, self.owner.instance_id)
+            if hold.instance_id != self.owner.instance_id
+        ]
         return [self.do(recovery.recover, self.owner, hold) for hold in held]
 
     def claim_waiting(self) -> list[Turn]:
         return self.do(turns.claim_waiting, self.owner)
 
     def next_part(self, chat: int = 7) -> Part | None:
-        return self.do(sending.next_part, self.owner.bot_id, ChatId(chat))
+        return self.do(sending.next_part, self.owner.bot_id, ChatId(chat), self.owner.instance_id)
 
     def the_next(self, chat: int = 7) -> Part:
         part = self.next_part(chat)
@@ -133,13 +141,10 @@ class Instance:
 
         return self.do(select)
 
-    def states(self, chat: int = 7) -> dict[str, str]:
-        """Map each message's text to its state, in arrival order."""
-        sql = (
-            "SELECT json_extract(raw, '$.message.text'), state FROM pending"
-            " WHERE chat_id = :chat AND kind = 'message' ORDER BY id"
-        )
-        return dict(self.rows(sql, chat=chat))
+    def states(self, chat: int | None = 7) -> dict[str | None, str]:
+        """Map each message's text to its state, in arrival order; of all chats with None."""
+        sql = "SELECT raw, state, chat_id FROM pending WHERE kind = 'message' ORDER BY id"
+        return {said_in(raw): state for raw, state, place in self.rows(sql) if chat in (None, place)}
 
     def outbox(self, chat: int = 7) -> list[tuple[str, str | None]]:
         """List (state, text) of every part for a chat, in the order of sending."""
@@ -165,6 +170,12 @@ class StartInstance(Protocol):
         bot_id: BotId = BOT,
         allowed_users: frozenset[UserId] | None = None,
     ) -> Instance: ...
+
+
+def said_in(raw: str) -> str | None:
+    """Read the text of a message in an update as it is stored; None where it was erased."""
+    text: str | None = json.loads(raw).get("message", {}).get("text")
+    return text
 
 
 def new_id() -> MessageId:

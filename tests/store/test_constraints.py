@@ -54,6 +54,8 @@ USAGE: Row = {
 }
 ALLOWED: Row = {"bot_id": 42, "chat_id": 7, "role": "user", "allowed_by": 7, "since": 1.0}
 STRANGER: Row = {"bot_id": 42, "user_id": 8, "replied_at": 1.0}
+INSTANCE: Row = {"pid": 1, "started_at": 1.0}
+TURN: Row = {"pending_id": 1, "instance_id": 1, "started_at": 1.0}
 ALLOWANCE: Row = {"bot_id": 42, "user_id": 8, "span": "minute", "began": 60, "number": 1}
 ROWS = {
     "pending": PENDING,
@@ -65,6 +67,9 @@ ROWS = {
     "allowed": ALLOWED,
     "stranger": STRANGER,
     "allowance": ALLOWANCE,
+    "instance": INSTANCE,
+    "turn": TURN,
+    "file": {},
 }
 CONTROL: Row = {"kind": "control"}
 SHOWN: Row = {"message_id": 5}
@@ -171,9 +176,7 @@ ACCEPTED: list[tuple[str, Row]] = [
 def first_row(instance: Instance) -> Instance:
     """Row 1 and turn 1 exist, so that a foreign key has something to name."""
     add(instance, schema.pending, PENDING | {"update_id": 0})
-    add(
-        instance, schema.turn, {"pending_id": 1, "instance_id": instance.owner.instance_id, "started_at": 1.0}
-    )
+    add(instance, schema.turn, TURN)
     return instance
 
 
@@ -210,19 +213,21 @@ def test_every_check_constraint_has_an_example_here() -> None:
 def test_one_guard_a_session_and_one_session_a_turn(instance: Instance) -> None:
     turn = instance.start("a", chat=7)
     other = instance.start("b", chat=8)
-    values = {"session_key": "42:7", "turn_id": other.token, "since": 1.0}
+    values = {"session_key": "42:7", "turn_id": other.token, "instance_id": 1, "since": 1.0}
     instance.finish(other)
-    with pytest.raises(IntegrityError, match=r"guard\.session_key"):
+    with pytest.raises(IntegrityError, match=r"guard\.session_key|pk_guard"):
         add(instance, schema.guard, values)
-    with pytest.raises(IntegrityError, match=r"guard\.turn_id"):
+    with pytest.raises(IntegrityError, match=r"guard\.turn_id|uq_guard_turn_id"):
         add(instance, schema.guard, values | {"session_key": "42:9", "turn_id": turn.token})
 
 
 def test_one_row_an_update_and_one_part_a_number(first_row: Instance) -> None:
-    with pytest.raises(IntegrityError, match=r"pending\.bot_id, pending\.update_id"):
+    with pytest.raises(
+        IntegrityError, match=r"pending\.bot_id, pending\.update_id|uq_pending_bot_id_update_id"
+    ):
         add(first_row, schema.pending, PENDING | {"update_id": 0})
     add(first_row, schema.outbox, OUTBOX)
-    with pytest.raises(IntegrityError, match=r"outbox\.pending_id, outbox\.part"):
+    with pytest.raises(IntegrityError, match=r"outbox\.pending_id, outbox\.part|uq_outbox_pending_id_part"):
         add(first_row, schema.outbox, OUTBOX)
 
 
@@ -230,17 +235,24 @@ def test_one_part_of_a_chat_is_in_flight_at_a_time(first_row: Instance) -> None:
     add(first_row, schema.outbox, OUTBOX | FLYING)
     second = OUTBOX | FLYING | {"part": 1, "first_id": 1}
     for state in ("sending", "unknown"):
-        with pytest.raises(IntegrityError, match=r"outbox\.bot_id, outbox\.chat_id"):
+        with pytest.raises(IntegrityError, match=r"outbox\.bot_id, outbox\.chat_id|ix_outbox_in_flight"):
             add(first_row, schema.outbox, second | {"state": state})
     add(first_row, schema.outbox, second | {"chat_id": 8})
 
 
 def test_a_guard_names_a_turn_that_exists(instance: Instance) -> None:
-    with pytest.raises(IntegrityError, match="FOREIGN KEY"):
-        add(instance, schema.guard, {"session_key": "42:7", "turn_id": 999, "since": 1.0})
+    with pytest.raises(IntegrityError, match=r"FOREIGN KEY|fk_guard_turn_id"):
+        add(
+            instance,
+            schema.guard,
+            {"session_key": "42:7", "turn_id": 999, "instance_id": 1, "since": 1.0},
+        )
 
 
 @pytest.mark.parametrize("table", ["instance", "pending", "turn", "outbox", "file", "usage"])
 def test_an_id_is_never_used_twice(first_row: Instance, table: str) -> None:
     """Tokens and the order of arrival depend on it, even after old rows are deleted."""
-    assert "AUTOINCREMENT" in str(first_row.rows("SELECT sql FROM sqlite_master WHERE name = :t", t=table))
+    add(first_row, schema.metadata.tables[table], ROWS[table])
+    [(used,)] = first_row.rows(f"DELETE FROM {table} WHERE id = (SELECT max(id) FROM {table}) RETURNING id")
+    add(first_row, schema.metadata.tables[table], ROWS[table])
+    assert first_row.rows(f"SELECT max(id) FROM {table}") == [(used + 1,)]

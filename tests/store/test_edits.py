@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.house import raw_message
-from tests.store.instance import Instance, StartInstance
+from tests.store.instance import Instance, StartInstance, said_in
 from tgbot.intake.batch import Received
 from tgbot.intake.limits import Limits
 from tgbot.model import Raw, Turn, UserId
@@ -22,10 +22,8 @@ def edit(instance: Instance, was: str, now: str, **more: Any) -> Received:  # no
 
 
 def edited(instance: Instance, was: str, now: str, **more: Any) -> Raw:  # noqa: ANN401 - any field
-    sql = (
-        "SELECT message_id FROM pending WHERE json_extract(raw, '$.message.text') LIKE :was ORDER BY id DESC"
-    )
-    message_id = instance.rows(sql, was=f"%{was}")[0][0]
+    sql = "SELECT raw, message_id FROM pending ORDER BY id DESC"
+    message_id = next(found for raw, found in instance.rows(sql) if (said_in(raw) or "").endswith(was))
     raw = raw_message(next(_ids), now, **more)
     return {"update_id": raw["update_id"], "edited_message": {**raw["message"], "message_id": message_id}}
 
@@ -176,9 +174,8 @@ def test_an_edit_that_comes_again_is_applied_once(instance: Instance) -> None:
 
 def test_an_edit_keeps_what_the_message_was_given_of_what_others_said(instance: Instance) -> None:
     turn = instance.start("a", "b")
-    instance.rows(
-        "UPDATE pending SET raw = json_set(raw, '$.message.overheard', json('[\"Bob: hey\"]')) RETURNING id"
-    )
+    was, given = json.dumps("b"), '"b", "overheard": ["Bob: hey"]'
+    instance.rows("UPDATE pending SET raw = replace(raw, :was, :given) RETURNING id", was=was, given=given)
     edit(instance, "b", "better")
     message = following(instance.finish(turn)).message
     assert (message["text"], message["overheard"]) == ("better", ["Bob: hey"])

@@ -9,7 +9,7 @@ from tests.house import raw_message
 from tests.store.instance import Instance, StartInstance, new_id
 from tgbot.model import ChatId, KeptFile
 from tgbot.render import Text
-from tgbot.store import files, outbox, sending, topics, turns
+from tgbot.store import files, ledger, outbox, sending, topics, turns, values
 from tgbot.store.outbox import GIVEN_UP
 from tgbot.store.parts import Ping, Rich
 from tgbot.store.turns import Ending
@@ -485,15 +485,19 @@ def test_the_plainer_form_of_a_part_stands_before_what_follows_it(
     assert instance.send_all() == [*said, "f", "end", "re: b"]
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("Releases", "“Releases”"), ("a\ud83d\0", "“a\ufffd ”"), (5, "number 3"), ("", "number 3")],
+)
 def test_an_answer_to_a_topic_that_is_gone_goes_to_the_chat_and_says_where_it_belongs(
-    instance: Instance,
+    instance: Instance, name: object, shown: str
 ) -> None:
-    made = {"message_id": 3, "chat": {"id": -5}, "forum_topic_created": {"name": "Releases", "icon_color": 1}}
+    made = {"message_id": 3, "chat": {"id": -5}, "forum_topic_created": {"name": name, "icon_color": 1}}
     [turn] = instance.say("a", chat=-5, **IN_TOPIC, reply_to_message=made).claimed
     instance.answer(turn, "re: a", "more")
     instance.do(topics.leave, instance.the_next(-5))
     assert instance.rows("SELECT topic_id, reply_to FROM outbox") == [(None, None), (None, None)]
-    assert instance.send_all(-5) == ["re: a\n\n(For the topic “Releases”, which is gone.)", "more"]
+    assert instance.send_all(-5) == [f"re: a\n\n(For the topic {shown}, which is gone.)", "more"]
 
 
 def test_a_topic_without_a_name_that_is_known_is_named_by_its_number(instance: Instance) -> None:
@@ -523,3 +527,13 @@ def test_an_answer_that_waits_behind_another_one_replies_to_its_question(instanc
     parts = instance.rows("SELECT text, reply_to FROM outbox ORDER BY id")
     assert parts[0] == ("re: a", first.address.message_id), "b is newer than a"
     assert parts[1] == ("re: b", turn.address.message_id)
+
+
+def test_a_nul_in_what_an_agent_or_telegram_says_is_no_trouble(instance: Instance) -> None:
+    """A model emits one at times, and PostgreSQL cannot hold it."""
+    turn = instance.start("a")
+    instance.do(values.put, turn, "note", "key\0", "value\0")
+    instance.do(ledger.finish, turn, "call\0", "tool\0", json.dumps("\0"))
+    instance.finish(turn, "re: \0a")
+    instance.do(sending.park, instance.the_next(), "Forbidden: \0")
+    assert states(instance) == ["parked"]

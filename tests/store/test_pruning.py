@@ -39,7 +39,7 @@ def pass_time(bot: Instance) -> None:
     bot.rows(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1010) INSERT INTO pending"
         " (bot_id, update_id, kind, state, session_key, chat_id, box, message_id, received_at, ended_at, raw)"
-        f" SELECT 42, 900000 + i, 'control', 'done', '42:99', 99, iif(i % 2, 0, {GROUP}), 900000 + i, 5e9,"
+        f" SELECT 42, 900000 + i, 'control', 'done', '42:99', 99, (1 - i % 2) * {GROUP}, 900000 + i, 5e9,"
         " 5e9, '{}' FROM n RETURNING id"
     )
 
@@ -206,7 +206,7 @@ def test_an_answer_that_may_be_on_screen_stays(bot: Instance, *, lost: bool) -> 
     assert [state for state, _ in bot.outbox()] == ["unknown" if lost else "sending"]
 
 
-@pytest.mark.parametrize("due", ["reaction_due = 1", "uncertain_until = 1"])
+@pytest.mark.parametrize("due", ["reaction_due = true", "uncertain_until = 1"])
 def test_a_part_that_has_something_to_be_done_stays(bot: Instance, due: str) -> None:
     exchange(bot, "a")
     bot.rows(f"UPDATE outbox SET {due} RETURNING id")
@@ -275,7 +275,7 @@ def test_the_newest_message_of_a_box_stays_known(bot: Instance) -> None:
         exchange(bot, words, chat=GROUP - 1)
     newest = (
         "SELECT max(message_id) FROM (SELECT box, message_id FROM outbox UNION ALL"
-        " SELECT box, message_id FROM pending) WHERE box = :box"
+        " SELECT box, message_id FROM pending) AS known WHERE box = :box"
     )
     [(before,)] = bot.rows(newest, box=GROUP - 1)
     pass_time(bot)

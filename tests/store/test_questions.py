@@ -28,7 +28,8 @@ def answers(instance: Instance, row_id: RowId) -> dict[str, str]:
 
 
 def shown(instance: Instance) -> list[tuple[object, ...]]:
-    return instance.rows("SELECT part, text, buttons IS NOT NULL, silent FROM outbox WHERE kind != 'notice'")
+    sql = "SELECT part, text, buttons IS NOT NULL, silent FROM outbox WHERE kind != 'notice' ORDER BY id"
+    return instance.rows(sql)
 
 
 def test_a_row_that_asks_waits_without_a_guard_and_the_rows_behind_it_wait_too(instance: Instance) -> None:

@@ -2,7 +2,7 @@
 
 from tests.house import BOT
 from tests.store.instance import Instance, StartInstance, new_id
-from tgbot.model import BotId
+from tgbot.model import BotId, InstanceId
 from tgbot.render import Text
 from tgbot.store import outbox, reactions, sending
 
@@ -12,7 +12,7 @@ SUPERGROUP = -1_000_000_000_005
 def due(instance: Instance) -> list[tuple[object, ...]]:
     return [
         (one.chat_id, one.message_id, one.part_state, one.row_state)
-        for one in instance.do(reactions.due, BOT)
+        for one in instance.do(reactions.due, BOT, instance.owner.instance_id)
     ]
 
 
@@ -27,7 +27,7 @@ def test_the_next_process_sees_which_reactions_an_earlier_one_owes(start_instanc
         (7, done.address.message_id, "sent", "done"),
         (8, failed.address.message_id, "sent", "failed"),
     ]
-    assert start_instance().do(reactions.due, BotId(5)) == []
+    assert start_instance().do(reactions.due, BotId(5), InstanceId(1)) == []
 
 
 def test_what_was_parked_gets_a_reaction_too(instance: Instance) -> None:

@@ -8,8 +8,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from tgbot.store import schema
-from tgbot.store.engine import migrate
-from tgbot.store.engine.connection import Connection, read_once, writing_engine
+from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.sqlite import migrate
+from tgbot.store.engine.sqlite.opening import read_once, writing_engine
 
 
 def test_the_migrations_end_in_the_metadata(database_path: Path) -> None:

@@ -56,16 +56,16 @@ def test_only_chats_with_something_unsent_are_named_and_no_more_than_asked_for(i
     for chat in (1, 2, 3):
         answered(instance, chat=chat)
     instance.send_all(2)
-    assert instance.do(sending.chats, BOT, ChatId(-9), 10) == [1, 3]
-    assert instance.do(sending.chats, BOT, ChatId(-9), 1) == [1]
-    assert instance.do(sending.chats, BOT, ChatId(1), 1) == [3]
+    assert instance.do(sending.chats, BOT, ChatId(-9), 10, instance.owner.instance_id) == [1, 3]
+    assert instance.do(sending.chats, BOT, ChatId(-9), 1, instance.owner.instance_id) == [1]
+    assert instance.do(sending.chats, BOT, ChatId(1), 1, instance.owner.instance_id) == [3]
 
 
 def test_another_token_on_the_same_database_does_not_send_the_first_ones_answers(instance: Instance) -> None:
     answered(instance)
     theirs = BotId(5)
-    assert instance.do(sending.chats, theirs, ChatId(-9), 10) == []
-    assert instance.do(sending.next_part, theirs, ChatId(7)) is None
+    assert instance.do(sending.chats, theirs, ChatId(-9), 10, instance.owner.instance_id) == []
+    assert instance.do(sending.next_part, theirs, ChatId(7), instance.owner.instance_id) is None
 
 
 # What became of it
@@ -118,7 +118,7 @@ def test_a_shutdown_takes_back_what_was_not_begun_and_only_that(instance: Instan
     for chat in (1, 2):
         answered(instance, chat=chat)
     instance.begin(instance.start("a", chat=3), "first words")
-    instance.do(sending.not_begun, [instance.the_next(1).part_id])
+    instance.do(sending.not_begun, [instance.the_next(1).part_id], instance.owner.instance_id)
     assert [states(instance, chat) for chat in (1, 2, 3)] == [["sending"], ["ready"], ["sending"]]
 
 
@@ -242,7 +242,7 @@ def expire(instance: Instance) -> list[ChatId]:
 
 
 def take_back(instance: Instance) -> None:
-    instance.do(sending.not_begun, [])
+    instance.do(sending.not_begun, [], instance.owner.instance_id)
 
 
 def test_old_answers_are_not_resent_after_a_long_outage_without_a_word(instance: Instance) -> None:

@@ -291,7 +291,7 @@ def test_a_death_in_a_settling_leaves_it_to_the_next_process(
 def looks(instance: Instance) -> list[SecondLook]:
     instance.rows("UPDATE second_look SET due_at = due_at - :late RETURNING id", late=LATE_SECONDS)
     [(due_at,)] = instance.rows("SELECT coalesce(max(due_at), 0) FROM second_look")
-    return instance.do(settling.second_looks, BOT, due_at)
+    return instance.do(settling.second_looks, BOT, due_at, instance.owner.instance_id)
 
 
 @pytest.mark.parametrize("write", [settling.not_found, settling.send_again, settling.found])
@@ -302,10 +302,10 @@ def test_what_is_settled_gets_a_second_look_when_nothing_can_be_on_its_way_any_m
     given = ([part], [MessageId(102)], []) if write is settling.found else (part, [])
     instance.do(write, *given)
     [(due_at,)] = instance.rows("SELECT due_at FROM second_look")
-    assert instance.do(settling.second_looks, BOT, due_at - 1) == []
-    [look] = instance.do(settling.second_looks, BOT, due_at)
+    assert instance.do(settling.second_looks, BOT, due_at - 1, instance.owner.instance_id) == []
+    [look] = instance.do(settling.second_looks, BOT, due_at, instance.owner.instance_id)
     assert (look.row_id, look.chat_id, look.floor, look.text) == (part.row_id, 7, 100, "re: a")
-    assert instance.do(settling.second_looks, BotId(5), due_at) == []
+    assert instance.do(settling.second_looks, BotId(5), due_at, instance.owner.instance_id) == []
 
 
 def test_a_second_look_sees_all_unknown_ids_since_and_has_what_it_finds_deleted(instance: Instance) -> None:

@@ -330,7 +330,7 @@ def test_a_stale_owner_can_write_nothing(start_instance: StartInstance) -> None:
 def test_a_stale_owner_does_not_recover_what_was_taken_over(start_instance: StartInstance) -> None:
     start_instance().start("a")
     middle, new = start_instance(), start_instance()
-    [seen] = middle.do(recovery.guards)
+    [seen] = middle.do(recovery.guards, middle.owner.instance_id)
     new.recover()
     [turn] = new.claim_waiting()
     middle.do(recovery.recover, middle.owner, seen)
@@ -413,7 +413,7 @@ def test_a_stop_that_comes_while_recovery_is_under_way_is_not_overruled(
 ) -> None:
     start_instance().start("a")
     instance = start_instance(crashes_max=crashes_max)
-    [seen] = instance.do(recovery.guards)
+    [seen] = instance.do(recovery.guards, instance.owner.instance_id)
     instance.say("/stop")
     assert instance.do(recovery.recover, instance.owner, seen) == "stopped"
     assert instance.states() == {"a": "stopped"}

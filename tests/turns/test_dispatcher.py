@@ -418,7 +418,7 @@ async def test_guard_and_owner_are_set_before_the_turn_task_exists(house: House)
     owner = house.dispatcher.owner
     rows = [raw_message(1, "x")]
     received = await house.accept_without_spawning(*rows)
-    sql = "SELECT turn_id, instance_id FROM guard JOIN turn ON turn.id = turn_id"
+    sql = "SELECT turn_id, guard.instance_id FROM guard JOIN turn ON turn.id = turn_id"
     assert await house.rows(sql) == [(received.claimed[0].token, owner.instance_id)]
     assert house.dispatcher.running == 0
 
@@ -517,7 +517,7 @@ async def test_a_drain_gives_nothing_up(db: Database, agent: ScriptedAgent) -> N
         draining = asyncio.create_task(house.dispatcher.drain(30))
         await asyncio.sleep(0)
         for _ in range(3):
-            guards = await house.db.write(recovery.guards)
+            guards = await house.db.write(recovery.guards, house.dispatcher.owner.instance_id)
             await house.dispatcher._recover(guards)
         agent.let("long")
         await draining

@@ -44,15 +44,23 @@ def webhook(text: str) -> str | None:
 
 
 def database(text: str) -> str:
-    """Take the URL of a SQLite file whose folder is there."""
-    if not re.fullmatch(r"sqlite:///[^?:]+", text):
-        raise ValueError("only a SQLite file is supported")
-    path = Path(text.partition(":///")[2])
+    """Take the URL of a SQLite file whose folder is there, or of a database on a PostgreSQL server."""
+    if re.fullmatch(r"postgresql\+psycopg://[^/\s]*/[^/?\s]+(\?\S*)?", text):
+        return text
+    path = file_in(text) if re.fullmatch(r"sqlite:///[^?:]+", text) else None
+    if path is None:
+        raise ValueError("it is neither a SQLite file nor a database on a PostgreSQL server")
     if not path.parent.is_dir():
         raise ValueError("its folder does not exist")
     if path.is_dir():
         raise ValueError("this is a folder")
     return text
+
+
+def file_in(database_url: str) -> Path | None:
+    """Take the file out of `sqlite:///FILE`; None of another URL."""
+    kind, _, path = database_url.partition(":///")
+    return Path(path) if kind == "sqlite" else None
 
 
 def text_file(text: str) -> Path:

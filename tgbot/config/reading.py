@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 from dotenv import dotenv_values
 
 from tgbot import secret_files
-from tgbot.config.settings import How, Settings, path_in
+from tgbot.config.settings import How, Settings
 
 PREFIX = "TGBOT_"
 ENV_FILE = ".env"
@@ -37,9 +37,19 @@ def load() -> Settings:
     return settings
 
 
-def database_path() -> Path:
-    """Find the SQLite file alone, for commands that need no token. Raises ConfigError."""
-    return path_in(_read(["database_url"]).get("database_url", _FIELDS["database_url"].default))
+def database_url() -> str:
+    """Read where the database is alone, for commands that need no token. Raises ConfigError."""
+    url: str = _read(["database_url"]).get("database_url", _FIELDS["database_url"].default)
+    return url
+
+
+def as_database_url(name: str, text: str) -> str:
+    """Take a database's URL that stands in `name`, which is no setting. Raises ConfigError."""
+    how = _HOW["database_url"]
+    try:
+        return str(how.parse(text))
+    except ValueError as error:
+        raise ConfigError(f"{name} is wrong ({error}): it has to be {how.hint}") from None
 
 
 def given(*names: str) -> dict[str, str]:
@@ -67,13 +77,13 @@ def unknown_names() -> list[str]:
     return [f"unknown setting {name}{_nearest(name.upper(), known)}" for name in sorted(strange)]
 
 
-def exposed_files(database: Path) -> list[str]:
+def exposed_files(database: Path | None) -> list[str]:
     """One line for each file with secrets or messages that is not its owner's alone, copies included.
 
     Raises ConfigError.
     """
-    copies = sorted(database.parent.glob(f"{glob.escape(database.name)}.*"))
-    paths = (Path(ENV_FILE), database, *named_secret_files(), *copies)
+    copies = sorted(database.parent.glob(f"{glob.escape(database.name)}.*")) if database else []
+    paths = (Path(ENV_FILE), *([database] if database else []), *named_secret_files(), *copies)
     modes = {path: _mode(path) for path in paths}
     return [
         f"{path} is open to other users (its mode is {mode:o}): chmod 600 {path}"

@@ -43,9 +43,12 @@ class Settings:
         How(str, "echo, llm, or package.module:name"),
         "`llm` (a model), or `package.module:name`, an agent of your own",
     ] = "echo"
-    database_url: Annotated[str, How(parsers.database, "sqlite:///FILE"), "a SQLite file"] = (
-        "sqlite:///tgbot.db"
-    )
+    database_url: Annotated[
+        str,
+        How(parsers.database, "sqlite:///FILE, or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"),
+        "a SQLite file; or `postgresql+psycopg://USER:PASSWORD@HOST/DATABASE`, which any number of bots may "
+        "work on ([how](scale.md))",
+    ] = "sqlite:///tgbot.db"
     api_url: Annotated[
         str, How(parsers.server, "a Bot API server, http:// or https://"), "another Bot API server"
     ] = TELEGRAM_URL
@@ -309,11 +312,6 @@ class Settings:
         return tuple(dict.fromkeys([self.model, *self.models]))
 
     @property
-    def database_path(self) -> Path:
-        """The SQLite file behind `database_url`."""
-        return path_in(self.database_url)
-
-
-def path_in(database_url: str) -> Path:
-    """Take the file out of `sqlite:///FILE`."""
-    return Path(database_url.partition(":///")[2])
+    def database_file(self) -> Path | None:
+        """The SQLite file behind `database_url`; None for a server."""
+        return parsers.file_in(self.database_url)

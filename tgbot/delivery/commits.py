@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tgbot.delivery.backoff import Backoff
-from tgbot.model import BotId, ChatId, Part
-from tgbot.store import sending
+from tgbot.model import ChatId, Owner, Part
+from tgbot.store import sending, workers
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
@@ -19,10 +19,13 @@ log = logging.getLogger(__name__)
 class Commits:
     """The outbox of one chat, as its sender works through it."""
 
-    def __init__(self, db: Database, bot_id: BotId, chat_id: ChatId) -> None:
+    def __init__(self, db: Database, owner: Owner, chat_id: ChatId) -> None:
         self._db = db
         self._chat_id = chat_id
-        self._look = functools.partial(sending.next_part, bot_id=bot_id, chat_id=chat_id)
+        self._lock = functools.partial(workers.lock_chat, bot_id=owner.bot_id, chat_id=chat_id)
+        self._look = functools.partial(
+            sending.next_part, bot_id=owner.bot_id, chat_id=chat_id, instance_id=owner.instance_id
+        )
         self._backoff = Backoff()
         self._hinted = False  # there may be something new
         self._following: Part | None = None  # the next part, as the last write saw it
@@ -61,9 +64,12 @@ class Commits:
     async def write(self, change: Callable[..., Any], *args: object, **options: object) -> Any:  # noqa: ANN401 - what the change returns
         """Commit a change of a part, and read the next one. Raises StorageError."""
         self._hinted = False  # whatever it hinted at is committed, so this transaction sees it
-        result, self._following = await self._db.write(
-            _change_and_look, self._look, lambda conn: change(conn, *args, **options)
-        )
+
+        def change_and_look(conn: Connection) -> tuple[Any, Part | None]:
+            self._lock(conn)
+            return change(conn, *args, **options), self._look(conn)
+
+        result, self._following = await self._db.write(change_and_look)
         return result
 
     async def note(self, change: Callable[..., Any], *args: object, **options: object) -> Any:  # noqa: ANN401 - as above
@@ -77,9 +83,3 @@ class Commits:
             else:
                 self._backoff.succeeded()
                 return result
-
-
-def _change_and_look(
-    conn: Connection, look: Callable[[Connection], Part | None], change: Callable[[Connection], Any]
-) -> tuple[Any, Part | None]:
-    return change(conn), look(conn)

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from tgbot.delivery.cards import Cards
 from tgbot.delivery.sender import ChatSender
 from tgbot.delivery.tools import Tools
-from tgbot.model import Address, BotId, ChatId, FileId, Part, RowId, Turn
-from tgbot.store import expiry, files, reactions, sending, settling
+from tgbot.model import Address, ChatId, FileId, Owner, Part, RowId, Turn
+from tgbot.store import expiry, files, reactions, sending, settling, workers
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
@@ -49,7 +49,7 @@ class Delivery:
         self,
         db: Database,
         api: BotApi,
-        bot_id: BotId,
+        owner: Owner,
         *,
         rate_limiter: RateLimiter,
         stream: str = "edit",
@@ -59,9 +59,10 @@ class Delivery:
     ) -> None:
         self.answers = LiveAnswers(self._words)
         self.cards = Cards(db, self.wake)
+        self._me = owner.instance_id
         self._db = db
         self._api = api
-        self._tools = Tools(db, api, rate_limiter, self.answers, bot_id, stream, cuts, receipts, self.wake)
+        self._tools = Tools(db, api, rate_limiter, self.answers, owner, stream, cuts, receipts, self.wake)
         self._send_within_seconds = send_within_seconds
         # A clock that is set while the process runs must not make an answer old.
         self._clock_offset = time.time() - time.monotonic()
@@ -72,6 +73,7 @@ class Delivery:
         self._senders: dict[ChatId, tuple[ChatSender, asyncio.Task[None]]] = {}
         self._resting: dict[ChatId, tuple[ChatSender, asyncio.TimerHandle]] = {}
         self._courtesies: set[asyncio.Task[None]] = set()
+        self._leaving: set[asyncio.Task[None]] = set()
 
     def wake(self, chat_id: ChatId) -> None:
         """Hint that a chat has something unsent."""
@@ -148,7 +150,9 @@ class Delivery:
     async def _begin(self) -> None:
         """Make up for what an earlier process left: reactions that are due."""
         self._older_files = await self._db.read(files.newest)
-        for one in await self._db.read(reactions.due, self._tools.bot_id) if self._tools.receipts else []:
+        for one in (
+            await self._db.read(reactions.due, self._tools.bot_id, self._me) if self._tools.receipts else []
+        ):
             shown = Reaction.FAILED if one.part_state == "parked" else VERDICTS.get(one.row_state)
             if sender := self._sender(one.chat_id):
                 sender.react(one.message_id, shown, one.part_id)
@@ -165,7 +169,7 @@ class Delivery:
             task.cancel()
         await asyncio.gather(*work, return_exceptions=True)
         with contextlib.suppress(StorageError):  # then the next process settles what was not even sent
-            await self._db.write(sending.not_begun, self._tools.under_way)
+            await self._db.write(sending.not_begun, self._tools.under_way, self._me)
             await self._note_reactions()
 
     async def _scan(self) -> None:
@@ -176,13 +180,16 @@ class Delivery:
             log.warning("delivery.expired chats=%s", expired)
         await self._db.write(sending.show_uncertain, bot_id)
         await self._note_reactions()
+        for chat in await self._db.read(workers.idle_chats, self._me) if self._db.shared else ():
+            if chat.chat_id not in self._senders:
+                self._leave(chat)
         if await self._db.read(files.has_unused, self._older_files):
             while await self._db.write(files.discard_unused, self._older_files):
                 pass
-        for look in await self._db.read(settling.second_looks, bot_id, time.time()):
+        for look in await self._db.read(settling.second_looks, bot_id, time.time(), self._me):
             if sender := self._sender(look.chat_id):
                 sender.look_again(look)
-        chats = await self._db.read(sending.chats, bot_id, self._scanned, SENDERS_MAX)
+        chats = await self._db.read(sending.chats, bot_id, self._scanned, SENDERS_MAX, self._me)
         # Where there are more chats than places, the next scan goes on where this one ended.
         self._scanned = chats[-1] if len(chats) == SENDERS_MAX else BEFORE_ALL
         for chat_id in chats:
@@ -233,11 +240,25 @@ class Delivery:
         finally:
             # Not in a done callback, which runs later: a wake in between would go to an ended sender.
             del self._senders[chat_id]
-            if rest_seconds is not None and not self._flushing:
+            if rest_seconds is None:
+                self._leave(workers.Chat(self._tools.bot_id, chat_id))
+            elif not self._flushing:
                 timer = asyncio.get_running_loop().call_later(rest_seconds, self._return, chat_id)
                 self._resting[chat_id] = (sender, timer)
             if len(self._senders) >= SENDERS_MAX - 1:
                 self._rescan.set()
+
+    def _leave(self, chat: workers.Chat) -> None:
+        """Leave a chat to whichever worker needs it next, if nothing is left to do there."""
+        if not self._db.shared or self._flushing:
+            return
+        task = asyncio.create_task(self._left(chat))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def _left(self, chat: workers.Chat) -> None:
+        with contextlib.suppress(StorageError):  # a scan comes back to it
+            await self._db.write(workers.leave_chat, self._me, chat)
 
     def _return(self, chat_id: ChatId) -> None:
         """Let a chat go on whose time has come; without a free place, a scan finds it."""

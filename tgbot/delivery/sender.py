@@ -30,7 +30,7 @@ class ChatSender:
         self.yields = False  # only a notice waits, and whatever else comes goes before it
         self._chat_id = chat_id
         self._tools = tools
-        self._commits = Commits(tools.db, tools.bot_id, chat_id)
+        self._commits = Commits(tools.db, tools.owner, chat_id)
         self._reactions = Reactions(chat_id)
         self._deliverer = Deliverer(chat_id, tools, self._commits, self._reactions)
         self._previews = Previews(chat_id, tools, self._commits)

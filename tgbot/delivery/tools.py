@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tgbot.model import BotId, ChatId, PartId
+from tgbot.model import BotId, ChatId, Owner, PartId
 from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.errors import FloodedError
@@ -27,13 +27,18 @@ class Tools:
     api: BotApi
     rate_limiter: RateLimiter
     answers: LiveAnswers
-    bot_id: BotId
+    owner: Owner
     stream: str
     cuts: bool
     receipts: bool
     wake: Callable[[ChatId], None]
     under_way: set[PartId] = field(default_factory=set)
     reacted: set[PartId] = field(default_factory=set)
+
+    @property
+    def bot_id(self) -> BotId:
+        """Telegram's id of the bot."""
+        return self.owner.bot_id
 
     def flooded(self, chat_id: ChatId, error: FloodedError) -> None:
         """Let a chat wait as long as Telegram asks, whichever request it refused."""

@@ -10,7 +10,8 @@ from tgbot.config import ConfigError, Settings
 from tgbot.doctor import bot_api, database, files, model
 from tgbot.doctor import settings as settings_checks
 from tgbot.doctor.check import Check, ok
-from tgbot.store.engine.lock import ProcessLock
+from tgbot.store import workers
+from tgbot.store.engine.place import Place, place_of
 from tgbot.telegram.errors import BotApiError
 
 Show = Callable[[Check], None]
@@ -29,21 +30,22 @@ async def _examine(settings: Settings | None, show: Show, *, fix: bool) -> None:
 
 
 async def _checks(settings: Settings | None) -> AsyncIterator[Check]:
-    for path, secret_files in _places():
-        for check in [*files.checks(path, secret_files), *database.checks(path)]:
+    for place, secret_files in _places():
+        for check in [*files.checks(place.file, secret_files), *database.checks(place)]:
             yield check
     if settings is None:
         return
-    async for check in bot_api.checks(settings, ProcessLock(settings.database_path).is_held):
+    place = place_of(settings.database_url)
+    async for check in bot_api.checks(settings, lambda: workers.is_running(place)):
         yield check
     async for check in model.checks(settings):
         yield check
 
 
-def _places() -> list[tuple[Path, list[Path]]]:
+def _places() -> list[tuple[Place, list[Path]]]:
     """Find the database and the files with secrets, also where other settings are wrong; none if they are."""
     try:
-        return [(config.database_path(), config.named_secret_files())]
+        return [(place_of(config.database_url()), config.named_secret_files())]
     except ConfigError:  # said already
         return []
 

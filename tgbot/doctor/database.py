@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tgbot.doctor.check import Check, fail, ok, warn
-from tgbot.store import report
-from tgbot.store.engine import health, migrate
-from tgbot.store.engine.connection import read_once
+from tgbot.store import report, workers
 from tgbot.store.engine.errors import DatabaseDamagedError, StorageError
-from tgbot.store.engine.lock import ProcessLock
-from tgbot.store.engine.wal import LARGE_BYTES
+from tgbot.store.engine.place import Place
+from tgbot.store.engine.revisions import REVISION, SchemaError
+from tgbot.store.engine.sqlite import health
+from tgbot.store.engine.sqlite.wal import LARGE_BYTES
 from tgbot.store.report import Report
 
 SCHEMA, INTEGRITY, LOG = "database schema", "database integrity", "write-ahead log"
@@ -18,15 +18,16 @@ WAITS_SECONDS_MAX = 3600.0
 READABLE = "let this user read and write it and its folder, and end what locks it"
 
 
-def checks(path: Path) -> Iterator[Check]:
+def checks(place: Place) -> Iterator[Check]:
     """Check a database, also while the bot runs on it; nothing is written."""
-    if not path.exists():
-        yield ok(SCHEMA, f"{path} is not there yet: the first `tgbot run` makes it")
-        return
-    yield log_size(_size(path.with_name(f"{path.name}-wal")))
+    if path := place.file:
+        if not path.exists():
+            yield ok(SCHEMA, f"{path} is not there yet: the first `tgbot run` makes it")
+            return
+        yield log_size(_size(path.with_name(f"{path.name}-wal")))
     try:
-        yield from _contents(path)
-    except (migrate.SchemaError, DatabaseDamagedError) as error:
+        yield from _contents(place)
+    except (SchemaError, DatabaseDamagedError) as error:
         what, _, fix = str(error).rpartition(": ")
         yield fail(INTEGRITY, what, fix)
     except StorageError as error:
@@ -41,12 +42,12 @@ def log_size(size_bytes: int) -> Check:
     return warn(LOG, what, "end what keeps the database open for reading, a backup tool or a shell")
 
 
-def schema(revision: str | None, path: Path) -> Check:
+def schema(revision: str | None, path: object) -> Check:
     """Judge the schema of a file; None is of one without any."""
-    if revision == migrate.REVISION:
+    if revision == REVISION:
         return ok(SCHEMA, f"{path} is of schema {revision}, as this tgbot writes it")
-    what = f"{path} is of schema {revision}, this tgbot writes {migrate.REVISION}"
-    if revision is None or revision < migrate.REVISION:
+    what = f"{path} is of schema {revision}, this tgbot writes {REVISION}"
+    if revision is None or revision < REVISION:
         return warn(SCHEMA, what, "run `tgbot db upgrade`, or start the bot, which does it too")
     return fail(SCHEMA, what, "update tgbot, or use another file")
 
@@ -77,14 +78,15 @@ def given_up(found: Report) -> Iterator[Check]:
     yield warn(PARKED, f"{found.parked} will not be sent", parked) if found.parked else ok(PARKED, "none")
 
 
-def _contents(path: Path) -> Iterator[Check]:
-    revision = migrate.current_revision(path)
-    yield schema(revision, path)
-    yield integrity(read_once(path, health.damages))
-    if revision == migrate.REVISION:
-        running = ProcessLock(path).is_held()
-        yield waiting(read_once(path, report.longest_wait_seconds), running=running)
-        yield from given_up(read_once(path, report.everything))
+def _contents(place: Place) -> Iterator[Check]:
+    revision = place.revision()
+    yield schema(revision, place)
+    if place.file:
+        yield integrity(place.read_once(health.damages))
+    if revision == REVISION:
+        running = workers.is_running(place)
+        yield waiting(place.read_once(report.longest_wait_seconds), running=running)
+        yield from given_up(place.read_once(report.everything))
 
 
 def _size(path: Path) -> int:

@@ -18,10 +18,10 @@ FULL_BYTES = 100 * MIB  # the write-ahead log alone may need as much
 BESIDE = ("", "-wal", "-shm", ".lock", ".files")  # what a database's name is followed by
 
 
-def checks(database: Path, secret_files: Iterable[Path]) -> Iterator[Check]:
-    """Check what belongs to a database, and other files with secrets in them."""
-    yield from permissions([Path(ENV_FILE), *secret_files, *_of_database(database)])
-    folder = database.parent.resolve()
+def checks(database: Path | None, secret_files: Iterable[Path]) -> Iterator[Check]:
+    """Check what belongs to a database, unless that is on a server, and other files with secrets in them."""
+    yield from permissions([Path(ENV_FILE), *secret_files, *(_of_database(database) if database else [])])
+    folder = database.parent.resolve() if database else Path.cwd()
     yield disk_space(shutil.disk_usage(folder).free, folder)
 
 

@@ -1,7 +1,7 @@
 """Takes a batch of arrivals in one transaction: stores them, acts on controls, claims for idle sessions."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -31,7 +31,20 @@ from tgbot.model import (
     UserId,
 )
 from tgbot.render import Text
-from tgbot.store import allowed, chats, edits, inbox, joins, leads, modes, outbox, overheard, queue, turns
+from tgbot.store import (
+    allowed,
+    chats,
+    edits,
+    inbox,
+    joins,
+    leads,
+    modes,
+    outbox,
+    overheard,
+    queue,
+    turns,
+    workers,
+)
 from tgbot.store.engine.connection import Connection
 from tgbot.turns.overheard import line_of
 
@@ -87,6 +100,7 @@ class Received:
 
 def receive(conn: Connection, owner: Owner, rules: Rules, arrivals: Sequence[Arrival]) -> Received:
     """Take a batch in arrival order: what came before a /stop is stopped, what came after it runs."""
+    workers.lock_all(conn, [workers.Chat(owner.bot_id, at) for one in arrivals for at in _chats(one)])
     inbox.forget_old_ids(conn, owner.bot_id, arrivals)
     arrivals = with_comments(arrivals)
     batch = _Batch(conn, owner, rules, arrivals)
@@ -97,6 +111,15 @@ def receive(conn: Connection, owner: Owner, rules: Rules, arrivals: Sequence[Arr
             for arrival in group:
                 batch.take_one(arrival)
     return batch.received
+
+
+def _chats(arrival: Arrival) -> Iterator[ChatId]:
+    """Give the chats that an arrival changes something in."""
+    if isinstance(arrival, ChatMoved):
+        yield arrival.old_id
+    where = arrival if isinstance(arrival, Unreadable | ChatMoved) else arrival.address
+    if where.chat_id is not None:
+        yield where.chat_id
 
 
 SentTogether = tuple[SessionKey, str | None]

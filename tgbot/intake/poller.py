@@ -7,7 +7,7 @@ So nothing is confirmed that is not on disk, and an update that comes twice is s
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import takewhile
 from urllib.parse import urlsplit
 
@@ -24,16 +24,23 @@ from tgbot.telegram.get_updates import Unparsed
 log = logging.getLogger(__name__)
 
 LONG_POLL_SECONDS = 30
+STANDBY_SECONDS = 2.0  # between the looks of a worker at whether the poller is gone
 BATCH_MAX = 100  # Telegram's limit for one getUpdates
 
 
 class Poller:
-    """Asks Telegram for updates, hands them to the acceptor, and confirms what is on disk."""
+    """Asks Telegram for updates, hands them to the acceptor, and confirms what is on disk.
 
-    def __init__(self, api: BotApi, acceptor: Acceptor, tries: Attempts) -> None:
+    `may_poll` says whether this process is the one of several that polls. It may raise StorageError.
+    """
+
+    def __init__(
+        self, api: BotApi, acceptor: Acceptor, tries: Attempts, may_poll: Callable[[], Awaitable[bool]]
+    ) -> None:
         self._api = api
         self._acceptor = acceptor
         self._tries = tries
+        self._may_poll = may_poll
         self._offset: int | None = None
 
     async def serve(self) -> None:
@@ -41,6 +48,11 @@ class Poller:
         await self._tries.repeat(self._take)
 
     async def _take(self) -> None:
+        if not await self._may_poll():
+            tally.polled_at = time.monotonic()  # another worker sees to it
+            self._offset = None
+            await asyncio.sleep(STANDBY_SECONDS)
+            return
         try:
             batch = await self._poll()
         except ConflictError:

@@ -86,8 +86,9 @@ def _service() -> Service:
     settings = config.load()
     _complain_of_shell(settings)
     folder = Path.cwd()
-    database_folder = settings.database_path.absolute().parent.resolve()
-    written = tuple(dict.fromkeys([folder, database_folder]))
+    file = settings.database_file
+    folders = [folder, *([file.absolute().parent.resolve()] if file else [])]
+    written = tuple(dict.fromkeys(folders))
     # Not resolved: the interpreter of a virtual environment is a link, and is known by its own path.
     python = Path(sys.executable)
     if odd := [path for path in (*written, python) if not _is_nameable(str(path))]:

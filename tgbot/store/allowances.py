@@ -4,11 +4,11 @@ import time
 from typing import Literal
 
 from sqlalchemy import bindparam, case
-from sqlalchemy.dialects.sqlite import insert
 
 from tgbot.model import BotId, UserId
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.sql import insert, literal
+from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import allowance
 
 Span = Literal["minute", "day"]

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable
 from typing import Literal, NamedTuple
 
 from sqlalchemy import bindparam, delete, select
-from sqlalchemy.dialects.sqlite import insert
 
 from tgbot.model import BotId, ChatId, SessionKey, UserId
 from tgbot.store import values
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, listed, literal
+from tgbot.store.engine.sql import insert, listed, literal
+from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import allowed
 
 Role = Literal["owner", "user", "group"]
@@ -27,7 +27,7 @@ _COLUMNS = tuple(allowed.c.keys())
 _OF_BOT = allowed.c.bot_id == bindparam("bot_id")
 _ONE = (_OF_BOT, allowed.c.chat_id == bindparam("chat_id"))
 _AMONG = Statement(
-    select(allowed.c.chat_id).where(_OF_BOT, allowed.c.chat_id.in_(select(listed("chat_ids").c.value)))
+    select(allowed.c.chat_id).where(_OF_BOT, allowed.c.chat_id.in_(select(listed("chat_ids", int).c.value)))
 )
 _ROLE = Statement(select(allowed.c.role).where(*_ONE))
 _OWNER = Statement(

@@ -10,11 +10,13 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, case, delete, func, insert, null, select, union, update
+from sqlalchemy import bindparam, case, delete, func, insert, null, select, true, union, update
 
 from tgbot.model import ChatId, RowId, SessionKey
+from tgbot.store import workers
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.sql import literal
+from tgbot.store.engine.statement import Statement
 from tgbot.store.outbox import SURPLUS_TEXT
 from tgbot.store.quote import quote
 from tgbot.store.schema import box_of, outbox, pending
@@ -68,7 +70,7 @@ _DRAW = Statement(
             pending.c.chat_id,
             box_of(pending.c.chat_id),
             pending.c.topic_id,
-            literal("1"),
+            true(),
             bindparam("text"),
             bindparam("buttons"),
             bindparam("now"),
@@ -111,6 +113,7 @@ def refresh(
 
     Returns the chat in which something is to be sent, None if the card is right as it is.
     """
+    workers.lock_chats(conn, [session_key])
     lines = _lines(conn, session_key)
     card = _FIND(conn, session_key=session_key).first()
     if card and (at_bottom or not lines):

@@ -6,9 +6,10 @@ from sqlalchemy import ColumnElement, String, bindparam, case, delete, exists, f
 
 from tgbot.model import BotId, ChatId, session_key
 from tgbot.store import outbox as outbox_of
-from tgbot.store import questions
+from tgbot.store import questions, sending, workers
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.sql import literal
+from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import (
     allowed,
     box_of,
@@ -151,6 +152,7 @@ def move(conn: Connection, bot_id: BotId, old_id: ChatId, new_id: ChatId) -> Non
     A turn that runs in the old chat goes on. One that had begun in the new one loses its guard and runs
     again behind it: never two at once.
     """
+    workers.lock_all(conn, [workers.Chat(bot_id, old_id), workers.Chat(bot_id, new_id)])
     old_key = session_key(bot_id, old_id)
     names: dict[str, object] = {
         "bot_id": bot_id,
@@ -165,3 +167,5 @@ def move(conn: Connection, bot_id: BotId, old_id: ChatId, new_id: ChatId) -> Non
         questions.close(conn, row_id, outbox_of.STOPPED)
     for statement in _STEPS:
         statement(conn, **names)
+    if workers.move_chat(conn, bot_id, old_id, new_id):  # another worker may be sending to the new one
+        sending.lost_with_chat(conn, bot_id, new_id)

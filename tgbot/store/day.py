@@ -3,10 +3,11 @@
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Integer, bindparam, cast, exists, func, select
+from sqlalchemy import ColumnElement, bindparam, exists, func, select
 
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.sql import literal, truncated
+from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import pending, turn
 
 HOUR_SECONDS = 3600
@@ -22,7 +23,7 @@ _FROM = Statement(
 
 def _hour(at: ColumnElement[float]) -> ColumnElement[int]:
     """Make the SQL expression of the hour of a time, counted since 1970."""
-    return cast(at / literal(str(HOUR_SECONDS)), Integer)
+    return truncated(at / literal(str(HOUR_SECONDS)))
 
 
 _TURNS = turn.c.id >= bindparam("turn_id")

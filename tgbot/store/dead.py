@@ -11,7 +11,8 @@ from tgbot.model import ChatId, RowId, SessionKey, UserId
 from tgbot.render import Text
 from tgbot.store import outbox, recovery
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.sql import literal
+from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import pending
 
 DROPPED = Text("The bot's owner dropped this message.")

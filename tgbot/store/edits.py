@@ -15,7 +15,8 @@ from tgbot.model import Button, Message, RowId, SessionKey, box, message_text
 from tgbot.render import Text
 from tgbot.store import inbox, joins, outbox
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.sql import literal, position
+from tgbot.store.engine.statement import Statement
 from tgbot.store.erasure import NO_WORDS
 from tgbot.store.schema import FRONT, pending
 from tgbot.store.schema import outbox as outbox_table
@@ -26,7 +27,7 @@ _ROW = pending.c.id == bindparam("row_id")
 _lead = pending.alias("lead")
 _HAS_BUTTON = exists().where(
     outbox_table.c.pending_id == pending.c.id,
-    func.instr(outbox_table.c.buttons, literal("'again:'")) > literal("0"),
+    position(outbox_table.c.buttons, literal("'again:'")) > literal("0"),
 )
 _FIND = Statement(
     select(

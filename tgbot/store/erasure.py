@@ -6,13 +6,15 @@ by its id. SQLite overwrites what is deleted (`secure_delete`).
 
 import json
 
-from sqlalchemy import BindParameter, and_, bindparam, case, delete, exists, func, null, or_, select, update
+from sqlalchemy import BindParameter, and_, bindparam, case, delete, exists, null, or_, select, update
 
-from tgbot.model import Address, BotId, ChatId, RowId, SessionKey, UserId, session_key
+from tgbot.model import Address, BotId, RowId, SessionKey, UserId, session_key
 from tgbot.store import overheard
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, listed, literal
+from tgbot.store.engine.sql import listed, literal, position
+from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import (
+    box_of,
     file,
     file_piece,
     guard,
@@ -28,7 +30,7 @@ from tgbot.store.schema import (
 NO_WORDS = "{}"  # in place of an update
 
 _session: BindParameter[str] = bindparam("session_key")
-_row = select(listed("row_ids").c.value)
+_row = select(listed("row_ids", int).c.value)
 _lead = pending.alias("lead")
 _RUNS = Statement(
     select(
@@ -55,7 +57,7 @@ _ASKED_BY = Statement(
     .join(outbox, outbox.c.pending_id == pending.c.id)
     .where(
         pending.c.id == bindparam("row_id"),
-        func.instr(outbox.c.buttons, bindparam("pressed")) > literal("0"),
+        position(outbox.c.buttons, bindparam("pressed")) > literal("0"),
     )
 )
 # Runs when somebody asks for it, so no index is kept for it.
@@ -74,12 +76,14 @@ _ENDED = Statement(
         ~exists().where(_lead.c.id == pending.c.lead_id, _lead.c.ended_at.is_(None)),
     )
 )
-# An update keeps the id that its group had before it became a supergroup.
-_written_in = func.json_extract(pending.c.raw, literal("'$.message.chat.id'"))
-_WRITTEN_IN = Statement(
-    select(_written_in)
-    .where(pending.c.id.in_(_row), pending.c.kind == literal("'message'"), _written_in.is_not(None))
-    .distinct()
+# An update keeps the id that its group had before it became a supergroup, and the row its box.
+_FROM_BEFORE = Statement(
+    select(pending.c.raw).where(
+        pending.c.id.in_(_row),
+        pending.c.kind == literal("'message'"),
+        pending.c.box != box_of(pending.c.chat_id),
+        pending.c.raw != literal(f"'{NO_WORDS}'"),
+    )
 )
 _files = select(file.c.id).where(
     or_(
@@ -152,7 +156,9 @@ def erase(conn: Connection, bot_id: BotId, address: Address) -> list[SessionKey]
     key, topic_id = address.session_key, address.topic_id
     where = {"bot_id": bot_id, "chat_id": address.chat_id, "topic_id": topic_id}
     row_ids = json.dumps(_ENDED(conn, session_key=key, **where).scalars())
-    written_in: list[ChatId] = _WRITTEN_IN(conn, row_ids=row_ids).scalars()
+    written_in = {
+        json.loads(raw)["message"]["chat"]["id"] for raw in _FROM_BEFORE(conn, row_ids=row_ids).scalars()
+    }
     for step in _STEPS:
         step(conn, session_key=key, row_ids=row_ids)
     overheard.forget(conn, bot_id, address)

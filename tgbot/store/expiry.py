@@ -2,14 +2,16 @@
 
 import time
 
-from sqlalchemy import and_, bindparam, delete, exists, null, or_, update
+from sqlalchemy import and_, bindparam, delete, exists, false, null, or_, select, update
 
 from tgbot.model import BotId, ChatId, RowId
 from tgbot.render import Text
 from tgbot.store import outbox as outbox_of
-from tgbot.store import sending
+from tgbot.store import sending, workers
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.locks import shared
+from tgbot.store.engine.sql import literal
+from tgbot.store.engine.statement import Statement
 from tgbot.store.parts import COLUMNS, part_of
 from tgbot.store.schema import outbox
 
@@ -19,14 +21,18 @@ SHOWN = Text("Here is the answer from earlier.")
 _READY, _SENDING, _UNKNOWN = literal("'ready'"), literal("'sending'"), literal("'unknown'")
 _UNSENT = outbox.c.state.in_([_READY, _SENDING, _UNKNOWN])
 _other = outbox.alias("other")
+_IS_OLD = (
+    _UNSENT,
+    outbox.c.state == _READY,
+    outbox.c.bot_id == bindparam("bot_id"),
+    outbox.c.kind.not_in([literal("'surplus'"), literal("'card'")]),
+    outbox.c.ready_at < bindparam("before"),
+)
+_OLD = Statement(select(outbox.c.chat_id).where(*_IS_OLD).distinct())
 _EXPIRE = Statement(
     update(outbox)
     .where(
-        _UNSENT,
-        outbox.c.state == _READY,
-        outbox.c.bot_id == bindparam("bot_id"),
-        outbox.c.kind.not_in([literal("'surplus'"), literal("'card'")]),
-        outbox.c.ready_at < bindparam("before"),
+        *_IS_OLD,
         ~exists().where(
             _other.c.pending_id == outbox.c.pending_id,
             or_(
@@ -57,9 +63,7 @@ _SHOW_EXPIRED = Statement(
 _RESEND = Statement(
     update(outbox)
     .where(outbox.c.pending_id == bindparam("row_id"), outbox.c.state == literal("'parked'"))
-    .values(
-        state=_READY, ready_at=bindparam("now"), tries=literal("0"), reaction_due=literal("0"), error=null()
-    )
+    .values(state=_READY, ready_at=bindparam("now"), tries=literal("0"), reaction_due=false(), error=null())
     .returning(outbox.c.chat_id)
 )
 # It says that something was put aside, which is not so any more.
@@ -77,6 +81,9 @@ def expire(conn: Connection, bot_id: BotId, before: float) -> list[ChatId]:
 
     An answer that is partly on screen is completed. Returns the chats that something expired in.
     """
+    if shared(conn):
+        chats = _OLD(conn, bot_id=bot_id, before=before).scalars()
+        workers.lock_all(conn, [workers.Chat(bot_id, chat_id) for chat_id in chats])
     expired = [part_of(row) for row in _EXPIRE(conn, bot_id=bot_id, before=before)]
     for part in expired:
         if part.message_id is not None:

@@ -3,7 +3,9 @@
 from sqlalchemy import bindparam, select
 
 from tgbot.model import Ownership, SessionKey
+from tgbot.store import workers
 from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.locks import shared
 from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import guard
 
@@ -14,12 +16,21 @@ class LostGuardError(Exception):
     """The guard has another owner by now, so this turn may not write anything any more."""
 
 
+def hold(conn: Connection, turn: Ownership) -> None:
+    """Keep whoever else works on the chat of this turn's session waiting until the commit."""
+    before = None
+    while shared(conn) and (held := _holder(conn, turn)) not in {None, before}:
+        workers.lock_chats(conn, [held])  # and look again: it may have moved while it was waited for
+        before = held
+
+
 def session_of(conn: Connection, turn: Ownership) -> SessionKey:
     """Find the session whose guard a turn holds: a chat can move while its turn runs.
 
     Raises LostGuardError if it holds none any more.
     """
-    session_key: SessionKey | None = _HOLDER(conn, token=turn.token).scalar()
+    hold(conn, turn)
+    session_key = _holder(conn, turn)
     if session_key is None:
         raise lost(turn)
     return session_key
@@ -28,3 +39,8 @@ def session_of(conn: Connection, turn: Ownership) -> SessionKey:
 def lost(turn: Ownership) -> LostGuardError:
     """Make the error of a turn that does not hold its guard any more."""
     return LostGuardError(f"turn {turn.token} does not hold {turn.session_key} any more")
+
+
+def _holder(conn: Connection, turn: Ownership) -> SessionKey | None:
+    session_key: SessionKey | None = _HOLDER(conn, token=turn.token).scalar()
+    return session_key

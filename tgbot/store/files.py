@@ -8,7 +8,8 @@ from sqlalchemy import bindparam, delete, exists, func, insert, or_, select
 
 from tgbot.model import FileId, RowId
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.sql import literal
+from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import file, file_piece, outbox, pending
 
 PIECE_BYTES = 1_000_000  # about 10 ms of the writer

@@ -7,12 +7,13 @@ turn that runs again sees what its own earlier attempts have logged.
 import time
 from typing import Literal, NamedTuple
 
-from sqlalchemy import Integer, Text, and_, bindparam, exists, func, insert, literal_column, or_, select
+from sqlalchemy import BigInteger, Text, and_, bindparam, exists, func, insert, literal_column, or_, select
 
 from tgbot.model import Ownership, RowId
 from tgbot.store import fence
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.sql import literal
+from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import history, pending
 
 Kind = Literal["step", "partial", "fresh", "undo", "summary", "memory"]
@@ -66,7 +67,7 @@ _BEFORE = Statement(
     select(*_ENTRY)
     .where(
         # By their rows, and not by the session: that may have a long history.
-        history.c.pending_id.in_(_ROWS_AFTER.union(select(bindparam("row_id", type_=Integer)))),
+        history.c.pending_id.in_(_ROWS_AFTER.union(select(bindparam("row_id", type_=BigInteger)))),
         history.c.id < bindparam("since"),
         history.c.kind == literal("'step'"),
         # Behind a summary that it has made itself all is logged again.
@@ -131,7 +132,11 @@ _LOG_AGAIN = Statement(
     insert(history).from_select(
         ["session_key", "pending_id", "turn_id", "kind", "content", "at"],
         select(
-            *(bindparam("session_key", type_=Text), history.c.pending_id, bindparam("token", type_=Integer)),
+            *(
+                bindparam("session_key", type_=Text),
+                history.c.pending_id,
+                bindparam("token", type_=BigInteger),
+            ),
             *(history.c.kind, history.c.content, history.c.at),
         )
         .where(_OF_ROW, history.c.kind == literal("'step'"), history.c.id > bindparam("since"))

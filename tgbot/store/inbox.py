@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, ScalarSelect, bindparam, func, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from tgbot.model import (
     Arrival,
@@ -20,7 +19,8 @@ from tgbot.model import (
 )
 from tgbot.store import queue
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, listed, literal
+from tgbot.store.engine.sql import insert, listed, literal
+from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import pending
 
 REDELIVERED_SECONDS = 3 * 86400.0  # Telegram keeps an update for 24 hours (Bot API, "Getting updates")
@@ -44,7 +44,7 @@ _INSERT = Statement(
     )
     .on_conflict_do_nothing(index_elements=["bot_id", "update_id"])
 )
-_sessions = listed("session_keys")
+_sessions = listed("session_keys", str)
 
 
 def _number(state: ColumnElement[str]) -> ScalarSelect[int]:
@@ -75,7 +75,7 @@ _FORGET_IDS = Statement(
     update(pending)
     .where(
         pending.c.bot_id == bindparam("bot_id"),
-        pending.c.update_id.in_(select(listed("update_ids").c.value)),
+        pending.c.update_id.in_(select(listed("update_ids", int).c.value)),
         pending.c.received_at < bindparam("before"),
         pending.c.id <= select(func.max(_newest.c.id)).scalar_subquery() - REDELIVERED_ROWS,
     )

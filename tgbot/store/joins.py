@@ -18,7 +18,8 @@ from tgbot import together
 from tgbot.model import COMMAND, Address, BotId, Message, Ownership, RowId, SessionKey
 from tgbot.store import allowed, fence, inbox, leads, modes
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, listed, literal
+from tgbot.store.engine.sql import listed, literal
+from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import pending
 
 QUIET_SECONDS = 1.0  # how long without a further row; Telegram usually delivers what was sent at once in less
@@ -70,7 +71,7 @@ _WAITING = Statement(
 )
 _TAKE = Statement(
     update(pending)
-    .where(pending.c.id.in_(select(listed("row_ids").c.value)))
+    .where(pending.c.id.in_(select(listed("row_ids", int).c.value)))
     .values(
         state=literal("'joined'"),
         lead_id=bindparam("row_id"),
@@ -80,7 +81,7 @@ _TAKE = Statement(
 )
 _TAKE_JOINED = Statement(
     update(pending)
-    .where(pending.c.lead_id.in_(select(listed("row_ids").c.value)))
+    .where(pending.c.lead_id.in_(select(listed("row_ids", int).c.value)))
     .values(lead_id=bindparam("row_id"), join_key=bindparam("join_key"))
 )
 _COLLECTS = Statement(

@@ -14,7 +14,8 @@ from sqlalchemy import bindparam, exists, func, select
 from tgbot import together
 from tgbot.model import COMMAND, Message, Raw, RowId, SessionKey
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, listed, literal
+from tgbot.store.engine.sql import listed, literal
+from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import pending
 
 TOGETHER_MAX = 10  # parts in one album (Bot API, sendMediaGroup)
@@ -23,7 +24,7 @@ WAITS = (pending.c.join_key.is_not(None), pending.c.state.in_([literal("'queued'
 _NOT_TRIED = pending.c.attempt == literal("0")  # a further attempt has exactly the same rows as the first
 _joined = pending.alias("joined")
 
-_sessions = listed("session_keys")
+_sessions = listed("session_keys", str)
 _SESSIONS = Statement(
     select(_sessions.c.value).where(
         exists().where(pending.c.session_key == _sessions.c.value, *WAITS).correlate(_sessions)

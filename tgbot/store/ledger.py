@@ -4,12 +4,12 @@ import time
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.dialects.sqlite import insert
 
 from tgbot.model import Ownership, RowId
 from tgbot.store import fence
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.sql import insert, literal
+from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import ledger
 
 _DONE = literal("'done'")
@@ -66,5 +66,5 @@ def calls(conn: Connection, row_id: RowId) -> list[Call]:
 def _put(conn: Connection, turn: Ownership, call_id: str, tool: str, result: str | None) -> None:
     fence.session_of(conn, turn)
     state = "started" if result is None else "done"
-    call = {"call_id": call_id, "tool": tool, "state": state, "result": result, "starts": result is None}
+    call = {"call_id": call_id, "tool": tool, "state": state, "result": result, "starts": int(result is None)}
     _PUT(conn, row_id=turn.row_id, now=time.time(), **call)

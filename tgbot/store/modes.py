@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, bindparam, func, select
 from tgbot.model import BotId, Mode, Ownership, SessionKey
 from tgbot.store import fence, values
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.sql import literal, position
+from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import session_value
 
 SETTING, NAME = "setting", "mode"
@@ -32,7 +33,7 @@ def _value(session_key: Any) -> ColumnElement[str]:  # noqa: ANN401 - a paramete
 
 
 # A session's key begins with that of the bot, whose mode is the default.
-_of_bot = func.substr(_KEY, literal("1"), func.instr(_KEY, literal("':'")) - literal("1"))
+_of_bot = func.substr(_KEY, literal("1"), position(_KEY, literal("':'")) - literal("1"))
 _OF = Statement(select(func.coalesce(_value(_KEY), _value(_of_bot), literal("'queue'"))))
 
 

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, case, delete, exists, func, null, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from tgbot.model import Button, ChatId, MessageId, Part, RowId, SessionKey, Token
 from tgbot.render import Text
 from tgbot.store import parts
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.sql import greatest, insert, literal, position
+from tgbot.store.engine.statement import Statement
 from tgbot.store.parts import Content, Offer, OnePart, columns, part_of
 from tgbot.store.schema import box_of, guard, outbox, pending
 
@@ -47,7 +47,7 @@ def newest_id(bot_id: Any, box: Any) -> ColumnElement[int]:  # noqa: ANN401 - co
         .scalar_subquery()
         for table in (pending.alias("in_box"), outbox.alias("out_box"))
     )
-    return func.max(*(func.coalesce(one, _ZERO) for one in newest))
+    return greatest(*(func.coalesce(one, _ZERO) for one in newest))
 
 
 def _between(table: Any, *others: ColumnElement[bool]) -> ColumnElement[bool]:  # noqa: ANN401 - an alias
@@ -172,7 +172,7 @@ _REWRITE = Statement(
     .where(
         _ROW,
         outbox.c.chat_id == bindparam("chat_id"),
-        func.instr(outbox.c.buttons, bindparam("pressed")) > _ZERO,
+        position(outbox.c.buttons, bindparam("pressed")) > _ZERO,
     )
     .values(_new_content)
 )

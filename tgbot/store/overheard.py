@@ -6,12 +6,12 @@ own row, in the transaction that stores it: so each is given to one turn, and ag
 
 import json
 
-from sqlalchemy import bindparam, delete, func, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import bindparam, delete, select, update
 
 from tgbot.model import Address, BotId, ChatId, RowId, Update
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.sql import insert
+from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import overheard, pending
 
 GENERAL = 0  # in place of a topic, where there is none
@@ -26,11 +26,8 @@ _KEEP = Statement(
 _LINES = Statement(select(overheard.c.id, overheard.c.line).where(*_HERE).order_by(overheard.c.id))
 _DROP = Statement(delete(overheard).where(*_HERE, overheard.c.id <= bindparam("last_id")))
 _DROP_CHAT = Statement(delete(overheard).where(*_IN_CHAT))
-_GIVE = Statement(
-    update(pending)
-    .where(pending.c.id == bindparam("row_id"))
-    .values(raw=func.json_set(pending.c.raw, literal("'$.message.overheard'"), func.json(bindparam("lines"))))
-)
+_GIVE = Statement(update(pending).where(pending.c.id == bindparam("row_id")).values(raw=bindparam("changed")))
+_RAW = Statement(select(pending.c.raw).where(pending.c.id == bindparam("row_id")))
 
 
 def keep(conn: Connection, update: Update, address: Address, line: str, most: int) -> None:
@@ -46,7 +43,9 @@ def give(conn: Connection, bot_id: BotId, address: Address, row_id: RowId) -> No
     """Move what is kept of a place into the message of a row there."""
     place = _place(bot_id, address)
     if rows := _LINES(conn, **place).rows:
-        _GIVE(conn, row_id=row_id, lines=json.dumps([row.line for row in rows]))
+        update = json.loads(_RAW(conn, row_id=row_id).scalar())
+        update["message"]["overheard"] = [row.line for row in rows]
+        _GIVE(conn, row_id=row_id, changed=json.dumps(update, separators=(",", ":")))
         _DROP(conn, last_id=rows[-1].id, **place)
 
 

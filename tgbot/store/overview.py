@@ -4,11 +4,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, func, or_, select
+from sqlalchemy import BigInteger, BindParameter, ColumnElement, Select, bindparam, case, func, or_, select
 
 from tgbot.model import ChatId, RowId, SessionKey, UserId, message_text, whole
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.sql import literal
+from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import guard, outbox, pending, turn
 
 ALL = 1_000_000_000  # as a limit
@@ -46,7 +47,7 @@ class Section:
 
 
 def _of_chat(chat_id: Any) -> ColumnElement[bool]:  # noqa: ANN401 - a column
-    chosen: BindParameter[int] = bindparam("chat_id")
+    chosen: BindParameter[int] = bindparam("chat_id", type_=BigInteger)
     return or_(chosen.is_(None), chat_id == chosen, pending.c.user_id == chosen)
 
 
@@ -58,8 +59,9 @@ _PART = (
     *(outbox.c.pending_id, outbox.c.part, pending.c.session_key, outbox.c.chat_id, pending.c.user_id),
     *(outbox.c.state, pending.c.attempt),
 )
-_WHY_DEAD = func.iif(
-    pending.c.kind == literal("'unreadable'"), literal("'cannot be read'"), literal("'interrupted too often'")
+_WHY_DEAD = case(
+    (pending.c.kind == literal("'unreadable'"), literal("'cannot be read'")),
+    else_=literal("'interrupted too often'"),
 )
 _NO_REASON = literal("''")
 _NO_TEXT = literal("NULL").label("text")  # of its own: the words of a row are in `raw`

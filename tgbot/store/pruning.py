@@ -13,7 +13,8 @@ from sqlalchemy import bindparam, delete, exists, func, or_, select, union_all, 
 
 from tgbot.model import RowId
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, listed, literal
+from tgbot.store.engine.sql import listed, literal
+from tgbot.store.engine.statement import Statement
 from tgbot.store.erasure import NO_WORDS
 from tgbot.store.inbox import REDELIVERED_ROWS
 from tgbot.store.outbox import newest_id
@@ -47,7 +48,7 @@ _NEXT = Statement(
     .order_by(pending.c.id)
     .limit(literal(str(ROWS_MAX)))
 )
-_row = select(listed("row_ids").c.value)
+_row = select(listed("row_ids", int).c.value)
 _OVER = or_(
     pending.c.state.in_(_ENDED),
     exists().where(

@@ -11,7 +11,8 @@ from tgbot.model import Button, Choice, MessageId, RowId, SessionKey, UserId
 from tgbot.render import Text
 from tgbot.store import outbox as outbox_of
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.sql import literal
+from tgbot.store.engine.statement import Statement
 from tgbot.store.parts import Asked, Offer
 from tgbot.store.schema import FRONT, outbox, pending, question
 

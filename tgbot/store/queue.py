@@ -10,9 +10,10 @@ from sqlalchemy import bindparam, exists, func, null, select, union, update
 
 from tgbot.model import Address, BotId, ChatId, MessageId, RowId, SessionKey, UserId
 from tgbot.render import Text
-from tgbot.store import outbox, questions
+from tgbot.store import outbox, questions, workers
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.sql import literal
+from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import FRONT, guard, pending, turn
 
 DROPPED = Text("Dropped.")  # replaces what an interrupted turn has shown
@@ -171,6 +172,8 @@ def stop(conn: Connection, session_key: SessionKey, stop_id: RowId) -> Stopped:
 def stop_turn(conn: Connection, session_key: SessionKey) -> tuple[RowId | None, questions.StoppedRow | None]:
     """Claimed or asking -> stopped: the row whose turn runs, or the one that asks something."""
     running: RowId | None = _STOP_RUNNING(conn, session_key=session_key, now=time.time()).scalar()
+    if running is not None:
+        workers.hint_owner(conn, session_key)
     return running, questions.stop(conn, session_key)
 
 

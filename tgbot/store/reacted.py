@@ -7,7 +7,8 @@ from sqlalchemy import and_, bindparam, or_, select
 
 from tgbot.model import Address, BotId, ChatId, Message, MessageId, RowId, Update, box
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.sql import literal
+from tgbot.store.engine.statement import Statement
 from tgbot.store.erasure import NO_WORDS
 from tgbot.store.schema import box_of, outbox, pending, question
 

@@ -4,11 +4,13 @@ import json
 from collections.abc import Collection
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, false, select, update
 
-from tgbot.model import BotId, ChatId, MessageId, PartId
+from tgbot.model import BotId, ChatId, InstanceId, MessageId, PartId
+from tgbot.store import workers
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, listed, literal
+from tgbot.store.engine.sql import listed, literal
+from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import outbox, pending
 
 _DUE = Statement(
@@ -19,12 +21,13 @@ _DUE = Statement(
     .join(pending, pending.c.id == outbox.c.pending_id)
     # Where a chat has moved, the id of the question means another message.
     .where(literal("reaction_due"), outbox.c.bot_id == bindparam("bot_id"), pending.c.box == outbox.c.box)
+    .where(~workers.elsewhere(outbox))
     .order_by(outbox.c.id)
 )
 _SHOWN = Statement(
     update(outbox)
-    .where(outbox.c.id.in_(select(listed("part_ids").c.value)))
-    .values(reaction_due=literal("0"))
+    .where(outbox.c.id.in_(select(listed("part_ids", int).c.value)))
+    .values(reaction_due=false())
 )
 
 
@@ -38,9 +41,9 @@ class Due(NamedTuple):
     row_state: str
 
 
-def due(conn: Connection, bot_id: BotId) -> list[Due]:
+def due(conn: Connection, bot_id: BotId, instance_id: InstanceId) -> list[Due]:
     """List the reactions that are due, at the start of a process: those that an earlier one did not show."""
-    return [Due(*row) for row in _DUE(conn, bot_id=bot_id)]
+    return [Due(*row) for row in _DUE(conn, bot_id=bot_id, instance_id=instance_id)]
 
 
 def shown(conn: Connection, part_ids: Collection[PartId]) -> None:

@@ -3,13 +3,15 @@
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import and_, bindparam, delete, func, insert, null, select, update
+from sqlalchemy import and_, bindparam, delete, null, or_, select, update
 
 from tgbot.model import Address, InstanceId, Owner, Ownership, RowId, SessionKey
 from tgbot.render import Text
-from tgbot.store import joins, outbox, questions, sending
+from tgbot.store import fence, joins, outbox, questions, sending, workers
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.locks import shared
+from tgbot.store.engine.sql import greatest, literal, now
+from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import FRONT, guard, instance, pending, turn
 
 _QUEUED = literal("'queued'")
@@ -21,7 +23,6 @@ _DEAD_ROW = and_(
     pending.c.state == _DEAD,
 )
 
-_BEGIN = Statement(insert(instance).values(pid=bindparam("pid"), started_at=bindparam("now")))
 _STOPPING = Statement(
     update(instance).where(instance.c.id == bindparam("instance_id")).values(stopping_at=bindparam("now"))
 )
@@ -42,6 +43,7 @@ _GUARDED = Statement(
     .join(turn, turn.c.id == guard.c.turn_id)
     .join(pending, pending.c.id == turn.c.pending_id)
     .join(instance, instance.c.id == turn.c.instance_id)
+    .where(or_(guard.c.instance_id == bindparam("instance_id"), instance.c.lease_until <= now()))
     .order_by(pending.c.id)
 )
 _LEAVE = Statement(delete(guard).where(guard.c.turn_id == bindparam("token")))
@@ -55,7 +57,7 @@ _GIVE_UP = Statement(
 _RETRY = Statement(
     update(pending)
     .where(_DEAD_ROW)
-    .values(state=_QUEUED, crashes=func.max(pending.c.crashes - literal("1"), literal("1")), ended_at=null())
+    .values(state=_QUEUED, crashes=greatest(pending.c.crashes - literal("1"), literal("1")), ended_at=null())
 )
 _FORGET = Statement(update(pending).where(_DEAD_ROW).values(state=literal("'dropped'")))
 _CRASHED = Statement(
@@ -66,6 +68,7 @@ _CRASHED = Statement(
         pending.c.state.not_in([_DEAD, literal("'dropped'")]),
     )
 )
+CHATS_MAX = 100  # of dead instances, that one look frees
 TRYING_AGAIN = Text("Trying it again.")
 
 
@@ -83,11 +86,12 @@ class Guard(Ownership):
     stopping: bool
 
 
-def begin_instance(conn: Connection, pid: int) -> InstanceId:
+def begin_instance(conn: Connection, pid: int, host: str = "") -> InstanceId:
     """Record a new process on this database; its id is never reused."""
-    sending.lost_by_death(conn)
+    if not shared(conn):  # else others may be sending now, and the chats of dead ones are left one by one
+        sending.lost_by_death(conn)
     joins.wait_for_more(conn)
-    return InstanceId(_BEGIN(conn, pid=pid, now=time.time()).lastrowid)
+    return workers.begin(conn, pid, host, time.time())
 
 
 def note_stopping(conn: Connection, instance_id: InstanceId) -> None:
@@ -95,15 +99,29 @@ def note_stopping(conn: Connection, instance_id: InstanceId) -> None:
     _STOPPING(conn, instance_id=instance_id, now=time.time())
 
 
-def guards(conn: Connection) -> list[Guard]:
-    """List every guard. One of another instance, or without a task here, belongs to an interrupted turn."""
+def guards(conn: Connection, instance_id: InstanceId) -> list[Guard]:
+    """List the guards of this instance and of dead ones.
+
+    One of another instance, or without a task here, belongs to an interrupted turn.
+    """
+    _leave_chats(conn)
     return [
         Guard(
             *(token, row_id, address[0], Address(*address), instance_id, state, crashes),
             stopping=stopping_at is not None,
         )
-        for token, row_id, instance_id, state, crashes, stopping_at, *address in _GUARDED(conn)
+        for token, row_id, instance_id, state, crashes, stopping_at, *address in _GUARDED(
+            conn, instance_id=instance_id
+        )
     ]
+
+
+def _leave_chats(conn: Connection) -> None:
+    """Free the chats that dead instances had, as far as nobody else is at it."""
+    for chat in workers.left_chats(conn, CHATS_MAX):
+        workers.lock_chat(conn, *chat)
+        if workers.free_left(conn, chat):
+            sending.lost_with_chat(conn, *chat)
 
 
 def recover(conn: Connection, owner: Owner, interrupted: Guard) -> str:
@@ -112,6 +130,7 @@ def recover(conn: Connection, owner: Owner, interrupted: Guard) -> str:
     A stopped row stays stopped: a /stop counts even if the process died before it acted on it, or if it
     came after `interrupted` was read. Returns "ended" if the turn's own task was first.
     """
+    fence.hold(conn, interrupted)
     if not _LEAVE(conn, token=interrupted.token).rowcount:
         return "ended"
     sending.mark_uncertain(conn, interrupted.row_id)  # a preview of it may still be on its way

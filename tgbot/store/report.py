@@ -8,7 +8,8 @@ from sqlalchemy import bindparam, func, select
 
 from tgbot.model import RowId, SessionKey
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.sql import literal
+from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import guard, outbox, pending, turn
 
 _STATE = {state: pending.c.state == literal(f"'{state}'") for state in ("queued", "asking", "held", "dead")}

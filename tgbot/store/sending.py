@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from sqlalchemy import and_, bindparam, case, delete, exists, func, null, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
 
-from tgbot.model import BotId, ChatId, MessageId, Part, PartId, RowId
+from tgbot.model import BotId, ChatId, InstanceId, MessageId, Part, PartId, RowId
 from tgbot.store import outbox as outbox_of
+from tgbot.store import workers
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, listed, literal
+from tgbot.store.engine.sql import insert, least, listed, literal
+from tgbot.store.engine.statement import Statement
 from tgbot.store.parts import PARTS, part_of
 from tgbot.store.schema import box_of, disorder, outbox, pending
 
@@ -75,6 +76,7 @@ _TAKE_APART = Statement(
 _CHATS = Statement(
     select(outbox.c.chat_id)
     .where(outbox.c.bot_id == bindparam("bot_id"), outbox.c.chat_id > bindparam("after"), _UNSENT)
+    .where(~workers.elsewhere(outbox))
     .distinct()
     .order_by(outbox.c.chat_id)
     .limit(bindparam("most"))
@@ -134,7 +136,8 @@ _NOT_BEGUN = Statement(
         _IN_FLIGHT,
         outbox.c.state == _SENDING,
         outbox.c.ready_at.is_not(None),
-        outbox.c.id.not_in(select(listed("under_way").c.value)),
+        outbox.c.id.not_in(select(listed("under_way", int).c.value)),
+        ~workers.elsewhere(outbox),
     )
     .values(state=_READY, floor=null(), sent_text=null())
 )
@@ -166,10 +169,12 @@ _SHOW_UNCERTAIN = Statement(
         ready_at=case((_WAS_SENT, bindparam("now")), else_=outbox.c.ready_at),
     )
 )
+_MARKED = (outbox.c.state == _READY, outbox.c.message_id.is_not(None))
 _MARK_UNSENT = Statement(
-    update(outbox)
-    .where(_UNSENT, outbox.c.state == _READY, outbox.c.message_id.is_not(None))
-    .values(uncertain_until=bindparam("uncertain_until"))
+    update(outbox).where(_UNSENT, *_MARKED).values(uncertain_until=bindparam("uncertain_until"))
+)
+_MARK_IN_CHAT = Statement(
+    update(outbox).where(*_CHAT, _UNSENT, *_MARKED).values(uncertain_until=bindparam("uncertain_until"))
 )
 _TRY = Statement(update(outbox).where(_PART).values(tries=outbox.c.tries + literal("1")))
 _FORGET = Statement(update(outbox).where(_PART).values(message_id=null()))
@@ -179,9 +184,7 @@ _lowest = outbox.alias("lowest")
 _SURPLUS = {
     "bot_id": pending.c.bot_id,
     "pending_id": pending.c.id,
-    "part": select(
-        func.min(func.coalesce(func.min(_lowest.c.part), literal("0")), literal("0")) - literal("1")
-    )
+    "part": select(least(func.coalesce(func.min(_lowest.c.part), literal("0")), literal("0")) - literal("1"))
     .where(_lowest.c.pending_id == pending.c.id)
     .scalar_subquery(),
     "first_id": literal("0"),
@@ -215,25 +218,31 @@ _PARK = Statement(
 )
 
 
-def chats(conn: Connection, bot_id: BotId, after: ChatId, most: int) -> list[ChatId]:
-    """List up to `most` chats that have something unsent, in the order of their ids, from behind `after`."""
-    return _CHATS(conn, bot_id=bot_id, after=after, most=most).scalars()
+def chats(conn: Connection, bot_id: BotId, after: ChatId, most: int, instance_id: InstanceId) -> list[ChatId]:
+    """List up to `most` chats that have something unsent, in the order of their ids, from behind `after`.
+
+    Not those that are with another worker.
+    """
+    return _CHATS(conn, bot_id=bot_id, after=after, most=most, instance_id=instance_id).scalars()
 
 
-def next_part(conn: Connection, bot_id: BotId, chat_id: ChatId) -> Part | None:
+def next_part(conn: Connection, bot_id: BotId, chat_id: ChatId, instance_id: InstanceId) -> Part | None:
     """Find what to do next in a chat: settle, reply to commands, then in order, notices last.
+
+    None also where the chat is with another worker, which sends what there is.
 
     A part that will be sent is `sending` from here on. Only the chat's one sender calls this, and only while
     it makes no request: so what is `sending` at this point is not under way.
     """
+    workers.lock_chat(conn, bot_id, chat_id)
     row = _NEXT(conn, bot_id=bot_id, chat_id=chat_id).first()
-    if row is None:
+    if row is None or not workers.take_to_send(conn, instance_id, workers.Chat(bot_id, chat_id)):
         return None
     *columns, in_flight = row
     part = part_of(columns)
     if part.kind == "surplus" and part.state == "sending":  # it need not even be sent
         removed(conn, part)
-        return next_part(conn, bot_id, chat_id)
+        return next_part(conn, bot_id, chat_id, instance_id)
     rewritten = part.state == "sending" and part.sent_text is not None  # before it was sent, or refused
     if part.message_id is not None or (part.state != "ready" and not rewritten):
         return part
@@ -321,9 +330,15 @@ def lost_by_death(conn: Connection) -> None:
     _MARK_UNSENT(conn, uncertain_until=time.time() + LATE_SECONDS)
 
 
-def not_begun(conn: Connection, under_way: Collection[PartId]) -> None:
+def lost_with_chat(conn: Connection, bot_id: BotId, chat_id: ChatId) -> None:
+    """Note the same for one chat, which was with a process that is gone."""
+    lost_in_chat(conn, bot_id, chat_id)
+    _MARK_IN_CHAT(conn, bot_id=bot_id, chat_id=chat_id, uncertain_until=time.time() + LATE_SECONDS)
+
+
+def not_begun(conn: Connection, under_way: Collection[PartId], instance_id: InstanceId) -> None:
     """Take back what was not even asked for, at a shutdown: sending -> ready but for those under way."""
-    _NOT_BEGUN(conn, under_way=json.dumps(list(under_way)))
+    _NOT_BEGUN(conn, under_way=json.dumps(list(under_way)), instance_id=instance_id)
 
 
 def take_back(conn: Connection, part: Part) -> None:

@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Table, and_, bindparam, case, delete, exists, func, insert, null, or_, select, update
 
-from tgbot.model import BotId, ChatId, MessageId, Part, RowId
-from tgbot.store import sending
+from tgbot.model import BotId, ChatId, InstanceId, MessageId, Part, RowId
+from tgbot.store import sending, workers
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.sql import literal
+from tgbot.store.engine.statement import Statement
 from tgbot.store.outbox import newest_id
 from tgbot.store.schema import box_of, disorder, outbox, pending, second_look
 
@@ -59,7 +60,8 @@ _LOOK_AGAIN = Statement(
                 or_(_sibling.c.id == outbox.c.id, _sibling.c.album == outbox.c.album),
             ),
         )
-        .where(_PART, _UNKNOWN),
+        .where(_PART, _UNKNOWN)
+        .order_by(_sibling.c.id),
     )
 )
 _SECOND_LOOKS = Statement(
@@ -68,7 +70,8 @@ _SECOND_LOOKS = Statement(
         *(second_look.c.floor, second_look.c.text),
     )
     .where(second_look.c.bot_id == bindparam("bot_id"), second_look.c.due_at <= bindparam("now"))
-    .order_by(second_look.c.due_at)
+    .where(~workers.elsewhere(second_look))
+    .order_by(second_look.c.due_at, second_look.c.id)
     .limit(literal("100"))
 )
 _LOOKED = Statement(delete(second_look).where(second_look.c.id == bindparam("look_id")))
@@ -106,9 +109,9 @@ class SecondLook(NamedTuple):
     text: str
 
 
-def second_looks(conn: Connection, bot_id: BotId, now: float) -> list[SecondLook]:
+def second_looks(conn: Connection, bot_id: BotId, now: float, instance_id: InstanceId) -> list[SecondLook]:
     """List the second looks that are due."""
-    return [SecondLook(*row) for row in _SECOND_LOOKS(conn, bot_id=bot_id, now=now)]
+    return [SecondLook(*row) for row in _SECOND_LOOKS(conn, bot_id=bot_id, now=now, instance_id=instance_id)]
 
 
 def looked(conn: Connection, look: SecondLook, surplus: Sequence[MessageId]) -> None:

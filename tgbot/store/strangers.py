@@ -4,11 +4,11 @@ import time
 from typing import Literal, NamedTuple
 
 from sqlalchemy import bindparam, delete, func, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from tgbot.model import BotId, UserId
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.sql import insert, literal
+from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import pairing, stranger
 
 # Who get the reply that this bot is private: a crowd must neither keep friends waiting nor fill the disk.
@@ -20,7 +20,7 @@ _ONE = (_OF_BOT, stranger.c.user_id == bindparam("user_id"))
 _SINCE = Statement(
     select(
         func.count(),
-        func.coalesce(func.sum(stranger.c.replied_at > bindparam("minute")), literal("0")),
+        func.count().filter(stranger.c.replied_at > bindparam("minute")),
     ).where(_OF_BOT, stranger.c.replied_at > bindparam("day"))
 )
 _NOTE = Statement(

@@ -26,12 +26,13 @@ from sqlalchemy import (
 )
 
 from tgbot.model import Address, Album, File, Owner, Ownership, Part, RowId, SessionKey, Token, Turn
-from tgbot.store import allowed, fence, joins, outbox, questions
+from tgbot.store import allowed, fence, joins, outbox, questions, workers
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, listed, literal
+from tgbot.store.engine.sql import listed, literal, now
+from tgbot.store.engine.statement import Statement
 from tgbot.store.fence import LostGuardError, lost
 from tgbot.store.parts import Asked, Content, Said
-from tgbot.store.schema import FRONT, guard, pending, turn
+from tgbot.store.schema import FRONT, guard, instance, pending, turn
 
 _QUEUED = literal("'queued'")
 _CLAIMED = literal("'claimed'")
@@ -39,14 +40,22 @@ _ONE = literal("1")
 _OF_TOKEN = guard.c.turn_id == bindparam("token")
 _ROW = and_(pending.c.id == bindparam("row_id"), pending.c.state == _CLAIMED)
 
-# A row that was running at several crashes may be what kills the process. Of such suspects only one runs at
-# a time, so that its crash does not use up the last attempt of another. No other row waits for them.
+# Those of this instance, and of dead ones until they are recovered.
+_OURS = or_(
+    guard.c.instance_id == bindparam("instance_id"),
+    exists().where(instance.c.id == guard.c.instance_id, instance.c.lease_until <= now()).correlate(guard),
+)
+
+# A row that was running at several crashes may be what kills the process. Of such suspects only one runs in
+# a process at a time, so that its crash does not use up the last attempt of another. No other row waits for
+# them.
 _running, _older, _asking = pending.alias("running"), pending.alias("older"), pending.alias("asking")
 _SUSPECT_RUNS = (
     select(guard.c.turn_id)
     .where(
         exists()
         .where(
+            _OURS,
             turn.c.id == guard.c.turn_id,
             _running.c.id == turn.c.pending_id,
             _running.c.crashes >= bindparam("suspect_crashes"),
@@ -69,10 +78,12 @@ def _must_wait(row: Any) -> ColumnElement[bool]:  # noqa: ANN401 - pending, unde
     )
 
 
-_GUARDS = Statement(select(func.count()).select_from(guard))
-_sessions = listed("session_keys")
+_GUARDS = Statement(select(func.count()).select_from(guard).where(_OURS))
+_sessions = listed("session_keys", str)
 _IDLE = Statement(select(_sessions.c.value).where(~exists().where(guard.c.session_key == _sessions.c.value)))
-_NEWEST_GUARD = Statement(select(guard.c.session_key).order_by(guard.c.turn_id.desc()).limit(_ONE))
+_NEWEST_GUARD = Statement(
+    select(guard.c.session_key).where(_OURS).order_by(guard.c.turn_id.desc()).limit(_ONE)
+)
 _WAITING_SESSION = Statement(
     select(pending.c.session_key)
     .where(
@@ -80,6 +91,7 @@ _WAITING_SESSION = Statement(
         pending.c.session_key > bindparam("after"),
         pending.c.session_key < bindparam("before"),
         ~exists().where(guard.c.session_key == pending.c.session_key),
+        ~workers.elsewhere(pending),
         # A session's oldest row runs first: while it must wait, so must those behind it.
         ~exists().where(
             _older.c.session_key == pending.c.session_key,
@@ -97,11 +109,11 @@ _WAITING_SESSION = Statement(
 _MAY_COLLECT = literal(
     "EXISTS (SELECT 1 FROM session_value AS v WHERE v.kind = 'setting' AND v.name = 'mode'"
     " AND v.value = 'collect' AND v.session_key IN (pending.session_key,"
-    " substr(pending.session_key, 1, instr(pending.session_key, ':') - 1)))"
+    " CAST(pending.bot_id AS TEXT)))"
 ).label("may_collect")
 
 
-def _take_oldest(session_key: Any) -> Statement:  # noqa: ANN401 - a parameter or a subquery
+def _take_oldest(session_key: Any, *conditions: ColumnElement[bool]) -> Statement:  # noqa: ANN401 - a parameter or a subquery
     """Make the statement that claims a session's oldest queued row, if it may run now."""
     return Statement(
         update(pending)
@@ -113,6 +125,7 @@ def _take_oldest(session_key: Any) -> Statement:  # noqa: ANN401 - a parameter o
             .limit(_ONE)
             .scalar_subquery(),
             ~_must_wait(pending),
+            *conditions,
         )
         .values(state=_CLAIMED, attempt=pending.c.attempt + _ONE)
         .returning(
@@ -133,7 +146,7 @@ def _take_oldest(session_key: Any) -> Statement:  # noqa: ANN401 - a parameter o
     )
 
 
-_TAKE = _take_oldest(bindparam("session_key"))
+_TAKE = _take_oldest(bindparam("session_key"), ~exists().where(guard.c.session_key == pending.c.session_key))
 # The session is the guard's, not the turn's: a chat can move while its turn runs.
 _TAKE_NEXT = _take_oldest(select(guard.c.session_key).where(_OF_TOKEN).scalar_subquery())
 _BEGIN_TURN = Statement(
@@ -143,7 +156,7 @@ _BEGIN_TURN = Statement(
 )
 _SEIZE = Statement(
     insert(guard).values(
-        session_key=bindparam("session_key"), turn_id=bindparam("token"), since=bindparam("now")
+        {column: bindparam(column) for column in ("session_key", "turn_id", "instance_id", "since")}
     )
 )
 _PASS = Statement(update(guard).where(_OF_TOKEN).values(turn_id=bindparam("next_token")))
@@ -216,10 +229,14 @@ def claim(conn: Connection, session_key: SessionKey, owner: Owner) -> Turn | Non
 
 def claim_each(conn: Connection, session_keys: Iterable[SessionKey], owner: Owner) -> list[Turn]:
     """Claim for the idle ones of these sessions, in this order, while a slot is free."""
+    session_keys = list(session_keys)
+    workers.lock_chats(conn, session_keys)
     slots = _slots(conn, owner)
+    if slots < len(session_keys):  # another worker may have a free one
+        workers.hint_all(conn)
     if slots <= 0:
         return []
-    idle: list[SessionKey] = _IDLE(conn, session_keys=json.dumps(list(session_keys))).scalars()
+    idle: list[SessionKey] = _IDLE(conn, session_keys=json.dumps(session_keys)).scalars()
     claims = (turn for key in idle if (turn := _seize(conn, key, owner)))
     return list(islice(claims, slots))
 
@@ -233,8 +250,8 @@ def claim_waiting(conn: Connection, owner: Owner) -> list[Turn]:
         if session_key is None:
             break
         last = session_key
-        claimed = _seize(conn, session_key, owner)
-        if claimed:  # else the clock was set back between the look and the claim
+        claimed = _seize_unlocked(conn, session_key, owner)
+        if claimed:  # else another was first, or the clock was set back between the look and the claim
             turns.append(claimed)
     return turns
 
@@ -251,6 +268,7 @@ def end(conn: Connection, owner: Owner, ended: Ownership, ending: Ending) -> End
     A row that was stopped before stays stopped; its answer is what was said until then. Raises
     LostGuardError if the turn does not hold its guard any more.
     """
+    fence.hold(conn, ended)
     state = _end_row(conn, ended, ending)
     part = _answer(conn, ended, ending, state)
     if state == "done" and ending.replaces is not None:
@@ -311,7 +329,7 @@ def _hand_over(conn: Connection, owner: Owner, ended: Ownership) -> Turn | None:
     elsewhere = _next_in_line(conn, owner) if slots == 0 else None
     if elsewhere:
         _leave(conn, ended)
-        return _seize(conn, elsewhere, owner)
+        return _seize_unlocked(conn, elsewhere, owner)
     following = _take(conn, _TAKE_NEXT, owner, token=ended.token)
     if following is None:
         _leave(conn, ended)
@@ -332,7 +350,7 @@ def _check_ownership(ended: Ownership, guards: int) -> None:
 
 def _slots(conn: Connection, owner: Owner) -> int:
     """Count the free slots; negative when more turns run than the owner may have."""
-    guards: int = _GUARDS(conn).scalar()
+    guards: int = _GUARDS(conn, instance_id=owner.instance_id).scalar()
     return owner.max_turns - guards
 
 
@@ -342,16 +360,20 @@ def _next_in_line(conn: Connection, owner: Owner) -> SessionKey | None:
     Fair without a memory: a slot passes every waiting session before it comes back to one. And cheap: the
     sessions that hold a guard, whose rows would be read in vain, lie before the one claimed last.
     """
-    newest: str = _NEWEST_GUARD(conn).scalar()
+    newest: str = _NEWEST_GUARD(conn, instance_id=owner.instance_id).scalar()
     behind = _waiting_between(conn, owner, newest, _last_key(owner))
     return behind or _waiting_between(conn, owner, _first_key(owner), newest)
 
 
 def _waiting_between(conn: Connection, owner: Owner, after: str, before: str) -> SessionKey | None:
     key: SessionKey | None = _WAITING_SESSION(
-        conn, after=after, before=before, now=time.time(), suspect_crashes=owner.suspect_crashes
+        conn, after=after, before=before, now=time.time(), **_limits(owner)
     ).scalar()
     return key
+
+
+def _limits(owner: Owner) -> dict[str, object]:
+    return {"instance_id": owner.instance_id, "suspect_crashes": owner.suspect_crashes}
 
 
 def _first_key(owner: Owner) -> str:
@@ -362,17 +384,28 @@ def _last_key(owner: Owner) -> str:
     return f"{owner.bot_id};"  # ";" follows ":", so this is behind every key of this bot
 
 
+def _seize_unlocked(conn: Connection, session_key: SessionKey, owner: Owner) -> Turn | None:
+    """Seize what was only looked at: where somebody else is at it, they see to it.
+
+    The chat is not waited for, as others are locked already: two could wait for each other.
+    """
+    return _seize(conn, session_key, owner) if workers.try_lock_chat(conn, session_key) else None
+
+
 def _seize(conn: Connection, session_key: SessionKey, owner: Owner) -> Turn | None:
+    if not workers.take_to_claim(conn, owner.instance_id, workers.chat_of(session_key)):
+        return None
     taken = _take(conn, _TAKE, owner, session_key=session_key)
     if taken:
-        _SEIZE(conn, session_key=session_key, token=taken.token, now=time.time())
+        names = {"turn_id": taken.token, "instance_id": owner.instance_id}
+        _SEIZE(conn, session_key=session_key, **names, since=time.time())
     return taken
 
 
 def _take(conn: Connection, oldest: Statement, owner: Owner, **session: object) -> Turn | None:
     """Claim the session's oldest queued row, if it may run; the caller writes the guard."""
     now = time.time()
-    row = oldest(conn, **session, now=now, suspect_crashes=owner.suspect_crashes).first()
+    row = oldest(conn, **session, now=now, **_limits(owner)).first()
     if row is None:
         return None
     token = Token(_BEGIN_TURN(conn, row_id=row.id, instance_id=owner.instance_id, now=now).lastrowid)

@@ -9,12 +9,14 @@ import operator
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, NewType
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, cast, delete, func, insert, select, update
 
 from tgbot.model import Ownership
 from tgbot.store import fence
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.statement import Statement, literal
+from tgbot.store.engine.locks import lock
+from tgbot.store.engine.sql import literal
+from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import history, pending, usage
 
 DAY_SECONDS = 86400
@@ -95,14 +97,18 @@ _OF_BOT = usage.c.bot_id == bindparam("bot_id")
 _WITHIN = and_(usage.c.at >= bindparam("since"), usage.c.at < bindparam("until"))
 
 
+def _sum(number: ColumnElement[int]) -> ColumnElement[int]:
+    # PostgreSQL would give a decimal number.
+    return cast(func.coalesce(func.sum(number), literal("0")), BigInteger)
+
+
 def _total(*conditions: ColumnElement[bool]) -> Statement:
     """Make the statement whose row is the Total of the requests for which these conditions hold."""
-    none = literal("0")
     return Statement(
         select(
             func.count(),
-            func.coalesce(func.sum(usage.c.input_tokens + usage.c.output_tokens), none),
-            func.coalesce(func.sum(usage.c.nano_dollars), none),
+            _sum(usage.c.input_tokens + usage.c.output_tokens),
+            _sum(usage.c.nano_dollars),
             func.count() - func.count(usage.c.nano_dollars),
             func.count().filter(usage.c.state == literal("'reserved'")),
         ).where(*conditions)
@@ -156,6 +162,8 @@ def reserve(conn: Connection, turn: Ownership, limits: Limits, request: Request)
     """
     session_key = fence.session_of(conn, turn)
     place = _PLACE(conn, row_id=turn.row_id).first()._asdict()
+    # What a user spends elsewhere at this moment counts, too.
+    lock(conn, [f"budget:{place['bot_id']}:{place['user_id']}"])
     for scope, limit in limits.items():
         spent = Total(*_SPENT[scope](conn, row_id=turn.row_id, **place, **_day(request.at)).first())
         if exhausted := _exceeded(scope, limit, spent, request.most):

@@ -8,11 +8,11 @@ the turns, names the session itself (`put_in`, `get_in`, `remove_in`).
 import time
 
 from sqlalchemy import bindparam, delete, select
-from sqlalchemy.dialects.sqlite import insert
 
 from tgbot.model import Ownership, SessionKey
 from tgbot.store import fence
 from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.sql import insert
 from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import session_value
 

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -56,6 +56,8 @@ class BotApi:
 
     def __init__(self, token: str, url: str) -> None:
         self.answered_at = -math.inf  # when Telegram last took a call, in the event loop's time
+        # Whether another process may do by now what this one was about to do.
+        self.is_over: Callable[[], bool] = lambda: False
         self._host = httpx.URL(url).netloc.decode()  # without a password, which the URL may hold
         self._connections = Connections()
         self._files = Files(self.call, self._connections.stream, f"{url}/file/bot{token}")
@@ -82,6 +84,8 @@ class BotApi:
         until there are fewer than UPLOADS_MAX others. Raises BotApiError, or a subclass of it, for every
         failure.
         """
+        if self.is_over():
+            raise NotSentError("another process does the work of this one by now")
         given, patience = _given(params), _patience(params, wait_seconds)
         if not _uploaded_bytes(params):
             return await self._ask(method, given, patience)

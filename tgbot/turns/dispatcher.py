@@ -15,7 +15,7 @@ from typing import Protocol
 from tgbot import tracing
 from tgbot.model import Address, Owner, Part, RowId, Token, Turn
 from tgbot.store import recovery, turns
-from tgbot.store.engine.errors import StorageError
+from tgbot.store.engine.errors import LeaseLostError, StorageError
 from tgbot.store.engine.writer import Database
 from tgbot.tally import tally
 from tgbot.turns.keeping import kept
@@ -87,7 +87,7 @@ class Dispatcher:
 
     async def _reconcile(self) -> None:
         running = set(self._interrupts)
-        guards = await self._db.write(recovery.guards)
+        guards = await self._db.write(recovery.guards, self._owner.instance_id)
         stopped = {guard.token for guard in guards if guard.state == "stopped"}
         # A turn without its guard works for nothing. One that ended meanwhile has no interrupt any more.
         for token in stopped | (running - {guard.token for guard in guards}):
@@ -140,7 +140,7 @@ class Dispatcher:
         began_at = time.time()
         try:
             return await self._write(turn, await self._runner.run(turn, interrupt), began_at)
-        except turns.LostGuardError:
+        except (turns.LostGuardError, LeaseLostError):  # another runs it again, or will
             log.warning("turn.lost_guard session=%s turn=%s", turn.session_key, turn.token)
             return None
 
@@ -171,13 +171,15 @@ class Dispatcher:
     async def _write(self, turn: Turn, ending: turns.Ending, began_at: float) -> Turn | None:
         """Commit the ending, retrying while the database refuses; until then guard and answer are kept.
 
-        Raises LostGuardError.
+        Raises LostGuardError, LeaseLostError.
         """
         tries, written_at = 0, time.time()
         while True:
             try:
                 ending = await kept(self._db, ending)
                 ended = await self._db.write(turns.end, self._owner, turn, ending)
+            except LeaseLostError:
+                raise
             except StorageError as error:
                 log.warning("turn.storage_error turn=%s reason=%s", turn.token, error)
                 await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
@@ -231,7 +233,7 @@ class Dispatcher:
         # Before the next await: a task that ends during it has released its guard itself.
         taskless = [
             guard
-            for guard in await self._db.write(recovery.guards)
+            for guard in await self._db.write(recovery.guards, self._owner.instance_id)
             if guard.instance_id == ours and guard.token not in self._interrupts
         ]
         for guard in taskless:

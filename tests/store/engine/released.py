@@ -11,8 +11,8 @@ from pathlib import Path
 from tests.house import raw_message
 from tests.store.instance import Instance
 from tgbot.store import history
-from tgbot.store.engine import migrate
-from tgbot.store.engine.connection import writing_engine
+from tgbot.store.engine.sqlite import migrate
+from tgbot.store.engine.sqlite.opening import writing_engine
 
 FOLDER = Path(__file__).parent / "schemas"
 

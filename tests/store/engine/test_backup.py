@@ -14,8 +14,8 @@ from tests.forking import ROOT
 from tests.store.engine.files import damage, mode
 from tests.store.engine.test_migrate import older_file, query
 from tgbot import cli
-from tgbot.store.engine.backup import KEPT_COPIES, back_up
-from tgbot.store.engine.lock import ProcessLock
+from tgbot.store.engine.sqlite.backup import KEPT_COPIES, back_up
+from tgbot.store.engine.sqlite.lock import ProcessLock
 
 __all__ = ["older_file"]  # a fixture
 
@@ -252,8 +252,8 @@ for name in ("unlink", "rename", "chmod"):
     before(pathlib.Path, name)
 for name in ("link", "fsync", "fchmod"):
     before(os, name)
-from tgbot.store.engine.backup import save
-from tgbot.store.engine.restore import restore
+from tgbot.store.engine.sqlite.backup import save
+from tgbot.store.engine.sqlite.restore import restore
 {"save": save, "restore": restore}[sys.argv[2]](Path("tgbot.db"), Path("copy.db"))
 """
 

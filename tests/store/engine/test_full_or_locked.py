@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.whole_bot.process import BotProcess
-from tgbot.store.engine import migrate
+from tgbot.store.engine.sqlite import migrate
 
 NOWHERE = "http://127.0.0.1:9"
 UNLIMITED = resource.RLIM_INFINITY
@@ -115,14 +115,15 @@ REPLACE = """
 import asyncio, resource, sys
 from pathlib import Path
 from tgbot.store.engine.errors import StorageError
-from tgbot.store.engine.writer import Database
+from tgbot.store.engine.sqlite.database import SqliteDatabase
 
 def replace(conn, number):
-    conn.exec_driver_sql("REPLACE INTO instance (id, pid, started_at) VALUES (1, ?, 1)", (number,))
+    columns = "id, pid, started_at, host, lease_until"
+    conn.exec_driver_sql(f"REPLACE INTO instance ({columns}) VALUES (1, ?, 1, '', 0)", (number,))
 
 async def run():
     in_a_row = 0
-    async with Database(Path(sys.argv[1])) as db:
+    async with SqliteDatabase(Path(sys.argv[1])) as db:
         if len(sys.argv) > 2:
             resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
         for number in range(2_000):

@@ -13,13 +13,13 @@ from typing import IO
 
 import pytest
 
-from tgbot.store.engine.lock import DatabaseLockedError, ProcessLock
+from tgbot.store.engine.sqlite.lock import DatabaseLockedError, ProcessLock
 
 HOLD = """
 import os
 import sys
 from pathlib import Path
-from tgbot.store.engine.lock import ProcessLock
+from tgbot.store.engine.sqlite.lock import ProcessLock
 with ProcessLock(Path(sys.argv[1])):
     if "fork" not in sys.argv or not os.fork():
         print("held", flush=True)

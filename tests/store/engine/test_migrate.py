@@ -14,9 +14,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import OperationalError
 
 from tests.store.engine.files import mode
-from tgbot.store.engine import migrate
-from tgbot.store.engine.backup import back_up
-from tgbot.store.engine.connection import writing_engine
+from tgbot.store.engine import revisions
+from tgbot.store.engine.sqlite import migrate
+from tgbot.store.engine.sqlite.backup import back_up
+from tgbot.store.engine.sqlite.opening import writing_engine
 
 ROOT = Path(__file__).parents[3]
 TGBOT = ("-m", "tgbot")
@@ -24,8 +25,8 @@ TGBOT = ("-m", "tgbot")
 FULL_DISK = (
     "-Bc",
     (
-        "import resource, sys; from tgbot import cli; from tgbot.store.engine import migrate\n"
-        "migrate._known_revisions = lambda: {'0000', '0001'}\n"
+        "import resource, sys; from tgbot import cli; from tgbot.store.engine import revisions\n"
+        "revisions._known_revisions = lambda: {'0000', '0001'}\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); sys.exit(cli.main())"
     ),
 )
@@ -43,7 +44,7 @@ def backups(path: Path) -> list[Path]:
 @pytest.fixture
 def older_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a file of a revision before the first, that has something to lose."""
-    monkeypatch.setattr(migrate, "_known_revisions", lambda: {"0000", "0001"})
+    monkeypatch.setattr(revisions, "_known_revisions", lambda: {"0000", "0001"})
     path = tmp_path / "tgbot.db"
     query(path, "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
     query(path, "INSERT INTO alembic_version VALUES ('0000')")
@@ -70,7 +71,7 @@ def test_an_upgrade_of_what_is_up_to_date_touches_nothing(database_path: Path) -
 
 def test_a_start_on_an_up_to_date_file_does_not_import_alembic(database_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from tgbot.store.engine import migrate; "
+        "import sys; from pathlib import Path; from tgbot.store.engine.sqlite import migrate; "
         "migrate.upgrade(Path(sys.argv[1])); print('alembic' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", code, database_path], capture_output=True, check=True)
@@ -104,7 +105,7 @@ def test_the_backup_holds_what_only_the_write_ahead_log_has_yet(older_file: Path
 
 def test_every_migration_is_known_by_the_name_of_its_file() -> None:
     scripts = ScriptDirectory(str(ROOT / "migrations"))
-    assert {script.revision for script in scripts.walk_revisions()} == migrate._known_revisions()
+    assert {script.revision for script in scripts.walk_revisions()} == revisions._known_revisions()
 
 
 def break_migrations(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,8 +168,9 @@ def test_a_change_that_only_the_write_ahead_log_has_is_copied_anew(
 
 
 KILLED_COPYING = (
-    "import functools, os, sqlite3, sys; from pathlib import Path; from tgbot.store.engine import migrate\n"
-    "migrate._known_revisions = lambda: {'0000', '0001'}\n"
+    "import functools, os, sqlite3, sys; from pathlib import Path\n"
+    "from tgbot.store.engine import revisions; from tgbot.store.engine.sqlite import migrate\n"
+    "revisions._known_revisions = lambda: {'0000', '0001'}\n"
     "class Dying(sqlite3.Connection):\n"
     "    def backup(self, target):\n"
     "        super().backup(target, pages=1, progress=lambda *_: os.kill(os.getpid(), 9))\n"

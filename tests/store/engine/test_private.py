@@ -18,14 +18,14 @@ import asyncio, os, sys
 from pathlib import Path
 os.umask(int(sys.argv[2], 8))
 from tgbot.store import recovery
-from tgbot.store.engine.lock import ProcessLock
-from tgbot.store.engine.migrate import upgrade
-from tgbot.store.engine.writer import Database
+from tgbot.store.engine.sqlite.lock import ProcessLock
+from tgbot.store.engine.sqlite.migrate import upgrade
+from tgbot.store.engine.sqlite.database import SqliteDatabase
 
 async def run(path):
     with ProcessLock(path):
         upgrade(path)
-        async with Database(path) as db:
+        async with SqliteDatabase(path) as db:
             await db.write(recovery.begin_instance, 1)
             for file in sorted(path.parent.iterdir()):
                 print(f"{file.name} {file.stat().st_mode & 0o777:o}")

@@ -9,10 +9,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from tests.store.engine import released
-from tests.store.instance import StartInstance
+from tests.store.instance import Instance
 from tgbot.store import report, schema
-from tgbot.store.engine import migrate
-from tgbot.store.engine.connection import reading_engine
+from tgbot.store.engine import revisions
+from tgbot.store.engine.sqlite import migrate
+from tgbot.store.engine.sqlite.opening import reading_engine, writing_engine
 
 RELEASED = sorted(file.stem for file in released.FOLDER.glob("*.sql"))
 
@@ -25,7 +26,7 @@ def tables(path: Path) -> list[tuple[str, str]]:
 
 
 def test_of_each_schema_there_is_a_database() -> None:
-    assert set(RELEASED) == migrate._known_revisions()
+    assert set(RELEASED) == revisions._known_revisions()
 
 
 def test_the_database_of_the_newest_schema_is_what_its_migrations_make(
@@ -52,16 +53,15 @@ def test_it_is_upgraded_and_whole(tmp_path: Path, revision: str) -> None:
 
 
 @pytest.mark.parametrize("revision", RELEASED)
-def test_a_bot_goes_on_with_what_was_in_it(
-    tmp_path: Path, database_path: Path, start_instance: StartInstance, revision: str
-) -> None:
-    database_path.unlink()
-    released.read(revision, database_path)
-    migrate.upgrade(database_path)
-    bot = start_instance()
+def test_a_bot_goes_on_with_what_was_in_it(tmp_path: Path, revision: str) -> None:
+    path = tmp_path / "old.db"
+    released.read(revision, path)
+    migrate.upgrade(path)
+    bot = Instance(writing_engine(path))
     found = bot.do(report.everything)
     assert (found.queued, found.held, found.dead, len(found.running)) == (1, 1, 2, 2)
     assert bot.answers(2) == ["re: answered"]
     assert sorted(bot.recover()) == ["queued", "stopped"]
     assert [turn.text for turn in bot.claim_waiting()] == ["interrupted"]
     assert "re: unsent" in bot.send_all(3)
+    bot.engine.dispose()

@@ -15,10 +15,12 @@ from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 from tests.store.engine.files import damage
 from tests.waiting import DEADLINE_SECONDS
-from tgbot.store.engine import connection, wal
-from tgbot.store.engine import writer as database_module
-from tgbot.store.engine.connection import Connection, read_once
+from tgbot.store.engine import writer
+from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.errors import DatabaseDamagedError, StorageError
+from tgbot.store.engine.sqlite import opening, wal
+from tgbot.store.engine.sqlite.database import SqliteDatabase
+from tgbot.store.engine.sqlite.opening import read_once
 from tgbot.store.engine.writer import Database
 from tgbot.tally import tally
 
@@ -26,7 +28,9 @@ Write = asyncio.Future[int] | asyncio.Future[None]
 
 
 def add(conn: Connection, pid: int = 1) -> int:
-    conn.exec_driver_sql("INSERT INTO instance (pid, started_at) VALUES (?, 1)", (pid,))
+    conn.exec_driver_sql(
+        "INSERT INTO instance (pid, started_at, host, lease_until) VALUES (?, 1, '', 0)", (pid,)
+    )
     return pid
 
 
@@ -57,7 +61,7 @@ def busy_writer(db: Database) -> Iterator[None]:
 
 
 @pytest.fixture
-def commits(db: Database) -> list[int]:
+def commits(db: SqliteDatabase) -> list[int]:
     """Grow by one entry with each commit."""
     seen: list[int] = []
     event.listen(db._writer, "commit", lambda _: seen.append(1))
@@ -78,7 +82,7 @@ async def test_writes_that_queue_up_while_a_commit_runs_share_the_next_one(
 
 async def test_a_commit_takes_no_more_than_its_bound(db: Database, commits: list[int]) -> None:
     with busy_writer(db):
-        writes = [db.write(add) for _ in range(2 * database_module.BATCH_MAX + 1)]
+        writes = [db.write(add) for _ in range(2 * writer.BATCH_MAX + 1)]
     await asyncio.gather(*writes)
     assert len(commits) == 4
 
@@ -112,7 +116,7 @@ async def test_a_result_is_reported_only_after_its_commit(db: Database, database
 
 
 async def test_what_is_handed_in_before_the_end_is_written_before_it(database_path: Path) -> None:
-    async with Database(database_path) as db:
+    async with SqliteDatabase(database_path) as db:
         with busy_writer(db):
             writes = [db.write(add, n) for n in range(3)]
     assert [write.result() for write in writes] == [0, 1, 2]
@@ -143,7 +147,9 @@ async def test_a_failing_operation_that_is_alone_leaves_nothing(db: Database, co
 
 async def test_a_refused_row_is_our_mistake_and_no_storage_error(db: Database) -> None:
     def refused(conn: Connection) -> None:
-        conn.exec_driver_sql("INSERT INTO instance (pid, started_at) VALUES (NULL, 1)")
+        conn.exec_driver_sql(
+            "INSERT INTO instance (pid, started_at, host, lease_until) VALUES (NULL, 1, '', 0)"
+        )
 
     with pytest.raises(IntegrityError):
         await db.write(refused)
@@ -171,7 +177,7 @@ async def test_a_damaged_file_is_no_storage_error_and_ends_who_watches_for_it(
     database_path: Path, side: str
 ) -> None:
     damage(database_path, "instance")
-    async with Database(database_path) as db:
+    async with SqliteDatabase(database_path) as db:
         watching = asyncio.create_task(db.serve())
         with pytest.raises(DatabaseDamagedError, match=r"malformed.* restore a backup"):
             await getattr(db, side)(pids)
@@ -240,7 +246,9 @@ async def test_a_commit_that_fails_fails_all_of_its_batch_and_the_next_one_works
 
     def owe(conn: Connection) -> None:
         conn.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
-        conn.exec_driver_sql("INSERT INTO guard (session_key, turn_id, since) VALUES ('x', 999, 1)")
+        conn.exec_driver_sql(
+            "INSERT INTO guard (session_key, turn_id, instance_id, since) VALUES ('x', 999, 1, 1)"
+        )
 
     with busy_writer(db):
         writes: list[Write] = [db.write(add, 1), db.write(owe)]
@@ -278,8 +286,8 @@ async def test_a_log_that_grows_behind_a_reader_is_warned_of_once_each_time_it_d
 async def test_a_reader_that_stays_as_a_replicator_does_holds_up_no_commit_while_the_log_is_emptied(
     database_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "READING_PRAGMAS", ("PRAGMA busy_timeout=3600000",))
-    async with Database(database_path) as db:
+    monkeypatch.setattr(opening, "READING_PRAGMAS", ("PRAGMA busy_timeout=3600000",))
+    async with SqliteDatabase(database_path) as db:
         await db.write(add, 1)
         with closing(sqlite3.connect(database_path, isolation_level=None)) as reader:
             reader.execute("BEGIN")
@@ -305,7 +313,7 @@ def folder_instead_of(path: Path) -> Iterator[None]:
 
 
 async def test_a_database_that_cannot_be_opened_again_is_a_storage_error_without_a_traceback(
-    db: Database, database_path: Path, caplog: pytest.LogCaptureFixture
+    db: SqliteDatabase, database_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     db._conn.invalidate()
     with folder_instead_of(database_path):
@@ -320,7 +328,7 @@ async def test_a_rollback_that_fails_is_one_line_and_the_next_write_has_a_new_co
     db: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     def close(conn: Connection) -> None:
-        connection.driver_of(conn).close()
+        opening.driver_of(conn).close()
 
     with pytest.raises(sqlite3.ProgrammingError):
         await db.write(close)
@@ -351,7 +359,7 @@ async def test_an_agent_may_go_to_another_folder(
     database_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(database_path.parent)
-    async with Database(Path(database_path.name)) as db:
+    async with SqliteDatabase(Path(database_path.name)) as db:
         (tmp_path / "elsewhere").mkdir()
         monkeypatch.chdir(tmp_path / "elsewhere")
         assert await db.write(add, 1) == 1
@@ -360,7 +368,7 @@ async def test_an_agent_may_go_to_another_folder(
 
 async def test_a_connection_lost_in_the_middle_of_a_write_is_replaced(db: Database) -> None:
     def lose(conn: Connection) -> None:
-        connection.driver_of(conn).close()
+        opening.driver_of(conn).close()
         add(conn, 1)
 
     with pytest.raises(ProgrammingError):
@@ -371,10 +379,10 @@ async def test_a_connection_lost_in_the_middle_of_a_write_is_replaced(db: Databa
 async def test_a_locked_database_is_a_storage_error_never_a_hang(
     database_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pragmas = [p.replace("5000", "50") if "busy_timeout" in p else p for p in connection.PRAGMAS]
+    pragmas = [p.replace("5000", "50") if "busy_timeout" in p else p for p in opening.PRAGMAS]
     assert "PRAGMA busy_timeout=50" in pragmas
-    monkeypatch.setattr(connection, "PRAGMAS", pragmas)
-    async with Database(database_path) as db:
+    monkeypatch.setattr(opening, "PRAGMAS", pragmas)
+    async with SqliteDatabase(database_path) as db:
         with closing(sqlite3.connect(database_path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StorageError, match="locked"):
@@ -393,7 +401,9 @@ async def test_a_writing_transaction_that_reads_first_holds_the_lock_already(
         pids(conn)
         with closing(sqlite3.connect(database_path, timeout=0)) as other:
             try:
-                other.execute("INSERT INTO instance (pid, started_at) VALUES (9, 1)")
+                other.execute(
+                    "INSERT INTO instance (pid, started_at, host, lease_until) VALUES (9, 1, '', 0)"
+                )
             except sqlite3.OperationalError as error:
                 add(conn, 1)
                 return str(error)
@@ -459,7 +469,7 @@ async def test_one_read_sees_the_same_database_from_its_first_statement_to_its_l
 
 
 async def test_a_read_after_the_end_is_refused(database_path: Path) -> None:
-    async with Database(database_path) as closed:
+    async with SqliteDatabase(database_path) as closed:
         pass
     with pytest.raises(StorageError, match="closed"):
         await closed.read(pids)
@@ -477,14 +487,14 @@ async def test_the_writer_makes_a_commit_survive_a_power_cut(db: Database) -> No
         return [conn.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
 
     assert await db.write(pragmas) == ["wal", 1, 5000]
-    assert "PRAGMA synchronous=FULL" in connection.PRAGMAS
+    assert "PRAGMA synchronous=FULL" in opening.PRAGMAS
 
 
 # The end
 
 
 async def test_a_write_after_the_end_is_refused(database_path: Path) -> None:
-    async with Database(database_path) as closed:
+    async with SqliteDatabase(database_path) as closed:
         pass
     with pytest.raises(StorageError, match="closed"):
         await closed.write(add, 1)
@@ -497,7 +507,7 @@ async def test_a_close_waits_for_no_thread_of_the_loop(database_path: Path) -> N
         asyncio.get_running_loop().set_default_executor(threads)
         sitting = asyncio.get_running_loop().run_in_executor(None, may_go.wait)
         try:
-            async with asyncio.timeout(30), Database(database_path) as closing:
+            async with asyncio.timeout(30), SqliteDatabase(database_path) as closing:
                 written = closing.write(add, 1)
             assert written.result() == 1, "what was handed in before is committed"
         finally:

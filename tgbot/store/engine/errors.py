@@ -25,12 +25,30 @@ NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
+# PostgreSQL's, by SQLSTATE and by its class, which is the first two characters.
+MAY_PASS_STATES = frozenset(
+    {
+        "25006",  # read only: a standby, or a server whose disk is full
+        "25P03",  # the server ended a transaction in which nothing came from us
+        "40001",  # another transaction was first
+        "40P01",  # two waited for each other
+        "55P03",  # a lock was waited for too long
+    }
+)
+MAY_PASS_CLASSES = frozenset({"08", "53", "57", "58"})  # connection, resources, operators, the system
+DAMAGED_CLASS = "XX"  # pages that cannot be read
+
+
 class StorageError(Exception):
     """The database could not take the operation now (disk full, locked, I/O): nothing was written."""
 
 
 class DatabaseDamagedError(Exception):
-    """The file's content is broken, which does not pass; the text says what to do."""
+    """The database's content is broken, which does not pass; the text says what to do."""
+
+
+class LeaseLostError(StorageError):
+    """Others may have taken over what this process did: it may write nothing any more, and has to end."""
 
 
 @contextlib.contextmanager
@@ -38,7 +56,7 @@ def storage_errors(prefix: str = "") -> Iterator[None]:
     """Raise the database's troubles as errors of ours, their reason after `prefix`."""
     try:
         yield
-    except (DBAPIError, sqlite3.Error) as error:
+    except Exception as error:
         known = as_storage_error(error, prefix)
         if known is error:
             raise
@@ -47,17 +65,25 @@ def storage_errors(prefix: str = "") -> Iterator[None]:
 
 def as_storage_error(error: Exception, prefix: str = "") -> Exception:
     """Give StorageError or DatabaseDamagedError for the database's troubles; our own mistakes stay."""
-    code = _code(error)
     known: Exception
-    if code in MAY_PASS:
+    if _may_pass(error):
         known = StorageError(prefix + reason(error))
-    elif code in DAMAGED:
+    elif _code(error) in DAMAGED:
         how = "restore a backup, or what `sqlite3 FILE .recover` can save"
         known = DatabaseDamagedError(f"{prefix}the file is damaged ({reason(error)}): {how}")
+    elif _state(error)[:2] == DAMAGED_CLASS:
+        known = DatabaseDamagedError(
+            f"{prefix}the server finds it damaged ({reason(error)}): restore a backup"
+        )
     else:
         return error
     known.__cause__ = error
     return known
+
+
+def _may_pass(error: Exception) -> bool:
+    state = _state(error)
+    return _code(error) in MAY_PASS or state in MAY_PASS_STATES or state[:2] in MAY_PASS_CLASSES
 
 
 def is_full(error: BaseException | None) -> bool:
@@ -66,8 +92,8 @@ def is_full(error: BaseException | None) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """Give the database's own words."""
-    return str(_original(error))
+    """Give the database's own words, in a line."""
+    return " ".join(str(_original(error)).split())
 
 
 def _code(error: BaseException | None) -> int | None:
@@ -78,3 +104,12 @@ def _code(error: BaseException | None) -> int | None:
 
 def _original(error: BaseException | None) -> BaseException | None:
     return error.orig if isinstance(error, DBAPIError) else error
+
+
+def _state(error: BaseException | None) -> str:
+    """Give PostgreSQL's SQLSTATE, that of a lost connection if its driver knows none; "" for other errors."""
+    original = _original(error)
+    if not type(original).__module__.startswith("psycopg"):
+        return ""
+    lost = "08000" if type(original).__name__ == "OperationalError" else ""
+    return getattr(original, "sqlstate", None) or lost

@@ -6,12 +6,13 @@ going past it nearly doubles what the whole durable line carries (docs/bench.md)
 
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, TableValuedAlias, bindparam, func, literal_column
+from sqlalchemy import Dialect, Insert
 from sqlalchemy.sql.expression import Executable
 
-from tgbot.store.engine.connection import Connection, driver_of
+from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.sql import POSTGRESQL
 
 MakeRow = Callable[[Sequence[Any]], Any]
 
@@ -48,48 +49,59 @@ class Result:
         return [row[0] for row in self._values]
 
 
+class Prepared(NamedTuple):
+    """A statement for one kind of database; `gives_id`: its only row is the id of what it inserted."""
+
+    sql: str
+    constants: dict[str, Any]  # that SQLAlchemy binds by itself, the 0 of an OFFSET say
+    on_sqlite: bool
+    gives_id: bool
+
+
 class Statement:
     """`STATEMENT(conn, name=value)` executes, on the writer or on a reading connection alike."""
 
-    __slots__ = ("_clause", "_constants", "_make_row", "_sql")
+    __slots__ = ("_clause", "_make_row", "_prepared")
 
     def __init__(self, clause: Executable) -> None:
         self._clause = clause
-        self._sql: dict[str, str] = {}
-        self._constants: dict[str, Any] = {}  # that SQLAlchemy binds by itself, the 0 of an OFFSET say
+        self._prepared: dict[str, Prepared] = {}
         self._make_row: MakeRow = tuple  # until it is compiled
 
     def __call__(self, conn: Connection, **values: object) -> Result:
         """Execute with these parameters. Raises the driver's errors or SQLAlchemy's."""
         if not conn.in_transaction():
             conn.begin()  # as SQLAlchemy would; on the driver a statement alone is its own transaction
-        sql = self._prepared(conn)
-        parameters = {**self._constants, **values} if self._constants else values
-        cursor = driver_of(conn).execute(sql, parameters)
-        return Result(cursor.fetchall(), self._make_row, cursor.rowcount, cursor.lastrowid or 0)
+        sql, constants, on_sqlite, gives_id = self.for_dialect(conn.dialect)
+        parameters = {**constants, **values} if constants else values
+        cursor = conn.connection.dbapi_connection.execute(sql, parameters)  # type: ignore[union-attr]  # both drivers have it
+        if on_sqlite:
+            return Result(cursor.fetchall(), self._make_row, cursor.rowcount, cursor.lastrowid or 0)
+        rows = cursor.fetchall() if cursor.description else []
+        inserted = rows[-1][0] if gives_id and rows else 0
+        return Result([] if gives_id else rows, self._make_row, cursor.rowcount, inserted)
 
     def many(self, conn: Connection, rows: Sequence[Mapping[str, object]]) -> None:
         """Execute once for each row of parameters."""
-        sql = self._prepared(conn)
-        driver_of(conn).executemany(sql, rows)
+        prepared = self.for_dialect(conn.dialect)
+        conn.connection.cursor().executemany(prepared.sql, rows)
 
-    def _prepared(self, conn: Connection) -> str:
-        if conn.dialect.name in self._sql:
-            return self._sql[conn.dialect.name]
-        compiled = self._clause.compile(dialect=conn.dialect)  # type: ignore[attr-defined]  # any clause has it
-        self._constants = {name: value for name, value in compiled.params.items() if value is not None}
+    def for_dialect(self, dialect: Dialect) -> Prepared:
+        """Give it as this kind of database is sent it."""
+        return self._prepared.get(dialect.name) or self._prepare(dialect)
+
+    def _prepare(self, dialect: Dialect) -> Prepared:
+        clause: Any = self._clause
         # Columns without a name of their own (a count) are read by position.
-        names = self._clause.exported_columns.keys()  # type: ignore[attr-defined]  # as above
+        names = clause.exported_columns.keys()
+        on_sqlite = dialect.name != POSTGRESQL
+        gives_id = not on_sqlite and isinstance(clause, Insert) and not names and "id" in clause.table.c
+        if gives_id:  # SQLite's driver knows it without being asked
+            clause = clause.returning(clause.table.c.id)
+        compiled = clause.compile(dialect=dialect)
+        constants = {name: value for name, value in compiled.params.items() if value is not None}
         row_type = namedtuple("Row", names, rename=True)  # type: ignore[misc]  # noqa: PYI024 - data names them
         self._make_row = row_type._make
-        return self._sql.setdefault(conn.dialect.name, str(compiled))
-
-
-def literal(sql: str) -> ColumnElement[Any]:
-    """Put a constant into the SQL itself: with a bound one SQLite can't see that a partial index fits."""
-    return literal_column(sql)
-
-
-def listed(parameter: str) -> TableValuedAlias:
-    """Read a parameter, a JSON array, as a table of one column `value`: SQLite binds no lists."""
-    return func.json_each(bindparam(parameter)).table_valued("value", name=parameter)
+        return self._prepared.setdefault(
+            dialect.name, Prepared(str(compiled), constants, on_sqlite, gives_id)
+        )

@@ -2,73 +2,65 @@
 
 import asyncio
 import contextlib
-import logging
-import sqlite3
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from contextlib import AbstractContextManager
 from queue import Empty, SimpleQueue
 from typing import Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar
 
-from sqlalchemy.exc import DBAPIError
-
-from tgbot.store.engine.connection import Connection, driver_of, reading_engine, writing_engine
+from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.errors import (
     DatabaseDamagedError,
+    LeaseLostError,
     StorageError,
     as_storage_error,
-    is_full,
-    reason,
     storage_errors,
 )
-from tgbot.store.engine.wal import LogSize, give_room
-from tgbot.tally import tally
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-log = logging.getLogger(__name__)
-
 BATCH_MAX = 256  # operations a commit: bounds what one failing commit takes along
 
 
-class _Operation(NamedTuple):
+class Operation(NamedTuple):
+    """One store function with its arguments, and who waits for it."""
+
     run: Callable[[Connection], Any]
     future: asyncio.Future[Any]
 
 
-class _Outcome(NamedTuple):
+class Outcome(NamedTuple):
+    """What became of an operation: it is committed, or nothing of it was written."""
+
     future: asyncio.Future[Any]
     value: Any
     error: BaseException | None
 
 
-class Database:
+class Database(ABC):
     """The one way to the database: store functions go in, their results come out.
 
-    `async with Database(path) as db`, then `await db.write(turns.end, ...)` and
-    `await db.read(report.everything)`. The file must be migrated already.
+    `async with place.database() as db`, then `await db.write(turns.end, ...)` and
+    `await db.read(report.everything)`. The database must be migrated already.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path.resolve()  # an agent may go to another folder
+    shared = False  # whether other processes may work on the same database
+
+    def __init__(self) -> None:
         # Bounded by its users: each of them waits for what it handed in.
-        self._queue: SimpleQueue[_Operation | None] = SimpleQueue()
+        self._queue: SimpleQueue[Operation | None] = SimpleQueue()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
-        self._damage: asyncio.Future[DatabaseDamagedError] = self._loop.create_future()
-        self._writer = writing_engine(self._path)
+        self._fatal: asyncio.Future[DatabaseDamagedError | LeaseLostError] = self._loop.create_future()
         with storage_errors():
-            self._conn = self._writer.connect()
-        self._log_size = LogSize(self._path)
-        self._inode = self._path.stat().st_ino
-        self._reader = reading_engine(self._path)
+            self._open()
         self._reading = ThreadPoolExecutor(1, "reader")
         self._thread.start()
         return self
@@ -78,10 +70,9 @@ class Database:
         self._queue.put(None)
         await self._ended.wait()  # not for a join in one of the loop's threads: agents may sit in them all
         self._thread.join()
-        await self._loop.run_in_executor(self._reading, self._reader.dispose)
+        await self._loop.run_in_executor(self._reading, self._close_reader)
         self._reading.shutdown()
-        self._conn.close()
-        self._writer.dispose()
+        self._close_writer()
 
     def write(
         self,
@@ -100,7 +91,7 @@ class Database:
         if self._closed:
             future.set_exception(StorageError("the database is closed"))
             return future
-        self._queue.put(_Operation(lambda conn: operation(conn, *args, **kwargs), future))
+        self._queue.put(Operation(lambda conn: operation(conn, *args, **kwargs), future))
         return future
 
     async def read(
@@ -118,8 +109,8 @@ class Database:
 
         def run() -> T:
             # To its end, whether or not the caller is still there: a transaction that stays open
-            # would keep the write-ahead log from being reused.
-            with storage_errors(), self._reader.connect() as conn:
+            # would keep old states of the database alive.
+            with storage_errors(), self._reader() as conn:
                 return operation(conn, *args, **kwargs)
 
         try:
@@ -128,19 +119,44 @@ class Database:
             self._report(error)
             raise
 
-    async def empty_log(self) -> None:
-        """Move what the write-ahead log holds into the database, and empty it: it still has what was erased.
+    def fence_by(self, condition: str) -> None:  # noqa: B027 - where it has to do something, it does
+        """Let every later transaction that writes fail with LeaseLostError where this SQL is not true.
 
-        Where something reads an old state it stays until that has ended; then it is overwritten.
+        Where only one process may own the database, nobody takes over while it lives, and this does nothing.
         """
-        await self.read(lambda conn: give_room(driver_of(conn)))
+
+    async def empty_log(self) -> None:  # noqa: B027 - as above
+        """Let what was erased disappear also from where the database keeps older states, if it can."""
+
+    async def hints(self) -> AsyncIterator[str]:
+        """Give the hints of other processes that work on the same database, as they come."""
+        await asyncio.Event().wait()  # where there are no others
+        yield ""
 
     async def serve(self) -> None:
-        """Wait, as a service, until anybody's operation finds the file damaged.
+        """Wait, as a service, until an operation finds that no further one can succeed.
 
-        Raises DatabaseDamagedError then: not all who meet it end the process.
+        Raises DatabaseDamagedError or LeaseLostError then: not all who meet it end the process.
         """
-        raise await self._damage
+        raise await self._fatal
+
+    @abstractmethod
+    def _open(self) -> None:
+        """Connect, for writing at least."""
+
+    @abstractmethod
+    def _close_writer(self) -> None: ...
+
+    @abstractmethod
+    def _close_reader(self) -> None: ...
+
+    @abstractmethod
+    def _reader(self) -> AbstractContextManager[Connection]:
+        """Give a connection that can only read, in the thread that reads."""
+
+    @abstractmethod
+    def _commit(self, batch: Sequence[Operation]) -> list[Outcome]:
+        """Run operations in their order, so that each is committed or fails for itself."""
 
     def _work(self) -> None:
         try:
@@ -149,7 +165,7 @@ class Database:
         finally:
             self._call_soon(self._ended.set)
 
-    def _take(self) -> list[_Operation]:
+    def _take(self) -> list[Operation]:
         """Wait for one operation, then take what queued up while the last commit ran."""
         batch = []
         operation = self._queue.get()
@@ -163,87 +179,10 @@ class Database:
             self._queue.put(None)  # close, but after this batch
         return batch
 
-    def _commit(self, batch: list[_Operation]) -> list[_Outcome]:
-        """Run a batch as one transaction; only if one of it fails, again with a savepoint for each."""
-        try:
-            with self._transaction(len(batch)):
-                outcomes = [self._run(operation) for operation in batch]
-        except Exception as error:  # noqa: BLE001 - told to its caller, or to all of the batch
-            self._rollback(error)
-            failure = as_storage_error(error)
-            if len(batch) > 1 and not isinstance(failure, StorageError):
-                return self._commit_apart(batch)
-            return [_Outcome(operation.future, None, failure) for operation in batch]
-        return outcomes
-
-    def _commit_apart(self, batch: list[_Operation]) -> list[_Outcome]:
-        """Run a batch as one transaction in which each operation fails for itself."""
-        try:
-            with self._transaction(len(batch)):
-                outcomes = [self._attempt(operation) for operation in batch]
-        except Exception as error:  # noqa: BLE001 - told to every caller of the batch
-            self._rollback(error)
-            failure = as_storage_error(error)
-            return [_Outcome(operation.future, None, failure) for operation in batch]
-        return outcomes
-
-    @contextlib.contextmanager
-    def _transaction(self, writes: int) -> Iterator[None]:
-        began_at = time.monotonic()
-        self._conn.begin()
-        yield
-        self._check_file()
-        self._conn.commit()
-        tally.commit_seconds.add(time.monotonic() - began_at)
-        tally.commit_writes.add(writes)
-        self._log_size.check()
-
-    def _check_file(self) -> None:
-        """Refuse to commit into a file that nobody will find again: SQLite in WAL mode would not notice."""
-        try:
-            inode = self._path.stat().st_ino
-        except OSError:
-            inode = None
-        if inode != self._inode:
-            raise StorageError(f"{self._path} was deleted or replaced: nothing is stored until a new start")
-
-    def _run(self, operation: _Operation) -> _Outcome:
-        value = operation.run(self._conn)
-        if not driver_of(self._conn).in_transaction:
-            # Disk full or I/O error: SQLite rolled back all of it, not only this operation.
-            raise StorageError("the transaction was lost")
-        return _Outcome(operation.future, value, None)
-
-    def _attempt(self, operation: _Operation) -> _Outcome:
-        driver = driver_of(self._conn)
-        driver.execute("SAVEPOINT operation")
-        try:
-            outcome = self._run(operation)
-        except Exception as error:
-            if not driver.in_transaction:
-                raise
-            driver.execute("ROLLBACK TO operation")
-            outcome = _Outcome(operation.future, None, as_storage_error(error))
-        driver.execute("RELEASE operation")
-        return outcome
-
-    def _rollback(self, failure: Exception) -> None:
-        try:
-            self._conn.rollback()
-            if self._conn.invalidated:  # to ask one that is gone for its driver would open it again
-                return
-            # After a COMMIT that failed SQLAlchemy counts the transaction as ended, SQLite does not.
-            driver_of(self._conn).rollback()
-            if is_full(failure):
-                give_room(driver_of(self._conn))
-        except (DBAPIError, sqlite3.Error) as error:
-            log.warning("db.rollback_failed reason=%s", reason(error))
-            self._conn.invalidate()
-
-    def _settle(self, outcomes: Iterable[_Outcome]) -> None:
+    def _settle(self, outcomes: Iterable[Outcome]) -> None:
         """Wake the callers, in the order of their operations."""
         for future, value, error in outcomes:
-            if isinstance(error, DatabaseDamagedError):
+            if isinstance(error, DatabaseDamagedError | LeaseLostError):
                 self._report(error)
             if future.done():  # the caller was cancelled; its operation is committed all the same
                 continue
@@ -252,10 +191,16 @@ class Database:
             else:
                 future.set_result(value)
 
-    def _report(self, error: DatabaseDamagedError) -> None:
-        if not self._damage.done():
-            self._damage.set_result(error)
+    def _report(self, error: DatabaseDamagedError | LeaseLostError) -> None:
+        if not self._fatal.done():
+            self._fatal.set_result(error)
 
     def _call_soon(self, callback: Callable[..., object], *args: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
             self._loop.call_soon_threadsafe(callback, *args)
+
+
+def failed(batch: Iterable[Operation], error: BaseException) -> list[Outcome]:
+    """Give the outcome of operations of which nothing is committed."""
+    known = as_storage_error(error) if isinstance(error, Exception) else error
+    return [Outcome(operation.future, None, known) for operation in batch]

@@ -3,7 +3,7 @@
 from tgbot.store.schema.agents import history, ledger, question, session_value, usage
 from tgbot.store.schema.base import FRONT, box_of, metadata
 from tgbot.store.schema.people import allowance, allowed, audit, overheard, pairing, stranger
-from tgbot.store.schema.rows import guard, instance, pending, turn
+from tgbot.store.schema.rows import chat_lease, guard, instance, pending, role, turn
 from tgbot.store.schema.sending import disorder, file, file_piece, outbox, second_look
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "allowed",
     "audit",
     "box_of",
+    "chat_lease",
     "disorder",
     "file",
     "file_piece",
@@ -25,6 +26,7 @@ __all__ = [
     "pairing",
     "pending",
     "question",
+    "role",
     "second_look",
     "session_value",
     "stranger",

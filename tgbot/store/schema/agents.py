@@ -7,7 +7,6 @@ from sqlalchemy import (
     Float,
     ForeignKey,
     Index,
-    Integer,
     Table,
     Text,
     TextClause,
@@ -15,7 +14,7 @@ from sqlalchemy import (
     text,
 )
 
-from tgbot.store.schema.base import metadata
+from tgbot.store.schema.base import Integer, metadata
 
 # What a turn asks with buttons. Its row waits in the state `asking` until the last one is answered.
 question = Table(

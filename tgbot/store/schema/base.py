@@ -1,8 +1,9 @@
-"""What all tables share: the names of constraints, and the values that statements name."""
+"""What all tables share: names of constraints, the type of numbers, and values that statements name."""
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, MetaData, case, literal_column
+import sqlalchemy
+from sqlalchemy import BigInteger, ColumnElement, MetaData, case, literal_column
 
 metadata = MetaData(
     naming_convention={
@@ -13,6 +14,9 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+# SQLite makes an AUTOINCREMENT of this word only, and means 64 bits by it; PostgreSQL means 32.
+Integer = BigInteger().with_variant(sqlalchemy.Integer(), "sqlite")
 
 # The place of a row that is queued again: its turn was interrupted, or asked something.
 FRONT = -1_000_000_000

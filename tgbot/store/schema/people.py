@@ -6,7 +6,6 @@ from sqlalchemy import (
     Column,
     Float,
     Index,
-    Integer,
     Table,
     Text,
     TextClause,
@@ -14,7 +13,7 @@ from sqlalchemy import (
     text,
 )
 
-from tgbot.store.schema.base import metadata
+from tgbot.store.schema.base import Integer, metadata
 
 # Who may talk to the bot, besides those of the settings.
 allowed = Table(

@@ -7,7 +7,6 @@ from sqlalchemy import (
     Float,
     ForeignKey,
     Index,
-    Integer,
     Table,
     Text,
     TextClause,
@@ -15,7 +14,7 @@ from sqlalchemy import (
     text,
 )
 
-from tgbot.store.schema.base import metadata
+from tgbot.store.schema.base import Integer, metadata
 
 # AUTOINCREMENT, because no id may be used twice: a row's id is its place in the order, a turn's is its token.
 
@@ -27,7 +26,29 @@ instance = Table(
     Column("started_at", Float, nullable=False),
     # Set when it was asked to stop: a turn that its end interrupts has not crashed.
     Column("stopping_at", Float),
+    Column("host", Text, nullable=False),
+    # By the database's clock. From then on others may take over what it did, and it may write nothing.
+    Column("lease_until", Float, nullable=False),
     sqlite_autoincrement=True,
+)
+
+# With which of several workers a chat is: it alone claims its rows and sends to it. A chat that is idle is
+# with none. Empty where one process owns the database.
+chat_lease = Table(
+    "chat_lease",
+    metadata,
+    Column("bot_id", BigInteger, primary_key=True),
+    Column("chat_id", BigInteger, primary_key=True),
+    Column("instance_id", Integer, ForeignKey("instance.id"), nullable=False),
+)
+Index("ix_chat_lease_instance", chat_lease.c.instance_id)
+
+# What only one of several workers does at a time, such as to poll.
+role = Table(
+    "role",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("instance_id", Integer, ForeignKey("instance.id"), nullable=False),
 )
 
 pending = Table(
@@ -127,6 +148,7 @@ guard = Table(
     metadata,
     Column("session_key", Text, primary_key=True),
     Column("turn_id", Integer, ForeignKey("turn.id"), nullable=False, unique=True),
+    Column("instance_id", Integer, ForeignKey("instance.id"), nullable=False),
     Column("since", Float, nullable=False),
 )
 # Which message ids are known: what is not known between two of them may be a message whose reply was lost.

@@ -8,7 +8,6 @@ from sqlalchemy import (
     Float,
     ForeignKey,
     Index,
-    Integer,
     LargeBinary,
     Table,
     Text,
@@ -17,7 +16,7 @@ from sqlalchemy import (
     text,
 )
 
-from tgbot.store.schema.base import metadata
+from tgbot.store.schema.base import Integer, metadata
 
 # The bytes of a file that an answer carries, in pieces, so that no write holds the others up for long.
 file = Table(

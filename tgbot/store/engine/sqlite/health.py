@@ -1,6 +1,7 @@
 """Asks SQLite whether a file is damaged."""
 
-from tgbot.store.engine.connection import Connection, driver_of
+from tgbot.store.engine.connection import Connection
+from tgbot.store.engine.sqlite.opening import driver_of
 
 DAMAGES_MAX = 3  # that are listed: one is bad enough
 

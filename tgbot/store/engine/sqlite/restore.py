@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from tgbot.store.engine.backup import BESIDE, check, publish, remove_unfinished, stamp, whole_copy
 from tgbot.store.engine.errors import DatabaseDamagedError, StorageError, storage_errors
-from tgbot.store.engine.migrate import REVISION, SchemaError, check_revision, current_revision
 from tgbot.store.engine.private import MODE
+from tgbot.store.engine.sqlite.backup import BESIDE, check, publish, remove_unfinished, stamp, whole_copy
+from tgbot.store.engine.sqlite.migrate import REVISION, SchemaError, check_revision, current_revision
 
 REPLACED = ".replaced-"  # and when, in the name of what was there
 

@@ -1,0 +1,95 @@
+"""Several workers do what one does: nothing lost, doubled or out of order, one turn of a chat at a time."""
+
+from tests.waiting import eventually
+from tests.whole_bot.process import Person
+from tests.workers.conftest import Hire
+from tgbot.playground.server import PlaygroundServer
+
+
+async def test_all_of_them_run_turns_and_each_chat_sees_its_answers_in_order(
+    hire: Hire, wire: PlaygroundServer
+) -> None:
+    crew = hire(3, agent="tests.workers.agents:slow", max_turns=2)
+    await crew.start()
+    people = [Person(wire, user_id) for user_id in range(11, 17)]
+    for person in people:
+        person.says(f"{person.user_id}-1", f"{person.user_id}-2")
+    owners = [await crew.begins(f"{person.user_id}-1") for person in people]
+    assert sorted(owners.count(worker) for worker in crew.workers) == [2, 2, 2]
+    for person in people:
+        crew.let_end(f"{person.user_id}-1")
+        crew.let_end(f"{person.user_id}-2")
+    for person in people:
+        await person.sees_at_last(f"re: {person.user_id}-1", f"re: {person.user_id}-2")
+    await crew.end()
+    crew.check_turns()
+
+
+async def test_a_stop_reaches_the_turn_wherever_it_runs(hire: Hire, wire: PlaygroundServer) -> None:
+    crew = hire(2, agent="tests.workers.agents:slow", max_turns=1)
+    await crew.start()
+    ann, ben = Person(wire, 11), Person(wire, 12)
+    ann.says("11-1")
+    ben.says("12-1")
+    assert await crew.begins("11-1") != await crew.begins("12-1")
+    for person in (ann, ben):
+        person.says("/stop")
+        await person.sees_among("Stopped.")
+    await eventually(
+        lambda: sum(worker.log.count("state=stopped") for worker in crew.workers) == 2, "both ended"
+    )
+    await crew.end()
+
+
+async def test_the_turns_of_a_worker_that_dies_go_on_with_another(hire: Hire, wire: PlaygroundServer) -> None:
+    crew = hire(2, agent="tests.workers.agents:slow")
+    await crew.start()
+    ann = Person(wire, 11)
+    ann.says("11-1", "11-2")
+    owner = await crew.begins("11-1")
+    await crew.kill(owner)
+    assert await crew.begins("11-1", times=2) != owner
+    crew.let_end("11-1")
+    crew.let_end("11-2")
+    await ann.sees_at_last("re: 11-1", "re: 11-2")
+    await crew.end()
+    crew.check_turns()
+
+
+async def test_when_the_poller_dies_another_one_polls_and_nothing_is_lost(
+    hire: Hire, wire: PlaygroundServer
+) -> None:
+    crew = hire(3)
+    await crew.start()
+    ann = Person(wire, 11)
+    for number in range(3):
+        ann.says(f"11-{number}")
+        owner = await crew.begins(f"11-{number}")
+        await crew.kill(owner)
+        await owner.start()
+    await eventually(
+        lambda: all(any(said.startswith(f"11-{n}/0") for said in ann.sees) for n in range(3)), "all answers"
+    )
+    await crew.end()
+    crew.check_turns()
+
+
+async def test_a_worker_that_was_paused_for_longer_than_its_lease_writes_and_sends_nothing(
+    hire: Hire, wire: PlaygroundServer
+) -> None:
+    crew = hire(2, agent="tests.workers.agents:slow")
+    await crew.start()
+    ann = Person(wire, 11)
+    ann.says("11-1")
+    owner = await crew.begins("11-1")
+    await ann.sees_among("re: 11-1")
+    crew.pause(owner)
+    assert await crew.begins("11-1", times=2) != owner
+    crew.go_on(owner)
+    await owner.logs("app.started", times=2)
+    crew.let_end("11-1")
+    await ann.sees_at_last("re: 11-1")
+    ann.says("11-2")
+    crew.let_end("11-2")
+    await ann.sees_at_last("re: 11-1", "re: 11-2")
+    await crew.end()

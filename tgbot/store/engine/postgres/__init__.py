@@ -1,0 +1,1 @@
+"""Every quirk of PostgreSQL: connections, commits whose outcome is unknown, leases, migrations."""
