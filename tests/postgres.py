@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import create_engine, event, text
 
 from tests.needed import need
@@ -126,11 +128,24 @@ class Server:
 
     def begin(self) -> None:
         """Make the database that the others are copies of."""
-        self._run(f"CREATE DATABASE {TEMPLATE}")
-        template = create_engine(self._url(TEMPLATE))
-        with template.begin() as conn:
-            _prepare(conn)
-        template.dispose()  # nobody may be in it when it is copied
+        with self._begin_in(TEMPLATE) as conn:
+            _migrate(conn)
+            _add_functions(conn)
+
+    @contextmanager
+    def blank(self) -> Iterator[Connection]:
+        """Give a connection to a database without any table."""
+        with self._begin_in("blank") as conn:
+            yield conn
+        self._run("DROP DATABASE blank")
+
+    @contextmanager
+    def _begin_in(self, name: str) -> Iterator[Connection]:
+        self._run(f"CREATE DATABASE {name}")
+        engine = create_engine(self._url(name))
+        with engine.begin() as conn:
+            yield conn
+        engine.dispose()  # nobody may be in it when it is copied, or dropped
 
     @contextmanager
     def database(self, content: str = EMPTY) -> Iterator[Database]:
@@ -220,8 +235,14 @@ def _running(words: list[str], folder: Path) -> Iterator[None]:
         yield
 
 
-def _prepare(conn: Connection) -> None:
-    metadata.create_all(conn)
+def _migrate(conn: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations"))
+    config.attributes["connection"] = conn
+    command.upgrade(config, "head")
+
+
+def _add_functions(conn: Connection) -> None:
     functions = FUNCTIONS.format(
         rows=", ".join(map(ROWS.format, TABLES)),
         deletes=" ".join(f"DELETE FROM {name};" for name in TABLES),

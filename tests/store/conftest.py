@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests import postgres
-from tests.store import storage
 from tests.store.instance import Instance, StartInstance
-from tests.store.storage import Storage, Storages
+from tests.store.storage import Files, Server, Storage, Storages
 from tgbot.store import joins
 
 
@@ -26,8 +25,8 @@ def postgres_server() -> Iterator[postgres.Server]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def storages(request: pytest.FixtureRequest, tmp_path: Path) -> Storages:
     if request.param == "sqlite":
-        return storage.files(tmp_path, request.getfixturevalue("migrated_file"))
-    return storage.on(request.getfixturevalue("postgres_server"))
+        return Files(tmp_path, request.getfixturevalue("migrated_file"))
+    return Server(request.getfixturevalue("postgres_server"))
 
 
 @pytest.fixture

@@ -31,7 +31,12 @@ class Storage(Protocol):
 
 
 class Storages(Protocol):
-    """Where databases are made: one that is new, or one with the content of another."""
+    """Where databases are made: one that is new, or one with the content of another.
+
+    Where that takes long, one in so many of the examples of a test is enough: SQLite has them all.
+    """
+
+    one_in: int
 
     def __call__(self, content: Content | None = None) -> AbstractContextManager[Storage]: ...
 
@@ -70,7 +75,7 @@ class File:
             file.unlink(missing_ok=True)  # a log goes with its last connection, which may be now
 
 
-class OnServer:
+class ServerDatabase:
     """A database of a server. All instances have one engine: none of them is at work while another is."""
 
     def __init__(self, database: postgres.Database) -> None:
@@ -87,34 +92,40 @@ class OnServer:
         return (self._database.content().encode(),)
 
 
-def files(folder: Path, template: Path) -> Storages:
-    """Make databases as files in a folder, new ones as copies of a migrated one."""
-    paths = (folder / f"{number}.db" for number in itertools.count())
+class Files:
+    """Makes databases as files in a folder, new ones as copies of a migrated one."""
+
+    one_in = 1
+
+    def __init__(self, folder: Path, template: Path) -> None:
+        self._paths = (folder / f"{number}.db" for number in itertools.count())
+        self._template = template
 
     @contextmanager
-    def make(content: Content | None = None) -> Iterator[Storage]:
-        file = File(next(paths))
+    def __call__(self, content: Content | None = None) -> Iterator[Storage]:
+        file = File(next(self._paths))
         if content:
             file.put_back(content)
         else:
-            shutil.copyfile(template, file.path)
+            shutil.copyfile(self._template, file.path)
         try:
             yield file
         finally:
             file.remove()
 
-    return make
 
+class Server:
+    """Makes databases on a server."""
 
-def on(server: postgres.Server) -> Storages:
-    """Make databases on a server."""
+    one_in = 3
+
+    def __init__(self, server: postgres.Server) -> None:
+        self._server = server
 
     @contextmanager
-    def make(content: Content | None = None) -> Iterator[Storage]:
-        with server.database(content[0].decode() if content else postgres.EMPTY) as database:
-            yield OnServer(database)
-
-    return make
+    def __call__(self, content: Content | None = None) -> Iterator[Storage]:
+        with self._server.database(content[0].decode() if content else postgres.EMPTY) as database:
+            yield ServerDatabase(database)
 
 
 def _mortal(step: Step) -> type[sqlite3.Connection]:

@@ -6,6 +6,7 @@ empty memory, and carries on from the line of the script that the old one was in
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -96,6 +97,7 @@ class Teller:
     def die_everywhere(self, begin: Moment, deaths: int = 1, after: int = 0) -> None:
         """Tell the story with a death at each step, from the line `after` on, and so many deaths in a row."""
         graves: list[Moment] = []
+        found = itertools.count(1)
         last = begin
 
         def die(now: Callable[[], Moment]) -> None:
@@ -104,7 +106,8 @@ class Teller:
             moment = now()
             if moment.line >= after and moment.differs(last):
                 last = moment._replace(telegram=moment.telegram.copy())
-                graves.append(last)
+                if deaths > 1 or next(found) % self._storages.one_in == 0:
+                    graves.append(last)
 
         def rise() -> None:  # not at once: the loop of the one that dies runs while it sends
             while graves:

@@ -22,7 +22,7 @@ def run(storages: Storages, **limits: Any) -> None:  # noqa: ANN401 - settings o
 
 
 def test_no_history_breaks_a_promise(storages: Storages) -> None:
-    run(storages, max_examples=60, stateful_step_count=40)
+    run(storages, max_examples=60 // storages.one_in, stateful_step_count=40)
 
 
 @pytest.mark.soak

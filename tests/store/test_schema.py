@@ -7,6 +7,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from tests import postgres
 from tgbot.store import schema
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.sqlite import migrate
@@ -30,6 +31,36 @@ def test_the_migrations_end_in_the_same_sql_as_the_metadata(database_path: Path,
     migrated = read_once(database_path, described)
     del migrated["alembic_version"]
     assert migrated == read_once(made, described)
+
+
+def test_the_migrations_end_in_the_same_postgresql_as_the_metadata(postgres_server: postgres.Server) -> None:
+    with postgres_server.blank() as conn:
+        schema.metadata.create_all(conn)
+        made = described_on_server(conn)
+    with postgres_server.database() as migrated, migrated.engine.connect() as conn:
+        assert made == {one for one in described_on_server(conn) if one[0] != "alembic_version"}
+
+
+def test_every_number_on_postgresql_has_64_bits(postgres_server: postgres.Server) -> None:
+    """Sequences, too."""
+    with postgres_server.database() as migrated, migrated.engine.connect() as conn:
+        narrow = conn.exec_driver_sql(
+            "SELECT column_name FROM information_schema.columns WHERE data_type = 'integer'"
+            " AND table_schema = 'public' UNION SELECT sequencename FROM pg_sequences WHERE max_value < 2^53"
+        )
+        assert narrow.all() == []
+
+
+def described_on_server(conn: Connection) -> set[tuple[object, ...]]:
+    """Give each column, constraint and index, behind the name of its table."""
+    described = conn.exec_driver_sql(
+        "SELECT table_name, column_name, concat_ws(' ', data_type, is_nullable, column_default)"
+        " FROM information_schema.columns WHERE table_schema = 'public'"
+        " UNION SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
+        " UNION SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE connamespace = 'public'::regnamespace"
+    )
+    return {tuple(row) for row in described}
 
 
 def described(conn: Connection) -> dict[str, set[str]]:

@@ -93,7 +93,8 @@ def test_what_was_on_screen_before_a_death_is_edited_again_in_the_same_message(
     instance.begin(turn, "first words")
     instance.send_all()
     instance.finish(turn)
-    assert start_instance().the_next() == instance.the_next()
+    before = instance.the_next()
+    assert start_instance().the_next() == before
 
 
 def test_a_request_without_an_answer_leaves_its_part_unknown(instance: Instance) -> None:

@@ -78,7 +78,7 @@ class _Checksum:
 def _copy(source: Connection, target: Connection, table: Table) -> int:
     written, read = _Checksum(), _Checksum()
     with _reading(source, table) as rows:
-        bulk_of(target).fill(target, table, written.passing(_fit(rows, table, target)))
+        bulk_of(target).fill(target, table, written.passing(_fit(rows, target)))
     last_id = _copy_last_id(source, target, table)
     with _reading(target, table) as rows:
         deque(read.passing(rows), maxlen=0)
@@ -98,23 +98,13 @@ def _reading(conn: Connection, table: Table) -> Iterator[Iterator[Row]]:
         yield map(tuple, result)
 
 
-def _fit(rows: Iterable[Row], table: Table, target: Connection) -> Iterable[Row]:
-    """Let pass what the new database can hold. Raises CopyError."""
-    return _without_nul(rows, table) if shared(target) else rows
+def _fit(rows: Iterable[Row], target: Connection) -> Iterable[Row]:
+    """Put a space for each NUL where the new database cannot hold one, as wherever text is stored there."""
+    return map(_without_nul, rows) if shared(target) else rows
 
 
-def _without_nul(rows: Iterable[Row], table: Table) -> Iterator[Row]:
-    for row in rows:
-        for column, value in zip(table.c.keys(), row, strict=True):
-            if isinstance(value, str) and "\0" in value:
-                raise CopyError(_nul(table, column, row))
-        yield row
-
-
-def _nul(table: Table, column: str, row: Row) -> str:
-    values = dict(zip(table.c.keys(), row, strict=True))
-    key = ", ".join(f"{one.name} {values[one.name]}" for one in table.primary_key)
-    return f"{column} of {table.name} ({key}) has a NUL character, which PostgreSQL cannot hold: replace it"
+def _without_nul(row: Row) -> Row:
+    return tuple(value.replace("\0", " ") if isinstance(value, str) else value for value in row)
 
 
 def _copy_last_id(source: Connection, target: Connection, table: Table) -> int:

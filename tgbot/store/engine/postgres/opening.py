@@ -9,6 +9,7 @@ from sqlalchemy import Engine, create_engine, event
 
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.errors import storage_errors
+from tgbot.store.engine.postgres.text import accept_nul
 
 T = TypeVar("T")
 
@@ -44,6 +45,7 @@ def engine(url: str, begin: str | None = None) -> Engine:
         raw.prepared_max = STATEMENTS_MAX
         # By itself it would choose the type by the size of each number: one plan for every size.
         raw.adapters.register_dumper(int, Int8Dumper)
+        accept_nul(raw)
 
     @event.listens_for(made, "begin")
     def begun(conn: Connection) -> None:
