@@ -23,12 +23,12 @@ class Lease:
         self._db = db
         self._instance_id = instance_id
         self._renewed_at = _clocks()
+        db.fence_by(workers.condition(instance_id))  # from the first write on
 
     async def serve(self) -> None:
         """Renew it again and again. Raises LeaseLostError before others may take over."""
         if not self._db.shared:
             return
-        self._db.fence_by(workers.condition(self._instance_id))
         while True:
             await self._renew()
             await asyncio.sleep(min(workers.RENEW_SECONDS, max(0.0, self._left_seconds)))
@@ -37,7 +37,7 @@ class Lease:
         asked_at = _clocks()
         try:
             async with asyncio.timeout(max(0.0, self._left_seconds)):
-                await self._db.write(workers.renew, self._instance_id)
+                renewed = await self._db.write(workers.renew, self._instance_id)
         except LeaseLostError:
             raise
         except StorageError as error:
@@ -47,6 +47,8 @@ class Lease:
             raise LeaseLostError(OVER) from None
         else:
             self._renewed_at = asked_at
+            if not renewed:  # it ended between the look of this transaction at it and here
+                raise LeaseLostError(OVER)
         if self._left_seconds <= 0:
             raise LeaseLostError(OVER)
 

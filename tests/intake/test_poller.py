@@ -398,3 +398,17 @@ async def test_the_log_explains_that_privacy_mode_is_in_the_way_of_answering_eve
         async with polling(house, odd, activation) as line:
             await eventually(lambda: line.acceptor.username is not None, "it knows its name")
     assert ("intake.privacy_mode" in caplog.text) is explained
+
+
+async def test_who_leaves_polling_to_another_worker_looks_alive_to_whoever_watches(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last try of its own may be long ago: systemd would end it."""
+
+    async def other_polls() -> bool:
+        return False
+
+    monkeypatch.setattr(house, "may_poll", other_polls)
+    monkeypatch.setattr(tally, "poll_tried_at", -1000.0)
+    async with OddWire() as odd, polling(house, odd):
+        await eventually(lambda: (tally.poll_tried_at or 0) > 0, "it is seen to")

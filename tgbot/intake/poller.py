@@ -49,7 +49,7 @@ class Poller:
 
     async def _take(self) -> None:
         if not await self._may_poll():
-            tally.polled_at = time.monotonic()  # another worker sees to it
+            tally.polled_at = tally.poll_tried_at = time.monotonic()  # another worker sees to it
             self._offset = None
             await asyncio.sleep(STANDBY_SECONDS)
             return
