@@ -115,7 +115,9 @@ def _logged(path: Path, messages: int) -> Path:
     """Make a session with a long log of which the last SEEN messages count."""
     with scene.raw_connection(scene.migrated(path)) as raw:
         raw.execute("PRAGMA synchronous=OFF")
-        raw.execute("INSERT INTO instance (pid, started_at, host, lease_until) VALUES (1, 0, '', 0)")
+        raw.execute(
+            "INSERT INTO instance (pid, started_at, host, revision, lease_until) VALUES (1, 0, '', '', 0)"
+        )
         raw.executemany(
             "INSERT INTO pending"
             " (bot_id, update_id, kind, state, session_key, attempt, received_at, ended_at, raw)"

@@ -148,7 +148,7 @@ def _use_everything(conn: Connection) -> None:
         joins.incoming(conn, running, RowId(0))
     inbox.refuse(conn, stop)
     joins.joined_to(conn, stop)
-    turns.next_due(conn)
+    turns.next_due(conn, owner)
     recovery.note_stopping(conn, owner.instance_id)
     reacted.find(conn, owner.bot_id, CHAT_ID, MessageId(1))
     reacted.again(conn, arrivals[0].update, first.row_id)

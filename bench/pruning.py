@@ -40,7 +40,8 @@ def figures() -> Iterator[Figure]:
     with scene.folder() as folder:
         path = scene.migrated(folder / "year.db")
         write_once(
-            path, lambda conn: conn.execute(text("INSERT INTO instance VALUES (1, 1, 0, NULL, '', 0)"))
+            path,
+            lambda conn: conn.execute(text("INSERT INTO instance VALUES (1, 1, 0, NULL, '', '', 0)")),
         )
         commits = write_once(path, _year)
         megabytes = path.stat().st_size / 1_000_000 * SCALE

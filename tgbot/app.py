@@ -28,11 +28,13 @@ from tgbot.model import InstanceId, Owner, SessionKey
 from tgbot.neighbours import Neighbours
 from tgbot.pruner import Pruner
 from tgbot.reload import Reloader
-from tgbot.store import allowed, modes, recovery, strangers
+from tgbot.store import allowed, modes, recovery, strangers, upgrading
 from tgbot.store.engine.errors import LeaseLostError, StorageError
 from tgbot.store.engine.place import Place, place_of
 from tgbot.store.engine.retry import retry_within, run_within
+from tgbot.store.engine.revisions import REVISION, check_revision
 from tgbot.store.engine.writer import Database
+from tgbot.store.workers import Renewed
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.downloads import Downloads
 from tgbot.telegram.errors import BotApiError, FileTooLargeError
@@ -72,7 +74,8 @@ async def run(
 
     `show` gets the lines for whoever started a bot that has no owner: how to become it. On SIGHUP `reload`
     reads the settings again, and `adapt` lets the agent go by them; both may raise ConfigError.
-    Raises ConfigError, DatabaseLockedError, StorageError; in an ExceptionGroup TokenRefusedError,
+    Raises ConfigError, DatabaseLockedError, StorageError, SchemaError (also where a newer worker has upgraded
+    the database meanwhile); in an ExceptionGroup TokenRefusedError,
     DatabaseDamagedError and whatever made a service die: the process has to end then, and the next
     one recovers.
     """
@@ -104,6 +107,7 @@ async def run(
             await _serve(
                 settings, agents, db, api, downloads, owner, lease, invite, traces, reloader, notifier
             )
+            check_revision(place, lease.revision)
     log.info("app.stopped instance=%s", instance_id)
 
 
@@ -121,7 +125,7 @@ async def _begin(
 ) -> tuple[Database, InstanceId]:
     """Open the database, brought up to date, for as long as the resources are kept. Raises StorageError."""
     notifier.send(notify.extend(OPEN_SECONDS_MAX), "STATUS=opening the database")
-    place.upgrade()
+    upgrading.upgrade(place)
     async with contextlib.AsyncExitStack() as failing:
         db = await failing.enter_async_context(place.database())
         await _note(settings, db)
@@ -181,7 +185,8 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
     make_reloader: Callable[[Callable[[Settings], Awaitable[None]]], Reloader],
     notifier: notify.Notifier,
 ) -> None:
-    delivery = _delivery(settings, db, api, owner)
+    limiter = _limiter(settings)
+    delivery = _delivery(settings, db, api, owner, limiter)
     runner = TurnRunner(agents, _access(settings), delivery.answers, _answer_options(settings))
     dispatcher = Dispatcher(db, owner, runner, observer=delivery)
     acceptor = Acceptor(db, _rules(settings), dispatcher, delivery, downloads.forget)
@@ -199,6 +204,7 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
 
     reloader = make_reloader(change)
     with _signals(reloader.ask) as asked_to_stop:
+        lease.heard = functools.partial(_heard, limiter, asked_to_stop)
         async with asyncio.TaskGroup() as services:
             watch = [*_watch(settings, db, dispatcher, delivery), *traces]
             serving: list[Service] = [
@@ -224,6 +230,14 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
                 await _ended(task)
             with contextlib.suppress(StorageError):  # then it ends by itself
                 await lease.end()
+
+
+def _heard(limiter: RateLimiter, asked_to_stop: asyncio.Future[None], renewed: Renewed) -> None:
+    """Go by what the lease learned of the other workers: share the rate, and end where a newer one begins."""
+    limiter.share(renewed.live)
+    if renewed.revision > REVISION and not asked_to_stop.done():
+        log.warning("app.outdated schema=%s ours=%s", renewed.revision, REVISION)
+        asked_to_stop.set_result(None)
 
 
 def stop_seconds(grace_seconds: float) -> float:
@@ -286,14 +300,18 @@ def _rules(settings: Settings) -> Rules:
     )
 
 
-def _delivery(settings: Settings, db: Database, api: BotApi, owner: Owner) -> Delivery:
+def _limiter(settings: Settings) -> RateLimiter:
+    return RateLimiter(
+        settings.rate_overall_per_second, settings.rate_chat_per_second, settings.rate_group_per_minute
+    )
+
+
+def _delivery(settings: Settings, db: Database, api: BotApi, owner: Owner, limiter: RateLimiter) -> Delivery:
     return Delivery(
         db,
         api,
         owner,
-        rate_limiter=RateLimiter(
-            settings.rate_overall_per_second, settings.rate_chat_per_second, settings.rate_group_per_minute
-        ),
+        rate_limiter=limiter,
         stream=settings.stream,
         cuts=settings.format != "rich",
         receipts=settings.receipts,
@@ -315,7 +333,7 @@ async def _ended(task: asyncio.Task[None]) -> None:
 
 
 @contextlib.contextmanager
-def _signals(reload: Callable[[], None]) -> Iterator[Awaitable[None]]:
+def _signals(reload: Callable[[], None]) -> Iterator[asyncio.Future[None]]:
     """Give a future that the first signal sets; a second one exits at once: the rows are on disk.
 
     SIGHUP reloads; but where a terminal is closed it means, as everywhere, that this is the end.
@@ -324,11 +342,15 @@ def _signals(reload: Callable[[], None]) -> Iterator[Awaitable[None]]:
     asked_to_stop: asyncio.Future[None] = loop.create_future()
     in_terminal = os.isatty(STDIN)
 
+    signalled: list[signal.Signals] = []  # it may end without one
+
     def stop(number: signal.Signals) -> None:
-        if asked_to_stop.done():
+        if signalled:
             log.warning("app.killed signal=%s", number.name)
             os._exit(128 + number)
-        asked_to_stop.set_result(None)
+        signalled.append(number)
+        if not asked_to_stop.done():
+            asked_to_stop.set_result(None)
 
     def hang_up() -> None:
         if in_terminal and not os.isatty(STDIN):  # it is gone

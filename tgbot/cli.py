@@ -19,6 +19,7 @@ from tgbot.init import command as init
 from tgbot.init.asking import InitError
 from tgbot.service import command as service
 from tgbot.service.installed import ServiceError
+from tgbot.store import upgrading
 from tgbot.store.engine.errors import DatabaseDamagedError, StorageError
 from tgbot.store.engine.place import Place, place_of
 from tgbot.store.engine.revisions import REVISION, SchemaError
@@ -216,7 +217,7 @@ def _upgrade(_: argparse.Namespace) -> int:
     place = place_of(config.database_url())
     logs.configure()  # where the backup copy lies
     with place.owned():
-        applied = place.upgrade()
+        applied = upgrading.upgrade(place)
     print(f"{place} is {'now' if applied else 'already'} up to date")
     return 0
 

@@ -3,11 +3,14 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from tgbot.model import InstanceId
 from tgbot.store import workers
 from tgbot.store.engine.errors import LeaseLostError, StorageError
+from tgbot.store.engine.revisions import REVISION
 from tgbot.store.engine.writer import Database
+from tgbot.store.workers import Renewed
 
 log = logging.getLogger(__name__)
 
@@ -17,9 +20,16 @@ OVER = "the lease on the database could not be renewed in time: others go on wit
 
 
 class Lease:
-    """Renews the lease of an instance. Where only one process may own the database it is for ever."""
+    """Renews the lease of an instance. Where only one process may own the database it is for ever.
+
+    `heard` gets what each renewal learned of the others; `revision` is the database's, at the last one.
+    """
+
+    heard: Callable[[Renewed], None]
 
     def __init__(self, db: Database, instance_id: InstanceId) -> None:
+        self.heard = lambda _: None
+        self.revision = REVISION
         self._db = db
         self._instance_id = instance_id
         self._renewed_at = _clocks()
@@ -47,8 +57,10 @@ class Lease:
             raise LeaseLostError(OVER) from None
         else:
             self._renewed_at = asked_at
-            if not renewed:  # it ended between the look of this transaction at it and here
+            if renewed is None:  # it ended between the look of this transaction at it and here
                 raise LeaseLostError(OVER)
+            self.revision = renewed.revision
+            self.heard(renewed)
         if self._left_seconds <= 0:
             raise LeaseLostError(OVER)
 

@@ -58,6 +58,7 @@ def upgrade() -> None:
         sa.Column("started_at", sa.Float(), nullable=False),
         sa.Column("stopping_at", sa.Float(), nullable=True),
         sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("revision", sa.Text(), nullable=False),
         sa.Column("lease_until", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_instance")),
         sqlite_autoincrement=True,

@@ -28,7 +28,7 @@ from tgbot.render import Text
 from tgbot.store import chats, outbox, recovery, turns
 from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
-from tgbot.telegram.rate_limit import Priority, RateLimiter
+from tgbot.telegram.rate_limit import NOTICES_PER_MINUTE, Priority, RateLimiter
 from tgbot.turns.answer import LiveAnswers, Reaction
 from tgbot.turns.keeping import kept
 
@@ -331,8 +331,8 @@ async def test_an_answer_does_not_wait_behind_a_notice_that_has_to_wait(
     said = [arrival(raw_message(number, "hi")) for number in (1, 2)]
     received = await db.write(receive, owner, Rules(Access(None), 9), said)
     limiter = RateLimiter(0, 0, 0)
-    while limiter.ready_in(CHAT, Priority.NOTICE) == 0:
-        await limiter.acquire(ChatId(99), Priority.NOTICE)
+    while limiter.try_notice(ChatId(99)) == 0:
+        pass
     async with BotApi(TOKEN, wire.url) as api:
         delivery = Delivery(db, api, OWNER, rate_limiter=limiter, send_within_seconds=60)
         await db.write(outbox.notice, RowId(2), Text("Too much."))
@@ -344,3 +344,32 @@ async def test_an_answer_does_not_wait_behind_a_notice_that_has_to_wait(
         await eventually(lambda: bool(wire.world.messages(CHAT)), "the answer")
         await delivery.flush(1)
     assert [message["text"] for message in wire.world.messages(CHAT)] == ["re: hi"]
+
+
+async def test_an_answer_does_not_wait_behind_the_notices_of_other_chats(
+    db: Database, wire: PlaygroundServer
+) -> None:
+    crowd = range(1, NOTICES_PER_MINUTE + 3)
+    for chat_id in crowd:
+        wire.world.make_chat(chat_id, "Ann")
+    owner = Owner(BOT, await db.write(recovery.begin_instance, os.getpid()), max_turns=99, crashes_max=3)
+    said = [arrival(raw_message(chat_id, "hi", chat_id)) for chat_id in crowd]
+    received = await db.write(receive, owner, Rules(Access(None), 9), said)
+    limiter = RateLimiter(20, 0, 0)
+    while limiter.try_acquire(ChatId(99)):
+        pass
+    async with BotApi(TOKEN, wire.url) as api:
+        delivery = Delivery(db, api, owner, rate_limiter=limiter, send_within_seconds=60)
+        for number in crowd:  # all of them find that notices may be sent, and nothing else may just now
+            await db.write(outbox.notice, RowId(number), Text("Too much."))
+            delivery.wake(ChatId(number))
+        turn = received.claimed[-1]
+        await asyncio.sleep(0.3)
+        ended = await db.write(turns.end, owner, turn, turns.Ending("done", [Text("re: hi")]))
+        delivery.turn_ended(turn.address, turn.row_id, ended.state, ended.part)
+        await eventually(
+            lambda: any(m["text"] == "re: hi" for m in wire.world.messages(turn.chat_id)), "the answer"
+        )
+        shown = sum(bool(wire.world.messages(chat_id)) for chat_id in crowd)
+        await delivery.flush(1)
+    assert shown <= NOTICES_PER_MINUTE + 1

@@ -7,7 +7,7 @@ import pytest
 
 from tests.store.instance import Instance, StartInstance, key
 from tgbot.model import Turn
-from tgbot.store import card
+from tgbot.store import card, queue, sending
 
 STOP = "SELECT text, buttons, state FROM outbox WHERE kind = 'reply' AND text LIKE 'Stopped%'"
 
@@ -236,3 +236,22 @@ def test_a_stale_button_of_a_stop_leaves_its_text(instance: Instance) -> None:
     [(_, toast)] = instance.press(f"drop:{stop_id}").controls
     assert toast == "Nothing is on hold."
     assert instance.rows(STOP)[0][0].startswith("Stopped. On hold")
+
+
+@pytest.mark.parametrize("how", ["shutdown", "refused"])
+def test_a_card_that_nothing_waits_for_before_it_was_sent_is_never_shown(
+    instance: Instance, how: str
+) -> None:
+    """A shutdown, or a chat in which the bot may not write just now, comes in between."""
+    turn = instance.start("one", "two")
+    refresh(instance)
+    begun = instance.the_next()
+    instance.do(queue.drop_all, key())
+    refresh(instance)
+    if how == "shutdown":
+        instance.do(sending.not_begun, [], instance.owner.instance_id)
+    else:
+        instance.do(sending.take_back, begun)
+    assert instance.next_part() is None
+    assert instance.rows("SELECT count(*) FROM outbox WHERE kind IN ('card', 'surplus')") == [(0,)]
+    instance.finish(turn)

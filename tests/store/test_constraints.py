@@ -54,7 +54,7 @@ USAGE: Row = {
 }
 ALLOWED: Row = {"bot_id": 42, "chat_id": 7, "role": "user", "allowed_by": 7, "since": 1.0}
 STRANGER: Row = {"bot_id": 42, "user_id": 8, "replied_at": 1.0}
-INSTANCE: Row = {"pid": 1, "started_at": 1.0, "host": "", "lease_until": 0.0}
+INSTANCE: Row = {"pid": 1, "started_at": 1.0, "host": "", "revision": "", "lease_until": 0.0}
 TURN: Row = {"pending_id": 1, "instance_id": 1, "started_at": 1.0}
 ALLOWANCE: Row = {"bot_id": 42, "user_id": 8, "span": "minute", "began": 60, "number": 1}
 ROWS = {

@@ -64,7 +64,7 @@ def test_a_piece_that_is_full_waits_for_the_next_and_the_last_one_for_nothing(in
     assert instance.claim_waiting() == []
     assert 40 < seconds_left(instance) <= 50
     assert instance.say(LAST).timed
-    assert instance.do(turns.next_due) is None
+    assert instance.do(turns.next_due, instance.owner) is None
     assert the_turn(instance).text == FIRST + LAST
 
 

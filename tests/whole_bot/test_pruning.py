@@ -14,7 +14,7 @@ from tgbot.store.inbox import REDELIVERED_ROWS
 ROWS = 3 * REDELIVERED_ROWS
 # Answered in 2001, in another chat than anybody's here.
 SEED = f"""
-    INSERT INTO instance (pid, started_at, host, lease_until) VALUES (1, 1e9, '', 0);
+    INSERT INTO instance (pid, started_at, host, revision, lease_until) VALUES (1, 1e9, '', '', 0);
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS})
     INSERT INTO pending (bot_id, update_id, kind, state, session_key, chat_id, box, user_id, message_id,
         attempt, received_at, ended_at, raw)

@@ -37,7 +37,8 @@ class Crew:
 
     async def end(self) -> None:
         ending = [worker.stop() for worker in self.workers if not worker.ended]
-        assert set(await asyncio.gather(*ending)) <= {0}
+        codes = set(await asyncio.gather(*ending))
+        assert codes <= {0}, "\n\n".join(worker.log for worker in self.workers)
 
     async def kill(self, worker: BotProcess) -> None:
         pid = worker.pid

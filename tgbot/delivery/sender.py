@@ -100,15 +100,17 @@ class ChatSender:
 
     async def _deliver_in_time(self, part: Part) -> float | None:
         """Wait for the rate limit, then deliver; returns after how many seconds to come back, if not now."""
-        priority = _priority(part)
-        wait_seconds = self._tools.rate_limiter.ready_in(self._chat_id, priority)
-        self.yields = priority is Priority.NOTICE and wait_seconds > 0
-        if wait_seconds > PATIENT_SECONDS or self.yields:
+        self.yields = part.kind in {"notice", "card"} and part.state != "unknown"
+        if self.yields:
+            wait_seconds = self._tools.rate_limiter.try_notice(self._chat_id)
+            return wait_seconds or await self._deliverer.deliver(part)
+        wait_seconds = self._tools.rate_limiter.ready_in(self._chat_id)
+        if wait_seconds > PATIENT_SECONDS:
             return wait_seconds
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
         if part.state != "unknown":  # a settling asks for each of its requests
-            await self._tools.rate_limiter.acquire(self._chat_id, priority)
+            await self._tools.rate_limiter.acquire(self._chat_id, _priority(part))
         if loop.time() - asked_at < STALE_SECONDS:
             return await self._deliverer.deliver(part)
         self._commits.hint()  # by now it may be rewritten, too old, or not the next any more
@@ -158,6 +160,4 @@ class ChatSender:
 def _priority(part: Part) -> Priority:
     if part.kind in {"reply", "surplus"}:
         return Priority.CONTROL
-    if part.kind in {"notice", "card"}:
-        return Priority.NOTICE
     return Priority.ANSWER if part.ready_at is not None else Priority.GROWING

@@ -24,7 +24,7 @@ from tgbot.telegram.get_updates import Unparsed
 log = logging.getLogger(__name__)
 
 LONG_POLL_SECONDS = 30
-STANDBY_SECONDS = 2.0  # between the looks of a worker at whether the poller is gone
+STANDBY_SECONDS = 1.0  # between the looks of a worker at whether the poller is gone
 BATCH_MAX = 100  # Telegram's limit for one getUpdates
 
 

@@ -122,6 +122,7 @@ def _leave_chats(conn: Connection) -> None:
         workers.lock_chat(conn, *chat)
         if workers.free_left(conn, chat):
             sending.lost_with_chat(conn, *chat)
+            workers.hint_unsent(conn, chat)
 
 
 def recover(conn: Connection, owner: Owner, interrupted: Guard) -> str:

@@ -130,21 +130,23 @@ _REMOVED = Statement(delete(outbox).where(_PART_HERE, outbox.c.kind == literal("
 _LOST = Statement(update(outbox).where(_PART, outbox.c.state == _SENDING).values(state=_UNKNOWN))
 _LOST_IN_CHAT = Statement(update(outbox).where(*_CHAT, outbox.c.state == _SENDING).values(state=_UNKNOWN))
 _LOST_ALL = Statement(update(outbox).where(_IN_FLIGHT, outbox.c.state == _SENDING).values(state=_UNKNOWN))
+# What became surplus before it was sent is no message: the next look at its chat removes it.
+_WAS_BEGUN = (
+    *(outbox.c.state == _SENDING, outbox.c.ready_at.is_not(None)),
+    outbox.c.kind != _SURPLUS_KIND,
+)
 _NOT_BEGUN = Statement(
     update(outbox)
     .where(
         _IN_FLIGHT,
-        outbox.c.state == _SENDING,
-        outbox.c.ready_at.is_not(None),
+        *_WAS_BEGUN,
         outbox.c.id.not_in(select(listed("under_way", int).c.value)),
         ~workers.elsewhere(outbox),
     )
     .values(state=_READY, floor=null(), sent_text=null())
 )
 _TAKE_BACK = Statement(
-    update(outbox)
-    .where(_PART, outbox.c.state == _SENDING, outbox.c.ready_at.is_not(None))
-    .values(state=_READY, floor=null(), sent_text=null())
+    update(outbox).where(_PART, *_WAS_BEGUN).values(state=_READY, floor=null(), sent_text=null())
 )
 _NOTE_DISORDER = Statement(
     insert(disorder)

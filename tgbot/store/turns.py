@@ -256,10 +256,16 @@ def claim_waiting(conn: Connection, owner: Owner) -> list[Turn]:
     return turns
 
 
-def next_due(conn: Connection) -> float | None:
-    """Find when the next row becomes due (Unix time in seconds); None if none waits for its time."""
-    due_at: float | None = _NEXT_DUE(conn, now=time.time()).scalar()
-    return due_at
+def next_due(conn: Connection, owner: Owner) -> float | None:
+    """Find when to look for work again (Unix time in seconds); None if nothing waits for its time.
+
+    A row becomes due, or another worker's lease is over if it is not renewed until then.
+    """
+    now = time.time()
+    due_at: float | None = _NEXT_DUE(conn, now=now).scalar()
+    over_in = workers.next_over(conn, owner.instance_id)
+    times = [due_at, None if over_in is None else now + over_in]
+    return min((at for at in times if at is not None), default=None)
 
 
 def end(conn: Connection, owner: Owner, ended: Ownership, ending: Ending) -> Ended:

@@ -13,6 +13,7 @@ from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.hints import Hint
 from tgbot.store.engine.locks import lock, shared, try_lock
 from tgbot.store.engine.place import Place
+from tgbot.store.engine.revisions import REVISION, revision_of
 from tgbot.store.engine.sql import insert, literal, now
 from tgbot.store.engine.statement import Statement
 from tgbot.store.schema import chat_lease, guard, instance, outbox, pending, role, turn
@@ -28,6 +29,7 @@ _BEGIN = Statement(
     insert(instance).values(
         pid=bindparam("pid"),
         host=bindparam("host"),
+        revision=bindparam("revision"),
         started_at=bindparam("started_at"),
         lease_until=now() + bindparam("lease_seconds"),
     )
@@ -106,6 +108,16 @@ _TAKE_ROLE = Statement(
     ).returning(role.c.instance_id)
 )
 _ANY = Statement(select(instance.c.id).where(_LIVE).limit(literal("1")))
+_COUNT = Statement(select(func.count()).select_from(instance).where(_LIVE))
+_holds = or_(
+    exists().where(chat_lease.c.instance_id == instance.c.id),
+    exists().where(guard.c.instance_id == instance.c.id),
+)
+_NEXT_OVER = Statement(
+    select(func.min(instance.c.lease_until) - now()).where(
+        _LIVE, instance.c.id != bindparam("instance_id"), _holds
+    )
+)
 
 
 def hint_all(conn: Connection) -> None:
@@ -130,6 +142,7 @@ def elsewhere(table: Any) -> ColumnElement[bool]:  # noqa: ANN401 - any table wi
 _HINT_TURNS = Hint(literal("'turns:0'"))
 _HINT_HOLDER = Hint(func.concat("turns:", chat_lease.c.instance_id), _CHAT)
 _HINT_SENDER = Hint(func.concat("chat:", chat_lease.c.instance_id, ":", chat_lease.c.chat_id), _CHAT)
+_HINT_UNSENT = Hint(func.concat("chat:0:", bindparam("chat_id")))
 _HINT_WAITING = Hint(
     literal("'turns:0'"),
     exists().where(
@@ -144,11 +157,23 @@ _HINT_OWNER = Hint(
 )
 
 
+class Renewed(NamedTuple):
+    """What a worker learns as it renews its lease: how many are `live`, and the database's `revision` now."""
+
+    live: int
+    revision: str
+
+
 class Chat(NamedTuple):
     """A chat, as one bot sees it."""
 
     bot_id: BotId
     chat_id: ChatId
+
+
+def hint_unsent(conn: Connection, chat: Chat) -> None:
+    """Hint to all workers that something may have to be sent to a chat, which is with none of them."""
+    _HINT_UNSENT(conn, chat_id=chat.chat_id)
 
 
 def begin(conn: Connection, pid: int, host: str, started_at: float) -> InstanceId:
@@ -159,18 +184,30 @@ def begin(conn: Connection, pid: int, host: str, started_at: float) -> InstanceI
     if not shared(conn):
         _END_ALL(conn)
     seconds = LEASE_SECONDS if shared(conn) else FOR_EVER_SECONDS
-    begun = _BEGIN(conn, pid=pid, host=host, started_at=started_at, lease_seconds=seconds)
+    process = {"pid": pid, "host": host, "started_at": started_at, "revision": REVISION}
+    begun = _BEGIN(conn, **process, lease_seconds=seconds)
     return InstanceId(begun.lastrowid)
 
 
-def renew(conn: Connection, instance_id: InstanceId) -> bool:
-    """Extend a lease by LEASE_SECONDS from now; False if it is over, for good."""
-    return _RENEW(conn, instance_id=instance_id, lease_seconds=LEASE_SECONDS).rowcount == 1
+def renew(conn: Connection, instance_id: InstanceId) -> Renewed | None:
+    """Extend a lease by LEASE_SECONDS from now; None if it is over, for good."""
+    if not _RENEW(conn, instance_id=instance_id, lease_seconds=LEASE_SECONDS).rowcount:
+        return None
+    return Renewed(_COUNT(conn).scalar(), revision_of(conn))
 
 
 def end(conn: Connection, instance_id: InstanceId) -> None:
     """End a lease at once, as the last thing that a process writes: others need not wait."""
     _END(conn, instance_id=instance_id)
+
+
+def next_over(conn: Connection, instance_id: InstanceId) -> float | None:
+    """Compute in how many seconds another worker's lease is over, if it is not renewed.
+
+    None if no other one runs or sends anything.
+    """
+    seconds: float | None = _NEXT_OVER(conn, instance_id=instance_id).scalar() if shared(conn) else None
+    return seconds
 
 
 def condition(instance_id: InstanceId) -> str:

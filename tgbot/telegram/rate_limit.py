@@ -17,6 +17,7 @@ CHAT_BURST = 3  # a short answer never waits: typing, its reaction, its text
 OVERALL_BURST = 10  # a third of a second's worth: a few chats at the same moment do not queue
 NOTICES_PER_MINUTE = 10  # over all chats, and as many at once: strangers may come by the thousand
 
+AGAIN_SECONDS = 0.1  # the shortest wait of a notice while others wait
 _SWEEP_SECONDS = 60.0
 _EVERYONE = ChatId(0)  # the key of a limit over all chats; no chat has this id
 
@@ -24,14 +25,12 @@ _EVERYONE = ChatId(0)  # the key of a limit over all chats; no chat has this id
 class Priority(IntEnum):
     """Which waiting request goes first: the lowest. Requests that may be dropped use `try_acquire`.
 
-    CONTROL is a reply to a command, ANSWER a final text, GROWING the first words of a streamed answer,
-    NOTICE what nobody asked for, like the notice to a stranger: it has a budget of its own over all chats.
+    CONTROL is a reply to a command, ANSWER a final text, GROWING the first words of a streamed answer.
     """
 
     CONTROL = 0
     ANSWER = 1
     GROWING = 2
-    NOTICE = 3
 
 
 class _Limit:
@@ -76,13 +75,18 @@ class RateLimiter:
     """
 
     def __init__(self, overall_per_second: float, chat_per_second: float, group_per_minute: float) -> None:
-        self._overall = _Limit(_interval(1, overall_per_second), OVERALL_BURST)
+        self._overall_seconds = _interval(1, overall_per_second)
+        self._overall = _Limit(self._overall_seconds, OVERALL_BURST)
         self._chat = _Limit(_interval(1, chat_per_second), CHAT_BURST)
         self._group = _Limit(_interval(60, group_per_minute), CHAT_BURST)
         self._notices = _Limit(_interval(60, NOTICES_PER_MINUTE), NOTICES_PER_MINUTE)
         self._waiters: list[_Waiter] = []  # sorted: the first is the next
         self._arrivals = count()
         self._timer: asyncio.TimerHandle | None = None
+
+    def share(self, among: int) -> None:
+        """Keep to a part of the overall rate, as one of so many processes that send for the same bot."""
+        self._overall.interval_seconds = self._overall_seconds * among
 
     async def acquire(self, chat_id: ChatId, priority: Priority) -> None:
         """Wait until one request to this chat may be sent, and spend it; a cancelled wait spends nothing.
@@ -98,7 +102,7 @@ class RateLimiter:
                 self._wake_next()
                 await waiter.turn.wait()
             # Spent here and not by the waker: a waiter cancelled before this line has nothing to give back.
-            self._spend(chat_id, priority)
+            self._spend(chat_id)
         finally:
             self._waiters.remove(waiter)
             self._wake_next()
@@ -114,13 +118,26 @@ class RateLimiter:
         self._spend(chat_id)
         return True
 
-    def ready_in(self, chat_id: ChatId, priority: Priority = Priority.ANSWER) -> float:
+    def try_notice(self, chat_id: ChatId) -> float:
+        """Spend one request for what nobody asked for; else compute in how many seconds to try again.
+
+        It has a budget of its own over all chats. It is not waited for, because an answer in the same chat
+        would wait, too.
+        """
+        ready_at = max(self._ready_at(chat_id), self._notices.ready_at(_EVERYONE), self._overall_ready_at())
+        if ready_at > _now() or self._first_ready() is not None:
+            return max(ready_at - _now(), AGAIN_SECONDS)
+        self._spend(chat_id)
+        self._notices.spend(_EVERYONE, _now())
+        return 0.0
+
+    def ready_in(self, chat_id: ChatId) -> float:
         """Compute for how many seconds the chat itself must not send; 0.0 if `acquire` may grant at once.
 
         Who comes back after that time, instead of waiting, holds nothing through a long penalty. The overall
         rate does not count: it is shared out among those who wait for it.
         """
-        return max(0.0, self._ready_at(chat_id, priority) - _now())
+        return max(0.0, self._ready_at(chat_id) - _now())
 
     def wait_seconds(self, chat_id: ChatId, leaving: int = 1) -> float:
         """Compute how long `try_acquire` cannot succeed if no other request comes; 0 when it may succeed now.
@@ -130,7 +147,7 @@ class RateLimiter:
         """
         now = _now()
         free_at = max(self._overall_ready_at(), now)
-        before = sum(self._ready_at(waiter.chat_id, waiter.priority) <= free_at for waiter in self._waiters)
+        before = sum(self._ready_at(waiter.chat_id) <= free_at for waiter in self._waiters)
         after_them = self._overall_ready_at() + before * self._overall.interval_seconds
         free_then = max(
             limit.ready_at(chat_id) + leaving * limit.interval_seconds for limit in self._limits_of(chat_id)
@@ -147,9 +164,8 @@ class RateLimiter:
     def _limits_of(self, chat_id: ChatId) -> tuple[_Limit, ...]:
         return (self._chat, self._group) if chat_id < 0 else (self._chat,)
 
-    def _ready_at(self, chat_id: ChatId, priority: Priority) -> float:
-        at = max(limit.ready_at(chat_id) for limit in self._limits_of(chat_id))
-        return max(at, self._notices.ready_at(_EVERYONE)) if priority is Priority.NOTICE else at
+    def _ready_at(self, chat_id: ChatId) -> float:
+        return max(limit.ready_at(chat_id) for limit in self._limits_of(chat_id))
 
     def _overall_ready_at(self) -> float:
         return self._overall.ready_at(_EVERYONE)
@@ -158,16 +174,14 @@ class RateLimiter:
         now = _now()
         if self._overall_ready_at() > now:
             return None
-        ready = (one for one in self._waiters if self._ready_at(one.chat_id, one.priority) <= now)
+        ready = (one for one in self._waiters if self._ready_at(one.chat_id) <= now)
         return next(ready, None)
 
-    def _spend(self, chat_id: ChatId, priority: Priority | None = None) -> None:
+    def _spend(self, chat_id: ChatId) -> None:
         now = _now()
         self._overall.spend(_EVERYONE, now)
         for limit in self._limits_of(chat_id):
             limit.spend(chat_id, now)
-        if priority is Priority.NOTICE:
-            self._notices.spend(_EVERYONE, now)
 
     def _wake_next(self) -> None:
         """Wake the waiter whose turn it is, which calls this again as it leaves; or look again later."""
@@ -183,7 +197,7 @@ class RateLimiter:
         # The chats are looked at only when the overall limit does not stop them anyway: a crowd stays cheap.
         if (overall := self._overall_ready_at()) > _now():
             return overall
-        return min(self._ready_at(waiter.chat_id, waiter.priority) for waiter in self._waiters)
+        return min(self._ready_at(waiter.chat_id) for waiter in self._waiters)
 
 
 def _interval(period_seconds: float, rate: float) -> float:

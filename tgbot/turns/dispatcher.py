@@ -94,7 +94,7 @@ class Dispatcher:
             self._interrupt(token)
         await self._recover(guards)
         self.spawn(await self._db.write(turns.claim_waiting, self._owner))
-        self._due_at = await self._db.write(turns.next_due)
+        self._due_at = await self._db.write(turns.next_due, self._owner)
 
     async def _recover(self, guards: list[recovery.Guard]) -> None:
         """Recover the guards whose owner is gone: of an earlier process, or twice in a row without a task.

@@ -118,8 +118,8 @@ from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.sqlite.database import SqliteDatabase
 
 def replace(conn, number):
-    columns = "id, pid, started_at, host, lease_until"
-    conn.exec_driver_sql(f"REPLACE INTO instance ({columns}) VALUES (1, ?, 1, '', 0)", (number,))
+    columns = "id, pid, started_at, host, revision, lease_until"
+    conn.exec_driver_sql(f"REPLACE INTO instance ({columns}) VALUES (1, ?, 1, '', '', 0)", (number,))
 
 async def run():
     in_a_row = 0

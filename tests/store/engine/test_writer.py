@@ -29,7 +29,8 @@ Write = asyncio.Future[int] | asyncio.Future[None]
 
 def add(conn: Connection, pid: int = 1) -> int:
     conn.exec_driver_sql(
-        "INSERT INTO instance (pid, started_at, host, lease_until) VALUES (?, 1, '', 0)", (pid,)
+        "INSERT INTO instance (pid, started_at, host, revision, lease_until) VALUES (?, 1, '', '', 0)",
+        (pid,),
     )
     return pid
 
@@ -148,7 +149,7 @@ async def test_a_failing_operation_that_is_alone_leaves_nothing(db: Database, co
 async def test_a_refused_row_is_our_mistake_and_no_storage_error(db: Database) -> None:
     def refused(conn: Connection) -> None:
         conn.exec_driver_sql(
-            "INSERT INTO instance (pid, started_at, host, lease_until) VALUES (NULL, 1, '', 0)"
+            "INSERT INTO instance (pid, started_at, host, revision, lease_until) VALUES (NULL, 1, '', '', 0)"
         )
 
     with pytest.raises(IntegrityError):
@@ -402,7 +403,8 @@ async def test_a_writing_transaction_that_reads_first_holds_the_lock_already(
         with closing(sqlite3.connect(database_path, timeout=0)) as other:
             try:
                 other.execute(
-                    "INSERT INTO instance (pid, started_at, host, lease_until) VALUES (9, 1, '', 0)"
+                    "INSERT INTO instance (pid, started_at, host, revision, lease_until)"
+                    " VALUES (9, 1, '', '', 0)"
                 )
             except sqlite3.OperationalError as error:
                 add(conn, 1)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from sqlalchemy import text
+
 from tgbot.store.engine.connection import Connection
 
 # Equal to the newest file in migrations/versions (a test compares them): a start that finds it
@@ -28,6 +30,17 @@ def check_revision(name: object, revision: str) -> None:
             f"{name} is of schema {revision}, which this tgbot does not know: use the tgbot that wrote it,"
             " or another database"
         )
+
+
+def revision_of(conn: Connection) -> str:
+    """Read the revision of a database that has a schema."""
+    revision: str = conn.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+    return revision
+
+
+def steps_from(revision: str) -> int:
+    """Count the migrations that lead from a revision to ours."""
+    return sum(known > revision for known in _known_revisions())
 
 
 def apply(conn: Connection) -> None:

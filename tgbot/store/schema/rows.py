@@ -27,6 +27,8 @@ instance = Table(
     # Set when it was asked to stop: a turn that its end interrupts has not crashed.
     Column("stopping_at", Float),
     Column("host", Text, nullable=False),
+    # The newest schema that it knows.
+    Column("revision", Text, nullable=False),
     # By the database's clock. From then on others may take over what it did, and it may write nothing.
     Column("lease_until", Float, nullable=False),
     sqlite_autoincrement=True,

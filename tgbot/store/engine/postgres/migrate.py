@@ -17,8 +17,7 @@ def current_revision(conn: Connection) -> str | None:
     """Read the database's revision; None where there is no schema yet."""
     if conn.execute(text("SELECT to_regclass('alembic_version')")).scalar() is None:
         return None
-    revision: str | None = conn.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    return revision
+    return revisions.revision_of(conn)
 
 
 def upgrade(conn: Connection, name: str) -> bool:
