@@ -127,7 +127,7 @@ function atWork({ instance_id: id, host, pid, started_at: since, row_ids: rows, 
   return el("li", {}, el("div", { class: "entry" },
     el("p", {}, `Worker ${id} on ${host}${polls ? ", polls" : ""}${isMe ? ", shows this page" : ""}`),
     el("p", { class: "facts muted" }, ...(lease === 0 ? [el("span", { class: "why" }, `gone · ${turns}, which another worker takes over`)]
-      : [`${turns} · chats ${chats} · lease ${lease} s · pid ${pid} · `, el("span", { "data-since": since })]))));
+      : [`${turns} · chats ${chats} · lease ${lease} s · pid ${pid} · up `, el("span", { "data-since": since })]))));
 }
 
 function noted({ at, role, action, row_id: row, chat_id: chat }) {
