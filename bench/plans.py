@@ -25,6 +25,7 @@ from tgbot.store import (
     files,
     history,
     inbox,
+    instances,
     joins,
     ledger,
     modes,
@@ -74,11 +75,11 @@ INDEXES = {
 # Whoever names the row needs no other index.
 BY_ID = ("pending.id = :row_id", "outbox.id = :part_id", "outbox.pending_id = :row_id")
 
-# Guards are as few as there are slots, files as the answers that wait, second looks as those that were lost
-# in the last minute, a listed table is a parameter, and the first turns are what a query inside has found:
-# walking through all of them is no harm.
+# Guards are as few as there are slots, instances as the bot was started, files as the answers that wait,
+# second looks as those that were lost in the last minute, a listed table is a parameter, and the
+# first turns are what a query inside has found: walking through all of them is no harm.
 _WALK = re.compile(
-    r"SCAN (?!guard\b|file\b|second_look\b|first_turn\b|CONSTANT|\w+ VIRTUAL TABLE)(?!.*\bix_)"
+    r"SCAN (?!guard\b|instance\b|file\b|second_look\b|first_turn\b|CONSTANT|\w+ VIRTUAL TABLE)(?!.*\bix_)"
 )
 
 
@@ -155,16 +156,21 @@ def _use_everything(conn: Connection) -> None:
     part = sending.next_part(conn, owner.bot_id, CHAT_ID, owner.instance_id)
     assert part
     _send_and_settle(conn, owner, part)
-    report.session(conn, SESSION)
-    report.everything(conn)
-    overview.overview(conn, 0)
+    _look(conn)
     expiry.resend(conn, part.row_id)
     queue.address(conn, part.row_id)
     audit.note(conn, "admin", "resend", part.row_id, part.chat_id)
     audit.newest(conn, 1)
     audit.prune(conn, 1.0)
-    day.hours(conn)
     _prune(conn)
+
+
+def _look(conn: Connection) -> None:
+    report.session(conn, SESSION)
+    report.everything(conn)
+    overview.overview(conn, 0)
+    instances.workers(conn)
+    day.hours(conn)
 
 
 def _prune(conn: Connection) -> None:

@@ -10,11 +10,14 @@ from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.forking import ROOT
+from tgbot.model import InstanceId
+from tgbot.store.instances import Worker
 from tgbot.store.report import Report
 from tgbot.tally import Histogram, Tally
 from tgbot.watch import metrics
+from tgbot.watch.metrics import Seen
 
-NOTHING = Report([], 0, 0, 0, 0, 0, 0)
+NOTHING = Seen(Report([], 0, 0.0, 0, 0, 0, 0, 0), [], InstanceId(1))
 ROW = re.compile(r"^\| `(tgbot_\w+(?:\{[a-z, ]+\})?)` \| (\w+) \| (.*) \|$", re.MULTILINE)
 EXPRESSION = re.compile(r"^        expr: (.+)$", re.MULTILINE)
 # What an expression has beside the names of metrics.
@@ -43,7 +46,7 @@ def counted() -> Tally:
 
 
 def families() -> list[Metric]:
-    return [*metrics.families(counted(), NOTHING, 0.0, 0.0)]
+    return [*metrics.families(counted(), NOTHING, 0.0)]
 
 
 def samples() -> set[str]:
@@ -68,7 +71,7 @@ def test_histograms_are_written_as_prometheus_reads_them() -> None:
     tally = counted()
     for seconds in (0.2, 0.2, 3.0, 5_000.0):
         tally.turn_seconds.add(seconds)
-    text = metrics.text(tally, NOTHING, 0.0, 0.0).decode()
+    text = metrics.text(tally, NOTHING, 0.0).decode()
     found = {
         (sample.name, sample.labels.get("le")): sample.value
         for family in text_string_to_metric_families(text)
@@ -80,6 +83,19 @@ def test_histograms_are_written_as_prometheus_reads_them() -> None:
     assert found["tgbot_turn_seconds_bucket", "+Inf"] == found["tgbot_turn_seconds_count", None] == 4
     assert found["tgbot_turn_seconds_sum", None] == pytest.approx(5003.4)
     assert found["tgbot_model_dollars_total", None] == 0.25
+
+
+@pytest.mark.parametrize(("poller", "standing_by"), [(1, 0), (2, 1), (None, 0)])
+def test_a_worker_says_whether_it_stands_by_and_how_many_live(poller: int | None, standing_by: int) -> None:
+    leases = {1: 9.0, 2: 9.0, 3: 0.0}  # the last one is gone
+    workers = [
+        Worker(InstanceId(number), "alpha", 7, 0.0, [], 0, left, polls=number == poller)
+        for number, left in leases.items()
+    ]
+    text = metrics.text(counted(), NOTHING._replace(workers=workers), 0.0).decode()
+    assert f"tgbot_standing_by {standing_by}.0\n" in text
+    assert "tgbot_workers 2.0\n" in text
+    assert 'tgbot_worker_info{id="1"} 1.0\n' in text
 
 
 def test_the_table_in_the_documents_has_each_metric_with_its_help_text() -> None:

@@ -61,6 +61,13 @@ def test_it_names_its_database_file(folder: Path) -> None:
     assert (document["database"], document["running"]) == (path, [])
 
 
+def test_the_one_owner_of_a_file_is_not_listed_as_a_worker(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "tgbot.db")) as raw, raw:
+        raw.execute("INSERT INTO instance (pid, host, started_at, lease_until) VALUES (1, '', 0, 1e12)")
+    assert listed(folder) == []
+    assert "workers" not in json.loads(tgbot(folder, "status", "--json").stdout)
+
+
 def test_it_needs_no_other_setting_to_be_right(folder: Path) -> None:
     assert tgbot(folder, "status", TGBOT_MAX_TURNS="0", TGBOT_TOKEN="hush").returncode == 0
 

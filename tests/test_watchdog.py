@@ -8,9 +8,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from tests.systemd import ALIVE, Systemd
 from tests.waiting import DEADLINE_SECONDS, eventually
+from tgbot.model import InstanceId
+from tgbot.store import recovery
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.sqlite.database import SqliteDatabase
 from tgbot.store.engine.writer import Database
@@ -35,7 +38,7 @@ def polled(seconds_ago: float = 0.0) -> Tally:
 
 
 def watchdog(systemd: Systemd, db: Database, counted: Tally) -> Watchdog:
-    return Watchdog(Notifier(systemd.address, OFTEN_SECONDS), db, counted)
+    return Watchdog(Notifier(systemd.address, OFTEN_SECONDS), db, InstanceId(1), counted)
 
 
 @pytest.fixture
@@ -94,6 +97,19 @@ async def test_a_telegram_that_refuses_for_hours_ends_nothing(systemd: Systemd, 
     serving = asyncio.create_task(watchdog(systemd, db, counted).serve())
     await systemd.hears(ALIVE, 5)
     assert "STATUS=not ready: no updates could come from Telegram for 9999 s" in systemd.heard
+    serving.cancel()
+
+
+async def test_who_stands_by_says_which_worker_polls(systemd: Systemd, db: Database) -> None:
+    def another_polls(conn: Connection) -> None:
+        for _ in range(2):
+            recovery.begin_instance(conn, 1)
+        conn.execute(text("INSERT INTO role VALUES ('poller', 2)"))
+
+    serving = asyncio.create_task(watchdog(systemd, db, polled()).serve())
+    await systemd.hears("STATUS=ready")
+    await db.write(another_polls)
+    await systemd.hears("STATUS=ready, and stands by: worker 2 polls")
     serving.cancel()
 
 

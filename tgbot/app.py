@@ -34,6 +34,7 @@ from tgbot.store.engine.place import Place, place_of
 from tgbot.store.engine.retry import retry_within, run_within
 from tgbot.store.engine.revisions import REVISION, check_revision
 from tgbot.store.engine.writer import Database
+from tgbot.store.instances import POLLER
 from tgbot.store.workers import Renewed
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.downloads import Downloads
@@ -192,7 +193,7 @@ async def _serve(  # noqa: PLR0913, PLR0917 - all that was built before
     acceptor = Acceptor(db, _rules(settings), dispatcher, delivery, downloads.forget)
     intake = _intake(settings, api, acceptor, lease, Attempts(api, acceptor, delivery, invite))
     pruner = Pruner(db, settings.keep_days)
-    watchdog = Watchdog(notifier, db)
+    watchdog = Watchdog(notifier, db, owner.instance_id)
 
     async def change(new: Settings) -> None:
         await _note(new, db)
@@ -248,7 +249,7 @@ def stop_seconds(grace_seconds: float) -> float:
 def _intake(settings: Settings, api: BotApi, acceptor: Acceptor, lease: Lease, tries: Attempts) -> Service:
     """Give the service that takes updates in. Raises ConfigError."""
     if settings.webhook_url is None:
-        return Poller(api, acceptor, tries, functools.partial(lease.has, "poller"))
+        return Poller(api, acceptor, tries, functools.partial(lease.has, POLLER))
     from tgbot.intake.webhook import Webhook  # noqa: PLC0415 - most bots poll, and start faster without it
 
     return Webhook(settings, api, acceptor, tries)
@@ -261,7 +262,8 @@ def _watch(settings: Settings, db: Database, dispatcher: Dispatcher, delivery: D
         from tgbot.watch.server import Watch  # noqa: PLC0415 - the same
 
         admin = admin_page(settings, db, dispatcher, delivery) if settings.page_tokens else None
-        yield Watch(db, settings.http_address, admin=admin, names=settings.http_hosts)
+        instance_id = dispatcher.owner.instance_id
+        yield Watch(db, instance_id, settings.http_address, admin=admin, names=settings.http_hosts)
     elif settings.page_tokens:
         log.warning("app.no_admin_page set TGBOT_HTTP_ADDRESS to the address that shows it, such as 8080")
 

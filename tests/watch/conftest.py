@@ -2,5 +2,6 @@
 
 from tests.playground.browsing import browser
 from tests.watch.seeded import bot
+from tests.workers.conftest import own_server, url
 
-__all__ = ["bot", "browser"]
+__all__ = ["bot", "browser", "own_server", "url"]

@@ -40,8 +40,9 @@ class Site:
         self.changed: list[SessionKey] = []
         self.reactions: list[tuple[int, Reaction | None]] = []
         hints = Hints(house.dispatcher.wake, self.sent_to.append, self.changed.append, self._react)
-        admin = AdminPage(db, Sessions(ADMIN, VIEWER), hints)
-        self.watch = Watch(db, ("127.0.0.1", 0), admin=admin, names=[NAME])
+        instance_id = house.dispatcher.owner.instance_id
+        admin = AdminPage(db, instance_id, Sessions(ADMIN, VIEWER), hints)
+        self.watch = Watch(db, instance_id, ("127.0.0.1", 0), admin=admin, names=[NAME])
         self.url = ""
 
     def _react(self, address: Address, reaction: Reaction | None) -> None:

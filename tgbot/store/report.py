@@ -73,10 +73,14 @@ class SessionReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The whole database in numbers; `running` has as many entries as turns may run."""
+    """The whole database in numbers; `running` has as many entries as turns may run.
+
+    `waiting_seconds` is how long the queued row has waited that was received first; 0 where none is queued.
+    """
 
     running: list[Running]
     queued: int
+    waiting_seconds: float
     asking: int
     held: int
     dead: int
@@ -97,6 +101,7 @@ def everything(conn: Connection) -> Report:
     return Report(
         running=[_running(row) for row in _ALL_RUNNING(conn)],
         queued=_COUNT["queued"](conn).scalar(),
+        waiting_seconds=longest_wait_seconds(conn) or 0.0,
         asking=_COUNT["asking"](conn).scalar(),
         held=_COUNT["held"](conn).scalar(),
         dead=_COUNT["dead"](conn).scalar(),

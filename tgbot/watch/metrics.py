@@ -3,8 +3,9 @@
 import math
 import platform
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
@@ -18,6 +19,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from tgbot import __version__
+from tgbot.model import InstanceId
+from tgbot.store.instances import Worker
 from tgbot.store.report import Report
 from tgbot.tally import Histogram, Tally
 
@@ -32,43 +35,59 @@ class _Once(Collector):
         return self._metrics
 
 
-def text(tally: Tally, found: Report, oldest_waiting_seconds: float, now: float) -> bytes:
+class Seen(NamedTuple):
+    """What the database holds: all of it in numbers, who works on it, and which of them this process is."""
+
+    report: Report
+    workers: Sequence[Worker]
+    instance_id: InstanceId
+
+
+def text(tally: Tally, seen: Seen, now: float) -> bytes:
     """Write all of them; `now` is on the clock of `tally.polled_at`."""
     registry = CollectorRegistry()
-    registry.register(_Once(families(tally, found, oldest_waiting_seconds, now)))
+    registry.register(_Once(families(tally, seen, now)))
     ProcessCollector(registry=registry)
     return generate_latest(registry)
 
 
-def families(tally: Tally, found: Report, oldest_waiting_seconds: float, now: float) -> Iterator[Metric]:
+def families(tally: Tally, seen: Seen, now: float) -> Iterator[Metric]:
     """Give all of our own, each with its help text; the arguments are those of `text`."""
     versions = {"version": __version__, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
     yield InfoMetricFamily("tgbot_build", "What runs: its version, and those below it", versions)
-    yield from _of_database(found, oldest_waiting_seconds)
+    yield from _of_workers(seen)
+    yield from _of_database(seen.report)
     yield from _of_process(tally, now)
     yield from _of_turns(tally)
     yield from _of_writer(tally)
     yield from _of_models(tally)
 
 
-def _of_database(found: Report, oldest_waiting_seconds: float) -> Iterator[Metric]:
-    yield _gauge(
-        "running",
-        "Turns that run or still wind down; each holds the guard of its session",
-        len(found.running),
-    )
-    yield _gauge("waiting", "Messages that wait for their turn", found.queued)
-    yield _gauge("oldest_waiting_seconds", "How long a message has waited at most", oldest_waiting_seconds)
-    yield _gauge("asking", "Turns that wait until somebody presses a button", found.asking)
-    yield _gauge("held", "Messages that /stop has put on hold", found.held)
-    yield _gauge("dead", "Messages that were given up, or could not be read", found.dead)
-    yield _gauge("unsent", "Parts of answers that are not on screen yet", found.unsent)
-    yield _gauge("parked", "Parts of answers that Telegram refused for good", found.parked)
+def _of_workers(seen: Seen) -> Iterator[Metric]:
+    me = {"id": str(seen.instance_id)}
+    yield InfoMetricFamily("tgbot_worker", "The worker that answers, by its id in `tgbot status`", me)
+    other_polls = any(one.polls and one.instance_id != seen.instance_id for one in seen.workers)
+    words = "1 where this worker stands by while another one polls Telegram, else 0"
+    yield _gauge("standing_by", words, float(other_polls))
+    yield _shared("workers", "Workers whose lease is not over", sum(not one.is_gone for one in seen.workers))
+
+
+def _of_database(found: Report) -> Iterator[Metric]:
+    running = "Turns that run or still wind down; each holds the guard of its session"
+    yield _shared("running", running, len(found.running))
+    yield _shared("waiting", "Messages that wait for their turn", found.queued)
+    yield _shared("oldest_waiting_seconds", "How long a message has waited at most", found.waiting_seconds)
+    yield _shared("asking", "Turns that wait until somebody presses a button", found.asking)
+    yield _shared("held", "Messages that /stop has put on hold", found.held)
+    yield _shared("dead", "Messages that were given up, or could not be read", found.dead)
+    yield _shared("unsent", "Parts of answers that are not on screen yet", found.unsent)
+    yield _shared("parked", "Parts of answers that Telegram refused for good", found.parked)
 
 
 def _of_process(tally: Tally, now: float) -> Iterator[Metric]:
     age = float("nan") if tally.polled_at is None else now - tally.polled_at
-    yield _gauge("poll_age_seconds", "Since when getUpdates has not succeeded", age)
+    polled = "Since when getUpdates has not succeeded; about 0 while the worker stands by"
+    yield _gauge("poll_age_seconds", polled, age)
     yield _counter("floods", "Refusals with “too many requests” (429)", tally.floods)
     yield _counter(
         "flood_seconds", "How long these made chats, or the poll, wait, in seconds", tally.flood_seconds
@@ -105,6 +124,10 @@ def _of_models(tally: Tally) -> Iterator[Metric]:
     yield tokens
     dollars = {model: number / NANO for model, number in tally.model_nano_dollars.items()}
     yield _counters("model_dollars", "What these cost, where the price is known", "model", dollars)
+
+
+def _shared(name: str, words: str, value: float) -> Metric:
+    return _gauge(name, f"{words} (of all workers: take max, not sum)", value)
 
 
 def _gauge(name: str, words: str, value: float) -> Metric:

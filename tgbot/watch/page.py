@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import json
 import logging
+import math
 import time
 from collections.abc import AsyncIterator
 from importlib.resources import files
@@ -27,13 +28,14 @@ from starlette.staticfiles import StaticFiles
 
 from tgbot.config import Settings
 from tgbot.delivery.delivery import Delivery
-from tgbot.model import ChatId, RowId
-from tgbot.store import audit, day, queue
+from tgbot.model import ChatId, InstanceId, RowId
+from tgbot.store import audit, day, instances, queue
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.errors import StorageError
+from tgbot.store.engine.locks import shared
 from tgbot.store.engine.writer import Database
 from tgbot.store.overview import overview
-from tgbot.tally import Tally, tally
+from tgbot.tally import tally
 from tgbot.turns.dispatcher import Dispatcher
 from tgbot.watch import health
 from tgbot.watch.actions import ACTIONS, Done, Hints, Role, act, pass_on
@@ -58,11 +60,11 @@ SECURE_COOKIE = "__Host-tgbot"  # such a name a browser takes from this host alo
 class AdminPage:
     """Serves the page, as `app`."""
 
-    def __init__(self, db: Database, sessions: Sessions, hints: Hints, counted: Tally = tally) -> None:
+    def __init__(self, db: Database, instance_id: InstanceId, sessions: Sessions, hints: Hints) -> None:
         self._db = db
+        self._instance_id = instance_id
         self._sessions = sessions
         self._hints = hints
-        self._tally = counted
         self._streams = 0
         self._closing = asyncio.Event()
         self.app = Starlette(
@@ -147,8 +149,8 @@ class AdminPage:
             shown = await self._db.read(_shown, chat_id)
         except StorageError as error:
             shown = {"failure": str(error)}
-        why = health.why_not_ready(self._tally.polled_at, time.monotonic(), shown.get("failure"))
-        return json.dumps({"role": role, "not_ready": why, **shown})
+        why = health.why_not_ready(tally.polled_at, time.monotonic(), shown.get("failure"))
+        return json.dumps({"role": role, "not_ready": why, "worker": self._instance_id, **shown})
 
     async def _day(self, request: Request) -> Response:
         if self._role(request) is None:
@@ -192,16 +194,23 @@ def admin_page(settings: Settings, db: Database, dispatcher: Dispatcher, deliver
         delivery.wake(chat_id)
 
     hints = Hints(dispatcher.wake, send, delivery.cards.waits, delivery.react)
-    return AdminPage(db, Sessions(settings.admin_token, settings.viewer_token), hints)
+    instance_id = dispatcher.owner.instance_id
+    return AdminPage(db, instance_id, Sessions(settings.admin_token, settings.viewer_token), hints)
 
 
 def _shown(conn: Connection, chat_id: int | None) -> dict[str, Any]:
     sections = overview(conn, LISTED_MAX, WORDS_MAX_CHARACTERS, chat_id)
     noted = audit.newest(conn, AUDIT_MAX)
+    workers = instances.workers(conn) if shared(conn) else []
     return {
+        "workers": [_rounded(dataclasses.asdict(worker)) for worker in workers],
         "sections": {kind: dataclasses.asdict(section) for kind, section in sections.items()},
         "audit": [dataclasses.asdict(one) for one in noted],
     }
+
+
+def _rounded(worker: dict[str, Any]) -> dict[str, Any]:
+    return worker | {"lease_seconds": math.ceil(worker["lease_seconds"])}  # 0 is for what is gone
 
 
 def _asked(body: bytes) -> tuple[str, RowId] | None:

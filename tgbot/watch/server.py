@@ -12,10 +12,11 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from tgbot import config, http_server
-from tgbot.store import report
+from tgbot.model import InstanceId
+from tgbot.store import instances, report
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
-from tgbot.tally import Tally, tally
+from tgbot.tally import tally
 from tgbot.watch import health, metrics
 from tgbot.watch.gate import Gate
 from tgbot.watch.page import AdminPage
@@ -34,14 +35,14 @@ class Watch:
     def __init__(
         self,
         db: Database,
+        instance_id: InstanceId,
         address: tuple[str, int],
-        counted: Tally = tally,
         admin: AdminPage | None = None,
         names: Collection[str] = (),
     ) -> None:
         self._db = db
+        self._instance_id = instance_id
         self._address = address
-        self._tally = counted
         pages = {"healthz": self._healthz, "readyz": self._readyz, "metrics": self._metrics}
         routes: list[BaseRoute] = [Route(f"/{name}", page) for name, page in pages.items()]
         if admin:
@@ -71,19 +72,20 @@ class Watch:
         return PlainTextResponse("ok\n")  # that it answers is the point: the loop turns
 
     async def _readyz(self, _: Request) -> Response:
-        error = None
+        error = poller = None
         try:
-            await self._db.read(report.longest_wait_seconds)
+            poller = await self._db.read(instances.poller)
         except StorageError as failure:
             error = str(failure)
-        why = health.why_not_ready(self._tally.polled_at, time.monotonic(), error)
-        return PlainTextResponse(f"not ready: {why}\n", 503) if why else PlainTextResponse("ready\n")
+        why = health.why_not_ready(tally.polled_at, time.monotonic(), error)
+        said = health.line(why, self._instance_id, poller)
+        return PlainTextResponse(f"{said}\n", 503 if why else 200)
 
     async def _metrics(self, _: Request) -> Response:
         try:
             found = await self._db.read(report.everything)
-            waiting_seconds = await self._db.read(report.longest_wait_seconds)
+            workers = await self._db.read(instances.workers)
         except StorageError as failure:
             return PlainTextResponse(f"the database: {failure}\n", 503)
-        body = metrics.text(self._tally, found, waiting_seconds or 0.0, time.monotonic())
-        return Response(body, media_type=METRICS_TYPE)
+        seen = metrics.Seen(found, workers, self._instance_id)
+        return Response(metrics.text(tally, seen, time.monotonic()), media_type=METRICS_TYPE)

@@ -3,7 +3,8 @@
 import asyncio
 import time
 
-from tgbot.store.engine.connection import Connection
+from tgbot.model import InstanceId
+from tgbot.store import instances
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
 from tgbot.tally import Tally, tally
@@ -23,9 +24,12 @@ class Watchdog:
     That Telegram or the database refuses is an answer: a new process could do nothing about it.
     """
 
-    def __init__(self, notifier: Notifier, db: Database, counted: Tally = tally) -> None:
+    def __init__(
+        self, notifier: Notifier, db: Database, instance_id: InstanceId, counted: Tally = tally
+    ) -> None:
         self._notifier = notifier
         self._db = db
+        self._instance_id = instance_id
         self._tally = counted
         self._stopping = False
 
@@ -52,25 +56,21 @@ class Watchdog:
 
     async def _report(self) -> None:
         # A writer that hangs keeps this from going on, and the report from being sent.
-        error = await self._database_error()
+        error, poller = await self._asked()
         if not self._polls():
             return
         why = health.why_not_ready(self._tally.polled_at, time.monotonic(), error)
-        status = () if self._stopping else (f"STATUS={f'not ready: {why}' if why else 'ready'}",)
-        self._notifier.send("WATCHDOG=1", *status)
+        said = health.line(why, self._instance_id, poller)
+        self._notifier.send("WATCHDOG=1", *(() if self._stopping else (f"STATUS={said}",)))
 
-    async def _database_error(self) -> str | None:
+    async def _asked(self) -> tuple[str | None, InstanceId | None]:
+        """Ask the writer who polls: its error, and the answer."""
         try:
-            await self._db.write(_nothing)
+            return None, await self._db.write(instances.poller)
         except StorageError as failure:
-            return str(failure)
-        return None
+            return str(failure), None
 
     def _polls(self) -> bool:
         """Whether the poller has tried lately, or is not there to try."""
         tried_at = self._tally.poll_tried_at
         return self._stopping or tried_at is None or time.monotonic() - tried_at < POLL_SECONDS_MAX
-
-
-def _nothing(_: Connection) -> None:
-    """Write nothing: that it ran is the answer."""

@@ -56,7 +56,7 @@ function showHealth(kind, words) {
 function show(seen) {
   showHealth(seen.not_ready ? "failing" : "ready", seen.not_ready ? `Not ready: ${seen.not_ready}` : "Ready");
   byId("role").hidden = seen.role === "admin";
-  if (seen.sections) lists.show(seen.sections, seen.audit, seen.role === "admin", chat);
+  if (seen.sections) lists.show(seen, chat);
 }
 
 // A browser reconnects by itself after a cut, but not after a refusal.

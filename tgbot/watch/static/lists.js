@@ -32,13 +32,17 @@ export class Lists {
     this.kept = new Map(); // what an element shows -> the element
   }
 
-  show(sections, audit, mayAct, chat) {
+  show({ sections, audit, workers, worker: me, role }, chat) {
     this.fresh = new Map();
+    const whose = new Map(workers.flatMap((one) => one.row_ids.map((row) => [row, one.instance_id])));
+    for (const entry of sections.running.entries) entry.worker = whose.get(entry.row_id);
     place(byId("totals"), Object.entries(KINDS).map(([kind, one]) => this.total(kind, one, sections[kind].total)));
     const shown = Object.keys(KINDS).filter((kind) => sections[kind].total);
-    place(byId("sections"), shown.map((kind) => this.section(kind, sections[kind], mayAct)));
+    place(byId("sections"), shown.map((kind) => this.section(kind, sections[kind], role === "admin")));
     byId("nothing").hidden = shown.length > 0;
     byId("nothing").textContent = chat ? `Nothing of ${chat} runs, waits or needs somebody.` : "Nothing runs, waits or needs somebody.";
+    place(byId("at-work"), workers.map((one) => this.once(["worker", one, one.instance_id === me], () => atWork(one, one.instance_id === me))));
+    byId("workers").hidden = !workers.length;
     place(byId("noted"), audit.map((one) => this.once(["noted", one], () => noted(one))));
     byId("audit").hidden = !audit.length;
     this.kept = this.fresh;
@@ -111,10 +115,19 @@ function* facts(entry) {
   if (entry.name) yield `${entry.name} · `;
   if (entry.chat_id !== null) yield* [el("a", { href: `/?chat=${entry.chat_id}` }, `chat ${entry.chat_id}`), " · "];
   if (entry.user_id !== null && entry.user_id !== entry.chat_id) yield* [el("a", { href: `/?chat=${entry.user_id}` }, `user ${entry.user_id}`), " · "];
+  if (entry.worker !== undefined) yield `worker ${entry.worker} · `;
   yield `row ${entry.row_id}${entry.part === null ? "" : `, part ${entry.part}`} · `;
   if (entry.attempt > 1) yield `attempt ${entry.attempt} · `;
   if (entry.state === "stopped" && entry.part === null) yield "stopping · ";
   yield el("span", { "data-since": entry.since });
+}
+
+function atWork({ instance_id: id, host, pid, started_at: since, row_ids: rows, chats, lease_seconds: lease, polls }, isMe) {
+  const turns = `turns ${rows.length}`;
+  return el("li", {}, el("div", { class: "entry" },
+    el("p", {}, `Worker ${id} on ${host}${polls ? ", polls" : ""}${isMe ? ", shows this page" : ""}`),
+    el("p", { class: "facts muted" }, ...(lease === 0 ? [el("span", { class: "why" }, `gone · ${turns}, which another worker takes over`)]
+      : [`${turns} · chats ${chats} · lease ${lease} s · pid ${pid} · up `, el("span", { "data-since": since })]))));
 }
 
 function noted({ at, role, action, row_id: row, chat_id: chat }) {
