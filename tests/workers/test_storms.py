@@ -121,3 +121,24 @@ async def test_a_hundred_deaths(hire: Hire, wire: PlaygroundServer) -> None:
         storm.type(10)
         await storm.happen()
     await storm.judge()
+
+
+@pytest.mark.soak
+async def test_real_leases_outlive_pauses_of_forty_seconds_and_a_server_away_for_thirty(
+    hire: Hire, wire: PlaygroundServer, own_server: postgres.Server
+) -> None:
+    storm = Storm(hire(3, agent="tests.workers.unhurried:noted", max_turns=3), wire, chats=8, seed=4)
+    await storm.crew.start()
+    storm.rage()
+    for worker in storm.crew.workers:
+        storm.type(20)
+        await asyncio.sleep(0.5)
+        storm.crew.pause(worker)
+        storm.type(20)
+        await asyncio.sleep(40)
+        storm.crew.go_on(worker)
+    with own_server.away():
+        storm.type(20)
+        await asyncio.sleep(30)
+    storm.type(20)
+    await storm.judge()
