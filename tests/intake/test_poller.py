@@ -412,3 +412,23 @@ async def test_who_leaves_polling_to_another_worker_looks_alive_to_whoever_watch
     monkeypatch.setattr(tally, "poll_tried_at", -1000.0)
     async with OddWire() as odd, polling(house, odd):
         await eventually(lambda: (tally.poll_tried_at or 0) > 0, "it is seen to")
+
+
+@pytest.mark.parametrize("ours", [True, False])
+async def test_a_poll_that_another_worker_ended_is_not_blamed_on_another_program(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, ours: bool
+) -> None:
+    async with OddWire() as odd:
+
+        async def may_poll() -> bool:
+            return not (ours and odd.offsets)  # the other one took over during the poll
+
+        monkeypatch.setattr(house, "may_poll", may_poll)
+        odd.answers["getUpdates"] = [refusal(409)]
+        async with polling(house, odd):
+            if ours:
+                await eventually(lambda: bool(odd.offsets), "it polls")
+                await asyncio.sleep(0.2)
+            else:
+                await eventually(lambda: "intake.conflict" in caplog.text, "it is reported")
+    assert ("intake.conflict" in caplog.text) is not ours

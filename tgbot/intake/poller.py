@@ -56,7 +56,8 @@ class Poller:
         try:
             batch = await self._poll()
         except ConflictError:
-            if not await self._deletes_webhook():
+            # Not if another worker polls by now, as after a pause: that one has ended this poll.
+            if await self._may_poll() and not await self._deletes_webhook():
                 raise
             return
         await self._acceptor.accept(batch)
