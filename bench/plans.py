@@ -26,6 +26,7 @@ from tgbot.store import (
     history,
     inbox,
     instances,
+    interrupted,
     joins,
     ledger,
     modes,
@@ -231,7 +232,7 @@ def _send_and_settle(conn: Connection, owner: Owner, part: Part) -> None:
     outbox.begin(conn, Token(1), part.row_id, 0, Text("a"), "{}", silent=False)
     outbox.close_part(conn, Token(1), part.row_id, 0, Text("a"))
     outbox.shown_in(conn, part.row_id, 0)
-    sending.lost(conn, part)
+    interrupted.lost(conn, part)
     settling.placed(conn, part, MessageId(9))
     settling.unknown_ids(
         conn, owner.bot_id, dataclasses.replace(part, floor=MessageId(1), ceiling=MessageId(9))
@@ -242,16 +243,16 @@ def _send_and_settle(conn: Connection, owner: Owner, part: Part) -> None:
         settling.looked(conn, look, [])
     sending.sent(conn, part, MessageId(1), react=True)
     reactions.shown(conn, [one.part_id for one in reactions.due(conn, owner.bot_id, owner.instance_id)])
-    sending.mark_uncertain(conn, part.row_id)
-    sending.show_uncertain(conn, owner.bot_id)
+    interrupted.mark_uncertain(conn, part.row_id)
+    interrupted.show_uncertain(conn, owner.bot_id)
     sending.failed(conn, part)
     outbox.fall_back(conn, part, [Text("a"), Text("b")])
     topics.leave(conn, part)
     sending.album_of(conn, part)
     sending.take_apart(conn, part)
     sending.park(conn, part, "blocked")
-    sending.lost_in_chat(conn, owner.bot_id, CHAT_ID)
-    sending.not_begun(conn, [], owner.instance_id)
+    interrupted.lost_in_chat(conn, owner.bot_id, CHAT_ID)
+    interrupted.not_begun(conn, [], owner.instance_id)
     sending.chats(conn, owner.bot_id, ChatId(0), 1, owner.instance_id)
     expiry.expire(conn, owner.bot_id, 1.0)
     expiry.show_expired(conn, part.row_id)

@@ -17,7 +17,7 @@ from tgbot.delivery.sender import ChatSender
 from tgbot.delivery.tools import Tools
 from tgbot.model import ChatId, RowId, Token, Turn
 from tgbot.render import Text
-from tgbot.store import card, expiry, files, joins, outbox, recovery, sending, settling, turns
+from tgbot.store import card, expiry, files, interrupted, joins, outbox, recovery, sending, settling, turns
 from tgbot.store.parts import Said
 from tgbot.store.turns import Ending
 from tgbot.telegram.errors import NotModifiedError
@@ -208,7 +208,7 @@ class Bot:
 
     def hold_back(self) -> None:
         """Do what a shutdown does: nothing was begun."""
-        self.instance.do(sending.not_begun, [], self.instance.owner.instance_id)
+        self.instance.do(interrupted.not_begun, [], self.instance.owner.instance_id)
 
     def expire(self, said: str) -> None:
         """Make what is unsent of an answer old; it has no buttons."""

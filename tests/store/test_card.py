@@ -7,7 +7,7 @@ import pytest
 
 from tests.store.instance import Instance, StartInstance, key
 from tgbot.model import Turn
-from tgbot.store import card, queue, sending
+from tgbot.store import card, interrupted, queue
 
 STOP = "SELECT text, buttons, state FROM outbox WHERE kind = 'reply' AND text LIKE 'Stopped%'"
 
@@ -249,9 +249,9 @@ def test_a_card_that_nothing_waits_for_before_it_was_sent_is_never_shown(
     instance.do(queue.drop_all, key())
     refresh(instance)
     if how == "shutdown":
-        instance.do(sending.not_begun, [], instance.owner.instance_id)
+        instance.do(interrupted.not_begun, [], instance.owner.instance_id)
     else:
-        instance.do(sending.take_back, begun)
+        instance.do(interrupted.take_back, begun)
     assert instance.next_part() is None
     assert instance.rows("SELECT count(*) FROM outbox WHERE kind IN ('card', 'surplus')") == [(0,)]
     instance.finish(turn)

@@ -9,7 +9,7 @@ from tests.store.instance import Instance, StartInstance, key, new_id
 from tgbot.intake.commands.registry import NOTHING
 from tgbot.model import Choice, Turn
 from tgbot.render import Text
-from tgbot.store import outbox, sending, settling, turns
+from tgbot.store import interrupted, outbox, sending, settling, turns
 from tgbot.store.fence import LostGuardError
 from tgbot.store.outbox import GIVEN_UP
 from tgbot.store.parts import Asked
@@ -86,7 +86,7 @@ def test_what_is_unsent_is_a_new_message_in_the_new_chat(instance: Instance, sta
     if state == "ready":
         instance.sent(asked_for)
     elif state != "sending":
-        instance.do(sending.lost, asked_for)
+        instance.do(interrupted.lost, asked_for)
     instance.answer(turn, "one", "two")
     if state == "searched for":
         instance.do(settling.placed, instance.the_next(OLD), new_id())
@@ -161,7 +161,7 @@ def test_a_sent_answer_of_the_old_chat_is_not_shown_again_in_the_new_one(instanc
     turn = instance.start("a", chat=OLD)
     instance.finish(turn)
     instance.sent(instance.the_next(OLD))
-    instance.do(sending.mark_uncertain, turn.row_id)
+    instance.do(interrupted.mark_uncertain, turn.row_id)
     instance.receive(upgraded(1))
     assert instance.rows("SELECT chat_id, uncertain_until FROM outbox") == [(OLD, None)]
 

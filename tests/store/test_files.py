@@ -2,7 +2,7 @@
 
 from tests.store.instance import Instance, StartInstance, new_id
 from tgbot.model import FileId, KeptFile
-from tgbot.store import files, sending
+from tgbot.store import files, interrupted, sending
 
 PIECES = [bytes([number]) * 10 for number in range(2 * files.DISCARDED_MAX + 1)]
 
@@ -48,7 +48,7 @@ def test_a_file_is_kept_until_its_part_is_on_screen(instance: Instance) -> None:
     file_id = keep(instance)
     answer(instance, file_id)
     assert discard_unused(instance, file_id) == 0
-    instance.do(sending.lost, instance.the_next())
+    instance.do(interrupted.lost, instance.the_next())
     assert discard_unused(instance, file_id) == 0, "it may have to be sent again"
     instance.do(sending.sent, instance.the_next(), new_id())
     assert discard_unused(instance, file_id) > 0

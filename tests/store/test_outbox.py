@@ -9,7 +9,7 @@ from tests.house import raw_message
 from tests.store.instance import Instance, StartInstance, new_id
 from tgbot.model import ChatId, KeptFile
 from tgbot.render import Text
-from tgbot.store import files, ledger, outbox, sending, topics, turns, values
+from tgbot.store import files, interrupted, ledger, outbox, sending, topics, turns, values
 from tgbot.store.outbox import GIVEN_UP
 from tgbot.store.parts import Ping, Rich
 from tgbot.store.turns import Ending
@@ -242,7 +242,7 @@ def test_an_ending_while_first_words_are_in_flight_leaves_them_there_and_remembe
 def test_what_was_sent_is_remembered_however_often_the_content_changes(instance: Instance) -> None:
     turn = instance.start("a")
     instance.begin(turn, "first words")
-    instance.do(sending.lost_by_death)
+    instance.do(interrupted.lost_by_death)
     for said in ("re: a", "another"):
         instance.do(outbox.answer, turn.row_id, [Text(said)])
     assert instance.rows("SELECT state, text, sent_text FROM outbox") == [

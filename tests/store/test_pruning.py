@@ -10,7 +10,7 @@ from tests.house import BOT, raw_message
 from tests.store.instance import Instance, StartInstance, new_id
 from tests.store.test_questions import ask
 from tgbot.model import FileId, RowId
-from tgbot.store import files, history, ledger, pruning, sending, settling
+from tgbot.store import files, history, interrupted, ledger, pruning, sending, settling
 
 OLD = 1.0  # the Unix time at which all of a test's rows were received and ended
 BELONGING = ("turn", "outbox", "question", "ledger")
@@ -200,7 +200,7 @@ def test_an_answer_that_waits_behind_another_stays(bot: Instance) -> None:
 def test_an_answer_that_may_be_on_screen_stays(bot: Instance, *, lost: bool) -> None:
     bot.finish(bot.start("a"))
     if lost:
-        bot.do(sending.lost, bot.the_next())
+        bot.do(interrupted.lost, bot.the_next())
     pass_time(bot)
     assert prune(bot) == 0
     assert [state for state, _ in bot.outbox()] == ["unknown" if lost else "sending"]
@@ -292,7 +292,7 @@ def test_what_a_part_of_unknown_outcome_is_searched_among_stays_known(bot: Insta
     exchange(bot, "just before")
     turn = bot.start("asked")
     bot.finish(turn)
-    bot.do(sending.lost, bot.the_next())
+    bot.do(interrupted.lost, bot.the_next())
     exchange(bot, "just after", chat=8)
     ceiling = new_id()
     bot.do(settling.placed, bot.the_next(), ceiling)

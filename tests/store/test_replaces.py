@@ -6,7 +6,7 @@ from tests.store.instance import Instance
 from tests.store.test_chats import NEW, OLD, upgraded
 from tgbot.model import RowId, Turn
 from tgbot.render import Text
-from tgbot.store import sending, turns
+from tgbot.store import interrupted, turns
 from tgbot.store.turns import Ending, Outcome
 
 
@@ -64,7 +64,7 @@ def test_what_is_not_sent_yet_of_the_old_answer_never_is(instance: Instance) -> 
 def test_an_answer_of_unknown_fate_is_settled_and_then_removed(instance: Instance) -> None:
     turn = instance.start("a")
     instance.answer(turn, "old")
-    instance.do(sending.lost, instance.the_next())
+    instance.do(interrupted.lost, instance.the_next())
     assert end(instance, instance.start("/retry"), "done", turn.row_id) == ["surplus"]
     part = instance.the_next()
     assert (part.state, part.sent_text) == ("unknown", "old")

@@ -10,7 +10,7 @@ from tests.house import BOT
 from tests.store.instance import Instance, StartInstance, new_id
 from tgbot.model import BotId, ChatId, KeptAlbum, KeptFile, MessageId, Part, Token, Turn
 from tgbot.render import Text
-from tgbot.store import expiry, files, outbox, sending
+from tgbot.store import expiry, files, interrupted, outbox, sending
 from tgbot.store.outbox import GIVEN_UP, STOPPED, TOO_OLD
 from tgbot.store.parts import Content
 
@@ -100,9 +100,9 @@ def test_what_was_on_screen_before_a_death_is_edited_again_in_the_same_message(
 def test_a_request_without_an_answer_leaves_its_part_unknown(instance: Instance) -> None:
     answered(instance)
     answered(instance, chat=8)
-    instance.do(sending.lost, instance.the_next())
+    instance.do(interrupted.lost, instance.the_next())
     assert (states(instance), states(instance, 8)) == (["unknown"], ["sending"])
-    instance.do(sending.lost_in_chat, BOT, ChatId(8))
+    instance.do(interrupted.lost_in_chat, BOT, ChatId(8))
     assert states(instance, 8) == ["unknown"]
 
 
@@ -110,8 +110,8 @@ def test_what_is_known_to_be_sent_never_becomes_unknown(instance: Instance) -> N
     answered(instance)
     part = instance.the_next()
     instance.sent(part)
-    instance.do(sending.lost, part)
-    instance.do(sending.lost_by_death)
+    instance.do(interrupted.lost, part)
+    instance.do(interrupted.lost_by_death)
     assert states(instance) == ["sent"]
 
 
@@ -119,7 +119,7 @@ def test_a_shutdown_takes_back_what_was_not_begun_and_only_that(instance: Instan
     for chat in (1, 2):
         answered(instance, chat=chat)
     instance.begin(instance.start("a", chat=3), "first words")
-    instance.do(sending.not_begun, [instance.the_next(1).part_id], instance.owner.instance_id)
+    instance.do(interrupted.not_begun, [instance.the_next(1).part_id], instance.owner.instance_id)
     assert [states(instance, chat) for chat in (1, 2, 3)] == [["sending"], ["ready"], ["sending"]]
 
 
@@ -207,7 +207,7 @@ def test_a_parked_part_says_why_and_stands_in_nobodys_way(instance: Instance) ->
 def _searched_for(instance: Instance) -> tuple[Part, MessageId]:
     """Begin to search for a part; returns it as its settling has it, and the id of the "…"."""
     part, ceiling = instance.the_next(), new_id()
-    instance.do(sending.lost, part)
+    instance.do(interrupted.lost, part)
     instance.rows("UPDATE outbox SET ceiling = :id WHERE state = 'unknown' RETURNING id", id=ceiling)
     return part, ceiling
 
@@ -243,7 +243,7 @@ def expire(instance: Instance) -> list[ChatId]:
 
 
 def take_back(instance: Instance) -> None:
-    instance.do(sending.not_begun, [], instance.owner.instance_id)
+    instance.do(interrupted.not_begun, [], instance.owner.instance_id)
 
 
 def test_old_answers_are_not_resent_after_a_long_outage_without_a_word(instance: Instance) -> None:
@@ -309,7 +309,7 @@ def test_an_old_answer_that_is_on_screen_in_part_is_completed(instance: Instance
 def test_an_old_answer_that_may_be_on_screen_in_part_is_not_kept_back(instance: Instance) -> None:
     """An album in flight: found later, it is found whole."""
     answered(instance, album(instance), "end")
-    instance.do(sending.lost, instance.the_next())
+    instance.do(interrupted.lost, instance.the_next())
     assert grow_old(instance) == []
     assert states(instance) == ["unknown", "ready", "ready"]
 
@@ -334,8 +334,8 @@ def test_the_message_of_an_old_answer_disappears(instance: Instance) -> None:
 def late(instance: Instance) -> list[str | None]:
     """Wait until previews have arrived; returns what is shown again."""
     sql = "UPDATE outbox SET uncertain_until = uncertain_until - :late RETURNING id"
-    instance.rows(sql, late=sending.LATE_SECONDS)
-    instance.do(sending.show_uncertain, BOT)
+    instance.rows(sql, late=interrupted.LATE_SECONDS)
+    instance.do(interrupted.show_uncertain, BOT)
     return instance.send_all()
 
 
@@ -348,10 +348,10 @@ def growing(instance: Instance, said: str = "a") -> Turn:
 
 def test_an_answer_that_a_late_preview_may_have_overwritten_is_shown_once_more(instance: Instance) -> None:
     turn = growing(instance)
-    instance.do(sending.mark_uncertain, turn.row_id)
+    instance.do(interrupted.mark_uncertain, turn.row_id)
     instance.finish(turn)
     instance.send_all()
-    instance.do(sending.show_uncertain, BOT)
+    instance.do(interrupted.show_uncertain, BOT)
     assert instance.next_part() is None, "it may still be on its way"
     assert late(instance) == ["re: a"]
     assert late(instance) == [], "once is enough"
@@ -363,7 +363,7 @@ def test_so_is_a_part_behind_the_first(instance: Instance) -> None:
     instance.send_all()
     instance.begin(turn, "more words", 1)
     instance.send_all()
-    instance.do(sending.mark_uncertain, turn.row_id)
+    instance.do(interrupted.mark_uncertain, turn.row_id)
     instance.answer(turn, "two", first=1)
     instance.send_all()
     assert "two" in late(instance)
@@ -407,7 +407,7 @@ def test_an_ending_is_shown_again_after_a_preview_of_an_interrupted_turn(
 
 def test_an_uncertain_preview_of_a_running_turn_is_forgotten(instance: Instance) -> None:
     turn = growing(instance)
-    instance.do(sending.mark_uncertain, turn.row_id)
+    instance.do(interrupted.mark_uncertain, turn.row_id)
     assert late(instance) == []
     assert states(instance) == ["growing"]
     instance.finish(turn)
@@ -420,7 +420,7 @@ def test_an_uncertain_preview_sends_no_voice_message_or_album_again(
     instance: Instance, content: object
 ) -> None:
     turn = growing(instance)
-    instance.do(sending.mark_uncertain, turn.row_id)
+    instance.do(interrupted.mark_uncertain, turn.row_id)
     instance.answer(turn, content(instance))  # type: ignore[operator]  # makes one
     instance.do(sending.detach, instance.the_next())
     instance.send_all()

@@ -9,7 +9,7 @@ from tests.house import BOT, raw_message
 from tests.store.instance import Instance, StartInstance, new_id
 from tgbot.model import BotId, ChatId, KeptAlbum, KeptFile, MessageId, Part, Turn
 from tgbot.render import Text
-from tgbot.store import files, outbox, sending, settling
+from tgbot.store import files, interrupted, outbox, sending, settling
 from tgbot.store.settling import LATE_SECONDS, MARGIN, PROBES_MAX, RANGE_MAX, SecondLook
 
 SUPERGROUP = -1_000_000_000_005
@@ -31,7 +31,7 @@ def lost(instance: Instance, floor: int = 100, ceiling: int | None = None, chat:
 def search(instance: Instance, ceiling: int | None, chat: int = 7) -> Part:
     """Lose what is sent next, and begin to search for it."""
     part = instance.the_next(chat)
-    instance.do(sending.lost, part)
+    instance.do(interrupted.lost, part)
     if ceiling is not None:
         instance.do(settling.placed, part, MessageId(ceiling))
     return instance.the_next(chat)
@@ -168,7 +168,7 @@ def test_what_was_found_and_has_changed_since_is_edited(instance: Instance) -> N
     turn = instance.start("a")
     asked_for = instance.begin(turn, "first words")
     assert asked_for
-    instance.do(sending.lost, asked_for)
+    instance.do(interrupted.lost, asked_for)
     instance.finish(turn)
     part = instance.the_next()
     assert (part.state, part.sent_text, part.text) == (LOST, "first words", "re: a")
@@ -183,7 +183,7 @@ def test_what_was_found_and_need_not_be_shown_any_more_is_deleted(instance: Inst
     instance.do(outbox.close_part, turn.token, turn.row_id, 0, Text("first"))
     instance.send_all()
     instance.begin(turn, "second", 1)
-    instance.do(sending.lost, instance.the_next())
+    instance.do(interrupted.lost, instance.the_next())
     instance.answer(turn, "all is said")
     part = instance.the_next()
     assert (part.kind, part.state, part.sent_text) == ("surplus", LOST, "second")

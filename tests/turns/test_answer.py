@@ -18,7 +18,7 @@ from tests.whole_bot.process import Person
 from tgbot import render
 from tgbot.model import Address, ChatId, FileKind, MessageId, RowId, SessionKey, Token, Turn, UserId
 from tgbot.playground.server import PlaygroundServer
-from tgbot.store.sending import LATE_SECONDS
+from tgbot.store.interrupted import LATE_SECONDS
 from tgbot.turns import answer
 from tgbot.turns.agent import AgentTurn, Album, Event, File, InsteadOf, Progress, Replacement
 from tgbot.turns.answer import LiveAnswer, LiveAnswers, Piece

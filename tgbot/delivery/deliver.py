@@ -15,7 +15,7 @@ from tgbot.delivery.settle import Settling
 from tgbot.delivery.tools import Tools
 from tgbot.delivery.uploads import uploads_of
 from tgbot.model import ChatId, MessageId, Part, RowId
-from tgbot.store import chats, files, outbox, sending, settling, topics
+from tgbot.store import chats, files, interrupted, outbox, sending, settling, topics
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.parts import OnePart
@@ -122,7 +122,7 @@ class Deliverer:
         except NotSentError:
             raise
         except UnreachableError:
-            await self._commits.note(sending.lost, part)
+            await self._commits.note(interrupted.lost, part)
             raise
         finally:
             if not _cancelled():  # then the next process has to settle it
@@ -203,7 +203,7 @@ class Deliverer:
         """Wait until the bot may write here again; the part is `ready` meanwhile, so that it can expire."""
         log.warning("delivery.muted chat=%s row=%s reason=%s", part.chat_id, part.row_id, error)
         self.muted = True
-        await self._tools.db.write(sending.take_back, part)  # a look would begin to send it again
+        await self._tools.db.write(interrupted.take_back, part)  # a look would begin to send it again
         return MUTED_SECONDS if self.muted else 0.0  # not if the chat has shown activity since the refusal
 
     async def _unreachable(self, part: Part, error: BotApiError) -> float:
@@ -265,7 +265,7 @@ def _send_anew(conn: Connection, part: Part) -> None:
 
 def _lost_again(conn: Connection, part: Part) -> None:
     """Note that nobody knows what became of a part, and that it was not the first time perhaps."""
-    sending.lost(conn, part)
+    interrupted.lost(conn, part)
     sending.failed(conn, part)
 
 

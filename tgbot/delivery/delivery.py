@@ -10,7 +10,7 @@ from tgbot.delivery.cards import Cards
 from tgbot.delivery.sender import ChatSender
 from tgbot.delivery.tools import Tools
 from tgbot.model import Address, ChatId, FileId, Owner, Part, RowId, Turn
-from tgbot.store import expiry, files, reactions, sending, settling, workers
+from tgbot.store import expiry, files, interrupted, reactions, sending, settling, workers
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
@@ -169,7 +169,7 @@ class Delivery:
             task.cancel()
         await asyncio.gather(*work, return_exceptions=True)
         with contextlib.suppress(StorageError):  # then the next process settles what was not even sent
-            await self._db.write(sending.not_begun, self._tools.under_way, self._me)
+            await self._db.write(interrupted.not_begun, self._tools.under_way, self._me)
             await self._note_reactions()
 
     async def _scan(self) -> None:
@@ -178,7 +178,7 @@ class Delivery:
         expired = await self._db.write(expiry.expire, bot_id, now - self._send_within_seconds)
         if expired:
             log.warning("delivery.expired chats=%s", expired)
-        await self._db.write(sending.show_uncertain, bot_id)
+        await self._db.write(interrupted.show_uncertain, bot_id)
         await self._note_reactions()
         for chat in await self._db.read(workers.idle_chats, self._me) if self._db.shared else ():
             if chat.chat_id not in self._senders:
@@ -236,7 +236,7 @@ class Delivery:
         except Exception:
             log.exception("delivery.sender_crashed chat=%s", chat_id)
             with contextlib.suppress(StorageError):
-                await self._db.write(sending.lost_in_chat, self._tools.bot_id, chat_id)
+                await self._db.write(interrupted.lost_in_chat, self._tools.bot_id, chat_id)
         finally:
             # Not in a done callback, which runs later: a wake in between would go to an ended sender.
             del self._senders[chat_id]

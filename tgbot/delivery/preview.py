@@ -15,7 +15,7 @@ from tgbot.delivery.commits import Commits
 from tgbot.delivery.tools import Tools
 from tgbot.model import ChatId, MessageId, RowId
 from tgbot.render import Closed, Text
-from tgbot.store import outbox, questions, sending
+from tgbot.store import interrupted, outbox, questions
 from tgbot.telegram.errors import BotApiError, FloodedError, RefusedError, TokenRefusedError, UnreachableError
 from tgbot.turns.answer import Growing, LiveAnswer
 from tgbot.turns.formatting import PARTS_MAX, THREADS
@@ -249,7 +249,7 @@ class Previews:
                 reply_markup=stop_button(live.turn.row_id),
             )
         except UnreachableError:
-            await self.commits.write(sending.mark_uncertain, live.turn.row_id)
+            await self.commits.write(interrupted.mark_uncertain, live.turn.row_id)
             return False
 
     async def _draft(self, live: LiveAnswer, shown: Shown, text: Text) -> bool:

@@ -5,8 +5,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, String, bindparam, case, delete, exists, func, null, or_, select, update
 
 from tgbot.model import BotId, ChatId, session_key
+from tgbot.store import interrupted, questions, workers
 from tgbot.store import outbox as outbox_of
-from tgbot.store import questions, sending, workers
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.sql import literal
 from tgbot.store.engine.statement import Statement
@@ -168,4 +168,4 @@ def move(conn: Connection, bot_id: BotId, old_id: ChatId, new_id: ChatId) -> Non
     for statement in _STEPS:
         statement(conn, **names)
     if workers.move_chat(conn, bot_id, old_id, new_id):  # another worker may be sending to the new one
-        sending.lost_with_chat(conn, bot_id, new_id)
+        interrupted.lost_with_chat(conn, bot_id, new_id)

@@ -7,7 +7,7 @@ from sqlalchemy import and_, bindparam, delete, null, or_, select, update
 
 from tgbot.model import Address, InstanceId, Owner, Ownership, RowId, SessionKey
 from tgbot.render import Text
-from tgbot.store import fence, joins, outbox, questions, sending, workers
+from tgbot.store import fence, interrupted, joins, outbox, questions, workers
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.locks import shared
 from tgbot.store.engine.sql import greatest, literal, now
@@ -89,7 +89,7 @@ class Guard(Ownership):
 def begin_instance(conn: Connection, pid: int, host: str = "") -> InstanceId:
     """Record a new process on this database; its id is never reused."""
     if not shared(conn):  # else others may be sending now, and the chats of dead ones are left one by one
-        sending.lost_by_death(conn)
+        interrupted.lost_by_death(conn)
     joins.wait_for_more(conn)
     return workers.begin(conn, pid, host, time.time())
 
@@ -121,35 +121,35 @@ def _leave_chats(conn: Connection) -> None:
     for chat in workers.left_chats(conn, CHATS_MAX):
         workers.lock_chat(conn, *chat)
         if workers.free_left(conn, chat):
-            sending.lost_with_chat(conn, *chat)
+            interrupted.lost_with_chat(conn, *chat)
             workers.hint_unsent(conn, chat)
 
 
-def recover(conn: Connection, owner: Owner, interrupted: Guard) -> str:
+def recover(conn: Connection, owner: Owner, left: Guard) -> str:
     """Claimed -> queued, or dead after too many crashes; deletes the guard. Returns the row's new state.
 
     A stopped row stays stopped: a /stop counts even if the process died before it acted on it, or if it
-    came after `interrupted` was read. Returns "ended" if the turn's own task was first.
+    came after `left` was read. Returns "ended" if the turn's own task was first.
     """
-    fence.hold(conn, interrupted)
-    if not _LEAVE(conn, token=interrupted.token).rowcount:
+    fence.hold(conn, left)
+    if not _LEAVE(conn, token=left.token).rowcount:
         return "ended"
-    sending.mark_uncertain(conn, interrupted.row_id)  # a preview of it may still be on its way
-    state = _requeue_or_give_up(conn, owner, interrupted)
+    interrupted.mark_uncertain(conn, left.row_id)  # a preview of it may still be on its way
+    state = _requeue_or_give_up(conn, owner, left)
     if state == "stopped":
-        questions.close(conn, interrupted.row_id, outbox.STOPPED)
+        questions.close(conn, left.row_id, outbox.STOPPED)
     elif state == "dead":
-        first = questions.first_part(conn, interrupted.row_id)
-        outbox.answer(conn, interrupted.row_id, [outbox.given_up(interrupted.row_id)], first, first)
+        first = questions.first_part(conn, left.row_id)
+        outbox.answer(conn, left.row_id, [outbox.given_up(left.row_id)], first, first)
     return state
 
 
-def _requeue_or_give_up(conn: Connection, owner: Owner, interrupted: Guard) -> str:
-    crashes = interrupted.crashes + (not interrupted.stopping)
-    if interrupted.stopping or crashes < owner.crashes_max:
-        changed = _REQUEUE(conn, row_id=interrupted.row_id, crashes=crashes).rowcount
+def _requeue_or_give_up(conn: Connection, owner: Owner, left: Guard) -> str:
+    crashes = left.crashes + (not left.stopping)
+    if left.stopping or crashes < owner.crashes_max:
+        changed = _REQUEUE(conn, row_id=left.row_id, crashes=crashes).rowcount
         return "queued" if changed else "stopped"
-    changed = _GIVE_UP(conn, row_id=interrupted.row_id, crashes=crashes, now=time.time()).rowcount
+    changed = _GIVE_UP(conn, row_id=left.row_id, crashes=crashes, now=time.time()).rowcount
     return "dead" if changed else "stopped"
 
 
