@@ -1,15 +1,21 @@
 """Several workers do what one does: nothing lost, doubled or out of order, one turn of a chat at a time."""
 
+import pytest
+
 from tests.waiting import eventually
 from tests.whole_bot.process import Person
 from tests.workers.conftest import Hire
 from tgbot.playground.server import PlaygroundServer
 
+# A hint makes things happen at once, and without any they happen at the next look.
+by_hints_or_not = pytest.mark.parametrize("agents", ["tests.workers.hinted", "tests.workers.deaf"])
 
+
+@by_hints_or_not
 async def test_all_of_them_run_turns_and_each_chat_sees_its_answers_in_order(
-    hire: Hire, wire: PlaygroundServer
+    hire: Hire, wire: PlaygroundServer, agents: str
 ) -> None:
-    crew = hire(3, agent="tests.workers.agents:slow", max_turns=2)
+    crew = hire(3, agent=f"{agents}:slow", max_turns=2)
     await crew.start()
     people = [Person(wire, user_id) for user_id in range(11, 17)]
     for person in people:
@@ -25,8 +31,11 @@ async def test_all_of_them_run_turns_and_each_chat_sees_its_answers_in_order(
     crew.check_turns()
 
 
-async def test_a_stop_reaches_the_turn_wherever_it_runs(hire: Hire, wire: PlaygroundServer) -> None:
-    crew = hire(2, agent="tests.workers.agents:slow", max_turns=1)
+@by_hints_or_not
+async def test_a_stop_reaches_the_turn_wherever_it_runs(
+    hire: Hire, wire: PlaygroundServer, agents: str
+) -> None:
+    crew = hire(2, agent=f"{agents}:slow", max_turns=1)
     await crew.start()
     ann, ben = Person(wire, 11), Person(wire, 12)
     ann.says("11-1")
