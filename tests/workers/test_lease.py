@@ -6,13 +6,23 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.house import BOT, arrival, raw_message
+from tests.whole_bot.process import TOKEN
+from tgbot.access import Access
+from tgbot.intake.batch import Rules, receive
 from tgbot.lease import Lease
-from tgbot.model import BotId, ChatId, Owner
-from tgbot.store import modes, recovery, turns, workers
+from tgbot.model import BotId, ChatId, MessageId, Owner, Turn
+from tgbot.playground.server import PlaygroundServer
+from tgbot.render import Text
+from tgbot.store import modes, recovery, sending, turns, workers
 from tgbot.store.engine.errors import LeaseLostError
 from tgbot.store.engine.place import place_of
 from tgbot.store.engine.revisions import REVISION
 from tgbot.store.engine.writer import Database
+from tgbot.telegram.client import BotApi
+from tgbot.telegram.errors import NotSentError
+
+CHAT = workers.Chat(BOT, ChatId(7))
 
 
 @pytest.fixture
@@ -68,3 +78,42 @@ async def test_who_could_take_over_looks_when_the_lease_of_another_one_at_work_i
 
     await shared_db.write(workers.end, others.instance_id)
     assert await shared_db.write(turns.next_due, mine) is None  # it is over
+
+
+async def test_a_process_that_was_paused_for_longer_than_its_lease_asks_telegram_for_nothing(
+    shared_db: Database, wire: PlaygroundServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = Lease(shared_db, await shared_db.write(recovery.begin_instance, 1))
+    async with BotApi(TOKEN, wire.url) as api:
+        api.is_over = lease.is_over
+        assert await api.call("getMe")
+        later = time.monotonic() + workers.LEASE_SECONDS
+        monkeypatch.setattr("tgbot.lease._clocks", lambda: (later, time.time()))
+        with pytest.raises(NotSentError):
+            await api.call("getMe")
+    assert len(wire.world.journal.after(0, "")) == 1
+
+
+async def test_a_chat_that_is_with_one_worker_is_with_no_other_until_that_leaves_it(
+    shared_db: Database,
+) -> None:
+    mine, others = [Owner(BOT, await shared_db.write(recovery.begin_instance, pid), 9, 1) for pid in (1, 2)]
+
+    async def says(owner: Owner, update_id: int) -> list[Turn]:
+        said = [arrival(raw_message(update_id, "hi", CHAT.chat_id))]
+        return (await shared_db.write(receive, owner, Rules(Access(None), 9), said)).claimed
+
+    [turn] = await says(mine, 1)
+    await shared_db.write(turns.end, mine, turn, turns.Ending("done", [Text("re: hi")]))  # which is unsent
+    assert await says(others, 2) == []
+    assert await shared_db.write(turns.claim_waiting, others) == []
+    assert await shared_db.write(sending.next_part, *CHAT, others.instance_id) is None
+    assert not await shared_db.write(workers.leave_chat, mine.instance_id, CHAT)
+
+    [turn] = await shared_db.write(turns.claim_waiting, mine)
+    await shared_db.write(turns.end, mine, turn, turns.Ending("dropped"))
+    part = await shared_db.write(sending.next_part, *CHAT, mine.instance_id)
+    assert part is not None
+    await shared_db.write(sending.sent, part, MessageId(9))
+    assert await shared_db.write(workers.leave_chat, mine.instance_id, CHAT)
+    assert len(await says(others, 3)) == 1

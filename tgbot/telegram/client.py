@@ -84,8 +84,6 @@ class BotApi:
         until there are fewer than UPLOADS_MAX others. Raises BotApiError, or a subclass of it, for every
         failure.
         """
-        if self.is_over():
-            raise NotSentError("another process does the work of this one by now")
         given, patience = _given(params), _patience(params, wait_seconds)
         if not _uploaded_bytes(params):
             return await self._ask(method, given, patience)
@@ -105,6 +103,8 @@ class BotApi:
         return await self._files.download(file_id, max_bytes, arriving or Arriving())
 
     async def _ask(self, method: str, given: dict[str, object], patience: dict[str, Any]) -> Any:  # noqa: ANN401
+        if self.is_over():
+            raise NotSentError("another process does the work of this one by now")
         asked_at = asyncio.get_running_loop().time()
         # `from None`: the cause's text can hold the URL, and with it the token.
         try:
