@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
 from tgbot.store.engine.connection import Connection
-from tgbot.store.engine.errors import StorageError
+from tgbot.store.engine.errors import DatabaseRefusedError, StorageError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -19,12 +19,17 @@ PAUSES_SECONDS = (1.0, 2.0, 5.0, 10.0)  # the last one again and again
 
 
 async def retry_within(seconds: float, attempt: Callable[[], Awaitable[T]]) -> T:
-    """Attempt it until it succeeds, for `seconds`. Raises the last StorageError, any other at once."""
+    """Attempt it until it succeeds, for `seconds`. Raises the last StorageError.
+
+    Raises at once what waiting does not change: DatabaseRefusedError, and any other.
+    """
     deadline = time.monotonic() + seconds
     pauses = itertools.chain(PAUSES_SECONDS, itertools.repeat(PAUSES_SECONDS[-1]))
     while True:
         try:
             return await attempt()
+        except DatabaseRefusedError:
+            raise
         except StorageError as error:
             left_seconds = deadline - time.monotonic()
             if left_seconds <= 0:
