@@ -1,6 +1,7 @@
 """`tgbot play` as a process: what it keeps, what it refuses, and that no bot outlives it."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests import postgres
 from tests.playground.process import SLEEPER, Playground, is_gone, until
 from tests.waiting import DEADLINE_SECONDS
 
@@ -74,6 +76,43 @@ def test_killed_and_started_the_bot_goes_on(tmp_path: Path) -> None:
     playground.post("playground/bot/start")
     until(lambda: playground.answers() == ["sleep 1 first", "second", "third, while it was dead"])
     playground.end()
+
+
+def test_with_the_bot_on_a_server_it_is_killed_and_goes_on_and_the_page_sees_its_rows(tmp_path: Path) -> None:
+    with postgres.server() as server, server.empty_database() as url:
+        playground = Playground(tmp_path, "--agent", SLEEPER, "--db", url)
+        playground.say("sleep 1 a\0b")
+        playground.say("second")
+        until(playground.reactions)  # it works on the first
+        playground.post("playground/bot/kill")
+        playground.post("playground/bot/start")
+        until(lambda: playground.answers()[-1:] == ["second"])
+        with urllib.request.urlopen(f"{playground.url}/playground/events", timeout=DEADLINE_SECONDS) as page:
+            [done] = next(seen for line in page if (seen := _done_in(line)))
+        assert done == 2
+        assert playground.get("playground/state")["pending"]["rows"][0]["text"] == "second"
+        assert playground.end() == 0
+        assert [file.name for file in (tmp_path / ".playground").glob("*.world")] == ["empty_0.world"]
+
+
+def _done_in(line: bytes) -> list[int]:
+    """Find how many messages are done in a line of the page's events."""
+    event = json.loads(line.removeprefix(b"data: ")) if line.startswith(b"data: ") else {}
+    counts = event.get("pending", {}).get("counts", {})
+    return [counts["done"]] if set(counts) == {"done"} else []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://me:hunter2@db.example:5433/bots?sslmode=require",
+        "postgresql+psycopg://db.example:5433/bots",
+    ],
+)
+def test_no_database_on_a_server_is_deleted_and_no_password_is_in_a_name(tmp_path: Path, url: str) -> None:
+    playground = Playground(tmp_path, "--reset", "--db", url)
+    assert "remove .playground/db.example-5433-bots.world" in playground.greeting
+    assert playground.status() == 1
 
 
 def test_chats_and_updates_outlive_a_kill_of_everything(tmp_path: Path) -> None:
