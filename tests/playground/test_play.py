@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests import postgres
@@ -81,16 +82,19 @@ def test_killed_and_started_the_bot_goes_on(tmp_path: Path) -> None:
 def test_with_the_bot_on_a_server_it_is_killed_and_goes_on_and_the_page_sees_its_rows(tmp_path: Path) -> None:
     with postgres.server() as server, server.empty_database() as url:
         playground = Playground(tmp_path, "--agent", SLEEPER, "--db", url)
-        playground.say("sleep 1 a\0b")
+        playground.say("sleep 1 first")
         playground.say("second")
         until(playground.reactions)  # it works on the first
         playground.post("playground/bot/kill")
         playground.post("playground/bot/start")
         until(lambda: playground.answers()[-1:] == ["second"])
+        with psycopg.connect(url.replace("+psycopg", "")) as database:  # as Telegram may send it
+            database.execute(r"UPDATE pending SET raw = replace(raw, 'first', 'f\u0000st')")
         with urllib.request.urlopen(f"{playground.url}/playground/events", timeout=DEADLINE_SECONDS) as page:
             [done] = next(seen for line in page if (seen := _done_in(line)))
         assert done == 2
-        assert playground.get("playground/state")["pending"]["rows"][0]["text"] == "second"
+        rows = playground.get("playground/state")["pending"]["rows"]
+        assert [row["text"] for row in rows] == ["second", "sleep 1 f st"]
         assert playground.end() == 0
         assert [file.name for file in (tmp_path / ".playground").glob("*.world")] == ["empty_0.world"]
 

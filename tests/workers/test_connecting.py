@@ -1,5 +1,6 @@
 """Commands where the database is on a server that refuses them, or is reached through a pooler."""
 
+import asyncio
 import os
 import shlex
 import subprocess
@@ -42,7 +43,7 @@ def test_a_wrong_password_is_one_line_of_each_command_and_is_not_in_it(
     url = own_server.url(ann, f"ann:{SECRET}-not")
     ended = tgbot(tmp_path, *command.split(), **settings(url))
     name = url.replace(f"{SECRET}-not", "***").replace("/tmp/", "%2Ftmp%2F")
-    line = f"{name}: wrong password for the role ann: correct it in the URL"
+    line = f"{name}: wrong password for the role ann: correct it in the URL (or in PGPASSWORD, or ~/.pgpass)"
     said = ended.stdout + ended.stderr
     assert ended.returncode == 1
     assert SECRET not in said
@@ -51,6 +52,16 @@ def test_a_wrong_password_is_one_line_of_each_command_and_is_not_in_it(
         assert "fail Bot API server" in ended.stdout, "the rest is checked, too"
     else:
         assert said == f"tgbot: {line}\n"
+
+
+async def test_where_the_database_refuses_the_doctor_does_not_poll_in_the_place_of_a_bot(
+    own_server: postgres.Server, wire: PlaygroundServer, tmp_path: Path
+) -> None:
+    refused = settings(own_server.url("nope")) | {"TGBOT_API_URL": wire.url}
+    ended = await asyncio.to_thread(tgbot, tmp_path, "doctor", **refused)
+    assert "the server has no database nope" in ended.stdout
+    assert "ok   another poller: not looked for" in ended.stdout
+    assert ended.stderr == ""
 
 
 def test_a_new_database_that_refuses_is_one_line_of_a_move(

@@ -23,7 +23,7 @@ _BY_STATE = {
 _STAYS = [
     (
         r'password authentication failed for user "([^"]*)"',
-        "wrong password for the role {0}: correct it in the URL",
+        "wrong password for the role {0}: correct it in the URL (or in PGPASSWORD, or ~/.pgpass)",
     ),
     (
         r"no password supplied",
