@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from alembic.config import Config
 from sqlalchemy import create_engine, event, text
 
 from tests.needed import need
+from tests.waiting import STEP_SECONDS
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.postgres.text import accept_nul
 from tgbot.store.schema import metadata
@@ -121,8 +123,8 @@ class Server:
     """A server that listens on a socket in its folder, and nowhere else."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._admin = create_engine(self._url("postgres"), isolation_level="AUTOCOMMIT")
+        self.folder = folder
+        self._admin = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
         self._idle: list[Database] = []
         self._numbers = itertools.count()
 
@@ -137,12 +139,12 @@ class Server:
         """Give a connection to a database without any table."""
         with self._begin_in("blank") as conn:
             yield conn
-        self._run("DROP DATABASE blank")
+        self.run("DROP DATABASE blank")
 
     @contextmanager
     def _begin_in(self, name: str) -> Iterator[Connection]:
-        self._run(f"CREATE DATABASE {name}")
-        engine = create_engine(self._url(name))
+        self.run(f"CREATE DATABASE {name}")
+        engine = create_engine(self.url(name))
         with engine.begin() as conn:
             yield conn
         engine.dispose()  # nobody may be in it when it is copied, or dropped
@@ -160,17 +162,39 @@ class Server:
 
     def _new(self) -> Database:
         name = f"test_{next(self._numbers)}"
-        self._run(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-        return Database(self._url(name))
+        self.run(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        return Database(self.url(name))
 
     @contextmanager
     def empty_database(self) -> Iterator[str]:
         """Give the URL of a database with nothing in it, which loses nothing when the server crashes."""
         name = f"empty_{next(self._numbers)}"
-        self._run(f"CREATE DATABASE {name}")
-        self._run(f"ALTER DATABASE {name} SET synchronous_commit = on")
-        yield self._url(name)
-        self._run(f"DROP DATABASE {name} WITH (FORCE)")
+        self.run(f"CREATE DATABASE {name}")
+        self.run(f"ALTER DATABASE {name} SET synchronous_commit = on")
+        yield self.url(name)
+        self.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @contextmanager
+    def lets_in(self, *lines: str) -> Iterator[None]:
+        """Let in whom these lines of pg_hba.conf let in, and ourselves."""
+        file = self.folder / "data" / "pg_hba.conf"
+        before = file.read_text()
+        file.write_text("\n".join(["local all postgres trust", *lines, ""]))
+        self._reload()
+        yield
+        file.write_text(before)
+        self._reload()
+
+    def _reload(self) -> None:
+        before = self._loaded_at()
+        self.run("SELECT pg_reload_conf()")
+        while self._loaded_at() == before:
+            time.sleep(STEP_SECONDS)
+
+    def _loaded_at(self) -> object:
+        self._admin.dispose()  # a new connection knows what the next ones are let in by
+        with self._admin.connect() as conn:
+            return conn.execute(text("SELECT pg_conf_load_time()")).scalar()
 
     def restart(self, how: str) -> None:
         """Restart it: "fast" ends connections, "immediate" is as a crash."""
@@ -180,7 +204,7 @@ class Server:
     @contextmanager
     def away(self) -> Iterator[None]:
         """Stop it for a while."""
-        options = (self._folder / "data" / "postmaster.opts").read_text().split(maxsplit=1)[1]
+        options = (self.folder / "data" / "postmaster.opts").read_text().split(maxsplit=1)[1]
         self._control("-m", "fast", "-w", "stop")
         yield
         self._control("-w", "-o", options.replace('"', "'"), "start")
@@ -189,14 +213,15 @@ class Server:
     def _control(self, *words: str) -> None:
         command = [str(programs() / "pg_ctl"), "-D", "data", "-l", "log", *words]
         quiet = subprocess.DEVNULL
-        subprocess.run(command, cwd=self._folder, user=USER, stdin=quiet, stdout=quiet, check=True)
+        subprocess.run(command, cwd=self.folder, user=USER, stdin=quiet, stdout=quiet, check=True)
 
-    def _run(self, sql: str) -> None:
+    def run(self, sql: str) -> None:
         with self._admin.connect() as conn:
             conn.execute(text(sql))
 
-    def _url(self, database: str) -> str:
-        return f"postgresql+psycopg://postgres@/{database}?host={self._folder}"
+    def url(self, database: str, who: str = "postgres") -> str:
+        """Give the URL of a database for a role, which may be followed by a password."""
+        return f"postgresql+psycopg://{who}@/{database}?host={self.folder}"
 
     def end(self) -> None:
         for database in self._idle:

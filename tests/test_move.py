@@ -29,7 +29,7 @@ from tgbot.store.engine.bulk import Row, bulk_of
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.place import place_of
-from tgbot.store.engine.postgres import opening
+from tgbot.store.engine.postgres import session
 from tgbot.store.engine.postgres.place import PostgresServer
 from tgbot.store.engine.sqlite.opening import writing_engine
 
@@ -365,7 +365,7 @@ def test_while_a_database_on_a_server_is_moved_nobody_writes_to_it(
     errors = []
 
     def one_comes(conn: Connection) -> int:
-        monkeypatch.setattr(opening, "LOCK_MS", 10)
+        monkeypatch.setattr(session, "LOCK_MS", 10)
         try:
             place_of(on_server).write_once(lambda conn: recovery.begin_instance(conn, 1))
         except StorageError as error:
@@ -390,7 +390,7 @@ def test_a_move_that_takes_long_is_not_ended_by_the_server(
     move_here(old, on_server)
     with server.empty_database() as new:
         place_of(new).upgrade()
-        monkeypatch.setattr(opening, "IDLE_MS", 1000)
+        monkeypatch.setattr(session, "IDLE_MS", 1000)
         monkeypatch.setattr(copying, "size_bytes", slow)
         move_here(on_server, new)
         assert place_of(new).read_once(count_of(schema.pending))

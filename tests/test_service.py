@@ -194,6 +194,34 @@ def test_a_folder_whose_name_would_mean_two_directories_is_named_as_a_path(name:
 
 
 @pytest.mark.usefixtures("anns")
+@pytest.mark.parametrize(
+    ("url", "waits"),
+    [
+        ("postgresql+psycopg://tgbot:secret@localhost/tgbot", True),
+        ("postgresql+psycopg://tgbot@[::1]:5433/tgbot", True),
+        ("postgresql+psycopg:///tgbot", True),
+        ("postgresql+psycopg://tgbot@/tgbot?host=/run/postgresql", True),
+        ("postgresql+psycopg://tgbot@db.example/tgbot", False),
+        ("postgresql+psycopg:///tgbot?host=db.example", False),
+        ("sqlite:///tgbot.db", False),
+    ],
+)
+def test_the_systems_service_starts_after_a_postgresql_of_this_machine(
+    folder: Path, calls: Path, url: str, *, waits: bool
+) -> None:
+    with (folder / ".env").open("a") as env:
+        env.write(f"TGBOT_DATABASE_URL={url}\n")
+    if os.geteuid() == 0:  # the bot must not be root
+        shutil.chown(folder, "nobody")
+    unit = tgbot(folder, "service", "install", "--dry-run", "--system").stdout.splitlines()
+    after = "After=network-online.target"
+    assert (f"{after} postgresql.service" if waits else after) in unit
+    assert not any("secret" in line for line in unit)
+    own = tgbot(folder, "service", "install", "--dry-run", "--user").stdout
+    assert "postgresql" not in own, "a user's units cannot wait for the system's"
+
+
+@pytest.mark.usefixtures("anns")
 @pytest.mark.parametrize("system", [True, False])
 def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path, *, system: bool) -> None:
     need(ANALYZE, "apt-get install systemd")

@@ -8,9 +8,9 @@ import pytest
 
 from tests.forking import ROOT
 from tests.terminal import tgbot
-from tgbot import config
+from tgbot import cli, config, logs
 from tgbot.agents.llm import names
-from tgbot.config import Settings, page
+from tgbot.config import Settings, page, parsers
 from tgbot.playground import play
 
 LIMITS = ["user_minute_messages_max", "user_day_turns_max"]
@@ -349,3 +349,26 @@ def test_names_behind_a_proxy_have_neither_port_nor_path(
     for wrong in ("https://bot.example.org", "bot.example.org:80", "bot.example.org/x", "*"):
         with pytest.raises(config.ConfigError, match="TGBOT_HTTP_HOSTS is wrong"):
             loaded(tmp_path, monkeypatch, http_hosts=wrong)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://me:hunter2@host/bots",
+        "postgresql+psycopg://me@host/bots?a=b&password=hunter2&c=d",
+    ],
+)
+def test_the_password_of_the_database_reaches_neither_a_log_nor_a_repr(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TGBOT_TOKEN", "1:x")
+    monkeypatch.setenv("TGBOT_DATABASE_URL", url)
+    settings = config.load()
+    assert "hunter2" not in repr(settings)
+    assert "hunter2" not in logs.redacted(f"an agent says that {url} is away", cli._secrets(settings))
+
+
+def test_a_database_without_a_password_redacts_nothing() -> None:
+    assert parsers.passwords_in("postgresql+psycopg://me@host:5432/bots?sslmode=require") == ()
+    assert parsers.passwords_in("sqlite:///a:b@c.db") == ()

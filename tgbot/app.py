@@ -29,7 +29,7 @@ from tgbot.neighbours import Neighbours
 from tgbot.pruner import Pruner
 from tgbot.reload import Reloader
 from tgbot.store import allowed, modes, recovery, strangers, upgrading
-from tgbot.store.engine.errors import LeaseLostError, StorageError
+from tgbot.store.engine.errors import DatabaseRefusedError, LeaseLostError, StorageError
 from tgbot.store.engine.place import Place, place_of
 from tgbot.store.engine.retry import retry_within, run_within
 from tgbot.store.engine.revisions import REVISION, check_revision
@@ -87,7 +87,7 @@ async def run(
     with place.owned():
         async with contextlib.AsyncExitStack() as resources:
             begin = functools.partial(_begin, settings, place, resources, notifier)
-            db, instance_id = await retry_within(settings.start_within_seconds, begin)
+            db, instance_id = await retry_within(settings.start_within_seconds, begin, DatabaseRefusedError)
             api = await resources.enter_async_context(BotApi(settings.token, settings.api_url))
             downloads = Downloads(api, settings.database_file or Path("tgbot"))
             # As many agents as there are turns may block in one of its threads.

@@ -1,6 +1,7 @@
 """`tgbot backup` and `tgbot restore`: a copy of the database, made while the bot runs, and put back."""
 
 import argparse
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def add_commands(
 
 
 def _backup(place: Place, arguments: argparse.Namespace) -> Iterator[str]:
-    database = _file(place, "use pg_dump")
+    database = _file(place, "pg_dump --format=custom", f"--file={arguments.file}")
     if current_revision(database) is None:
         raise StorageError(f"no database at {database}: there is nothing to back up")
     with storage_errors(f"{database} cannot be backed up: "):
@@ -39,7 +40,8 @@ def _backup(place: Place, arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def _restore(place: Place, arguments: argparse.Namespace) -> Iterator[str]:
-    database = _file(place, "use pg_restore")
+    replace = "pg_restore --clean --if-exists --no-owner --single-transaction"
+    database = _file(place, replace, f"{arguments.file}")
     with ProcessLock(database):
         kept = restore(database, arguments.file)
     before = f"; what was there is kept as {kept}" if kept else ""
@@ -47,10 +49,11 @@ def _restore(place: Place, arguments: argparse.Namespace) -> Iterator[str]:
     yield f"{database} is restored from {arguments.file}{before}{later}"
 
 
-def _file(place: Place, instead: str) -> Path:
-    """Give the file of SQLite. Raises StorageError for a server, which has tools of its own."""
+def _file(place: Place, program: str, word: str) -> Path:
+    """Give the file of SQLite. Raises StorageError for a server, whose own program does that."""
     if place.file is None:
-        raise StorageError(f"{place} is on a PostgreSQL server: {instead}")
+        how = f"{program} --dbname={shlex.quote(place.server_url or '')} {shlex.quote(word)}"
+        raise StorageError(f"{place} is on a PostgreSQL server, whose own program does that: {how}")
     return place.file
 
 

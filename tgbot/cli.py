@@ -151,7 +151,8 @@ def _settings(*used: str) -> config.Settings:
 
 
 def _secrets(settings: config.Settings) -> tuple[str, ...]:
-    return settings.token, *names.secrets(settings), *settings.page_tokens
+    ours = (settings.token, *settings.page_tokens, *settings.database_passwords)
+    return *ours, *names.secrets(settings)
 
 
 def _agent(settings: config.Settings) -> tuple[agent.Agent, Callable[[config.Settings], None]]:

@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
+from tests import postgres
 from tests.playground.process import SLEEPER, Playground, is_gone, until
 from tests.waiting import DEADLINE_SECONDS
 
@@ -74,6 +76,38 @@ def test_killed_and_started_the_bot_goes_on(tmp_path: Path) -> None:
     playground.post("playground/bot/start")
     until(lambda: playground.answers() == ["sleep 1 first", "second", "third, while it was dead"])
     playground.end()
+
+
+def test_with_the_bot_on_a_server_it_is_killed_and_goes_on_and_the_page_sees_its_rows(tmp_path: Path) -> None:
+    with postgres.server() as server, server.empty_database() as url:
+        playground = Playground(tmp_path, "--agent", SLEEPER, "--db", url)
+        playground.say("sleep 1 first")
+        playground.say("second")
+        until(playground.reactions)  # it works on the first
+        playground.post("playground/bot/kill")
+        playground.post("playground/bot/start")
+        until(lambda: playground.answers()[-1:] == ["second"])
+        with psycopg.connect(url.replace("+psycopg", "")) as database:  # as Telegram may send it
+            database.execute(r"UPDATE pending SET raw = replace(raw, 'first', 'f\u0000st')")
+        with urllib.request.urlopen(f"{playground.url}/playground/events", timeout=DEADLINE_SECONDS):
+            until(lambda: playground.get("playground/state")["pending"]["counts"] == {"done": 2})
+        rows = playground.get("playground/state")["pending"]["rows"]
+        assert [row["text"] for row in rows] == ["second", "sleep 1 f st"]
+        assert playground.end() == 0
+        assert [file.name for file in (tmp_path / ".playground").glob("*.world")] == ["empty_0.world"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://me:hunter2@db.example:5433/bots?sslmode=require",
+        "postgresql+psycopg://db.example:5433/bots",
+    ],
+)
+def test_no_database_on_a_server_is_deleted_and_no_password_is_in_a_name(tmp_path: Path, url: str) -> None:
+    playground = Playground(tmp_path, "--reset", "--db", url)
+    assert "remove .playground/db.example-5433-bots.world" in playground.greeting
+    assert playground.status() == 1
 
 
 def test_chats_and_updates_outlive_a_kill_of_everything(tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ async def hire(wire: PlaygroundServer, tmp_path: Path, url: str) -> AsyncIterato
     """Give workers on one database, which are not started yet; afterwards none is left."""
     hired: list[Crew] = []
 
-    def hire(number: int, **settings: object) -> Crew:
-        hired.append(Crew(wire, tmp_path, url, number, **settings))
+    def hire(number: int, at: str = url, **settings: object) -> Crew:
+        hired.append(Crew(wire, tmp_path, at, number, **settings))
         return hired[-1]
 
     yield hire

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from tgbot.model import ChatId, UserId
 
@@ -12,6 +12,12 @@ TOKENS_MIN = 10_000  # of a limit: a single request to a model may take as much
 PORT_MAX = 65_535
 PASSPHRASE_MIN = 16
 CONTEXT_MAX = 50  # messages to others that a turn in a group is given
+# Nothing of a password may pass for the host, which is shown.
+_SERVER = re.compile(
+    r"postgresql\+psycopg://([^@/\s]*@)?(?P<host>\[[\da-f:.]+\]|[^@/\s:\[\]]*)(:\d{1,5})?/[^@/?\s]+(\?\S*)?"
+)
+_PASSWORDS = re.compile(r"://[^:/@]*(:[^@/]+@)|\b((?:ssl)?password=[^&]+)")
+_HERE = ("", "localhost", "127.0.0.1", "[::1]")
 
 
 def token(text: str) -> str:
@@ -45,7 +51,11 @@ def webhook(text: str) -> str | None:
 
 def database(text: str) -> str:
     """Take the URL of a SQLite file whose folder is there, or of a database on a PostgreSQL server."""
-    if re.fullmatch(r"postgresql\+psycopg://[^/\s]*/[^/?\s]+(\?\S*)?", text):
+    if text.startswith("postgresql+psycopg://"):
+        if not _SERVER.fullmatch(text):
+            raise ValueError(
+                "its host, port or database cannot be; in a password @ is written %40, and / %2F"
+            )
         return text
     path = file_in(text) if re.fullmatch(r"sqlite:///[^?:]+", text) else None
     if path is None:
@@ -55,6 +65,20 @@ def database(text: str) -> str:
     if path.is_dir():
         raise ValueError("this is a folder")
     return text
+
+
+def passwords_in(database_url: str) -> tuple[str, ...]:
+    """Take the passwords out of a URL, with what is around them: alone they may be any word."""
+    return tuple("".join(found) for found in _PASSWORDS.findall(database_url))
+
+
+def is_server_here(database_url: str) -> bool:
+    """Whether it is a database on a PostgreSQL server of this machine."""
+    found = _SERVER.fullmatch(database_url)
+    if found is None:
+        return False
+    named = dict(parse_qsl(urlsplit(database_url).query)).get("host", found["host"])
+    return named in _HERE or named.startswith("/")  # the folder of a socket
 
 
 def file_in(database_url: str) -> Path | None:

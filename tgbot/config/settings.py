@@ -48,7 +48,7 @@ class Settings:
         How(parsers.database, "sqlite:///FILE, or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"),
         "a SQLite file; or `postgresql+psycopg://USER:PASSWORD@HOST/DATABASE`, which any number of bots may "
         "work on ([how](scale.md))",
-    ] = "sqlite:///tgbot.db"
+    ] = field(default="sqlite:///tgbot.db", repr=False)
     api_url: Annotated[
         str, How(parsers.server, "a Bot API server, http:// or https://"), "another Bot API server"
     ] = TELEGRAM_URL
@@ -315,3 +315,13 @@ class Settings:
     def database_file(self) -> Path | None:
         """The SQLite file behind `database_url`; None for a server."""
         return parsers.file_in(self.database_url)
+
+    @property
+    def database_passwords(self) -> tuple[str, ...]:
+        """The passwords in `database_url`, with what is around them there."""
+        return parsers.passwords_in(self.database_url)
+
+    @property
+    def database_is_here(self) -> bool:
+        """Whether the database is on a PostgreSQL server of this machine."""
+        return parsers.is_server_here(self.database_url)

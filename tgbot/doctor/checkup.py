@@ -11,6 +11,7 @@ from tgbot.doctor import bot_api, database, files, model
 from tgbot.doctor import settings as settings_checks
 from tgbot.doctor.check import Check, ok
 from tgbot.store import workers
+from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.place import Place, place_of
 from tgbot.telegram.errors import BotApiError
 
@@ -36,10 +37,18 @@ async def _checks(settings: Settings | None) -> AsyncIterator[Check]:
     if settings is None:
         return
     place = place_of(settings.database_url)
-    async for check in bot_api.checks(settings, lambda: workers.is_running(place)):
+    async for check in bot_api.checks(settings, lambda: _may_run(place)):
         yield check
     async for check in model.checks(settings):
         yield check
+
+
+def _may_run(place: Place) -> bool:
+    """Say whether the bot may run. Where its database cannot be asked nobody should poll in its place."""
+    try:
+        return workers.is_running(place)
+    except StorageError:
+        return True
 
 
 def _places() -> list[tuple[Place, list[Path]]]:

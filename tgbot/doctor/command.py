@@ -59,7 +59,8 @@ class _Printed:
         self._secrets: list[str] = []
 
     def hide(self, settings: Settings) -> None:
-        self._secrets = [settings.token, *names.secrets(settings), *settings.page_tokens]
+        ours = [settings.token, *settings.page_tokens, *settings.database_passwords]
+        self._secrets = [*ours, *names.secrets(settings)]
         logs.configure(*self._secrets)
 
     def add(self, check: Check) -> None:

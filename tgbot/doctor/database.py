@@ -1,4 +1,4 @@
-"""Checks the database: its file, its schema, and what waits or was given up in it."""
+"""Checks the database: its file or server, its schema, and what waits or was given up in it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +13,7 @@ from tgbot.store.engine.sqlite.wal import LARGE_BYTES
 from tgbot.store.report import Report
 
 SCHEMA, INTEGRITY, LOG = "database schema", "database integrity", "write-ahead log"
+SERVER = "database server"
 WAITING, DEAD, PARKED = "oldest waiting message", "dead messages", "parked answers"
 WAITS_SECONDS_MAX = 3600.0
 READABLE = "let this user read and write it and its folder, and end what locks it"
@@ -26,12 +27,14 @@ def checks(place: Place) -> Iterator[Check]:
             return
         yield log_size(_size(path.with_name(f"{path.name}-wal")))
     try:
+        if not place.file:
+            yield from _server(place)
         yield from _contents(place)
     except (SchemaError, DatabaseDamagedError) as error:
         what, _, fix = str(error).rpartition(": ")
         yield fail(INTEGRITY, what, fix)
     except StorageError as error:
-        yield fail(INTEGRITY, str(error), READABLE)
+        yield fail(INTEGRITY, str(error), READABLE) if place.file else _refused(error)
 
 
 def log_size(size_bytes: int) -> Check:
@@ -43,13 +46,15 @@ def log_size(size_bytes: int) -> Check:
 
 
 def schema(revision: str | None, path: object) -> Check:
-    """Judge the schema of a file; None is of one without any."""
+    """Judge the schema of a database; None is of one without any."""
     if revision == REVISION:
         return ok(SCHEMA, f"{path} is of schema {revision}, as this tgbot writes it")
+    if revision is None:
+        return ok(SCHEMA, f"{path} has no tables yet: the first `tgbot run` makes them")
     what = f"{path} is of schema {revision}, this tgbot writes {REVISION}"
-    if revision is None or revision < REVISION:
+    if revision < REVISION:
         return warn(SCHEMA, what, "run `tgbot db upgrade`, or start the bot, which does it too")
-    return fail(SCHEMA, what, "update tgbot, or use another file")
+    return fail(SCHEMA, what, "update tgbot, or use another database")
 
 
 def integrity(damages: list[str]) -> Check:
@@ -76,6 +81,17 @@ def given_up(found: Report) -> Iterator[Check]:
     yield warn(DEAD, f"{found.dead} given up", dead) if found.dead else ok(DEAD, "none")
     parked = "`tgbot status` lists them with Telegram's reasons"
     yield warn(PARKED, f"{found.parked} will not be sent", parked) if found.parked else ok(PARKED, "none")
+
+
+def _server(place: Place) -> Iterator[Check]:
+    from tgbot.doctor import server  # noqa: PLC0415 - it carries the driver, which is an extra
+
+    return server.checks(place)
+
+
+def _refused(error: StorageError) -> Check:
+    what, _, fix = str(error).rpartition(": ")
+    return fail(SERVER, what, fix)
 
 
 def _contents(place: Place) -> Iterator[Check]:

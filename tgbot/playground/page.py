@@ -37,16 +37,17 @@ _SHOWN = ("message", "deleted", "reactions", "action", "draft", "callback", "com
 class Page:
     """Feeds the pages that are open: every event goes to each, and the pending table when it changes.
 
-    `private`: nobody may talk to the bot whom its owner does not let in.
+    `database` is the bot's: a file, or the URL of one on a server. `private`: nobody may talk to the bot whom
+    its owner does not let in.
     """
 
-    def __init__(self, world: World, database: Path, *, private: bool = False) -> None:
+    def __init__(self, world: World, database: Path | str, *, private: bool = False) -> None:
         self.world = world
         self.private = private
         self.opened = asyncio.Event()
         self._supervisor: Supervisor | None = None
         self._agents: Mapping[str, Choice] = {}
-        self._database = database
+        self._look = pending.look_at(database)
         self._queues: set[asyncio.Queue[dict[str, Any]]] = set()
         self.pending = pending.nothing()
         world.listeners.append(self._on_world)
@@ -63,7 +64,7 @@ class Page:
         """Look at the bot's database while a page is open, and send what changed. Runs until cancelled."""
         while True:
             if self._queues:
-                seen = await asyncio.to_thread(pending.look, self._database)
+                seen = await asyncio.to_thread(self._look)
                 if seen != self.pending:
                     self.pending = seen
                     self.send("pending", pending=seen)

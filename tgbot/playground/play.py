@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import signal
 import sys
@@ -25,6 +26,7 @@ TOKEN = "1:playground"  # noqa: S105  the playground's own, made up
 PORT = 8765
 GRACE_SECONDS = 5  # who presses Ctrl-C here waits for no long turn: it goes on after the next start
 DATABASE = Path(".playground/bot.db")
+SERVER = "postgresql+psycopg://"
 PEOPLE = {1001: "Ada", 1002: "Ben", 1003: "Chioma"}
 GROUP, FORUM = -2001, -1_001_000_000_001
 RED = "\x1b[31m{}\x1b[0m"
@@ -45,7 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--port", type=int, default=PORT, help=f"of page and Bot API (default {PORT}; 0: any free)"
     )
     parser.add_argument(
-        "--db", type=Path, default=DATABASE, help=f"the bot's database (default {DATABASE}), chats beside it"
+        "--db",
+        type=_database,
+        default=DATABASE,
+        help=f"the bot's database (default {DATABASE}), chats beside it; or {SERVER}USER@HOST/DATABASE",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
@@ -149,7 +154,7 @@ def _populate(world: World) -> None:
         world.make_topic(FORUM, min(PEOPLE), topic)
 
 
-def bot_environment(url: str, database: Path, *, private: bool = False) -> dict[str, str]:
+def bot_environment(url: str, database: Path | str, *, private: bool = False) -> dict[str, str]:
     """Return the settings of a bot that talks to the playground at `url`; all others stay as they are.
 
     `private`: nobody may talk to it whom its owner does not let in; else everybody may.
@@ -159,15 +164,24 @@ def bot_environment(url: str, database: Path, *, private: bool = False) -> dict[
         "TGBOT_TOKEN_FILE": "",  # a real bot's: two tokens would be one too many
         "TGBOT_API_URL": url,
         "TGBOT_WEBHOOK_URL": "",
-        "TGBOT_DATABASE_URL": f"sqlite:///{database.resolve()}",
+        "TGBOT_DATABASE_URL": database if isinstance(database, str) else f"sqlite:///{database.resolve()}",
         "TGBOT_ALLOWED_USERS": "" if private else "*",
         "TGBOT_GRACE_SECONDS": str(GRACE_SECONDS),
     }
 
 
-def _folder(database: Path) -> Path:
+def _database(text: str) -> Path | str:
+    """Take a file, or the URL of a database on a server."""
+    return text if text.startswith(SERVER) else Path(text)
+
+
+def _folder(database: Path | str) -> Path:
     """Return where the chats are kept: beside the bot's database, which is the bot's alone."""
-    return database.with_suffix(".world")
+    if isinstance(database, Path):
+        return database.with_suffix(".world")
+    where = database.removeprefix(SERVER).partition("?")[0].rpartition("@")[2]  # without a password
+    name = re.sub(r"[^\w.-]+", "-", where).strip("-")
+    return DATABASE.parent / f"{name}.world"
 
 
 @contextlib.contextmanager
@@ -182,7 +196,11 @@ def _only_one(folder: Path) -> Iterator[None]:
         yield
 
 
-def _forget(database: Path) -> None:
+def _forget(database: Path | str) -> None:
+    if isinstance(database, str):
+        folder = _folder(database)
+        how = f"make it anew (dropdb, createdb), and remove {folder}"
+        raise PlayError(f"--reset deletes files, and no database on a server: {how}")
     shutil.rmtree(_folder(database))
     for suffix in ("", "-wal", "-shm"):
         Path(f"{database}{suffix}").unlink(missing_ok=True)

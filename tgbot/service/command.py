@@ -93,7 +93,8 @@ def _service() -> Service:
     python = Path(sys.executable)
     if odd := [path for path in (*written, python) if not _is_nameable(str(path))]:
         raise ServiceError(f"{odd[0]} has characters that no service can have in a path: rename it")
-    return Service(python, folder, written, app.stop_seconds(settings.grace_seconds))
+    stop_seconds = app.stop_seconds(settings.grace_seconds)
+    return Service(python, folder, written, stop_seconds, on_postgres=settings.database_is_here)
 
 
 def _is_nameable(path: str) -> bool:

@@ -21,13 +21,15 @@ class ServiceError(Exception):
 class Service:
     """What is to run: `python -m tgbot run` in `folder`, where `.env` lies.
 
-    `written` are the folders that it writes in, `stop_seconds` is how long it may take to end.
+    `written` are the folders that it writes in, `stop_seconds` is how long it may take to end; `on_postgres`:
+    its database is on a PostgreSQL server of this machine.
     """
 
     python: Path
     folder: Path
     written: tuple[Path, ...]
     stop_seconds: float
+    on_postgres: bool = False
 
 
 class Manager(Protocol):

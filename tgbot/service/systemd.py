@@ -88,7 +88,7 @@ class Systemd:
         """Write the unit. Raises ServiceError where the bot would run as root."""
         return _UNIT.format(
             option="" if self.system else " --user",
-            after="Wants=network-online.target\nAfter=network-online.target\n" if self.system else "",
+            after=_after(service) if self.system else "",  # a user's units cannot wait for the system's
             folder=_literal(service.folder),
             python=_word(service.python).replace("$", "$$"),
             stop_seconds=service.stop_seconds,
@@ -140,6 +140,11 @@ class Systemd:
 
     def _systemctl(self, *words: str) -> Command:
         return ["systemctl", *([] if self.system else ["--user"]), *words]
+
+
+def _after(service: Service) -> str:
+    server = " postgresql.service" if service.on_postgres else ""
+    return f"Wants=network-online.target\nAfter=network-online.target{server}\n"
 
 
 def _hardening(service: Service) -> str:

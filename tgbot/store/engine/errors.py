@@ -3,8 +3,11 @@
 import contextlib
 import sqlite3
 from collections.abc import Iterator
+from typing import Any
 
 from sqlalchemy.exc import DBAPIError
+
+from tgbot.store.engine import refusals
 
 # The same operation succeeds when the trouble has passed, by itself or because a person saw to it.
 # All else fails for ever: a table that is missing, a row that breaks a constraint. (NOMEM is a
@@ -43,6 +46,10 @@ class StorageError(Exception):
     """The database could not take the operation now (disk full, locked, I/O): nothing was written."""
 
 
+class DatabaseRefusedError(StorageError):
+    """The server does not let us in or do what we need, until a person changes that; the text says what."""
+
+
 class DatabaseDamagedError(Exception):
     """The database's content is broken, which does not pass; the text says what to do."""
 
@@ -66,7 +73,9 @@ def storage_errors(prefix: str = "") -> Iterator[None]:
 def as_storage_error(error: Exception, prefix: str = "") -> Exception:
     """Give StorageError or DatabaseDamagedError for the database's troubles; our own mistakes stay."""
     known: Exception
-    if _may_pass(error):
+    if refusal := _refusal(error):
+        known = (StorageError if refusal.passes else DatabaseRefusedError)(prefix + refusal.text)
+    elif _may_pass(error):
         known = StorageError(prefix + reason(error))
     elif _code(error) in DAMAGED:
         how = "restore a backup, or what `sqlite3 FILE .recover` can save"
@@ -79,6 +88,13 @@ def as_storage_error(error: Exception, prefix: str = "") -> Exception:
         return error
     known.__cause__ = error
     return known
+
+
+def _refusal(error: Exception) -> refusals.Refusal | None:
+    original: Any = _original(error)
+    if not _is_postgres(original):
+        return None
+    return refusals.find(original.sqlstate, original.diag.message_primary or reason(error))
 
 
 def _may_pass(error: Exception) -> bool:
@@ -109,7 +125,11 @@ def _original(error: BaseException | None) -> BaseException | None:
 def _state(error: BaseException | None) -> str:
     """Give PostgreSQL's SQLSTATE, that of a lost connection if its driver knows none; "" for other errors."""
     original = _original(error)
-    if not type(original).__module__.startswith("psycopg"):
+    if not _is_postgres(original):
         return ""
     lost = "08000" if type(original).__name__ == "OperationalError" else ""
     return getattr(original, "sqlstate", None) or lost
+
+
+def _is_postgres(error: BaseException | None) -> bool:
+    return type(error).__module__.startswith("psycopg")

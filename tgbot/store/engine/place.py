@@ -21,6 +21,10 @@ class Place(Protocol):
     def file(self) -> Path | None:
         """The file of SQLite; None for a server."""
 
+    @property
+    def server_url(self) -> str | None:
+        """The URL for PostgreSQL's own programs, without a password; None for a file."""
+
     def revision(self) -> str | None:
         """Read the schema's revision, None where there is none yet. Raises SchemaError, StorageError."""
 

@@ -18,13 +18,17 @@ log = logging.getLogger(__name__)
 PAUSES_SECONDS = (1.0, 2.0, 5.0, 10.0)  # the last one again and again
 
 
-async def retry_within(seconds: float, attempt: Callable[[], Awaitable[T]]) -> T:
-    """Attempt it until it succeeds, for `seconds`. Raises the last StorageError, any other at once."""
+async def retry_within(
+    seconds: float, attempt: Callable[[], Awaitable[T]], final: type[StorageError] | tuple[()] = ()
+) -> T:
+    """Attempt it until it succeeds, for `seconds`. Raises the last StorageError; a `final` one at once."""
     deadline = time.monotonic() + seconds
     pauses = itertools.chain(PAUSES_SECONDS, itertools.repeat(PAUSES_SECONDS[-1]))
     while True:
         try:
             return await attempt()
+        except final:
+            raise
         except StorageError as error:
             left_seconds = deadline - time.monotonic()
             if left_seconds <= 0:

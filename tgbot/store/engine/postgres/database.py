@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 
 COLLISIONS_MAX = 5  # times that an operation may meet others before its caller has to try again
 FATE_SECONDS = 1.0  # between the looks at what became of a commit
-ERRORS = (DBAPIError, psycopg.Error)  # SQLAlchemy's, and those of what is executed on the driver
+# SQLAlchemy's, those of what is executed on the driver, and ours of a connection that is made anew.
+ERRORS = (DBAPIError, psycopg.Error, StorageError)
 COLLISIONS = frozenset({"40001", "40P01"})
 
 
@@ -30,9 +31,9 @@ class PostgresDatabase(Database):
 
     shared = True
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, url: str) -> None:
         super().__init__()
-        self._url, self._name = url, name
+        self._url = url
         self._fence = "true"  # SQL
         self._conn: Connection | None = None
 

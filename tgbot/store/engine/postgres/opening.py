@@ -6,18 +6,16 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.types.numeric import Int8Dumper
 from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
 
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.errors import storage_errors
+from tgbot.store.engine.postgres import session
 from tgbot.store.engine.postgres.text import accept_nul
 
 T = TypeVar("T")
 
 STATEMENTS_MAX = 1000  # that a connection keeps prepared; there are fewer
-# Who is paused in the middle of a transaction (SIGSTOP, a virtual machine that is moved) holds its locks:
-# after so long the server ends it. We are never idle in a transaction ourselves.
-IDLE_MS = 5000
-LOCK_MS = 10_000  # longer than a paused process can hold one
 PROBES = {"keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 15_000}
 CONNECT_SECONDS = 5
 
@@ -36,8 +34,18 @@ def engine(url: str, begin: str | None = None) -> Engine:
         max_overflow=0,
         pool_pre_ping=True,
         isolation_level="AUTOCOMMIT",  # the driver's own BEGIN would be a round trip more
-        connect_args=connect_args(),
+        connect_args={"connect_timeout": CONNECT_SECONDS, **PROBES},
     )
+
+    @event.listens_for(made, "do_connect")
+    def connect(_: object, __: object, words: list[Any], options: dict[str, Any]) -> psycopg.Connection[Any]:
+        raw = psycopg.connect(*words, **options)
+        try:
+            session.prepare(raw, lambda: psycopg.connect(*words, **options), name_of(url))
+        except BaseException:
+            raw.close()
+            raise
+        return raw
 
     @event.listens_for(made, "connect")
     def connected(raw: psycopg.Connection[Any], _: object) -> None:
@@ -55,17 +63,18 @@ def engine(url: str, begin: str | None = None) -> Engine:
     return made
 
 
-def connect_args() -> dict[str, object]:
-    """Give what libpq is told about each connection."""
-    options = f"-c idle_in_transaction_session_timeout={IDLE_MS} -c lock_timeout={LOCK_MS}"
-    return {"options": options, "connect_timeout": CONNECT_SECONDS, **PROBES}
+def name_of(url: str) -> str:
+    """Name the database for people, without a password."""
+    # libpq takes one behind the `?`, too.
+    shown = make_url(url).difference_update_query(["password", "sslpassword"])
+    return shown.render_as_string(hide_password=True)
 
 
-def once(url: str, name: str, begin: str, operation: Callable[[Connection], T]) -> T:
+def once(url: str, begin: str, operation: Callable[[Connection], T]) -> T:
     """Run one operation as a transaction on a connection of its own. Raises StorageError."""
     made = engine(url, begin)
     try:
-        with storage_errors(f"{name}: "), made.begin() as conn:
+        with storage_errors(f"{name_of(url)}: "), made.begin() as conn:
             return operation(conn)
     finally:
         made.dispose()

@@ -6,8 +6,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from sqlalchemy.engine import make_url
-
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.postgres import migrate, opening
 from tgbot.store.engine.postgres.database import PostgresDatabase
@@ -22,13 +20,17 @@ class PostgresServer:
     url: str = field(repr=False)
 
     def __str__(self) -> str:
-        url = make_url(self.url).difference_update_query(["password"])  # where libpq takes one, too
-        return url.render_as_string(hide_password=True)
+        return opening.name_of(self.url)
 
     @property
     def file(self) -> None:
         """There is none."""
         return
+
+    @property
+    def server_url(self) -> str:
+        """The URL for PostgreSQL's own programs, which ask for a password."""
+        return str(self).replace("+psycopg", "", 1).replace(":***@", "@", 1)
 
     def revision(self) -> str | None:
         """Read the schema's revision, None where there is none yet."""
@@ -48,12 +50,12 @@ class PostgresServer:
 
     def database(self) -> PostgresDatabase:
         """Make what writes to the server and reads from it."""
-        return PostgresDatabase(self.url, str(self))
+        return PostgresDatabase(self.url)
 
     def read_once(self, operation: Callable[[Connection], T]) -> T:
         """Run one reading operation."""
-        return opening.once(self.url, str(self), opening.READING, operation)
+        return opening.once(self.url, opening.READING, operation)
 
     def write_once(self, operation: Callable[[Connection], T]) -> T:
         """Run one operation as a transaction."""
-        return opening.once(self.url, str(self), opening.WRITING, operation)
+        return opening.once(self.url, opening.WRITING, operation)

@@ -22,6 +22,11 @@ class SqliteFile:
     def __str__(self) -> str:
         return str(self.file)
 
+    @property
+    def server_url(self) -> None:
+        """There is none."""
+        return
+
     def revision(self) -> str | None:
         """Read the file's revision, None for one that is new or not there."""
         return migrate.current_revision(self.file)
