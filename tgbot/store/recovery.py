@@ -130,7 +130,7 @@ def recover(conn: Connection, owner: Owner, interrupted: Guard) -> str:
     A stopped row stays stopped: a /stop counts even if the process died before it acted on it, or if it
     came after `interrupted` was read. Returns "ended" if the turn's own task was first.
     """
-    fence.hold(conn, interrupted)
+    fence.hold(conn, interrupted.token)
     if not _LEAVE(conn, token=interrupted.token).rowcount:
         return "ended"
     sending.mark_uncertain(conn, interrupted.row_id)  # a preview of it may still be on its way
