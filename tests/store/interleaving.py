@@ -49,6 +49,7 @@ PARTS = """
     SELECT pending_id, part, kind, state, chat_id, message_id, reply_to, floor, text FROM outbox
     ORDER BY chat_id, id
 """
+ALLOWED = "SELECT chat_id, role FROM allowed ORDER BY chat_id"
 # What no outcome may show, one after the other or not. Each gives the rows for which it is so.
 WRONG = {
     "a row runs without a guard": """
@@ -220,6 +221,7 @@ def _state(conn: Connection) -> State:
         "rows": [(*map(names.get, row[:3]), *row[3:]) for row in rows(ROWS)],
         "guards": [(names[row[0]], *row[1:]) for row in rows(GUARDS)],
         "parts": [(names[row[0]], *row[1:]) for row in rows(PARTS)],
+        "allowed": rows(ALLOWED),
         "waits": bool(rows(STUCK)),
     }
 

@@ -11,10 +11,12 @@ from tests.house import raw_message
 from tests.store.instance import Instance, key, pressed
 from tests.store.interleaving import Change, World, stage
 from tests.store.test_chats import NEW, OLD, upgraded
+from tgbot.access import Access
 from tgbot.intake import batch
+from tgbot.intake.pairing import stored
 from tgbot.model import ChatId, Choice, MessageId, Raw, RowId, Turn
 from tgbot.render import Text
-from tgbot.store import chats, joins, modes, outbox, recovery, sending, turns, workers
+from tgbot.store import chats, joins, modes, outbox, recovery, sending, strangers, turns, workers
 from tgbot.store.engine.connection import Connection
 from tgbot.store.parts import Asked
 from tgbot.store.turns import Ending, Outcome
@@ -309,10 +311,19 @@ def two_topics(world: World) -> Scene:
     return mine, anything(world.b) | {"receive there": says(world.b, "d", OLD, **topic)}
 
 
+def pairing(world: World) -> Scene:
+    """Two people, each in a chat of their own, send the code that works once."""
+    code = "aaaa-bbbb-cccc"
+    world.a.do(strangers.open_pairing, world.a.owner.bot_id, stored(code))
+    for worker in (world.a, world.b):
+        worker.rules = replace(worker.rules, access=Access(frozenset(), None))
+    return {"pair": says(world.a, code, 11)}, {"pair": says(world.b, code, 12)}
+
+
 SCENES = [
     *(idle, waiting, running, followed, stopped, interrupting, collecting, steering, asking),
     *(unsent, half_sent, all_sent, replies, dead, dead_sender, given_up, recovered),
-    *(two_chats, refused, moved, one_slot, two_topics),
+    *(two_chats, refused, moved, one_slot, two_topics, pairing),
 ]
 
 
