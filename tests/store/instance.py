@@ -11,7 +11,19 @@ from sqlalchemy import Engine, text
 from tests.house import BOT, raw_message
 from tgbot.access import Access
 from tgbot.intake.batch import Received, Rules, receive
-from tgbot.model import BotId, ChatId, MessageId, Owner, Part, Raw, SessionKey, Turn, UserId, session_key
+from tgbot.model import (
+    Arrival,
+    BotId,
+    ChatId,
+    MessageId,
+    Owner,
+    Part,
+    Raw,
+    SessionKey,
+    Turn,
+    UserId,
+    session_key,
+)
 from tgbot.render import Text
 from tgbot.store import allowed, outbox, recovery, sending, turns
 from tgbot.store.engine.connection import Connection
@@ -52,13 +64,12 @@ class Instance:
             return operation(conn, *args, **kwargs)
 
     def receive(self, *raws: Raw) -> Received:
-        arrivals = [
-            updates.parse(
-                *(self.owner.bot_id, "the_bot", raw, self.rules.group_sessions), self.rules.access.speakers
-            )
-            for raw in raws
-        ]
-        return self.do(receive, self.owner, self.rules, [arrival for arrival in arrivals if arrival])
+        return self.do(receive, self.owner, self.rules, self.parse(*raws))
+
+    def parse(self, *raws: Raw) -> list[Arrival]:
+        names, speakers = (self.owner.bot_id, "the_bot"), self.rules.access.speakers
+        arrivals = [updates.parse(*names, raw, self.rules.group_sessions, speakers) for raw in raws]
+        return [arrival for arrival in arrivals if arrival]
 
     def say(self, *texts: str, chat: int = 7, **more: Any) -> Received:  # noqa: ANN401 - any field of a message
         """Send messages as one batch."""

@@ -10,10 +10,9 @@ import pytest
 from tests.waiting import eventually
 from tests.whole_bot.agents import answer_to
 from tests.whole_bot.between import with_webhook
+from tests.whole_bot.faults import rage
 from tests.whole_bot.process import BotProcess, Person
 from tgbot.playground.server import PlaygroundServer
-
-SENDING = ("sendMessage", "editMessageText", "editMessageReplyMarkup", "deleteMessage")
 
 
 class Storm:
@@ -40,13 +39,7 @@ class Storm:
         self._wire.world.journal.record = counted  # type: ignore[method-assign]
 
     def rage(self) -> None:
-        faults = [
-            {"method": method, "kind": kind, "probability": 0.06, "seed": self.dice.randrange(2**31)}
-            | ({"seconds": 0.3} if kind == "delay" else {})
-            for method in (*SENDING, "getUpdates", "setMessageReaction")
-            for kind in ("cut_before", "cut_after", "500", "429", "delay")
-        ]
-        self._wire.world.add_faults(faults)
+        rage(self._wire, self.dice)
 
     def type(self, turns: int) -> None:
         for _ in range(turns):

@@ -8,12 +8,11 @@ import pytest
 from tests import postgres
 from tests.waiting import eventually
 from tests.whole_bot.agents import answer_to
+from tests.whole_bot.faults import rage
 from tests.whole_bot.process import Person
 from tests.workers.conftest import Hire
 from tests.workers.crew import Crew
 from tgbot.playground.server import PlaygroundServer
-
-SENDING = ("sendMessage", "editMessageText", "editMessageReplyMarkup", "deleteMessage")
 
 
 class Storm:
@@ -23,19 +22,7 @@ class Storm:
         self.crew = crew
         self.people = [Person(wire, 100 + n) for n in range(chats)]
         self.dice = random.Random(seed)
-        self._world = wire.world
         self._said: dict[int, list[str]] = {person.user_id: [] for person in self.people}
-
-    def rage(self) -> None:
-        """Let a good part of the requests fail, in every way."""
-        self._world.add_faults(
-            [
-                {"method": method, "kind": kind, "probability": 0.06, "seed": self.dice.randrange(2**31)}
-                | ({"seconds": 0.3} if kind == "delay" else {})
-                for method in (*SENDING, "getUpdates", "setMessageReaction")
-                for kind in ("cut_before", "cut_after", "500", "429", "delay")
-            ]
-        )
 
     def type(self, turns: int) -> None:
         for _ in range(turns):
@@ -76,7 +63,7 @@ async def test_under_all_faults_and_deaths_each_answer_is_shown_exactly_once(
 ) -> None:
     storm = Storm(hire(3, max_turns=3), wire, chats=6, seed=1)
     await storm.crew.start()
-    storm.rage()
+    rage(wire, storm.dice)
     for _ in range(4):
         storm.type(8)
         await storm.happen()
@@ -116,7 +103,7 @@ async def test_a_server_that_is_away_for_longer_than_the_leases_costs_no_message
 async def test_a_hundred_deaths(hire: Hire, wire: PlaygroundServer) -> None:
     storm = Storm(hire(3, max_turns=8), wire, chats=12, seed=random.randrange(2**32))
     await storm.crew.start()
-    storm.rage()
+    rage(wire, storm.dice)
     for _ in range(100):
         storm.type(10)
         await storm.happen()
@@ -129,7 +116,7 @@ async def test_real_leases_outlive_pauses_of_forty_seconds_and_a_server_away_for
 ) -> None:
     storm = Storm(hire(3, agent="tests.workers.unhurried:noted", max_turns=3), wire, chats=8, seed=4)
     await storm.crew.start()
-    storm.rage()
+    rage(wire, storm.dice)
     for worker in storm.crew.workers:
         storm.type(20)
         await asyncio.sleep(0.5)

@@ -5,7 +5,9 @@ import pytest
 from tests.waiting import eventually
 from tests.whole_bot.process import Person
 from tests.workers.conftest import Hire
+from tgbot.playground.membership import ADMIN
 from tgbot.playground.server import PlaygroundServer
+from tgbot.playground.upgrade import upgrade_group
 
 # A hint makes things happen at once, and without any they happen at the next look.
 by_hints_or_not = pytest.mark.parametrize("agents", ["tests.workers.hinted", "tests.workers.deaf"])
@@ -101,4 +103,31 @@ async def test_a_worker_that_was_paused_for_longer_than_its_lease_writes_and_sen
     ann.says("11-2")
     crew.let_end("11-2")
     await ann.sees_at_last("re: 11-1", "re: 11-2")
+    await crew.end()
+
+
+async def test_a_group_that_became_a_supergroup_is_one_chat_also_where_two_workers_had_it(
+    hire: Hire, wire: PlaygroundServer
+) -> None:
+    """Each runs a turn, one in the old chat and one in the new, when they hear that the two are one."""
+    crew, world = hire(2, agent="tests.workers.agents:slow", max_turns=1), wire.world
+    world.make_chat(-77, "Friends")
+    await crew.start()
+    old = Person(wire, 7, -77)
+    old.says("old-1")
+    owner = await crew.begins("old-1")
+    await old.sees_among("re: old-1")
+    new_id = upgrade_group(world, -77, silently=True)
+    new = Person(wire, 7, new_id)
+    new.says("new-1")
+    assert await crew.begins("new-1") != owner
+    moved = world.add_message(world.chat(new_id), ADMIN, {"migrate_from_chat_id": -77})
+    world.inject_update({"message": moved})
+    await eventually(
+        lambda: any("turn.lost_guard" in worker.log for worker in crew.workers), "it is heard of"
+    )
+    crew.let_end("old-1")
+    assert await crew.begins("new-1", times=2) == owner, "behind the older one, where that is"
+    crew.let_end("new-1")
+    await new.sees_at_last("re: old-1", "re: new-1")
     await crew.end()

@@ -72,7 +72,8 @@ class _Stranger:
         return said
 
     def _pair(self, name: str) -> set[ChatId]:
-        strangers.close_pairing(self.conn, self.bot_id)
+        if not strangers.close_pairing(self.conn, self.bot_id):  # another worker was first
+            return self._say(self._introduction())
         strangers.forget(self.conn, self.bot_id, self.user_id)
         allowed.allow(self.conn, self.bot_id, self.user_id, "owner", name, self.user_id)
         return self._say(OWNS)

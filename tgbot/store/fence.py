@@ -2,7 +2,7 @@
 
 from sqlalchemy import bindparam, select
 
-from tgbot.model import Ownership, SessionKey
+from tgbot.model import Ownership, SessionKey, Token
 from tgbot.store import workers
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.locks import shared
@@ -16,10 +16,10 @@ class LostGuardError(Exception):
     """The guard has another owner by now, so this turn may not write anything any more."""
 
 
-def hold(conn: Connection, turn: Ownership) -> None:
+def hold(conn: Connection, token: Token) -> None:
     """Keep whoever else works on the chat of this turn's session waiting until the commit."""
     before = None
-    while shared(conn) and (held := _holder(conn, turn)) not in {None, before}:
+    while shared(conn) and (held := _holder(conn, token)) not in {None, before}:
         workers.lock_chats(conn, [held])  # and look again: it may have moved while it was waited for
         before = held
 
@@ -29,8 +29,8 @@ def session_of(conn: Connection, turn: Ownership) -> SessionKey:
 
     Raises LostGuardError if it holds none any more.
     """
-    hold(conn, turn)
-    session_key = _holder(conn, turn)
+    hold(conn, turn.token)
+    session_key = _holder(conn, turn.token)
     if session_key is None:
         raise lost(turn)
     return session_key
@@ -41,6 +41,6 @@ def lost(turn: Ownership) -> LostGuardError:
     return LostGuardError(f"turn {turn.token} does not hold {turn.session_key} any more")
 
 
-def _holder(conn: Connection, turn: Ownership) -> SessionKey | None:
-    session_key: SessionKey | None = _HOLDER(conn, token=turn.token).scalar()
+def _holder(conn: Connection, token: Token) -> SessionKey | None:
+    session_key: SessionKey | None = _HOLDER(conn, token=token).scalar()
     return session_key

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, case, delete, exists, fun
 
 from tgbot.model import Button, ChatId, MessageId, Part, RowId, SessionKey, Token
 from tgbot.render import Text
-from tgbot.store import parts
+from tgbot.store import fence, parts
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.sql import greatest, insert, literal, position
 from tgbot.store.engine.statement import Statement
@@ -233,6 +233,7 @@ def begin(  # noqa: PLR0913, PLR0917 - whose words they are, and how they are sh
 
     None if the turn has ended, if the part exists already, or while something else of the chat is unsent.
     """
+    fence.hold(conn, token)  # its chat may have moved, and whose sender this is has locked the old one
     content = columns(text) | {"part": number, "buttons": buttons, "ready_at": None}
     row = _BEGIN(conn, row_id=row_id, token=token, **content, silent=silent, quote=True, at_once=True).first()
     return part_of(row) if row else None
@@ -243,6 +244,7 @@ def close_part(conn: Connection, token: Token, row_id: RowId, number: int, text:
 
     False if the turn has ended: its ending says what this part shows.
     """
+    fence.hold(conn, token)  # as above
     if not _HOLDING(conn, row_id=row_id, token=token).first():
         return False
     _put(conn, row_id, columns(text) | {"part": number}, at_once=True)

@@ -124,6 +124,6 @@ def pairing_code(conn: Connection, bot_id: BotId) -> Code | None:
     return Code(*row) if row else None
 
 
-def close_pairing(conn: Connection, bot_id: BotId) -> None:
-    """Let no code make anybody the owner."""
-    _CLOSE(conn, bot_id=bot_id)
+def close_pairing(conn: Connection, bot_id: BotId) -> bool:
+    """Let no code make anybody the owner. Returns whether one did until now."""
+    return _CLOSE(conn, bot_id=bot_id).rowcount == 1
