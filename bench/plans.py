@@ -239,7 +239,7 @@ def _send_and_settle(conn: Connection, owner: Owner, part: Part) -> None:
     )
     settling.not_found(conn, dataclasses.replace(part, ceiling=MessageId(9)), [MessageId(8)])
     for look in settling.second_looks(conn, owner.bot_id, 1e10, owner.instance_id):
-        settling.ids_since(conn, owner.bot_id, look)
+        settling.ids_since(conn, owner.bot_id, look, MessageId(0))
         settling.looked(conn, look, [])
     sending.sent(conn, part, MessageId(1), react=True)
     reactions.shown(conn, [one.part_id for one in reactions.due(conn, owner.bot_id, owner.instance_id)])
@@ -256,10 +256,10 @@ def _send_and_settle(conn: Connection, owner: Owner, part: Part) -> None:
     sending.chats(conn, owner.bot_id, ChatId(0), 1, owner.instance_id)
     expiry.expire(conn, owner.bot_id, 1.0)
     expiry.show_expired(conn, part.row_id)
-    file_id = files.begin(conn)
+    file_id = files.begin(conn, part.row_id)
     files.add(conn, file_id, 0, b"a")
     files.piece(conn, file_id, 0)
-    files.discard_unused(conn, files.newest(conn))
+    files.discard_unused(conn)
 
 
 @contextlib.contextmanager

@@ -63,7 +63,9 @@ def test_it_names_its_database_file(folder: Path) -> None:
 
 def test_the_one_owner_of_a_file_is_not_listed_as_a_worker(folder: Path) -> None:
     with closing(sqlite3.connect(folder / "tgbot.db")) as raw, raw:
-        raw.execute("INSERT INTO instance (pid, host, started_at, lease_until) VALUES (1, '', 0, 1e12)")
+        raw.execute(
+            "INSERT INTO instance (pid, host, revision, started_at, lease_until) VALUES (1, '', '', 0, 1e12)"
+        )
     assert listed(folder) == []
     assert "workers" not in json.loads(tgbot(folder, "status", "--json").stdout)
 

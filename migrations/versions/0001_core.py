@@ -274,7 +274,7 @@ def upgrade() -> None:
     op.create_table(
         "file",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("pending_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("pending_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.ForeignKeyConstraint(["pending_id"], ["pending.id"], name=op.f("fk_file_pending_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_file")),
         sqlite_autoincrement=True,

@@ -251,7 +251,7 @@ async def test_what_could_not_leave_while_the_network_was_gone_was_no_try(
     owner = Owner(BOT, await db.write(recovery.begin_instance, os.getpid()), max_turns=1, crashes_max=3)
     received = await db.write(receive, owner, Rules(Access(None), 9), [arrival(raw_message(1, "speak"))])
     hello = File("hello.ogg", b"OggS", "voice", "Hello")
-    ending = await kept(db, turns.Ending("done", [hello]))
+    ending = await kept(db, turns.Ending("done", [hello]), received.claimed[0].row_id)
     await db.write(turns.end, owner, received.claimed[0], ending)
     async with BotApi(TOKEN, f"http://127.0.0.1:{port}") as api:
         delivery = Delivery(db, api, OWNER, rate_limiter=RateLimiter(0, 0, 0), send_within_seconds=60)
@@ -297,7 +297,7 @@ async def test_an_answer_does_not_wait_for_a_second_look(
     """In a group it may ask for 100 ids, at 20 a minute."""
     monkeypatch.setattr("tgbot.delivery.delivery.POLL_SECONDS", 0.1)
     ann = Person(wire)
-    ann.says("look")
+    ann.says(*["look"] * 50)
     owner = Owner(BOT, await db.write(recovery.begin_instance, os.getpid()), max_turns=1, crashes_max=3)
     rules = Rules(Access(None), 9)
     await db.write(receive, owner, rules, [arrival(raw_message(50, "look"))])
@@ -305,6 +305,7 @@ async def test_an_answer_does_not_wait_for_a_second_look(
     asked = Held(monkeypatch, "editMessageReplyMarkup")
     serving = asyncio.create_task(delivery.serve())
     await asked.comes()
+    ann.says("/help")
     await db.write(receive, owner, rules, [arrival(raw_message(51, "/help"))])
     delivery.wake(CHAT)
     asked.let_go()
@@ -316,7 +317,36 @@ async def test_an_answer_does_not_wait_for_a_second_look(
     serving.cancel()
 
 
+async def test_an_answer_that_says_the_same_as_an_earlier_one_is_no_stray_of_it(
+    delivery: Delivery, db: Database, wire: PlaygroundServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is sent in the middle of a second look, with an id that has still to be asked for."""
+    monkeypatch.setattr("tgbot.delivery.delivery.POLL_SECONDS", 0.1)
+    ann = Person(wire)
+    ann.says(*["look"] * 50)
+    owner = Owner(BOT, await db.write(recovery.begin_instance, os.getpid()), max_turns=1, crashes_max=3)
+    received = await db.write(receive, owner, Rules(Access(None), 9), [arrival(raw_message(50, "look"))])
+    await db.write(lambda conn: conn.execute(text(LOOK)).close())
+    asked = Held(monkeypatch, "editMessageReplyMarkup")
+    serving = asyncio.create_task(delivery.serve())
+    await asked.comes()
+    [turn] = received.claimed
+    ended = await db.write(turns.end, owner, turn, turns.Ending("done", [Text("words")]))
+    delivery.turn_ended(turn.address, turn.row_id, ended.state, ended.part)
+    asked.let_go()
+    await eventually_async(lambda: _has_looked(db), "the look goes on to its end")
+    await eventually_async(lambda: _is_all_sent(db), "nothing has to be deleted any more")
+    serving.cancel()
+    assert ann.sees == ["words"]
+
+
 LOOK = "INSERT INTO second_look SELECT 1, bot_id, id, chat_id, 1, 'words', 0 FROM pending"
+
+
+async def _is_all_sent(db: Database) -> bool:
+    return not await db.read(
+        lambda conn: conn.execute(text("SELECT 1 FROM outbox WHERE state != 'sent'")).all()
+    )
 
 
 async def _has_looked(db: Database) -> bool:

@@ -73,7 +73,6 @@ class Bot:
         self._running: dict[Token, Turn] = {}
         self._closed: dict[Token, int] = {}  # how many parts of a streamed answer
         self._offset = 0
-        self._older_files = self.instance.do(files.newest)
         self.reconcile()
 
     def poll(self) -> None:
@@ -164,7 +163,7 @@ class Bot:
 
     def _end(self, turn: Turn | None, ending: Ending) -> None:
         if turn:
-            self._hand_over(turn, self._loop.run(kept(self._db, ending)))
+            self._hand_over(turn, self._loop.run(kept(self._db, ending, turn.row_id)))
 
     def _hand_over(self, turn: Turn, ending: Ending) -> None:
         following = self.instance.do(turns.end, self.instance.owner, turn, ending).following
@@ -179,7 +178,7 @@ class Bot:
     # What is sent
 
     def deliver(self) -> None:
-        while self.instance.do(files.discard_unused, self._older_files):
+        while self.instance.do(files.discard_unused):
             pass
         for chat_id in self.instance.do(sending.chats, BOT, BEFORE_ALL, 10, self.instance.owner.instance_id):
             assert self._loop.run(self._send(chat_id)) is None, "nothing has to wait, for nothing failed"

@@ -57,7 +57,7 @@ STRANGER: Row = {"bot_id": 42, "user_id": 8, "replied_at": 1.0}
 INSTANCE: Row = {"pid": 1, "started_at": 1.0, "host": "", "revision": "", "lease_until": 0.0}
 TURN: Row = {"pending_id": 1, "instance_id": 1, "started_at": 1.0}
 ALLOWANCE: Row = {"bot_id": 42, "user_id": 8, "span": "minute", "began": 60, "number": 1}
-ROWS = {
+ROWS: dict[str, Row] = {
     "pending": PENDING,
     "outbox": OUTBOX,
     "question": QUESTION,
@@ -69,7 +69,7 @@ ROWS = {
     "allowance": ALLOWANCE,
     "instance": INSTANCE,
     "turn": TURN,
-    "file": {},
+    "file": {"pending_id": 1},
 }
 CONTROL: Row = {"kind": "control"}
 SHOWN: Row = {"message_id": 5}

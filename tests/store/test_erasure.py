@@ -104,7 +104,7 @@ def test_words_of_a_question_a_parked_part_and_a_second_look_are_gone(
 
 def test_the_bytes_of_its_files_are_gone(bot: Instance, own_storage: Storage) -> None:
     turn = bot.start("draw")
-    kept = [_file(bot, turn.row_id), _file(bot, None), _file(bot, turn.row_id)]
+    kept = [_file(bot, turn.row_id), _file(bot, turn.row_id), _file(bot, turn.row_id)]
     bot.answer(turn, KeptFile("xylophone.txt", kept[0]), KeptFile("b.txt", kept[1]))
     bot.send_all()
     assert holds(own_storage, "xylophone")
@@ -113,7 +113,7 @@ def test_the_bytes_of_its_files_are_gone(bot: Instance, own_storage: Storage) ->
     assert not holds(own_storage, "xylophone")
 
 
-def _file(bot: Instance, row_id: RowId | None) -> FileId:
+def _file(bot: Instance, row_id: RowId) -> FileId:
     file_id = bot.do(files.begin, row_id)
     bot.do(files.add, file_id, 0, b"xylophone" * 10_000)
     return file_id

@@ -475,7 +475,7 @@ def test_the_plainer_form_of_a_part_stands_before_what_follows_it(
 ) -> None:
     """What follows moves: two parts by one, or by more than two."""
     turn = instance.start("a", "b")
-    file = KeptFile("f.txt", instance.do(files.begin), caption="f")
+    file = KeptFile("f.txt", instance.do(files.begin, turn.row_id), caption="f")
     following = instance.answer(turn, Rich("# long"), file, Text("end")).following
     assert following
     instance.finish(following)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,19 +20,23 @@ def states(instance: Instance, chat: int = 7) -> list[str]:
     return [state for state, _ in instance.outbox(chat)]
 
 
-def answered(instance: Instance, *contents: str | Content, said: str = "a", chat: int = 7) -> Turn:
+Made = Callable[[Instance, Turn], Content]
+
+
+def answered(instance: Instance, *contents: str | Content | Made, said: str = "a", chat: int = 7) -> Turn:
     """Let a message be answered; returns its turn, which has ended."""
     turn = instance.start(said, chat=chat)
-    instance.answer(turn, *(contents or [f"re: {said}"]))
+    made = [one(instance, turn) if callable(one) else one for one in contents or [f"re: {said}"]]
+    instance.answer(turn, *made)
     return turn
 
 
-def file(instance: Instance, name: str = "a.ogg", kind: str = "voice") -> KeptFile:
-    return KeptFile(name, instance.do(files.begin), kind, caption=name)  # type: ignore[arg-type]  # a kind
+def file(instance: Instance, turn: Turn, name: str = "a.ogg", kind: str = "voice") -> KeptFile:
+    return KeptFile(name, instance.do(files.begin, turn.row_id), kind, caption=name)  # type: ignore[arg-type]  # a kind
 
 
-def album(instance: Instance) -> KeptAlbum:
-    return KeptAlbum([file(instance, f"{number}.png", "photo") for number in (1, 2)])
+def album(instance: Instance, turn: Turn) -> KeptAlbum:
+    return KeptAlbum([file(instance, turn, f"{number}.png", "photo") for number in (1, 2)])
 
 
 # What is next
@@ -146,7 +151,7 @@ def test_what_no_edit_can_make_replaces_the_message_that_it_has(instance: Instan
     turn = instance.start("a")
     instance.begin(turn, "first words")
     shown_at = instance.sent(instance.the_next())
-    instance.answer(turn, file(instance))
+    instance.answer(turn, file(instance, turn))
     instance.do(sending.detach, instance.the_next())
     surplus = instance.the_next()
     assert (surplus.kind, surplus.message_id) == ("surplus", shown_at)
@@ -168,7 +173,7 @@ def test_a_failure_is_counted_until_the_part_is_on_screen(instance: Instance) ->
 
 
 def test_an_album_is_one_request_that_sends_all_of_its_parts(instance: Instance) -> None:
-    answered(instance, "see", album(instance), "end")
+    answered(instance, "see", album, "end")
     instance.sent(instance.the_next())
     first = instance.the_next()
     parts = instance.do(sending.album_of, first)
@@ -179,14 +184,14 @@ def test_an_album_is_one_request_that_sends_all_of_its_parts(instance: Instance)
 
 
 def test_an_album_that_is_refused_is_sent_file_by_file(instance: Instance) -> None:
-    answered(instance, album(instance), "end")
+    answered(instance, album, "end")
     instance.do(sending.take_apart, instance.the_next())
     assert [instance.the_next().album, instance.next_part()] == [None, instance.the_next()]
     assert instance.send_all() == ["1.png", "2.png", "end"]
 
 
 def test_an_album_is_parked_as_a_whole(instance: Instance) -> None:
-    answered(instance, album(instance), "end")
+    answered(instance, album, "end")
     instance.do(sending.park, instance.the_next(), "refused")
     assert states(instance) == ["parked", "parked", "ready"]
 
@@ -214,7 +219,7 @@ def _searched_for(instance: Instance) -> tuple[Part, MessageId]:
 
 @pytest.mark.parametrize("how", [sending.park, sending.take_apart])
 def test_what_is_given_up_while_it_is_searched_for_leaves_no_stray(instance: Instance, how: Any) -> None:  # noqa: ANN401 - one of two functions
-    answered(instance, album(instance))
+    answered(instance, album)
     part, ceiling = _searched_for(instance)
     instance.do(how, part, *(["it failed again and again"] if how is sending.park else []))
     surplus = instance.the_next()
@@ -308,7 +313,7 @@ def test_an_old_answer_that_is_on_screen_in_part_is_completed(instance: Instance
 
 def test_an_old_answer_that_may_be_on_screen_in_part_is_not_kept_back(instance: Instance) -> None:
     """An album in flight: found later, it is found whole."""
-    answered(instance, album(instance), "end")
+    answered(instance, album, "end")
     instance.do(interrupted.lost, instance.the_next())
     assert grow_old(instance) == []
     assert states(instance) == ["unknown", "ready", "ready"]
@@ -417,11 +422,11 @@ def test_an_uncertain_preview_of_a_running_turn_is_forgotten(instance: Instance)
 
 @pytest.mark.parametrize("content", [file, album])
 def test_an_uncertain_preview_sends_no_voice_message_or_album_again(
-    instance: Instance, content: object
+    instance: Instance, content: Made
 ) -> None:
     turn = growing(instance)
     instance.do(interrupted.mark_uncertain, turn.row_id)
-    instance.answer(turn, content(instance))  # type: ignore[operator]  # makes one
+    instance.answer(turn, content(instance, turn))
     instance.do(sending.detach, instance.the_next())
     instance.send_all()
     assert late(instance) == []

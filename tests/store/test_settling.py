@@ -146,7 +146,7 @@ def test_what_was_found_is_on_screen_and_edited_once_more(instance: Instance) ->
 
 def test_a_file_that_was_found_needs_no_edit(instance: Instance) -> None:
     turn = instance.start("a")
-    instance.answer(turn, KeptFile("a.ogg", instance.do(files.begin), "voice"))
+    instance.answer(turn, KeptFile("a.ogg", instance.do(files.begin, turn.row_id), "voice"))
     part = search(instance, new_id())
     found_at = new_id()
     shown = instance.do(settling.found, [part], [found_at], [], react=True)
@@ -196,7 +196,7 @@ def test_what_was_found_and_need_not_be_shown_any_more_is_deleted(instance: Inst
 
 def test_an_album_is_found_part_by_part(instance: Instance) -> None:
     turn = instance.start("a")
-    pictures = [KeptFile(f"{n}.png", instance.do(files.begin), "photo") for n in (1, 2)]
+    pictures = [KeptFile(f"{n}.png", instance.do(files.begin, turn.row_id), "photo") for n in (1, 2)]
     instance.answer(turn, KeptAlbum(pictures), "end")
     part = search(instance, new_id())
     album = instance.do(sending.album_of, part)
@@ -240,7 +240,7 @@ def test_the_ending_of_a_turn_whose_first_words_were_not_found_takes_that_place(
 
 def test_what_no_edit_can_make_is_sent_again_and_leaves_no_stray(instance: Instance) -> None:
     turn = instance.start("a")
-    instance.answer(turn, KeptFile("a.ogg", instance.do(files.begin), "voice", caption="spoken"))
+    instance.answer(turn, KeptFile("a.ogg", instance.do(files.begin, turn.row_id), "voice", caption="spoken"))
     ceiling, other = new_id(), new_id()
     instance.do(settling.send_again, search(instance, ceiling), [other])
     removed = []
@@ -314,7 +314,8 @@ def test_a_second_look_sees_all_unknown_ids_since_and_has_what_it_finds_deleted(
     instance.send_all()
     hear(instance, 110)
     [look] = looks(instance)
-    assert instance.do(settling.ids_since, BOT, look) == [one for one in around(100, 110) if one != 105]
+    ids = instance.do(settling.ids_since, BOT, look, MessageId(0))
+    assert ids == [one for one in around(100, 110) if one != 105]
     instance.do(settling.looked, look, [MessageId(107)])
     surplus = instance.the_next()
     assert (surplus.kind, surplus.message_id) == ("surplus", 107)
@@ -332,7 +333,9 @@ def test_a_second_look_for_first_words_looks_for_them_not_for_the_answer(instanc
 
 def test_each_picture_of_an_album_gets_a_second_look(instance: Instance) -> None:
     turn = instance.start("a")
-    pictures = [KeptFile(f"{n}.png", instance.do(files.begin), "photo", caption=f"{n}") for n in (1, 2)]
+    pictures = [
+        KeptFile(f"{n}.png", instance.do(files.begin, turn.row_id), "photo", caption=f"{n}") for n in (1, 2)
+    ]
     instance.answer(turn, KeptAlbum(pictures), "end")
     instance.do(settling.send_again, search(instance, new_id()), [])
     assert [look.text for look in looks(instance)] == ["1", "2"]
@@ -342,7 +345,7 @@ def test_a_second_look_where_ids_prove_nothing_finds_nothing(instance: Instance)
     part = lost(instance, floor=100, ceiling=100)
     instance.do(settling.not_found, part, [], duplicate=True)
     [look] = looks(instance)
-    assert instance.do(settling.ids_since, BOT, look) == []
+    assert instance.do(settling.ids_since, BOT, look, MessageId(0)) == []
 
 
 def test_what_a_second_look_finds_in_a_chat_that_has_moved_is_left_alone(instance: Instance) -> None:

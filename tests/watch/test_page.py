@@ -16,6 +16,7 @@ from tests.scripted import ScriptedAgent
 from tests.waiting import DEADLINE_SECONDS, eventually, eventually_async
 from tgbot.model import Address, ChatId, SessionKey
 from tgbot.store.engine.writer import Database
+from tgbot.tally import tally
 from tgbot.turns.answer import Reaction
 from tgbot.watch import page, sessions
 from tgbot.watch.actions import Hints
@@ -66,8 +67,11 @@ async def log_in(client: httpx.AsyncClient, token: str) -> httpx.Response:
 
 
 @pytest.fixture
-async def site(house: House, db: Database, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Site]:
+async def site(
+    house: House, db: Database, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Site]:
     caplog.set_level(logging.INFO)
+    monkeypatch.setattr(tally, "polled_at", None)  # another test may have set it: the page counts its age
     built = Site(house, db)
     serving = asyncio.create_task(built.watch.serve())
     await eventually(lambda: bool(SERVING.search(caplog.text)), "its address in the log")

@@ -110,6 +110,23 @@ async def test_whatever_became_of_a_send_one_copy_is_on_screen(  # noqa: PLR0913
     assert (await bot.status())["parked"] == 0
 
 
+async def test_albums_that_take_effect_behind_all_else_are_found_whole(
+    bot: BotProcess, ann: Person, agent: Dictation, wire: PlaygroundServer
+) -> None:
+    """Their last message has an id far behind the newest one that is known."""
+    say, wanted = ANSWERS["sendMediaGroup"]
+    wire.world.add_faults([{"method": "sendMediaGroup", "kind": "late", "times": 2, "seconds": 5}])
+    await bot.start()
+    ann.says(agent.message)
+    say(agent)
+    agent.end()
+    await bot.logs("delivery.retry")
+    await all_is_sent(bot)
+    await eventually(lambda: _all_arrived(wire), "what was cut takes effect after all")
+    await _second_looks_are_due(bot)
+    await eventually(lambda: ann.shown == wanted, f"{wanted} on screen")
+
+
 def _all_arrived(wire: PlaygroundServer) -> bool:
     cut = 2 - sum(rule.times or 0 for rule in wire.world.faults.rules)
     return cut == len([call for call in wire.world.journal if call["applied"] and call["status"] is None])

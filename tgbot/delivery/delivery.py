@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from tgbot.delivery.cards import Cards
 from tgbot.delivery.sender import ChatSender
 from tgbot.delivery.tools import Tools
-from tgbot.model import Address, ChatId, FileId, Owner, Part, RowId, Turn
+from tgbot.model import Address, ChatId, Owner, Part, RowId, Turn
 from tgbot.store import expiry, files, interrupted, reactions, sending, settling, workers
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
@@ -68,7 +68,6 @@ class Delivery:
         self._clock_offset = time.time() - time.monotonic()
         self._rescan = asyncio.Event()
         self._scanned = BEFORE_ALL
-        self._older_files = FileId(0)  # of an earlier process: what nothing names of them, nothing ever will
         self._flushing = False
         self._senders: dict[ChatId, tuple[ChatSender, asyncio.Task[None]]] = {}
         self._resting: dict[ChatId, tuple[ChatSender, asyncio.TimerHandle]] = {}
@@ -149,7 +148,6 @@ class Delivery:
 
     async def _begin(self) -> None:
         """Make up for what an earlier process left: reactions that are due."""
-        self._older_files = await self._db.read(files.newest)
         for one in (
             await self._db.read(reactions.due, self._tools.bot_id, self._me) if self._tools.receipts else []
         ):
@@ -183,8 +181,8 @@ class Delivery:
         for chat in await self._db.read(workers.idle_chats, self._me) if self._db.shared else ():
             if chat.chat_id not in self._senders:
                 self._leave(chat)
-        if await self._db.read(files.has_unused, self._older_files):
-            while await self._db.write(files.discard_unused, self._older_files):
+        if await self._db.read(files.has_unused):
+            while await self._db.write(files.discard_unused):
                 pass
         for look in await self._db.read(settling.second_looks, bot_id, time.time(), self._me):
             if sender := self._sender(look.chat_id):

@@ -60,6 +60,15 @@ class Search:
         return len(self.found) == len(self.wanted)
 
 
+@dataclass(slots=True)
+class Looked:
+    """How far a second look has come: which ids were asked for, and what has to disappear."""
+
+    asked: set[MessageId] = field(default_factory=set)
+    surplus: list[MessageId] = field(default_factory=list)
+    newest: MessageId = MessageId(0)  # noqa: RUF009 - a number
+
+
 class Settling:
     """Settles one part of a chat.
 
@@ -75,9 +84,7 @@ class Settling:
         self._allow = allow
         # Where many requests fail, a search would never end that began anew each time.
         self._absent: tuple[MessageId | None, set[MessageId]] = (None, set())
-        self._looks: dict[
-            int, tuple[list[MessageId], list[MessageId]]
-        ] = {}  # ids to ask for, and the surplus
+        self._looks: dict[int, Looked] = {}
 
     async def settle(self, part: Part) -> None:
         """Find the part and note where it is, or have it shown anew.
@@ -109,23 +116,34 @@ class Settling:
 
         It may ask for many ids, each in its time. False where there is something to show before it goes on.
         """
-        if look.look_id not in self._looks:
-            ids = await self._tools.db.read(settling.ids_since, self._tools.bot_id, look)
-            self._looks[look.look_id] = ids, []
-        ids, surplus = self._looks[look.look_id]
-        while ids:
-            message = await self._message(ids[0], None)
-            message_id = ids.pop(0)
-            words = message and (message.get("text") or message.get("caption") or "").strip()
-            if words in {look.text.strip(), SURPLUS_TEXT} - {""}:
-                surplus.append(message_id)
-            elif message is not None:
-                await self._unmarked(message_id)
-            if ids and (self._commits.waiting or self._tools.answers.in_chat(self._chat_id)):
-                return False
-        await self._commits.note(settling.looked, look, surplus)
+        looked = self._looks.setdefault(look.look_id, Looked())
+        # Read anew each time: what was sent meanwhile is no stray, though it may say the same; and behind
+        # one that was found there may be more.
+        while ids := await self._unasked(look, looked):
+            for message_id in ids:
+                await self._judge(message_id, look, looked)
+                if self._commits.waiting or self._tools.answers.in_chat(self._chat_id):
+                    return False
+        await self._commits.note(settling.looked, look, looked.surplus)
         del self._looks[look.look_id]
         return True
+
+    async def _unasked(self, look: settling.SecondLook, looked: Looked) -> list[MessageId]:
+        ids = await self._tools.db.read(settling.ids_since, self._tools.bot_id, look, looked.newest)
+        return [message_id for message_id in ids if message_id not in looked.asked]
+
+    async def _judge(self, message_id: MessageId, look: settling.SecondLook, looked: Looked) -> None:
+        """Ask for one message, and see whether it is a stray of this look."""
+        message = await self._message(message_id, None)
+        looked.asked.add(message_id)
+        if message is None:
+            return
+        looked.newest = max(looked.newest, message_id)
+        words = (message.get("text") or message.get("caption") or "").strip()
+        if words in {look.text.strip(), SURPLUS_TEXT} - {""}:
+            looked.surplus.append(message_id)
+        else:
+            await self._unmarked(message_id)
 
     async def _with_ceiling(self, part: Part) -> Part:
         """Send a "…" after the part, and note its id: what the part's own must be below."""

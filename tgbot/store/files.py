@@ -1,16 +1,16 @@
 """Keeps the bytes of files that answers carry, piece by piece, so that no write holds the others up for long.
 
 A file is written before the ending that names it, and deleted when its part is on screen. One that nothing
-names any more (the process died in between) is found and deleted at the next start.
+names when its row has ended (a process died in between, and the row ran again) is found and deleted, too.
 """
 
-from sqlalchemy import bindparam, delete, exists, func, insert, or_, select
+from sqlalchemy import bindparam, delete, exists, insert, select
 
 from tgbot.model import FileId, RowId
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.sql import literal
 from tgbot.store.engine.statement import Statement
-from tgbot.store.schema import file, file_piece, outbox, pending
+from tgbot.store.schema import file, file_piece, guard, outbox, pending, turn
 
 PIECE_BYTES = 1_000_000  # about 10 ms of the writer
 DISCARDED_MAX = 8  # pieces deleted in one transaction
@@ -26,16 +26,14 @@ _PIECE = Statement(select(file_piece.c.content).where(_OF_FILE, file_piece.c.num
 _UNUSED = Statement(
     select(file.c.id)
     .where(
-        # One that nothing names may still be named by the ending of a turn of this process.
-        or_(file.c.id <= bindparam("newest"), exists().where(outbox.c.file_id == file.c.id)),
         ~exists().where(outbox.c.file_id == file.c.id, outbox.c.state != literal("'sent'")),
-        # A tool of a turn that goes on gave it: the turn's answer will name it.
+        # Else its answer will name it: also that of a row that was stopped, while its turn holds the guard.
         ~exists().where(pending.c.id == file.c.pending_id, pending.c.ended_at.is_(None)),
+        ~exists().where(turn.c.id == guard.c.turn_id, turn.c.pending_id == file.c.pending_id),
     )
     .order_by(file.c.id)
     .limit(literal("1"))
 )
-_NEWEST = Statement(select(func.max(file.c.id)))
 _FORGET = Statement(delete(file).where(file.c.id == bindparam("file_id")))
 _DISCARD = Statement(
     delete(file_piece).where(
@@ -47,8 +45,8 @@ _DISCARD = Statement(
 )
 
 
-def begin(conn: Connection, row_id: RowId | None = None) -> FileId:
-    """Make an empty file, which stays at least until the row has ended."""
+def begin(conn: Connection, row_id: RowId) -> FileId:
+    """Make an empty file for the answer to a row; it stays at least until that has ended."""
     return FileId(_BEGIN(conn, row_id=row_id).lastrowid)
 
 
@@ -63,22 +61,14 @@ def piece(conn: Connection, file_id: FileId, number: int) -> bytes | None:
     return content
 
 
-def newest(conn: Connection) -> FileId:
-    """Find the newest file there is now, 0 without any: what is older and unused belongs to nobody."""
-    return FileId(_NEWEST(conn).scalar() or 0)
-
-
-def has_unused(conn: Connection, up_to: FileId) -> bool:
+def has_unused(conn: Connection) -> bool:
     """Whether `discard_unused` would find something: to look costs no commit."""
-    return _UNUSED(conn, newest=up_to).scalar() is not None
+    return _UNUSED(conn).scalar() is not None
 
 
-def discard_unused(conn: Connection, up_to: FileId) -> bool:
-    """Delete some pieces of a file that is on screen, or that nothing names and is not newer than `up_to`.
-
-    False if there is none.
-    """
-    file_id = _UNUSED(conn, newest=up_to).scalar()
+def discard_unused(conn: Connection) -> bool:
+    """Delete some pieces of a file that is on screen, or that no answer names. False if there is none."""
+    file_id = _UNUSED(conn).scalar()
     if file_id is None:
         return False
     discard(conn, file_id)

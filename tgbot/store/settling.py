@@ -121,12 +121,15 @@ def looked(conn: Connection, look: SecondLook, surplus: Sequence[MessageId]) -> 
     _LOOKED(conn, look_id=look.look_id)
 
 
-def ids_since(conn: Connection, bot_id: BotId, look: SecondLook) -> list[MessageId]:
-    """List the unknown ids that a late message may have; none if they are too many, or prove nothing here."""
+def ids_since(conn: Connection, bot_id: BotId, look: SecondLook, found: MessageId) -> list[MessageId]:
+    """List the unknown ids that a late message may have, also behind the newest one that was `found`.
+
+    None if they are too many, or prove nothing here.
+    """
     if _DISORDERED(conn, bot_id=bot_id, chat_id=look.chat_id).scalar():
         return []
     newest = _NEWEST(conn, bot_id=bot_id, chat_id=look.chat_id).scalar()
-    return _unknown(conn, bot_id, look.chat_id, look.floor, newest) or []
+    return _unknown(conn, bot_id, look.chat_id, look.floor, max(newest, found)) or []
 
 
 def unknown_ids(conn: Connection, bot_id: BotId, part: Part) -> list[MessageId] | None:

@@ -176,7 +176,7 @@ class Dispatcher:
         tries, written_at = 0, time.time()
         while True:
             try:
-                ending = await kept(self._db, ending)
+                ending = await kept(self._db, ending, turn.row_id)
                 ended = await self._db.write(turns.end, self._owner, turn, ending)
             except LeaseLostError:
                 raise

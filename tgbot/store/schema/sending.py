@@ -23,8 +23,8 @@ file = Table(
     "file",
     metadata,
     Column("id", Integer, primary_key=True),
-    # The row whose turn got it from a tool, and must find it again when it runs once more.
-    Column("pending_id", Integer, ForeignKey("pending.id")),
+    # The row whose answer it is for. What a tool gave, its turn must find again when it runs once more.
+    Column("pending_id", Integer, ForeignKey("pending.id"), nullable=False),
     sqlite_autoincrement=True,
 )
 file_piece = Table(

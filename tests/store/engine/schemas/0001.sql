@@ -46,7 +46,7 @@ CREATE TABLE disorder (
 );
 CREATE TABLE file (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
-	pending_id INTEGER, 
+	pending_id INTEGER NOT NULL, 
 	CONSTRAINT fk_file_pending_id FOREIGN KEY(pending_id) REFERENCES pending (id)
 );
 CREATE TABLE file_piece (
@@ -66,8 +66,8 @@ CREATE TABLE guard (
 	CONSTRAINT fk_guard_turn_id FOREIGN KEY(turn_id) REFERENCES turn (id), 
 	CONSTRAINT uq_guard_turn_id UNIQUE (turn_id)
 );
-INSERT INTO "guard" VALUES('42:4',4,2,1.79585787310052275665e+09);
-INSERT INTO "guard" VALUES('42:6',5,2,1.79585787310501766205e+09);
+INSERT INTO "guard" VALUES('42:4',4,2,1.79586232621399927134e+09);
+INSERT INTO "guard" VALUES('42:6',5,2,1.79586232621815633774e+09);
 CREATE TABLE history (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	session_key TEXT NOT NULL, 
@@ -82,7 +82,7 @@ CREATE TABLE history (
 	CONSTRAINT fk_history_pending_id FOREIGN KEY(pending_id) REFERENCES pending (id), 
 	CONSTRAINT fk_history_target_id FOREIGN KEY(target_id) REFERENCES pending (id)
 );
-INSERT INTO "history" VALUES(1,'42:2',2,2,'step',NULL,'{"said": "answered"}',1.79585787309169363969e+09);
+INSERT INTO "history" VALUES(1,'42:2',2,2,'step',NULL,'{"said": "answered"}',1.7958623262062070369e+09);
 CREATE TABLE instance (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	pid INTEGER NOT NULL, 
@@ -92,8 +92,8 @@ CREATE TABLE instance (
 	revision TEXT NOT NULL, 
 	lease_until FLOAT NOT NULL
 );
-INSERT INTO "instance" VALUES(1,6703,1.79585787306956434251e+09,NULL,'','0001',0.0);
-INSERT INTO "instance" VALUES(2,6703,1.79585787308355236051e+09,NULL,'','0001',1.00179585787308300778e+12);
+INSERT INTO "instance" VALUES(1,12573,1.79586232618679833409e+09,NULL,'','0001',0.0);
+INSERT INTO "instance" VALUES(2,12573,1.79586232619896721835e+09,NULL,'','0001',1.00179586232619897458e+12);
 CREATE TABLE ledger (
 	pending_id INTEGER NOT NULL, 
 	call_id TEXT NOT NULL, 
@@ -150,12 +150,12 @@ CREATE TABLE outbox (
 	CONSTRAINT fk_outbox_pending_id FOREIGN KEY(pending_id) REFERENCES pending (id), 
 	CONSTRAINT uq_outbox_pending_id_part UNIQUE (pending_id, part)
 );
-INSERT INTO "outbox" VALUES(1,42,1,0,NULL,'text','sending',1,0,NULL,NULL,0,NULL,'I was interrupted each time I worked on this, so I gave it up.',NULL,'{"inline_keyboard": [[{"text": "Try again", "callback_data": "retry:1"}, {"text": "Forget", "callback_data": "forget:1"}]]}',NULL,NULL,NULL,1.79585787308537673948e+09,1000,NULL,NULL,0,0,0,NULL,NULL);
-INSERT INTO "outbox" VALUES(2,42,2,0,NULL,'text','sent',2,0,NULL,NULL,0,1002,'re: answered',NULL,NULL,NULL,NULL,NULL,1.79585787309308648109e+09,NULL,NULL,NULL,0,0,0,NULL,NULL);
-INSERT INTO "outbox" VALUES(3,42,3,0,NULL,'text','sending',3,0,NULL,NULL,0,NULL,'re: unsent',NULL,NULL,NULL,NULL,NULL,1.79585787309961628912e+09,1003,NULL,NULL,0,0,0,NULL,NULL);
+INSERT INTO "outbox" VALUES(1,42,1,0,NULL,'text','sending',1,0,NULL,NULL,0,NULL,'I was interrupted each time I worked on this, so I gave it up.',NULL,'{"inline_keyboard": [[{"text": "Try again", "callback_data": "retry:1"}, {"text": "Forget", "callback_data": "forget:1"}]]}',NULL,NULL,NULL,1.79586232620069742201e+09,1000,NULL,NULL,0,0,0,NULL,NULL);
+INSERT INTO "outbox" VALUES(2,42,2,0,NULL,'text','sent',2,0,NULL,NULL,0,1002,'re: answered',NULL,NULL,NULL,NULL,NULL,1.79586232620738553995e+09,NULL,NULL,NULL,0,0,0,NULL,NULL);
+INSERT INTO "outbox" VALUES(3,42,3,0,NULL,'text','sending',3,0,NULL,NULL,0,NULL,'re: unsent',NULL,NULL,NULL,NULL,NULL,1.79586232621308255195e+09,1003,NULL,NULL,0,0,0,NULL,NULL);
 INSERT INTO "outbox" VALUES(4,42,6,0,NULL,'reply','sending',4,0,NULL,NULL,0,NULL,'Stopped. On hold, not run until you say so:
 1. “on hold”
-Run them with /resume, forget them with /drop.',NULL,'{"inline_keyboard": [[{"text": "Run them", "callback_data": "resume:6"}, {"text": "Drop them", "callback_data": "drop:6"}]]}',NULL,NULL,NULL,1.79585787310348963738e+09,1006,NULL,NULL,0,0,0,NULL,NULL);
+Run them with /resume, forget them with /drop.',NULL,'{"inline_keyboard": [[{"text": "Run them", "callback_data": "resume:6"}, {"text": "Drop them", "callback_data": "drop:6"}]]}',NULL,NULL,NULL,1.79586232621663403506e+09,1006,NULL,NULL,0,0,0,NULL,NULL);
 CREATE TABLE overheard (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	bot_id BIGINT NOT NULL, 
@@ -206,15 +206,15 @@ CREATE TABLE pending (
 	CONSTRAINT fk_pending_lead_id FOREIGN KEY(lead_id) REFERENCES pending (id), 
 	CONSTRAINT uq_pending_bot_id_update_id UNIQUE (bot_id, update_id)
 );
-INSERT INTO "pending" VALUES(1,42,1000,'message','dead','42:1',1,0,NULL,1,1000,1,1,NULL,0,NULL,NULL,NULL,NULL,1.7958578730748581886e+09,1.7958578730847241879e+09,'{"update_id":1000,"message":{"message_id":1000,"date":1,"chat":{"id":1,"type":"private"},"from":{"id":1,"is_bot":false,"first_name":"Ann"},"text":"poison"}}');
-INSERT INTO "pending" VALUES(2,42,1001,'message','done','42:2',2,0,NULL,2,1001,1,0,NULL,0,NULL,NULL,NULL,NULL,1.79585787309026741979e+09,1.7958578730925958156e+09,'{"update_id":1001,"message":{"message_id":1001,"date":1,"chat":{"id":2,"type":"private"},"from":{"id":2,"is_bot":false,"first_name":"Ann"},"text":"answered"}}');
-INSERT INTO "pending" VALUES(3,42,1003,'message','done','42:3',3,0,NULL,3,1003,1,0,NULL,0,NULL,NULL,NULL,NULL,1.79585787309885787964e+09,1.79585787309957575796e+09,'{"update_id":1003,"message":{"message_id":1003,"date":1,"chat":{"id":3,"type":"private"},"from":{"id":3,"is_bot":false,"first_name":"Ann"},"text":"unsent"}}');
-INSERT INTO "pending" VALUES(4,42,1004,'message','stopped','42:4',4,0,NULL,4,1004,1,0,NULL,0,NULL,NULL,NULL,NULL,1.79585787310036516187e+09,1.79585787310210180287e+09,'{"update_id":1004,"message":{"message_id":1004,"date":1,"chat":{"id":4,"type":"private"},"from":{"id":4,"is_bot":false,"first_name":"Ann"},"text":"stopped"}}');
-INSERT INTO "pending" VALUES(5,42,1005,'message','held','42:4',4,0,NULL,4,1005,0,0,NULL,0,6,NULL,NULL,NULL,1.79585787310036516187e+09,NULL,'{"update_id":1005,"message":{"message_id":1005,"date":1,"chat":{"id":4,"type":"private"},"from":{"id":4,"is_bot":false,"first_name":"Ann"},"text":"on hold"}}');
-INSERT INTO "pending" VALUES(6,42,1006,'control','done','42:4',4,0,NULL,4,1006,0,0,NULL,0,NULL,NULL,NULL,NULL,1.7958578731020336151e+09,1.7958578731020336151e+09,'{"update_id":1006,"message":{"message_id":1006,"date":1,"chat":{"id":4,"type":"private"},"from":{"id":4,"is_bot":false,"first_name":"Ann"},"text":"/stop"}}');
-INSERT INTO "pending" VALUES(7,42,1,'unreadable','dead',NULL,NULL,NULL,NULL,NULL,NULL,0,0,NULL,0,NULL,NULL,NULL,NULL,1.79585787310423636436e+09,1.79585787310423636436e+09,'{"update_id":1,"message":"cannot be read"}');
-INSERT INTO "pending" VALUES(8,42,1007,'message','claimed','42:6',6,0,NULL,6,1007,1,0,NULL,0,NULL,NULL,NULL,NULL,1.79585787310486221313e+09,NULL,'{"update_id":1007,"message":{"message_id":1007,"date":1,"chat":{"id":6,"type":"private"},"from":{"id":6,"is_bot":false,"first_name":"Ann"},"text":"interrupted"}}');
-INSERT INTO "pending" VALUES(9,42,1008,'message','queued','42:6',6,0,NULL,6,1008,0,0,NULL,0,NULL,NULL,NULL,NULL,1.79585787310486221313e+09,NULL,'{"update_id":1008,"message":{"message_id":1008,"date":1,"chat":{"id":6,"type":"private"},"from":{"id":6,"is_bot":false,"first_name":"Ann"},"text":"waiting"}}');
+INSERT INTO "pending" VALUES(1,42,1000,'message','dead','42:1',1,0,NULL,1,1000,1,1,NULL,0,NULL,NULL,NULL,NULL,1.79586232619157838818e+09,1.79586232620008349417e+09,'{"update_id":1000,"message":{"message_id":1000,"date":1,"chat":{"id":1,"type":"private"},"from":{"id":1,"is_bot":false,"first_name":"Ann"},"text":"poison"}}');
+INSERT INTO "pending" VALUES(2,42,1001,'message','done','42:2',2,0,NULL,2,1001,1,0,NULL,0,NULL,NULL,NULL,NULL,1.79586232620504474642e+09,1.7958623262070019245e+09,'{"update_id":1001,"message":{"message_id":1001,"date":1,"chat":{"id":2,"type":"private"},"from":{"id":2,"is_bot":false,"first_name":"Ann"},"text":"answered"}}');
+INSERT INTO "pending" VALUES(3,42,1003,'message','done','42:3',3,0,NULL,3,1003,1,0,NULL,0,NULL,NULL,NULL,NULL,1.79586232621237659452e+09,1.79586232621303868296e+09,'{"update_id":1003,"message":{"message_id":1003,"date":1,"chat":{"id":3,"type":"private"},"from":{"id":3,"is_bot":false,"first_name":"Ann"},"text":"unsent"}}');
+INSERT INTO "pending" VALUES(4,42,1004,'message','stopped','42:4',4,0,NULL,4,1004,1,0,NULL,0,NULL,NULL,NULL,NULL,1795862326.21385,1.79586232621548509596e+09,'{"update_id":1004,"message":{"message_id":1004,"date":1,"chat":{"id":4,"type":"private"},"from":{"id":4,"is_bot":false,"first_name":"Ann"},"text":"stopped"}}');
+INSERT INTO "pending" VALUES(5,42,1005,'message','held','42:4',4,0,NULL,4,1005,0,0,NULL,0,6,NULL,NULL,NULL,1795862326.21385,NULL,'{"update_id":1005,"message":{"message_id":1005,"date":1,"chat":{"id":4,"type":"private"},"from":{"id":4,"is_bot":false,"first_name":"Ann"},"text":"on hold"}}');
+INSERT INTO "pending" VALUES(6,42,1006,'control','done','42:4',4,0,NULL,4,1006,0,0,NULL,0,NULL,NULL,NULL,NULL,1.79586232621543931964e+09,1.79586232621543931964e+09,'{"update_id":1006,"message":{"message_id":1006,"date":1,"chat":{"id":4,"type":"private"},"from":{"id":4,"is_bot":false,"first_name":"Ann"},"text":"/stop"}}');
+INSERT INTO "pending" VALUES(7,42,1,'unreadable','dead',NULL,NULL,NULL,NULL,NULL,NULL,0,0,NULL,0,NULL,NULL,NULL,NULL,1.79586232621735548973e+09,1.79586232621735548973e+09,'{"update_id":1,"message":"cannot be read"}');
+INSERT INTO "pending" VALUES(8,42,1007,'message','claimed','42:6',6,0,NULL,6,1007,1,0,NULL,0,NULL,NULL,NULL,NULL,1.79586232621800971033e+09,NULL,'{"update_id":1007,"message":{"message_id":1007,"date":1,"chat":{"id":6,"type":"private"},"from":{"id":6,"is_bot":false,"first_name":"Ann"},"text":"interrupted"}}');
+INSERT INTO "pending" VALUES(9,42,1008,'message','queued','42:6',6,0,NULL,6,1008,0,0,NULL,0,NULL,NULL,NULL,NULL,1.79586232621800971033e+09,NULL,'{"update_id":1008,"message":{"message_id":1008,"date":1,"chat":{"id":6,"type":"private"},"from":{"id":6,"is_bot":false,"first_name":"Ann"},"text":"waiting"}}');
 CREATE TABLE question (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	pending_id INTEGER NOT NULL, 
@@ -252,7 +252,7 @@ CREATE TABLE session_value (
 	updated_at FLOAT NOT NULL, 
 	CONSTRAINT pk_session_value PRIMARY KEY (session_key, kind, name)
 );
-INSERT INTO "session_value" VALUES('42','setting','may_talk','{"everyone": true, "ids": []}',1.79585787308173465727e+09);
+INSERT INTO "session_value" VALUES('42','setting','may_talk','{"everyone": true, "ids": []}',1.79586232619738578797e+09);
 CREATE TABLE stranger (
 	bot_id BIGINT NOT NULL, 
 	user_id BIGINT NOT NULL, 
@@ -271,11 +271,11 @@ CREATE TABLE turn (
 	CONSTRAINT fk_turn_instance_id FOREIGN KEY(instance_id) REFERENCES instance (id), 
 	CONSTRAINT fk_turn_pending_id FOREIGN KEY(pending_id) REFERENCES pending (id)
 );
-INSERT INTO "turn" VALUES(1,1,1,1.79585787307623648647e+09);
-INSERT INTO "turn" VALUES(2,2,2,1.79585787309043765072e+09);
-INSERT INTO "turn" VALUES(3,3,2,1.79585787309893941876e+09);
-INSERT INTO "turn" VALUES(4,4,2,1.79585787310046696664e+09);
-INSERT INTO "turn" VALUES(5,8,2,1.79585787310495853421e+09);
+INSERT INTO "turn" VALUES(1,1,1,1.79586232619283485412e+09);
+INSERT INTO "turn" VALUES(2,2,2,1.79586232620520710946e+09);
+INSERT INTO "turn" VALUES(3,3,2,1.79586232621244955062e+09);
+INSERT INTO "turn" VALUES(4,4,2,1.79586232621394348146e+09);
+INSERT INTO "turn" VALUES(5,8,2,1.79586232621810197836e+09);
 CREATE TABLE usage (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	bot_id BIGINT NOT NULL, 
