@@ -76,11 +76,10 @@ INDEXES = {
 BY_ID = ("pending.id = :row_id", "outbox.id = :part_id", "outbox.pending_id = :row_id")
 
 # Guards are as few as there are slots, instances as the bot was started, files as the answers that wait,
-# second looks as those that were lost in the last minute, a listed table is a parameter, and the
-# first turns are what a query inside has found: walking through all of them is no harm.
-_WALK = re.compile(
-    r"SCAN (?!guard\b|instance\b|file\b|second_look\b|first_turn\b|CONSTANT|\w+ VIRTUAL TABLE)(?!.*\bix_)"
-)
+# second looks as those that were lost in the last minute, a listed table is a parameter, and a subquery
+# (one is named first_turn) is what a search has found: walking through all of them is no harm.
+_SMALL = r"(?:guard|instance|file|second_look|first_turn)\b|\(subquery-|CONSTANT|\w+ VIRTUAL TABLE"
+_WALK = re.compile(rf"SCAN (?!{_SMALL})(?!.*\bix_)")
 
 
 def figures() -> Iterator[Figure]:
