@@ -18,10 +18,8 @@ class LostGuardError(Exception):
 
 def hold(conn: Connection, turn: Ownership) -> None:
     """Keep whoever else works on the chat of this turn's session waiting until the commit."""
-    before = None
-    while shared(conn) and (held := _holder(conn, turn)) not in {None, before}:
-        workers.lock_chats(conn, [held])  # and look again: it may have moved while it was waited for
-        before = held
+    if shared(conn):
+        _held(conn, turn)
 
 
 def session_of(conn: Connection, turn: Ownership) -> SessionKey:
@@ -29,8 +27,7 @@ def session_of(conn: Connection, turn: Ownership) -> SessionKey:
 
     Raises LostGuardError if it holds none any more.
     """
-    hold(conn, turn)
-    session_key = _holder(conn, turn)
+    session_key = _held(conn, turn)
     if session_key is None:
         raise lost(turn)
     return session_key
@@ -41,6 +38,10 @@ def lost(turn: Ownership) -> LostGuardError:
     return LostGuardError(f"turn {turn.token} does not hold {turn.session_key} any more")
 
 
-def _holder(conn: Connection, turn: Ownership) -> SessionKey | None:
-    session_key: SessionKey | None = _HOLDER(conn, token=turn.token).scalar()
-    return session_key
+def _held(conn: Connection, turn: Ownership) -> SessionKey | None:
+    """Find the session whose guard a turn holds, and lock its chat."""
+    locked, held = None, turn.session_key
+    while held is not None and held != locked:
+        workers.lock_chats(conn, [held])  # and look: it may have moved before, or while it was waited for
+        locked, held = held, _HOLDER(conn, token=turn.token).scalar()
+    return held

@@ -132,6 +132,7 @@ def recover(conn: Connection, owner: Owner, interrupted: Guard) -> str:
     came after `interrupted` was read. Returns "ended" if the turn's own task was first.
     """
     fence.hold(conn, interrupted)
+    workers.hint_all(conn)  # who has a free slot may have found the chat locked by this
     if not _LEAVE(conn, token=interrupted.token).rowcount:
         return "ended"
     sending.mark_uncertain(conn, interrupted.row_id)  # a preview of it may still be on its way

@@ -57,7 +57,8 @@ def engine(url: str, begin: str | None = None) -> Engine:
 
 def connect_args() -> dict[str, object]:
     """Give what libpq is told about each connection."""
-    options = f"-c idle_in_transaction_session_timeout={IDLE_MS} -c lock_timeout={LOCK_MS}"
+    # To compile a plan takes longer than to run it; the server decides by a cost that it guesses.
+    options = f"-c jit=off -c idle_in_transaction_session_timeout={IDLE_MS} -c lock_timeout={LOCK_MS}"
     return {"options": options, "connect_timeout": CONNECT_SECONDS, **PROBES}
 
 
