@@ -87,7 +87,7 @@ def figures() -> Iterator[Figure]:
         path = scene.migrated(folder / "plans.db")
         rows.add_old(path, OLD_ROWS)
         engine = writing_engine(path)
-        with engine.begin() as conn, _recorded() as statements:
+        with engine.begin() as conn, recorded() as statements:
             _use_everything(conn)
         engine.dispose()
         with scene.raw_connection(path) as raw:
@@ -95,8 +95,8 @@ def figures() -> Iterator[Figure]:
     meant = {sql: index for sql in plans if (index := _index_for(_conditions(sql)))}
     without = [sql for sql, index in meant.items() if index not in plans[sql]]
     walking = [sql for sql, plan in plans.items() if _WALK.search(plan)]
-    yield _none_of("statements without the partial index made for them", without, len(meant))
-    yield _none_of("statements that walk through a table", walking, len(plans))
+    yield none_of("statements without the partial index made for them", without, len(meant))
+    yield none_of("statements that walk through a table", walking, len(plans))
 
 
 def _index_for(conditions: str) -> str | None:
@@ -106,7 +106,7 @@ def _index_for(conditions: str) -> str | None:
     return next((index for condition, index in INDEXES.items() if condition in conditions), None)
 
 
-def _none_of(name: str, offenders: list[str], checked: int) -> Figure:
+def none_of(name: str, offenders: list[str], checked: int) -> Figure:
     for sql in offenders:
         print(f"  {name}: {' '.join(sql.split())}")
     return Figure(name, f"{len(offenders)} of {checked}", "0", not offenders)
@@ -261,7 +261,7 @@ def _send_and_settle(conn: Connection, owner: Owner, part: Part) -> None:
 
 
 @contextlib.contextmanager
-def _recorded() -> Iterator[dict[str, list[str]]]:
+def recorded() -> Iterator[dict[str, list[str]]]:
     """Note each statement as it is sent, with the names of its parameters."""
     statements: dict[str, list[str]] = {}
 

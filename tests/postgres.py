@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -211,12 +211,12 @@ def programs() -> Path:
 
 
 @contextmanager
-def server() -> Iterator[Server]:
+def server(options: Sequence[str] = OPTIONS) -> Iterator[Server]:
     """Start one. Skips the test where PostgreSQL is not installed."""
     folder = Path(tempfile.mkdtemp(prefix="tgbot-postgres-"))
     if USER:
         shutil.chown(folder, USER)
-    with _running([str(programs()), *(f"-c {option}" for option in OPTIONS)], folder):
+    with _running([str(programs()), *(f"-c {option}" for option in options)], folder):
         started = Server(folder)
         started.begin()
         yield started
