@@ -42,7 +42,7 @@ def figures(server: Server) -> Iterator[Figure]:
         for number in WORKERS:
             with server.empty_database() as url, scene.folder() as folder:
                 paces[number] = asyncio.run(_pace(url, folder, number, slots))
-            of = f"{number} workers of {slots} slots"
+            of = f"{number} x {slots} slots"
             yield Figure(f"turns a second, {of}", f"{paces[number].turns:.1f}", f"of {number * slots}", None)
             yield Figure(
                 f"CPU a turn: workers + PostgreSQL + Bot API server, {of}", str(paces[number]), "", None
