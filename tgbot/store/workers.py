@@ -222,7 +222,7 @@ def lock_chats(conn: Connection, session_keys: Iterable[SessionKey]) -> None:
 
 def lock_all(conn: Connection, chats: Iterable[Chat]) -> None:
     """Do the same for these chats."""
-    lock(conn, {_name(*chat) for chat in chats})
+    lock(conn, (_name(*chat) for chat in chats))
 
 
 def lock_chat(conn: Connection, bot_id: BotId, chat_id: ChatId) -> None:

@@ -40,9 +40,8 @@ def lock(conn: Connection, names: Iterable[str]) -> None:
     What is read after it stays true until the commit, as far as whoever changes it locks the same name.
     SQLite's transactions run one after the other anyway.
     """
-    if not conn.info.get(TRIES_ONLY):
-        _lock(conn, names, _LOCK)
-    elif not try_lock(conn, names):
+    tries_only = shared(conn) and conn.info.get(TRIES_ONLY)
+    if not _lock(conn, names, _TRY if tries_only else _LOCK):
         raise ContendedError
 
 
