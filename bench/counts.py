@@ -8,7 +8,7 @@ import contextlib
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextvars import Context
 from typing import TypeVarTuple
 
@@ -17,13 +17,16 @@ from sqlalchemy import Pool, event
 from bench import scene
 from bench.figures import Figure, at_most
 from tgbot.delivery.delivery import Delivery
+from tgbot.lease import Lease
 from tgbot.playground.boxes import SHARED_BOX
 from tgbot.playground.server import PlaygroundServer
 from tgbot.store.engine.sqlite.database import SqliteDatabase
+from tgbot.store.engine.writer import Database
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.rate_limit import RateLimiter
 from tgbot.turns.agent_loop import Agents
 
+WARM_UP = 3  # messages: PostgreSQL's driver prepares a statement when it comes again
 MESSAGES = 50
 Ts = TypeVarTuple("Ts")
 TOKEN = f"{scene.BOT_ID}:playground"
@@ -53,49 +56,65 @@ class CountingLoop(asyncio.SelectorEventLoop):
 
 
 class Tally:
-    """Counts what a block costs; `statements` are those of every connection."""
+    """Counts what a block costs; `sent` counts what every connection has sent to the database so far."""
 
-    def __init__(self, loop: CountingLoop, statements: list[str]) -> None:
+    def __init__(self, loop: CountingLoop, sent: Callable[[], Counter[str]]) -> None:
         self._loop = loop
-        self._statements = statements
+        self._sent = sent
         self.total: Counter[str] = Counter()
 
     @contextlib.contextmanager
     def counting(self) -> Iterator[None]:
         """Add what the block costs to the total."""
-        statements, hops = len(self._statements), self._loop.hops.copy()
+        sent, hops = self._sent(), self._loop.hops.copy()
         yield
-        new = self._statements[statements:]
-        self.total += Counter({"commits": new.count("COMMIT"), "SQL statements": len(new)})
+        self.total += self._sent() - sent
         self.total += self._loop.hops - hops
 
 
 def figures() -> Iterator[Figure]:
-    with asyncio.Runner(loop_factory=CountingLoop) as runner:
-        answering, showing, left = runner.run(_converse())
-    for phase, tally, most in (("store its answer", answering, ANSWERING), ("show it", showing, SHOWING)):
-        for what in most:
-            yield at_most(f"{what} to {phase}, per message", tally.total[what] / MESSAGES, most[what])
+    with traced() as statements, scene.folder() as folder:
+        db = SqliteDatabase(scene.migrated(folder / "counts.db"))
+        answering, showing, left = converse(db, lambda: _sent(statements))
+    yield from costs(answering, ANSWERING, "store its answer")
+    yield from costs(showing, SHOWING, "show it")
     for what, number in left.items():
         yield at_most(f"{what} left when idle", number, 0)
 
 
-async def _converse() -> tuple[Tally, Tally, dict[str, int]]:
-    """Send messages one at a time, each answered and shown before the next."""
+def _sent(statements: Sequence[str]) -> Counter[str]:
+    return Counter({"commits": statements.count("COMMIT"), "SQL statements": len(statements)})
+
+
+def costs(tally: Tally, most: Mapping[str, int], phase: str) -> Iterator[Figure]:
+    for what in most:
+        yield at_most(f"{what} to {phase}, per message", tally.total[what] / MESSAGES, most[what])
+
+
+def converse(db: Database, sent: Callable[[], Counter[str]]) -> tuple[Tally, Tally, dict[str, int]]:
+    """Send messages one at a time, each answered and shown before the next.
+
+    Give what it costs to store the answers and to show them, and how many things are left at the end.
+    """
+    with asyncio.Runner(loop_factory=CountingLoop) as runner:
+        return runner.run(_converse(db, sent))
+
+
+async def _converse(db: Database, sent: Callable[[], Counter[str]]) -> tuple[Tally, Tally, dict[str, int]]:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, CountingLoop)
-    with traced() as statements:
-        answering, showing = Tally(loop, statements), Tally(loop, statements)
-        async with _bot() as (line, delivery):
-            await _answer_and_show(line, delivery, Tally(loop, statements), Tally(loop, statements))
-            tasks = len(asyncio.all_tasks())
-            for _ in range(MESSAGES):
-                await _answer_and_show(line, delivery, answering, showing)
-            services = (line.acceptor, line.dispatcher, line.agents, line.delivery.answers, delivery)
-            left = {
-                "tasks": len(asyncio.all_tasks()) - tasks,
-                "dict, set and list entries": sum(_entries(service) for service in services),
-            }
+    answering, showing = Tally(loop, sent), Tally(loop, sent)
+    async with _bot(db) as (line, delivery):
+        for _ in range(WARM_UP):
+            await _answer_and_show(line, delivery, Tally(loop, sent), Tally(loop, sent))
+        tasks = len(asyncio.all_tasks())
+        for _ in range(MESSAGES):
+            await _answer_and_show(line, delivery, answering, showing)
+        services = (line.acceptor, line.dispatcher, line.agents, line.delivery.answers, delivery)
+        left = {
+            "tasks": len(asyncio.all_tasks()) - tasks,
+            "dict, set and list entries": sum(_entries(service) for service in services),
+        }
     return answering, showing, left
 
 
@@ -109,29 +128,24 @@ async def _answer_and_show(line: scene.Line, delivery: Delivery, answering: Tall
 
 
 @contextlib.asynccontextmanager
-async def _bot() -> AsyncIterator[tuple[scene.Line, Delivery]]:
-    async with PlaygroundServer() as server, BotApi(TOKEN, server.url) as api:
+async def _bot(db: Database) -> AsyncIterator[tuple[scene.Line, Delivery]]:
+    async with PlaygroundServer() as server, BotApi(TOKEN, server.url) as api, db:
         server.world.make_chat(CHAT_ID, "Ada")
         server.world.boxes.last_ids[SHARED_BOX] = NEWEST_ID
-        with scene.folder() as folder:
-            async with (
-                SqliteDatabase(scene.migrated(folder / "counts.db")) as db,
-                Agents(
-                    scene.say_nothing, scene.no_download, db.write, db.read, scene.AGENT_THREADS
-                ) as agents,
-            ):
-                line = scene.Line(db, api, await scene.begin_instance(db), agents)
-                yield (
-                    line,
-                    Delivery(
-                        db,
-                        api,
-                        line.dispatcher.owner,
-                        receipts=False,
-                        rate_limiter=RateLimiter(0, 0, 0),
-                        send_within_seconds=86_400.0,
-                    ),
-                )
+        owner = await scene.begin_instance(db)
+        Lease(db, owner.instance_id)  # each transaction looks at it, where others may work on the database
+        async with Agents(
+            scene.say_nothing, scene.no_download, db.write, db.read, scene.AGENT_THREADS
+        ) as agents:
+            delivery = Delivery(
+                db,
+                api,
+                owner,
+                receipts=False,
+                rate_limiter=RateLimiter(0, 0, 0),
+                send_within_seconds=86_400.0,
+            )
+            yield scene.Line(db, api, owner, agents), delivery
 
 
 @contextlib.contextmanager

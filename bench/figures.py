@@ -26,6 +26,16 @@ class Figure:
         return f"{self.name:<72} {self.figure:>22}  {self.target:<11} {verdict}"
 
 
+def report(figures: Iterable[Figure]) -> int:
+    """Print them as they come; give 1 if a target is missed, as an exit status."""
+    missed = 0
+    for figure in figures:
+        print(figure, flush=True)
+        missed += figure.ok is False
+    print(f"{missed} missed" if missed else "all met")
+    return 1 if missed else 0
+
+
 def at_least(name: str, ratio: float, least: float) -> Figure:
     return Figure(name, f"{ratio:.2f} x", f">= {least:g} x", ratio >= least)
 

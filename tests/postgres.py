@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -236,12 +236,12 @@ def programs() -> Path:
 
 
 @contextmanager
-def server() -> Iterator[Server]:
+def server(options: Sequence[str] = OPTIONS) -> Iterator[Server]:
     """Start one. Skips the test where PostgreSQL is not installed."""
     folder = Path(tempfile.mkdtemp(prefix="tgbot-postgres-"))
     if USER:
         shutil.chown(folder, USER)
-    with _running([str(programs()), *(f"-c {option}" for option in OPTIONS)], folder):
+    with _running([str(programs()), *(f"-c {option}" for option in options)], folder):
         started = Server(folder)
         started.begin()
         yield started

@@ -1,6 +1,8 @@
 """The image's files: what they copy is there, and what they run is ours. Built where Docker runs."""
 
+import dataclasses
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -86,10 +88,52 @@ def test_what_is_run_gets_the_signals_itself_and_its_health_is_asked_for() -> No
     assert f"http://{address[1]}/healthz" in code
 
 
-def test_compose_gives_a_stop_as_long_as_it_takes() -> None:
-    given = re.search(r"stop_grace_period: (\d+)s", (DEPLOY / "compose.yaml").read_text())
+COMPOSED = ["compose.yaml", "compose.scale.yaml"]
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_compose_gives_a_stop_as_long_as_it_takes(name: str) -> None:
+    given = re.findall(r"stop_grace_period: (\d+)s", (DEPLOY / name).read_text())
     assert given
-    assert int(given[1]) >= app.stop_seconds(Settings(token="1:a").grace_seconds)
+    assert all(int(seconds) >= app.stop_seconds(Settings(token="1:a").grace_seconds) for seconds in given)
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_compose_sets_nothing_that_is_no_setting(name: str) -> None:
+    names = re.findall(r"TGBOT_(\w+):", (DEPLOY / name).read_text())
+    known = {field.name for field in dataclasses.fields(Settings)} | {"token_file"}
+    assert names
+    assert [one for one in names if one.lower() not in known] == []
+
+
+def test_workers_are_where_the_proxy_looks_for_them_and_have_what_they_need() -> None:
+    composed, proxy = ((DEPLOY / name).read_text() for name in ("compose.scale.yaml", "Caddyfile"))
+    found = re.search(r"reverse_proxy (/\w+) {\s+dynamic a (\w+) (\d+)", proxy)
+    assert found
+    path, service, port = found.groups()
+    assert f"\n  {service}:\n" in composed
+    assert f"TGBOT_WEBHOOK_ADDRESS: 0.0.0.0:{port}\n" in composed
+    assert re.search(rf"TGBOT_WEBHOOK_URL: https://.+}}{path}\n", composed)
+    assert "./Caddyfile:/etc/caddy/Caddyfile:ro" in composed
+    extras = re.findall(r"EXTRAS: (\w+)", composed)
+    assert extras == ["postgres"]
+    assert set(extras) <= PROJECT["project"]["optional-dependencies"].keys()
+
+
+def test_caddy_takes_its_configuration() -> None:
+    caddy = shutil.which("caddy")
+    if caddy is None:
+        pytest.skip("Caddy is not installed")
+    command = [caddy, "adapt", "--config", str(DEPLOY / "Caddyfile"), "--validate"]
+    checked = subprocess.run(
+        command,
+        env={**os.environ, "BOT_HOST": "bot.example.org"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+    assert '"warn"' not in checked.stderr
 
 
 @pytest.mark.soak  # it installs everything

@@ -9,7 +9,8 @@ from tests.store.instance import Instance, StartInstance, key, new_id
 from tgbot.intake.commands.registry import NOTHING
 from tgbot.model import Choice, Turn
 from tgbot.render import Text
-from tgbot.store import interrupted, outbox, sending, settling, turns
+from tgbot.store import fence, interrupted, outbox, sending, settling, turns, workers
+from tgbot.store.engine.locks import shared
 from tgbot.store.fence import LostGuardError
 from tgbot.store.outbox import GIVEN_UP
 from tgbot.store.parts import Asked
@@ -52,6 +53,16 @@ def test_both_service_messages_and_what_comes_again_move_it_once(instance: Insta
     instance.say("c", chat=NEW)
     instance.receive(*both)
     assert run_all(instance, running) == ["a", "b", "c"]
+
+
+def test_a_turn_that_began_in_the_old_chat_keeps_others_out_of_the_new_one(instance: Instance) -> None:
+    running = instance.start("a", chat=OLD)
+    instance.receive(upgraded(1))
+    with instance.engine.begin() as conn:
+        fence.hold(conn, running.token, running.session_key)
+        if shared(conn):  # else nobody else can even begin
+            with instance.engine.begin() as others:
+                assert not workers.try_lock_chat(others, key(NEW))
 
 
 def test_what_was_held_is_resumed_in_the_new_chat(instance: Instance) -> None:

@@ -359,7 +359,7 @@ def test_a_chat_that_moves_while_it_is_waited_for_is_locked_under_its_new_id(wor
     with stage(world) as here:
         one, other = here.writers
         one.begin(ends(world.a, turn, "done"))
-        one.go(other, steps=2)  # it knows where its turn is, and has not locked that yet
+        one.go(other, steps=1)  # it knows where its turn was, and has not locked that yet
         world.b.receive(upgraded(next(_numbers)))
         one.go(other, steps=3)
         other.begin(says(world.b, "b", NEW))

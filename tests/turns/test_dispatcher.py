@@ -657,3 +657,24 @@ async def test_a_stop_that_the_database_refused_to_note_is_noted_at_the_end(
     await house.dispatcher.drain(0)
     assert refused
     assert await house.rows("SELECT count(*) FROM instance WHERE stopping_at IS NOT NULL") == [(1,)]
+
+
+async def test_while_the_database_refuses_a_row_that_is_due_is_not_looked_for_at_once_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    async def refuse(*_: object) -> None:
+        nonlocal looks
+        looks += 1
+        raise StorageError("the server is away")
+
+    monkeypatch.setattr(dispatcher, "POLL_SECONDS", 1000.0)
+    monkeypatch.setattr(house.db, "write", refuse)
+    house.dispatcher._due_at = 1.0  # long ago
+    house.dispatcher.wake()
+    await eventually(lambda: looks > 0, "a look")
+    for _ in range(1000):
+        await asyncio.sleep(0)
+    monkeypatch.undo()
+    assert looks < 10

@@ -26,6 +26,13 @@ async def noted(turn: AgentTurn) -> AsyncGenerator[str, None]:
         note(f"ends {turn.text} {os.getpid()}")
 
 
+async def quick(turn: AgentTurn) -> AsyncGenerator[str, None]:
+    """Answers at once."""
+    note(f"begins {turn.text} {os.getpid()}")
+    yield f"re: {turn.text}"
+    note(f"ends {turn.text} {os.getpid()}")
+
+
 async def slow(turn: AgentTurn) -> AsyncGenerator[str, None]:
     """Says a word, and then nothing until the file that the message names is there."""
     note(f"begins {turn.text} {os.getpid()}")

@@ -77,7 +77,11 @@ async def test_who_could_take_over_looks_when_the_lease_of_another_one_at_work_i
     assert await shared_db.write(turns.next_due, others) is None  # its own it renews
 
     await shared_db.write(workers.end, others.instance_id)
-    assert await shared_db.write(turns.next_due, mine) is None  # it is over
+    due_at = await shared_db.write(turns.next_due, mine)
+    assert due_at is not None
+    assert due_at <= time.time()  # also if it ended after the look, and before this
+    await shared_db.write(recovery.guards, mine.instance_id)
+    assert await shared_db.write(turns.next_due, mine) is None
 
 
 async def test_a_process_that_was_paused_for_longer_than_its_lease_asks_telegram_for_nothing(

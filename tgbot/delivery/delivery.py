@@ -250,7 +250,7 @@ class Delivery:
         """Leave a chat to whichever worker needs it next, if nothing is left to do there."""
         if not self._db.shared or self._flushing:
             return
-        task = asyncio.create_task(self._left(chat))
+        task = asyncio.create_task(self._left(chat), name=f"leaver-{chat.chat_id}")
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 

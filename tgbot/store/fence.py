@@ -16,12 +16,13 @@ class LostGuardError(Exception):
     """The guard has another owner by now, so this turn may not write anything any more."""
 
 
-def hold(conn: Connection, token: Token) -> None:
-    """Keep whoever else works on the chat of this turn's session waiting until the commit."""
-    before = None
-    while shared(conn) and (held := _holder(conn, token)) not in {None, before}:
-        workers.lock_chats(conn, [held])  # and look again: it may have moved while it was waited for
-        before = held
+def hold(conn: Connection, token: Token, expected: SessionKey | None = None) -> None:
+    """Keep whoever else works on the chat of this turn's session waiting until the commit.
+
+    `expected` is the session that it held when it was seen last: mostly it still does, which saves a look.
+    """
+    if shared(conn):
+        _held(conn, token, expected)
 
 
 def session_of(conn: Connection, turn: Ownership) -> SessionKey:
@@ -29,8 +30,7 @@ def session_of(conn: Connection, turn: Ownership) -> SessionKey:
 
     Raises LostGuardError if it holds none any more.
     """
-    hold(conn, turn.token)
-    session_key = _holder(conn, turn.token)
+    session_key = _held(conn, turn.token, turn.session_key)
     if session_key is None:
         raise lost(turn)
     return session_key
@@ -39,6 +39,15 @@ def session_of(conn: Connection, turn: Ownership) -> SessionKey:
 def lost(turn: Ownership) -> LostGuardError:
     """Make the error of a turn that does not hold its guard any more."""
     return LostGuardError(f"turn {turn.token} does not hold {turn.session_key} any more")
+
+
+def _held(conn: Connection, token: Token, expected: SessionKey | None) -> SessionKey | None:
+    """Find the session whose guard a turn holds, and lock its chat."""
+    locked, held = None, expected or _holder(conn, token)
+    while held is not None and held != locked:
+        workers.lock_chats(conn, [held])  # and look: it may have moved before, or while it was waited for
+        locked, held = held, _holder(conn, token)
+    return held
 
 
 def _holder(conn: Connection, token: Token) -> SessionKey | None:

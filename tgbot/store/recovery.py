@@ -131,7 +131,8 @@ def recover(conn: Connection, owner: Owner, left: Guard) -> str:
     A stopped row stays stopped: a /stop counts even if the process died before it acted on it, or if it
     came after `left` was read. Returns "ended" if the turn's own task was first.
     """
-    fence.hold(conn, left.token)
+    fence.hold(conn, left.token, left.session_key)
+    workers.hint_all(conn)  # who has a free slot may have found the chat locked by this
     if not _LEAVE(conn, token=left.token).rowcount:
         return "ended"
     interrupted.mark_uncertain(conn, left.row_id)  # a preview of it may still be on its way

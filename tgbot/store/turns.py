@@ -274,7 +274,7 @@ def end(conn: Connection, owner: Owner, ended: Ownership, ending: Ending) -> End
     A row that was stopped before stays stopped; its answer is what was said until then. Raises
     LostGuardError if the turn does not hold its guard any more.
     """
-    fence.hold(conn, ended.token)
+    fence.hold(conn, ended.token, ended.session_key)
     state = _end_row(conn, ended, ending)
     part = _answer(conn, ended, ending, state)
     if state == "done" and ending.replaces is not None:

@@ -114,9 +114,7 @@ _holds = or_(
     exists().where(guard.c.instance_id == instance.c.id),
 )
 _NEXT_OVER = Statement(
-    select(func.min(instance.c.lease_until) - now()).where(
-        _LIVE, instance.c.id != bindparam("instance_id"), _holds
-    )
+    select(func.min(instance.c.lease_until) - now()).where(instance.c.id != bindparam("instance_id"), _holds)
 )
 
 
@@ -204,7 +202,8 @@ def end(conn: Connection, instance_id: InstanceId) -> None:
 def next_over(conn: Connection, instance_id: InstanceId) -> float | None:
     """Compute in how many seconds another worker's lease is over, if it is not renewed.
 
-    None if no other one runs or sends anything.
+    None if no other one runs or sends anything. Negative if one that did has died, and nobody has looked
+    since.
     """
     seconds: float | None = _NEXT_OVER(conn, instance_id=instance_id).scalar() if shared(conn) else None
     return seconds
@@ -223,7 +222,7 @@ def lock_chats(conn: Connection, session_keys: Iterable[SessionKey]) -> None:
 
 def lock_all(conn: Connection, chats: Iterable[Chat]) -> None:
     """Do the same for these chats."""
-    lock(conn, {_name(*chat) for chat in chats})
+    lock(conn, (_name(*chat) for chat in chats))
 
 
 def lock_chat(conn: Connection, bot_id: BotId, chat_id: ChatId) -> None:

@@ -86,7 +86,7 @@ class Dispatcher:
         return min(max(due_in, 0.0), POLL_SECONDS)
 
     async def _reconcile(self) -> None:
-        running = set(self._interrupts)
+        running, self._due_at = set(self._interrupts), None
         guards = await self._db.write(recovery.guards, self._owner.instance_id)
         stopped = {guard.token for guard in guards if guard.state == "stopped"}
         # A turn without its guard works for nothing. One that ended meanwhile has no interrupt any more.

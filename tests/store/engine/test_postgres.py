@@ -1,6 +1,7 @@
 """What is PostgreSQL's own: commits of unknown outcome, leases that are over, others in the way."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import psycopg
@@ -9,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from tests import postgres
 from tgbot.store.engine.errors import LeaseLostError, StorageError
-from tgbot.store.engine.locks import lock
+from tgbot.store.engine.locks import lock, try_lock
 from tgbot.store.engine.place import Place, place_of
 from tgbot.store.engine.writer import Database
 
@@ -34,6 +35,10 @@ def add(conn: Connection, word: str) -> None:
 
 def words(place: Place) -> list[str]:
     return place.read_once(lambda conn: [*conn.execute(text("SELECT word FROM word ORDER BY 1")).scalars()])
+
+
+def test_no_plan_is_compiled(place: Place) -> None:
+    assert place.read_once(lambda conn: conn.execute(text("SHOW jit")).scalar()) == "off"
 
 
 def test_a_nul_is_stored_as_a_space(place: Place) -> None:
@@ -87,6 +92,24 @@ async def test_writes_that_lock_the_same_name_run_one_after_the_other(place: Pla
     async with place.database() as one, place.database() as other:
         await asyncio.gather(*(db.write(count_up) for _ in range(20) for db in (one, other)))
     assert sorted(map(int, words(place))) == list(range(40))
+
+
+async def test_a_lock_ends_with_its_transaction_and_the_next_one_has_to_take_it_again(place: Place) -> None:
+    locked, end = threading.Event(), threading.Event()
+
+    def hold(conn: Connection) -> None:
+        lock(conn, ["name"])
+        locked.set()
+        end.wait()
+
+    async with place.database() as one, place.database() as other:
+        await one.write(lock, ["name"])
+        holding = other.write(hold)
+        await asyncio.to_thread(locked.wait)
+        taken = await one.write(try_lock, ["name"])
+        end.set()
+        await holding
+    assert not taken
 
 
 async def test_locks_in_opposite_orders_end_in_nobodys_way(place: Place) -> None:

@@ -20,7 +20,9 @@ _hashes = (
 _LOCK = Statement(select(func.pg_advisory_xact_lock(_hashes.c.hash)))
 _TRY = Statement(select(func.pg_try_advisory_xact_lock(_hashes.c.hash)))
 
-TRIES_ONLY = "tries_only"  # the key in Connection.info: a lock that another one holds is not waited for
+# Keys in Connection.info.
+TRIES_ONLY = "tries_only"  # a lock that another one holds is not waited for
+_HELD = "held"  # a transaction, and the names that it has locked
 
 
 class ContendedError(Exception):
@@ -38,18 +40,32 @@ def lock(conn: Connection, names: Iterable[str]) -> None:
     What is read after it stays true until the commit, as far as whoever changes it locks the same name.
     SQLite's transactions run one after the other anyway.
     """
-    if not shared(conn):
-        return
-    if not conn.info.get(TRIES_ONLY):
-        _LOCK(conn, names=_listed(names))
-    elif not try_lock(conn, names):
+    tries_only = shared(conn) and conn.info.get(TRIES_ONLY)
+    if not _lock(conn, names, _TRY if tries_only else _LOCK):
         raise ContendedError
 
 
 def try_lock(conn: Connection, names: Iterable[str]) -> bool:
     """Do the same, but wait for nobody; False if somebody else holds one of them."""
-    return not shared(conn) or all(_TRY(conn, names=_listed(names)).scalars())
+    return _lock(conn, names, _TRY)
 
 
-def _listed(names: Iterable[str]) -> str:
-    return json.dumps(list(names))
+def _lock(conn: Connection, names: Iterable[str], statement: Statement) -> bool:
+    """Lock those that this transaction has not locked yet: each time is a round trip."""
+    if not shared(conn):
+        return True
+    held = _held(conn)
+    wanted = set(names) - held
+    if wanted and False in statement(conn, names=json.dumps(list(wanted))).scalars():
+        return False
+    held |= wanted
+    return True
+
+
+def _held(conn: Connection) -> set[str]:
+    """Give the names that this transaction has locked, for whoever adds to them."""
+    transaction = conn.get_transaction()
+    held: tuple[object, set[str]] | None = conn.info.get(_HELD)
+    if held is None or transaction is None or held[0] is not transaction:
+        held = conn.info[_HELD] = transaction, set()
+    return held[1]
