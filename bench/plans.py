@@ -19,6 +19,7 @@ from tgbot.store import (
     allowances,
     allowed,
     audit,
+    claims,
     day,
     dead,
     expiry,
@@ -132,7 +133,7 @@ def _use_everything(conn: Connection) -> None:
     turns.end(conn, owner, second, turns.Ending("interrupted"))
     queue.resume(conn, SESSION, stop)
     queue.drop(conn, SESSION, None)
-    turns.claim_waiting(conn, owner)
+    claims.claim_waiting(conn, owner)
     for held in recovery.guards(conn, owner.instance_id):
         recovery.recover(conn, owner, held)
         list(dead.each(conn))
@@ -145,11 +146,11 @@ def _use_everything(conn: Connection) -> None:
         parts = scene.messages([{**raw, "message": {**raw["message"], **fields}} for raw in raws])
         assert receive(conn, owner, scene.RULES, parts).timed
     modes.set_default(conn, owner.bot_id, "steer")
-    if running := turns.claim(conn, SESSION, owner):
+    if running := claims.claim(conn, SESSION, owner):
         joins.incoming(conn, running, RowId(0))
     inbox.refuse(conn, stop)
     joins.joined_to(conn, stop)
-    turns.next_due(conn, owner)
+    claims.next_due(conn, owner)
     recovery.note_stopping(conn, owner.instance_id)
     reacted.find(conn, owner.bot_id, CHAT_ID, MessageId(1))
     reacted.again(conn, arrivals[0].update, first.row_id)

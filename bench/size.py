@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from bench import history, scene
 from bench.figures import Figure, at_most, speed_ratio
 from tgbot.model import ChatId, Owner, session_key
-from tgbot.store import recovery, report, turns
+from tgbot.store import claims, recovery, report
 from tgbot.store.engine.sqlite.opening import read_once, writing_engine
 from tgbot.turns.agent import AgentTurn
 
@@ -57,7 +57,7 @@ def _claim(engine: Engine) -> None:
     with engine.connect() as conn:
         owner = Owner(scene.BOT_ID, recovery.begin_instance(conn, 1), scene.MAX_TURNS, scene.CRASHES_MAX)
         for chat_id in range(1, CLAIMS + 1):
-            assert turns.claim(conn, session_key(scene.BOT_ID, ChatId(chat_id)), owner)
+            assert claims.claim(conn, session_key(scene.BOT_ID, ChatId(chat_id)), owner)
         conn.rollback()
 
 

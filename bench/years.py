@@ -17,7 +17,7 @@ from unittest import mock
 from bench import scene
 from tgbot import pruner
 from tgbot.model import ChatId, MessageId, Owner, session_key
-from tgbot.store import recovery, sending, turns
+from tgbot.store import claims, recovery, sending
 from tgbot.store.engine.connection import Connection
 from tgbot.turns.agent import AgentTurn
 
@@ -99,7 +99,7 @@ def _claim_cpu_seconds(conn: Connection) -> float:
     owner = Owner(scene.BOT_ID, recovery.begin_instance(conn, os.getpid()), 10_000, 3)
     began = time.thread_time()
     for number in range(CLAIMS):
-        turns.claim(conn, session_key(scene.BOT_ID, ChatId(number % CHATS + 1)), owner)
+        claims.claim(conn, session_key(scene.BOT_ID, ChatId(number % CHATS + 1)), owner)
     return (time.thread_time() - began) / CLAIMS
 
 

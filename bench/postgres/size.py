@@ -13,7 +13,7 @@ from bench.plans import none_of, recorded
 from bench.postgres import rows
 from tests.postgres import Server
 from tgbot.model import ChatId, Owner, session_key
-from tgbot.store import recovery, turns
+from tgbot.store import claims, recovery
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.writer import Database
 
@@ -61,7 +61,7 @@ async def _plans(url: str) -> dict[str, str]:
     async with rows.migrated(url).database() as db:
         with recorded() as statements:
             await _undone(db, _claim)
-            await _undone(db, turns.claim_waiting)
+            await _undone(db, claims.claim_waiting)
     with rows.connect(url) as conn:
         conn.execute("SET plan_cache_mode = force_generic_plan")
         return {sql: _plan(conn, sql) for sql in statements}
@@ -94,4 +94,4 @@ async def _undone(db: Database, claim: Callable[[Connection, Owner], object]) ->
 
 def _claim(conn: Connection, owner: Owner) -> None:
     for chat_id in range(1, CLAIMS + 1):
-        assert turns.claim(conn, session_key(scene.BOT_ID, ChatId(chat_id)), owner)
+        assert claims.claim(conn, session_key(scene.BOT_ID, ChatId(chat_id)), owner)

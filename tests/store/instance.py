@@ -25,7 +25,7 @@ from tgbot.model import (
     session_key,
 )
 from tgbot.render import Text
-from tgbot.store import allowed, outbox, recovery, sending, turns
+from tgbot.store import allowed, claims, outbox, recovery, sending, turns
 from tgbot.store.engine.connection import Connection
 from tgbot.store.parts import Content
 from tgbot.store.turns import Ended, Ending, Outcome
@@ -122,7 +122,7 @@ class Instance:
         return [self.do(recovery.recover, self.owner, hold) for hold in held]
 
     def claim_waiting(self) -> list[Turn]:
-        return self.do(turns.claim_waiting, self.owner)
+        return self.do(claims.claim_waiting, self.owner)
 
     def next_part(self, chat: int = 7) -> Part | None:
         return self.do(sending.next_part, self.owner.bot_id, ChatId(chat), self.owner.instance_id)

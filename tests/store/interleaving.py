@@ -22,7 +22,7 @@ from tests import postgres
 from tests.store.instance import Instance, said_in
 from tgbot.intake.batch import Received
 from tgbot.model import Part, Turn
-from tgbot.store import turns
+from tgbot.store import claims
 from tgbot.store.engine.connection import Connection
 from tgbot.store.engine.hints import CHANNEL
 from tgbot.store.engine.postgres import opening
@@ -194,7 +194,7 @@ class World:
         for worker in (self.a, self.b):
             worker.recover()
             slots = worker.owner.max_turns if max_turns is None else max_turns
-            worker.do(turns.claim_waiting, replace(worker.owner, max_turns=slots))
+            worker.do(claims.claim_waiting, replace(worker.owner, max_turns=slots))
 
     def state(self) -> State:
         """Describe all that a change may have changed; rows by their words, as ids depend on the order.

@@ -16,7 +16,7 @@ from tgbot.intake import batch
 from tgbot.intake.pairing import stored
 from tgbot.model import ChatId, Choice, MessageId, Raw, RowId, Turn
 from tgbot.render import Text
-from tgbot.store import chats, joins, modes, outbox, recovery, sending, strangers, turns, workers
+from tgbot.store import chats, claims, joins, modes, outbox, recovery, sending, strangers, turns, workers
 from tgbot.store.engine.connection import Connection
 from tgbot.store.parts import Asked
 from tgbot.store.turns import Ending, Outcome
@@ -48,8 +48,8 @@ def moves(worker: Instance) -> Change:
     return takes(worker, upgraded(next(_numbers)))
 
 
-def claims(worker: Instance) -> Change:
-    return lambda conn: turns.claim_waiting(conn, worker.owner)
+def claims_waiting(worker: Instance) -> Change:
+    return lambda conn: claims.claim_waiting(conn, worker.owner)
 
 
 def ends(worker: Instance, turn: Turn, outcome: Outcome) -> Change:
@@ -107,7 +107,7 @@ def anything(worker: Instance, chat: int = OLD) -> Changes:
     return {
         "receive": says(worker, "new", chat),
         "stop": says(worker, "/stop", chat),
-        "claim": claims(worker),
+        "claim": claims_waiting(worker),
         "move": moves(worker),
         "leave": leaves(worker, chat),
         "send": sends(worker, chat),
@@ -127,7 +127,7 @@ def idle(world: World) -> Scene:
 def waiting(world: World) -> Scene:
     """Nobody has a slot for the rows, and then somebody has."""
     full(world.mortal).say("a", "b", chat=OLD)
-    mine = {"claim": claims(world.a), "receive": says(world.a, "c"), "stop": says(world.a, "/stop")}
+    mine = {"claim": claims_waiting(world.a), "receive": says(world.a, "c"), "stop": says(world.a, "/stop")}
     return mine, anything(world.b)
 
 
@@ -256,7 +256,9 @@ def recovered(world: World) -> Scene:
     full(world.mortal).say("b", chat=OLD)
     world.die()
     world.a.do(recovery.guards, world.a.owner.instance_id)
-    return {"send": sends(world.a), "claim": claims(world.a), "leave": leaves(world.a)}, anything(world.b)
+    return {"send": sends(world.a), "claim": claims_waiting(world.a), "leave": leaves(world.a)}, anything(
+        world.b
+    )
 
 
 def two_chats(world: World) -> Scene:

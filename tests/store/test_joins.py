@@ -9,7 +9,7 @@ import pytest
 from tests.house import raw_message
 from tests.store.instance import Instance, StartInstance, new_id
 from tgbot.model import RowId, Turn, UserId
-from tgbot.store import joins, modes, turns
+from tgbot.store import claims, joins, modes
 from tgbot.store.fence import LostGuardError
 from tgbot.store.outbox import GIVEN_UP
 
@@ -31,7 +31,7 @@ def texts(turn: Turn | None) -> list[str]:
 
 def seconds_left(instance: Instance) -> float:
     """Compute in how many seconds the only row that waits is due."""
-    due_at = instance.do(turns.next_due, instance.owner)
+    due_at = instance.do(claims.next_due, instance.owner)
     assert due_at is not None
     return due_at - time.time()
 
@@ -258,7 +258,7 @@ def test_a_row_is_not_claimed_before_its_time(instance: Instance) -> None:
     assert instance.claim_waiting() == []
     assert 40 < seconds_left(instance) <= 50
     [turn] = instance.due()
-    assert (turn.text, instance.do(turns.next_due, instance.owner)) == ("1", None)
+    assert (turn.text, instance.do(claims.next_due, instance.owner)) == ("1", None)
 
 
 def test_a_further_part_pushes_the_time(instance: Instance) -> None:

@@ -11,7 +11,7 @@ from tests.store.test_edits import edit, press
 from tests.store.test_joins import OTHERS, incoming, seconds_left
 from tgbot.intake.limits import Limits
 from tgbot.model import Mode, Raw, Turn
-from tgbot.store import modes, turns
+from tgbot.store import claims, modes
 
 WORDS = "".join(chr(ord("a") + number % 26) for number in range(4096 + 4096 + 1698))
 PIECES = (WORDS[:4096], WORDS[4096:8192], WORDS[8192:])  # as a client cuts what has no space in it
@@ -64,7 +64,7 @@ def test_a_piece_that_is_full_waits_for_the_next_and_the_last_one_for_nothing(in
     assert instance.claim_waiting() == []
     assert 40 < seconds_left(instance) <= 50
     assert instance.say(LAST).timed
-    assert instance.do(turns.next_due, instance.owner) is None
+    assert instance.do(claims.next_due, instance.owner) is None
     assert the_turn(instance).text == FIRST + LAST
 
 

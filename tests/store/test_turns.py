@@ -9,9 +9,10 @@ from tests.house import raw_message
 from tests.store.instance import Instance, StartInstance, key
 from tgbot.model import BotId, Turn
 from tgbot.render import Text
-from tgbot.store import outbox, recovery, turns
+from tgbot.store import claims, outbox, recovery, turns
+from tgbot.store.fence import LostGuardError
 from tgbot.store.outbox import GIVEN_UP
-from tgbot.store.turns import Ended, Ending, LostGuardError, Outcome
+from tgbot.store.turns import Ended, Ending, Outcome
 
 
 def texts(claimed: list[Turn]) -> list[str]:
@@ -30,13 +31,13 @@ def test_a_claim_takes_the_oldest_row_of_an_idle_session_and_counts_the_attempt(
 
 def test_a_session_with_a_guard_is_not_claimed_again(instance: Instance) -> None:
     instance.start("a", "b")
-    assert instance.do(turns.claim, key(), instance.owner) is None
+    assert instance.do(claims.claim, key(), instance.owner) is None
     assert instance.claim_waiting() == []
     assert instance.states() == {"a": "claimed", "b": "queued"}
 
 
 def test_a_claim_of_nothing_leaves_no_guard(instance: Instance) -> None:
-    assert instance.do(turns.claim, key(), instance.owner) is None
+    assert instance.do(claims.claim, key(), instance.owner) is None
     assert instance.claim_waiting() == []
     assert instance.guards() == {}
 
@@ -130,7 +131,7 @@ def test_a_draining_owner_claims_nothing_more(instance: Instance) -> None:
     draining = dataclasses.replace(instance.owner, max_turns=0)
     ended = instance.do(turns.end, draining, turn, Ending("done", [Text("re: a")]))
     assert (ended.state, ended.following) == ("done", None)
-    assert instance.do(turns.claim_waiting, draining) == []
+    assert instance.do(claims.claim_waiting, draining) == []
     assert instance.states() == {"a": "done", "b": "queued"}
     assert instance.guards() == {}
 

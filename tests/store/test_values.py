@@ -8,7 +8,7 @@ from tests.store.instance import Instance, StartInstance, key
 from tests.store.test_chats import NEW, OLD, upgraded
 from tgbot.model import Turn
 from tgbot.store import values
-from tgbot.store.turns import LostGuardError
+from tgbot.store.fence import LostGuardError
 
 
 def note(instance: Instance, turn: Turn, name: str, words: str) -> None:

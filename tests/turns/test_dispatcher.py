@@ -14,7 +14,7 @@ from tests.scripted import Gate, ScriptedAgent
 from tests.waiting import eventually, eventually_async
 from tgbot.model import Turn
 from tgbot.render import Text
-from tgbot.store import recovery, turns
+from tgbot.store import fence, recovery, turns
 from tgbot.store.engine.errors import StorageError
 from tgbot.store.engine.writer import Database
 from tgbot.store.turns import Ending
@@ -433,7 +433,7 @@ async def test_a_stale_owner_can_write_nothing(house: House) -> None:
     await eventually(lambda: house.dispatcher.running == 0, "the stale turn's task ends")
     assert await house.answers() == []
     assert await house.states() == ["claimed"]
-    with pytest.raises(turns.LostGuardError):
+    with pytest.raises(fence.LostGuardError):
         await house.db.write(turns.end, house.dispatcher.owner, stale, turns.Ending("interrupted"))
 
 

@@ -14,7 +14,7 @@ from tgbot.lease import Lease
 from tgbot.model import BotId, ChatId, MessageId, Owner, Turn
 from tgbot.playground.server import PlaygroundServer
 from tgbot.render import Text
-from tgbot.store import modes, recovery, sending, turns, workers
+from tgbot.store import claims, modes, recovery, sending, turns, workers
 from tgbot.store.engine.errors import LeaseLostError
 from tgbot.store.engine.place import place_of
 from tgbot.store.engine.revisions import REVISION
@@ -68,20 +68,20 @@ async def test_who_could_take_over_looks_when_the_lease_of_another_one_at_work_i
     mine, others = [
         Owner(BotId(5), await shared_db.write(recovery.begin_instance, pid), 1, 1) for pid in (1, 2)
     ]
-    assert await shared_db.write(turns.next_due, mine) is None  # the other one does nothing
+    assert await shared_db.write(claims.next_due, mine) is None  # the other one does nothing
 
     await shared_db.write(workers.take_to_send, others.instance_id, workers.Chat(BotId(5), ChatId(7)))
-    due_at = await shared_db.write(turns.next_due, mine)
+    due_at = await shared_db.write(claims.next_due, mine)
     assert due_at is not None
     assert 0 < due_at - time.time() <= workers.LEASE_SECONDS
-    assert await shared_db.write(turns.next_due, others) is None  # its own it renews
+    assert await shared_db.write(claims.next_due, others) is None  # its own it renews
 
     await shared_db.write(workers.end, others.instance_id)
-    due_at = await shared_db.write(turns.next_due, mine)
+    due_at = await shared_db.write(claims.next_due, mine)
     assert due_at is not None
     assert due_at <= time.time()  # also if it ended after the look, and before this
     await shared_db.write(recovery.guards, mine.instance_id)
-    assert await shared_db.write(turns.next_due, mine) is None
+    assert await shared_db.write(claims.next_due, mine) is None
 
 
 async def test_a_process_that_was_paused_for_longer_than_its_lease_asks_telegram_for_nothing(
@@ -110,11 +110,11 @@ async def test_a_chat_that_is_with_one_worker_is_with_no_other_until_that_leaves
     [turn] = await says(mine, 1)
     await shared_db.write(turns.end, mine, turn, turns.Ending("done", [Text("re: hi")]))  # which is unsent
     assert await says(others, 2) == []
-    assert await shared_db.write(turns.claim_waiting, others) == []
+    assert await shared_db.write(claims.claim_waiting, others) == []
     assert await shared_db.write(sending.next_part, *CHAT, others.instance_id) is None
     assert not await shared_db.write(workers.leave_chat, mine.instance_id, CHAT)
 
-    [turn] = await shared_db.write(turns.claim_waiting, mine)
+    [turn] = await shared_db.write(claims.claim_waiting, mine)
     await shared_db.write(turns.end, mine, turn, turns.Ending("dropped"))
     part = await shared_db.write(sending.next_part, *CHAT, mine.instance_id)
     assert part is not None

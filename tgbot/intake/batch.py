@@ -34,6 +34,7 @@ from tgbot.render import Text
 from tgbot.store import (
     allowed,
     chats,
+    claims,
     edits,
     inbox,
     joins,
@@ -204,7 +205,7 @@ class _Batch:
     def _claim_for(self, all_stored: Sequence[inbox.Stored]) -> None:
         stored = [entry for entry in all_stored if entry.refused or self._is_within_limits(entry)]
         sessions = dict.fromkeys(entry.message.address.session_key for entry in stored)
-        claimed = turns.claim_each(self._conn, sessions, self._owner)
+        claimed = claims.claim_each(self._conn, sessions, self._owner)
         self.received.claimed += claimed
         started = {turn.row_id for turn in claimed}
         waiting = [entry for entry in stored if not entry.refused and entry.row_id not in started]

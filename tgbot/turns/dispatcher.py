@@ -14,7 +14,7 @@ from typing import Protocol
 
 from tgbot import tracing
 from tgbot.model import Address, Owner, Part, RowId, Token, Turn
-from tgbot.store import recovery, turns
+from tgbot.store import claims, fence, recovery, turns
 from tgbot.store.engine.errors import LeaseLostError, StorageError
 from tgbot.store.engine.writer import Database
 from tgbot.tally import tally
@@ -93,8 +93,8 @@ class Dispatcher:
         for token in stopped | (running - {guard.token for guard in guards}):
             self._interrupt(token)
         await self._recover(guards)
-        self.spawn(await self._db.write(turns.claim_waiting, self._owner))
-        self._due_at = await self._db.write(turns.next_due, self._owner)
+        self.spawn(await self._db.write(claims.claim_waiting, self._owner))
+        self._due_at = await self._db.write(claims.next_due, self._owner)
 
     async def _recover(self, guards: list[recovery.Guard]) -> None:
         """Recover the guards whose owner is gone: of an earlier process, or twice in a row without a task.
@@ -140,7 +140,7 @@ class Dispatcher:
         began_at = time.time()
         try:
             return await self._write(turn, await self._runner.run(turn, interrupt), began_at)
-        except (turns.LostGuardError, LeaseLostError):  # another runs it again, or will
+        except (fence.LostGuardError, LeaseLostError):  # another runs it again, or will
             log.warning("turn.lost_guard session=%s turn=%s", turn.session_key, turn.token)
             return None
 
@@ -185,7 +185,7 @@ class Dispatcher:
                 await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
                 tries += 1
             except Exception as error:
-                if ending.outcome == "failed" or isinstance(error, turns.LostGuardError):
+                if ending.outcome == "failed" or isinstance(error, fence.LostGuardError):
                     raise
                 ending = failed(turn, "its ending cannot be stored", error)
             else:

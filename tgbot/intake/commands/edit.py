@@ -3,7 +3,7 @@
 from tgbot.intake import limits
 from tgbot.intake.commands.registry import NOTHING, Call, Reply, button
 from tgbot.model import Message, RowId
-from tgbot.store import edits, inbox, queue, turns
+from tgbot.store import claims, edits, inbox, queue
 from tgbot.store.edits import Edited
 from tgbot.store.engine.connection import Connection
 
@@ -35,5 +35,5 @@ def run_again(call: Call) -> Reply:
         return Reply(None, toast=refusal.toast)
     edits.queue(call.conn, call.session_key, row_id, first=still_runs)
     stopped = queue.stop_turn(call.conn, call.session_key)[0] if still_runs else None
-    claimed = turns.claim(call.conn, call.session_key, call.owner)
+    claimed = claims.claim(call.conn, call.session_key, call.owner)
     return Reply(None, toast=edits.RUNNING_AGAIN.text, claimed=claimed, stopped=stopped)

@@ -1,7 +1,7 @@
 """The buttons below a message that was given up: run it once more, or forget it."""
 
 from tgbot.intake.commands.registry import NOTHING, Call, Reply, button
-from tgbot.store import recovery, turns
+from tgbot.store import claims, recovery
 
 TRIED = "It was tried again already."
 
@@ -12,7 +12,7 @@ def retry(call: Call) -> Reply:
     if not recovery.retry(call.conn, call.session_key, call.target):
         tried = recovery.was_tried_again(call.conn, call.session_key, call.target)
         return Reply(None, toast=TRIED) if tried else NOTHING
-    claimed = turns.claim(call.conn, call.session_key, call.owner)
+    claimed = claims.claim(call.conn, call.session_key, call.owner)
     return Reply(None, toast="Trying it again.", claimed=claimed)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tgbot.intake.commands.registry import Call, Mark, Reply, button, command, draw
 from tgbot.model import RowId
-from tgbot.store import queue, turns
+from tgbot.store import claims, queue
 from tgbot.store.quote import quote
 
 NAMED_MAX = 10  # held messages that the reply to /stop names
@@ -63,7 +63,7 @@ def resume(call: Call) -> Reply:
     resumed = queue.resume(call.conn, call.session_key, call.control.target)
     if not resumed:
         return _nothing_held(call)
-    claimed = turns.claim(call.conn, call.session_key, call.owner)
+    claimed = claims.claim(call.conn, call.session_key, call.owner)
     waits = "soon" if queue.running(call.conn, call.session_key) is None else "after the running one"
     when = "now" if claimed else waits
     marks = _marks([row for row in resumed if not claimed or row.row_id != claimed.row_id], waits=True)

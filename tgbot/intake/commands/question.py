@@ -2,7 +2,7 @@
 
 from tgbot.intake.commands.registry import NOT_YOURS, NOTHING, Call, Reply, button
 from tgbot.model import RowId
-from tgbot.store import questions, turns
+from tgbot.store import claims, questions
 
 ANSWERED = "This was answered already."
 
@@ -21,5 +21,5 @@ def answer(call: Call) -> Reply:
         return Reply(None, toast=ANSWERED)
     choice = found.choices[number]
     goes_on = questions.answer(call.conn, RowId(row_id), question_id, choice.value, user_id)
-    claimed = turns.claim(call.conn, call.session_key, call.owner) if goes_on else None
+    claimed = claims.claim(call.conn, call.session_key, call.owner) if goes_on else None
     return Reply(found.text_with(choice), instead=True, toast=choice.label, claimed=claimed)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tgbot.intake.commands.registry import Call, Mark, Reply, button, command
 from tgbot.model import RowId
-from tgbot.store import card, queue, turns
+from tgbot.store import card, claims, queue
 
 GONE = "This one does not wait any more."
 NOTHING_WAITS = "Nothing waits here, and nothing is on hold."
@@ -66,7 +66,7 @@ def _changed(
     call: Call, toast: str, dropped: Sequence[queue.Waiting] = (), stopped: RowId | None = None
 ) -> Reply:
     """Draw the card anew, and claim if the session is idle."""
-    claimed = turns.claim(call.conn, call.session_key, call.owner)
+    claimed = claims.claim(call.conn, call.session_key, call.owner)
     card.refresh(call.conn, call.session_key)
     marks = tuple(Mark(row.message_id, waits=False) for row in dropped)
     return Reply(None, toast=toast, claimed=claimed, stopped=stopped, marks=marks)
