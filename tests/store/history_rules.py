@@ -10,6 +10,7 @@ from tests.house import raw_message
 from tests.store.history_model import CHATS, CRASHES_MAX, Model
 from tests.store.instance import pressed
 from tgbot.model import Turn  # noqa: TC001 - as above
+from tgbot.store.fence import LostGuardError
 from tgbot.store.leads import TOGETHER_MAX
 from tgbot.store.outbox import GIVEN_UP, STOPPED
 from tgbot.store.schema import FRONT
@@ -171,7 +172,7 @@ class Histories(Model):
         ending: Callable[[Turn], object] = data.draw(
             st.sampled_from([instance.finish, instance.fail, instance.release])
         )
-        with pytest.raises(fence.LostGuardError):
+        with pytest.raises(LostGuardError):
             ending(turn)
 
     def teardown(self) -> None:
