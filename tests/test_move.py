@@ -69,7 +69,7 @@ ROWS: dict[Table, list[dict[str, object]]] = {
             "at": 1 / 3,
         }
     ],
-    schema.file: [{"id": 3, "pending_id": 1}, {"id": 4, "pending_id": None}],
+    schema.file: [{"id": 3, "pending_id": 1}, {"id": 4, "pending_id": 1}],
     schema.file_piece: [
         {"file_id": 3, "number": number, "content": bytes(range(256)) * 40} for number in range(20)
     ],

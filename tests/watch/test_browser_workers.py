@@ -48,7 +48,7 @@ def do(action: Coroutine[None, None, object]) -> None:
 
 def _worker(folder: Path, api_url: str, url: str) -> BotProcess:
     folder.mkdir()
-    watched = {"http_address": "127.0.0.1:0", "admin_token": ADMIN}
+    watched = {"http_address": "127.0.0.1:0", "admin_token": ADMIN, "grace_seconds": 1}
     return BotProcess(folder, api_url, database_url=url, agent=SLEEPER, max_turns=1, **watched)
 
 
