@@ -68,7 +68,7 @@ def formatted(text: str, entities: list[Entity], units_max: int, too_long: str) 
 
 
 def _check_encoding(text: str) -> None:
-    """Refuse a lone surrogate, which a JSON escape can carry but UTF-8 can not."""
+    """Refuse a lone surrogate, which a JSON escape can carry but UTF-8 cannot."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
