@@ -53,6 +53,14 @@ def test_without_a_database_it_says_what_to_do(tmp_path: Path) -> None:
     assert "start the bot once" in ended.stderr
 
 
+def test_of_a_newer_schema_it_says_what_helps(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "tgbot.db")) as raw, raw:
+        raw.execute("UPDATE alembic_version SET version_num = '9999'")
+    ended = tgbot(folder, "status")
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert "was written by a newer tgbot (schema 9999): update tgbot, or use another database" in ended.stderr
+
+
 def test_it_names_its_database_file(folder: Path) -> None:
     none = "the bot does not run: interrupted 0, queued 0, asking 0, held 0, dead 0, unsent 0, parked 0"
     path = str(folder / "tgbot.db")

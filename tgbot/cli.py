@@ -22,7 +22,7 @@ from tgbot.service.installed import ServiceError
 from tgbot.store import upgrading
 from tgbot.store.engine.errors import DatabaseDamagedError, StorageError
 from tgbot.store.engine.place import Place, place_of
-from tgbot.store.engine.revisions import REVISION, SchemaError
+from tgbot.store.engine.revisions import REVISION, SchemaError, check_revision
 from tgbot.store.engine.sqlite.lock import DatabaseLockedError
 from tgbot.telegram.errors import TokenRefusedError
 from tgbot.turns import agent
@@ -193,14 +193,16 @@ def _copies(arguments: argparse.Namespace) -> int:
 
 
 def _database() -> Place:
-    """Find the database, of which another process may be the bot. Raises DatabaseNotReadyError."""
+    """Find the database, at which the bot may work. Raises DatabaseNotReadyError, SchemaError."""
     place = place_of(config.database_url())
     revision = place.revision()
     if revision is None:
         missing = f"no database at {place}: start the bot once, or set {config.PREFIX}DATABASE_URL"
         raise DatabaseNotReadyError(missing)
+    if revision > REVISION:
+        check_revision(place, revision)
     if revision != REVISION:
-        ours = f"this tgbot reads {REVISION}: run `tgbot db upgrade`, or update tgbot"
+        ours = f"this tgbot reads {REVISION}: run `tgbot db upgrade`"
         raise DatabaseNotReadyError(f"{place} is of schema {revision}, {ours}")
     return place
 

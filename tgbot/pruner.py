@@ -6,7 +6,7 @@ import time
 
 from tgbot.model import RowId
 from tgbot.store import audit, pruning
-from tgbot.store.engine.errors import StorageError
+from tgbot.store.engine.errors import DatabaseDamagedError, StorageError
 from tgbot.store.engine.writer import Database
 from tgbot.store.inbox import REDELIVERED_SECONDS
 
@@ -33,7 +33,7 @@ class Pruner:
             try:
                 if self.keep_days:
                     await self._prune(time.time() - self._keep_seconds)
-            except StorageError as error:
+            except (StorageError, DatabaseDamagedError) as error:
                 log.warning("prune.failed reason=%s", error)
             except Exception:
                 log.exception("prune.failed")  # nobody needs the room so soon that the bot had to end

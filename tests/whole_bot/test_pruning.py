@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 
+from tests.store.engine.files import damage
 from tests.waiting import eventually
 from tests.whole_bot.process import BotProcess, Person
 from tgbot.store.engine.sqlite import migrate
@@ -83,3 +84,14 @@ async def test_what_cannot_be_pruned_stops_nothing_but_pruning(
     await ann.sees_at_last("one (attempt 1)")
     assert not bot.ended
     assert left(old) == ROWS + 1
+
+
+async def test_damage_that_the_pruning_meets_first_is_one_line(
+    bot: BotProcess, old: sqlite3.Connection
+) -> None:
+    old.close()
+    damage(bot.database, "ix_audit_at")
+    await bot.start()
+    await bot.logs("prune.failed")
+    assert "prune.failed reason=the file is damaged" in bot.log
+    assert "Traceback" not in bot.log

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def damage(path: Path, table: str) -> None:
-    """Overwrite the first page of a table, as a failing disk does."""
+    """Overwrite the first page of a table or an index, as a failing disk does."""
     with closing(sqlite3.connect(path)) as raw:
         ((page,),) = raw.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,))
         ((size,),) = raw.execute("PRAGMA page_size")
