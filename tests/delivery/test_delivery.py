@@ -21,7 +21,7 @@ from tgbot.delivery.delivery import Delivery
 from tgbot.delivery.preview import Previews
 from tgbot.delivery.tools import Tools
 from tgbot.intake.batch import Rules, receive
-from tgbot.model import ChatId, File, InstanceId, MessageId, Owner, RowId
+from tgbot.model import ChatId, File, InstanceId, MessageId, Owner, RowId, Turn
 from tgbot.playground.server import PlaygroundServer
 from tgbot.playground.world import World
 from tgbot.render import Text
@@ -295,18 +295,12 @@ async def test_an_answer_does_not_wait_for_a_second_look(
     delivery: Delivery, db: Database, wire: PlaygroundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a group it may ask for 100 ids, at 20 a minute."""
-    monkeypatch.setattr("tgbot.delivery.delivery.POLL_SECONDS", 0.1)
-    ann = Person(wire)
-    ann.says(*["look"] * 50)
-    owner = Owner(BOT, await db.write(recovery.begin_instance, os.getpid()), max_turns=1, crashes_max=3)
-    rules = Rules(Access(None), 9)
-    await db.write(receive, owner, rules, [arrival(raw_message(50, "look"))])
-    await db.write(lambda conn: conn.execute(text(LOOK)).close())
+    ann, owner, _ = await _has_to_look(db, wire, monkeypatch)
     asked = Held(monkeypatch, "editMessageReplyMarkup")
     serving = asyncio.create_task(delivery.serve())
     await asked.comes()
     ann.says("/help")
-    await db.write(receive, owner, rules, [arrival(raw_message(51, "/help"))])
+    await db.write(receive, owner, Rules(Access(None), 9), [arrival(raw_message(51, "/help"))])
     delivery.wake(CHAT)
     asked.let_go()
     await eventually(lambda: len(ann.sees) == 1, "the reply")
@@ -321,16 +315,10 @@ async def test_an_answer_that_says_the_same_as_an_earlier_one_is_no_stray_of_it(
     delivery: Delivery, db: Database, wire: PlaygroundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is sent in the middle of a second look, with an id that has still to be asked for."""
-    monkeypatch.setattr("tgbot.delivery.delivery.POLL_SECONDS", 0.1)
-    ann = Person(wire)
-    ann.says(*["look"] * 50)
-    owner = Owner(BOT, await db.write(recovery.begin_instance, os.getpid()), max_turns=1, crashes_max=3)
-    received = await db.write(receive, owner, Rules(Access(None), 9), [arrival(raw_message(50, "look"))])
-    await db.write(lambda conn: conn.execute(text(LOOK)).close())
+    ann, owner, turn = await _has_to_look(db, wire, monkeypatch)
     asked = Held(monkeypatch, "editMessageReplyMarkup")
     serving = asyncio.create_task(delivery.serve())
     await asked.comes()
-    [turn] = received.claimed
     ended = await db.write(turns.end, owner, turn, turns.Ending("done", [Text("words")]))
     delivery.turn_ended(turn.address, turn.row_id, ended.state, ended.part)
     asked.let_go()
@@ -338,6 +326,20 @@ async def test_an_answer_that_says_the_same_as_an_earlier_one_is_no_stray_of_it(
     await eventually_async(lambda: _is_all_sent(db), "nothing has to be deleted any more")
     serving.cancel()
     assert ann.sees == ["words"]
+
+
+async def _has_to_look(
+    db: Database, wire: PlaygroundServer, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Person, Owner, Turn]:
+    """Let a second look at some fifty ids be due, while the turn of the newest message runs."""
+    monkeypatch.setattr("tgbot.delivery.delivery.POLL_SECONDS", 0.1)
+    ann = Person(wire)
+    ann.says(*["look"] * 50)
+    owner = Owner(BOT, await db.write(recovery.begin_instance, os.getpid()), max_turns=1, crashes_max=3)
+    received = await db.write(receive, owner, Rules(Access(None), 9), [arrival(raw_message(50, "look"))])
+    await db.write(lambda conn: conn.execute(text(LOOK)).close())
+    [turn] = received.claimed
+    return ann, owner, turn
 
 
 LOOK = "INSERT INTO second_look SELECT 1, bot_id, id, chat_id, 1, 'words', 0 FROM pending"
