@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.needed import need
 from tgbot import app
 from tgbot.config import Settings
 
@@ -121,10 +122,8 @@ def test_workers_are_where_the_proxy_looks_for_them_and_have_what_they_need() ->
 
 
 def test_caddy_takes_its_configuration() -> None:
-    caddy = shutil.which("caddy")
-    if caddy is None:
-        pytest.skip("Caddy is not installed")
-    command = [caddy, "adapt", "--config", str(DEPLOY / "Caddyfile"), "--validate"]
+    caddy = need(Path("/usr/bin/caddy"), "apt install caddy")
+    command = [str(caddy), "adapt", "--config", str(DEPLOY / "Caddyfile"), "--validate"]
     checked = subprocess.run(
         command,
         env={**os.environ, "BOT_HOST": "bot.example.org"},

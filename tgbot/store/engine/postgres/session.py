@@ -16,7 +16,6 @@ LOOKS = 5  # on a pool that others use one may show nothing
 # after so long the server ends it. We are never idle in a transaction ourselves.
 IDLE_MS = 5000
 LOCK_MS = 10_000  # longer than a paused process can hold one
-# jit is off: to compile a plan takes longer than to run it, and the server decides by a cost that it guesses.
 
 
 def prepare(raw: Raw, connect: Callable[[], Raw], name: str) -> None:
@@ -25,6 +24,7 @@ def prepare(raw: Raw, connect: Callable[[], Raw], name: str) -> None:
     if complaint := _complaint(raw, connect):
         raise DatabaseRefusedError(f"{name}: {complaint}")
     # Not as options of the connection, which PgBouncer refuses; and not before: another one would have them.
+    # To compile a plan (jit) takes longer than to run it, and the server decides by a cost that it guesses.
     raw.execute(
         f"SET idle_in_transaction_session_timeout = {IDLE_MS}; SET lock_timeout = {LOCK_MS}; SET jit = off"
     )
