@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,11 @@ async def lengthy(_: AgentTurn) -> AsyncGenerator[str, None]:
     yield "word " * 2000
 
 
+def traced(collector: Collector) -> dict[str, Any]:
+    """Trace to it, and send no first words: each part is sent once, on a slow machine too."""
+    return {"traces_url": collector.url, "stream": "off"}
+
+
 def trace_of(collector: Collector, whole: Received) -> list[Received]:
     return [span for span in collector.spans if span.trace_id == whole.trace_id]
 
@@ -44,7 +50,7 @@ def trace_of(collector: Collector, whole: Received) -> list[Received]:
 async def test_a_message_is_one_trace_of_its_steps_each_within_the_whole_and_none_has_a_word(
     wire: PlaygroundServer, database_path: Path, collector: Collector
 ) -> None:
-    async with running(wire, database_path, answering, traces_url=collector.url) as ann:
+    async with running(wire, database_path, answering, **traced(collector)) as ann:
         ann.says("hush", "raise")
         first, second = await collector.has("message", 2)
     assert first.trace_id != second.trace_id
@@ -67,7 +73,7 @@ async def test_a_message_is_one_trace_of_its_steps_each_within_the_whole_and_non
 async def test_the_whole_ends_when_the_last_part_of_an_answer_is_on_screen(
     wire: PlaygroundServer, database_path: Path, collector: Collector
 ) -> None:
-    async with running(wire, database_path, lengthy, traces_url=collector.url) as ann:
+    async with running(wire, database_path, lengthy, **traced(collector)) as ann:
         ann.says("hello")
         await collector.has("message")
     sent = collector.of("send")
