@@ -5,7 +5,7 @@ import logging
 import time
 
 from tgbot.model import RowId
-from tgbot.store import audit, pruning
+from tgbot.store import audit, pruning, workers
 from tgbot.store.engine.errors import DatabaseDamagedError, StorageError
 from tgbot.store.engine.writer import Database
 from tgbot.store.inbox import REDELIVERED_SECONDS
@@ -51,6 +51,7 @@ class Pruner:
             if old.row_ids:
                 deleted += await self._db.write(pruning.prune, before, old.row_ids)
                 await asyncio.sleep(PAUSE_SECONDS)
+        deleted += await self._db.write(workers.prune, before)
         if deleted:
             await self._db.empty_log()
             log.info("prune.done rows=%s", deleted)

@@ -9,8 +9,8 @@ import pytest
 from tests.house import BOT, raw_message
 from tests.store.instance import Instance, StartInstance, new_id
 from tests.store.test_questions import ask
-from tgbot.model import FileId, RowId
-from tgbot.store import files, history, interrupted, ledger, pruning, sending, settling
+from tgbot.model import ChatId, FileId, RowId
+from tgbot.store import files, history, interrupted, ledger, pruning, sending, settling, workers
 
 OLD = 1.0  # the Unix time at which all of a test's rows were received and ended
 BELONGING = ("turn", "outbox", "question", "ledger")
@@ -301,3 +301,28 @@ def test_what_a_part_of_unknown_outcome_is_searched_among_stays_known(bot: Insta
     pass_time(bot)
     assert prune(bot) == 2
     assert bot.do(settling.unknown_ids, BOT, part) == unknown
+
+
+# Instances
+
+
+def test_a_dead_instance_goes_once_it_is_old_and_nothing_is_of_it(start_instance: StartInstance) -> None:
+    worked, idle, lives = (start_instance() for _ in range(3))
+    worked.finish(worked.start("a"))
+    worked.send_all()
+    for dead in (worked, idle):
+        dead.do(workers.end, dead.owner.instance_id)
+    began = lives.rows("SELECT min(started_at) FROM instance")[0][0]
+    later = time.time() + 1
+
+    def prune_instances(before: float) -> list[int]:
+        lives.do(workers.prune, before)
+        return [one for (one,) in lives.rows("SELECT id FROM instance ORDER BY id")]
+
+    ids = [one.owner.instance_id for one in (worked, idle, lives)]
+    assert prune_instances(began) == ids, "not old yet"
+    assert prune_instances(later) == [ids[0], ids[2]], "one runs, and a turn is of another one"
+    pass_time(lives)
+    assert prune(lives) == 1
+    lives.do(workers.free_left, workers.Chat(BOT, ChatId(7)))  # where chats are with workers
+    assert prune_instances(later) == [ids[2]]

@@ -21,6 +21,7 @@ SEED = f"""
         attempt, received_at, ended_at, raw)
     SELECT 42, -i, 'message', 'done', '42:5', 5, 1, 5, i, 1, 1e9, 1e9, '{{"message": {{"text": "old"}}}}'
     FROM n;
+    INSERT INTO instance (pid, host, revision, started_at, lease_until) VALUES (1, 'a', '1', 1e9, 0);
     INSERT INTO turn (pending_id, instance_id, started_at) SELECT id, 1, 1e9 FROM pending;
     INSERT INTO outbox (bot_id, pending_id, part, state, chat_id, box, message_id, text, ready_at)
     SELECT 42, id, 0, 'sent', 5, 1, {ROWS} + id, 'old', 1e9 FROM pending;
@@ -58,6 +59,7 @@ async def test_a_kill_while_it_prunes_leaves_whole_rows_and_the_next_start_goes_
     await bot.logs("prune.done")
     assert left(old) <= REDELIVERED_ROWS + 2
     assert left(old, "audit") == 1
+    assert left(old, "instance") == 3, "the bot's own two, and the one whose turns stay"
     assert old.execute("PRAGMA foreign_key_check").fetchall() == []
     assert old.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 

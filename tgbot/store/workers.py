@@ -21,7 +21,9 @@ from tgbot.store.schema import chat_lease, guard, instance, outbox, pending, rol
 LEASE_SECONDS = 20.0
 RENEW_SECONDS = 5.0
 FOR_EVER_SECONDS = 1e12
+PRUNED_MAX = 5  # of one transaction: for each, the database looks through all turns
 
+_OF_INSTANCES = (turn, guard, chat_lease, role)
 _ME = instance.c.id == bindparam("instance_id")
 _LIVE = instance.c.lease_until > now()
 _END_ALL = Statement(update(instance).where(_LIVE).values(lease_until=literal("0")))
@@ -106,6 +108,17 @@ _TAKE_ROLE = Statement(
             ~exists().where(instance.c.id == literal("role.instance_id"), _LIVE),
         ),
     ).returning(role.c.instance_id)
+)
+_old = select(instance.c.id).where(instance.c.started_at < bindparam("before"), ~_LIVE)
+_PRUNE = Statement(
+    delete(instance).where(
+        instance.c.id.in_(
+            # A guard or a chat's lease may outlive the turn that it began with.
+            _old.where(*(~instance.c.id.in_(select(table.c.instance_id)) for table in _OF_INSTANCES))
+            .order_by(instance.c.id)
+            .limit(literal(str(PRUNED_MAX)))
+        )
+    )
 )
 _ANY = Statement(select(instance.c.id).where(_LIVE).limit(literal("1")))
 _COUNT = Statement(select(func.count()).select_from(instance).where(_LIVE))
@@ -197,6 +210,14 @@ def renew(conn: Connection, instance_id: InstanceId) -> Renewed | None:
 def end(conn: Connection, instance_id: InstanceId) -> None:
     """End a lease at once, as the last thing that a process writes: others need not wait."""
     _END(conn, instance_id=instance_id)
+
+
+def prune(conn: Connection, before: float) -> int:
+    """Delete dead instances that started before a time (Unix time in seconds) and left nothing.
+
+    Returns how many; PRUNED_MAX at most.
+    """
+    return _PRUNE(conn, before=before).rowcount
 
 
 def next_over(conn: Connection, instance_id: InstanceId) -> float | None:
