@@ -102,7 +102,6 @@ class Received:
 def receive(conn: Connection, owner: Owner, rules: Rules, arrivals: Sequence[Arrival]) -> Received:
     """Take a batch in arrival order: what came before a /stop is stopped, what came after it runs."""
     workers.lock_all(conn, (workers.Chat(owner.bot_id, at) for one in arrivals for at in _chats(one)))
-    inbox.forget_old_ids(conn, owner.bot_id, arrivals)
     arrivals = with_comments(arrivals)
     batch = _Batch(conn, owner, rules, arrivals)
     for is_message, group in groupby(arrivals, key=batch.is_simple_message):

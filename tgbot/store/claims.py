@@ -68,9 +68,14 @@ def _must_wait(row: Any) -> ColumnElement[bool]:  # noqa: ANN401 - pending, unde
     )
 
 
-_GUARDS = Statement(select(func.count()).select_from(guard).where(_OURS))
+_HELD = select(func.count()).select_from(guard).where(_OURS)
+_GUARDS = Statement(_HELD)
 _sessions = listed("session_keys", str)
-_IDLE = Statement(select(_sessions.c.value).where(~exists().where(guard.c.session_key == _sessions.c.value)))
+_IDLE = Statement(
+    select(_sessions.c.value.label("session_key"), _HELD.scalar_subquery().label("guards")).where(
+        ~exists().where(guard.c.session_key == _sessions.c.value)
+    )
+)
 _NEWEST_GUARD = Statement(
     select(guard.c.session_key).where(_OURS).order_by(guard.c.turn_id.desc()).limit(_ONE)
 )
@@ -167,14 +172,12 @@ def claim_each(conn: Connection, session_keys: Iterable[SessionKey], owner: Owne
     """Claim for the idle ones of these sessions, in this order, while a slot is free."""
     session_keys = list(session_keys)
     workers.lock_chats(conn, session_keys)
-    slots = free_slots(conn, owner)
-    if slots < len(session_keys):  # another worker may have a free one
+    idle = _IDLE(conn, session_keys=json.dumps(session_keys), instance_id=owner.instance_id).rows
+    slots = owner.max_turns - idle[0].guards if idle else 0
+    if slots < len(idle):  # another worker may have a free one
         workers.hint_all(conn)
-    if slots <= 0:
-        return []
-    idle: list[SessionKey] = _IDLE(conn, session_keys=json.dumps(session_keys)).scalars()
-    claims = (turn for key in idle if (turn := _seize(conn, key, owner)))
-    return list(islice(claims, slots))
+    claims = (turn for one in idle if (turn := _seize(conn, one.session_key, owner)))
+    return list(islice(claims, max(slots, 0)))
 
 
 def claim_waiting(conn: Connection, owner: Owner) -> list[Turn]:

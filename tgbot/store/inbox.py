@@ -8,8 +8,6 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, ScalarSelect, bindparam, func, select, update
 
 from tgbot.model import (
-    Arrival,
-    BotId,
     Control,
     Message,
     RowId,
@@ -99,7 +97,10 @@ def receive(conn: Connection, messages: Sequence[Message], queue_max: int) -> li
 
     `messages` are those of one bot, in arrival order; `queue_max` is in rows per session.
     """
-    known = _known(conn, messages)
+    # Of one alone, which most are, the insert itself finds out whether it is known.
+    known = _known(conn, messages) if len(messages) > 1 else {}
+    if known and _forget_old_ids(conn, messages[0].update.bot_id, list(known)):
+        known = _known(conn, messages)
     fresh = {m.update.update_id: m for m in messages if m.update.update_id not in known}
     if not fresh:
         return []
@@ -107,7 +108,7 @@ def receive(conn: Connection, messages: Sequence[Message], queue_max: int) -> li
     now = time.time()
     rows = [_row(m, "dropped" if i in refused else "queued", now) for i, m in fresh.items()]
     row_ids = _inserted(conn, list(fresh.values()), rows)
-    return [Stored(message, row_ids[i], i in refused) for i, message in fresh.items()]
+    return [Stored(fresh[i], row_id, i in refused) for i, row_id in row_ids.items()]
 
 
 def refuse(conn: Connection, row_id: RowId) -> None:
@@ -128,23 +129,33 @@ def _fits(conn: Connection, session_key: SessionKey, count: int, queue_max: int)
 def _inserted(
     conn: Connection, messages: Sequence[Message], rows: Sequence[dict[str, object]]
 ) -> dict[int, RowId]:
-    """Insert rows, and map the update ids to the new row ids."""
+    """Insert rows, and map the update ids to the new row ids; one alone may be known."""
     if len(rows) == 1:
-        return {messages[0].update.update_id: RowId(_INSERT(conn, **rows[0]).lastrowid)}
+        row_id = _insert(conn, rows[0])
+        return {messages[0].update.update_id: row_id} if row_id else {}
     _INSERT.many(conn, rows)
-    return _known(conn, messages)
+    row_ids = _known(conn, messages)
+    return {message.update.update_id: row_ids[message.update.update_id] for message in messages}
 
 
-def forget_old_ids(conn: Connection, bot_id: BotId, arrivals: Iterable[Arrival]) -> None:
-    """Free the ids of updates so old that Telegram cannot send them again.
+def _insert(conn: Connection, row: dict[str, object]) -> RowId | None:
+    """Insert a row; None if its update is known."""
+    inserted = _INSERT(conn, **row)
+    if not inserted.rowcount and _forget_old_ids(conn, row["bot_id"], [row["update_id"]]):
+        inserted = _INSERT(conn, **row)
+    return RowId(inserted.lastrowid) if inserted.rowcount else None
+
+
+def _forget_old_ids(conn: Connection, bot_id: object, update_ids: Sequence[object]) -> bool:
+    """Free those of the ids that are of updates so old that Telegram cannot send them again.
 
     After a quiet week Telegram continues at a random number, so an old id may come back as another update.
     A row is old only by the clock and by the number of rows since: the clock may jump, and an update must
     not run twice.
     """
-    update_ids = json.dumps([arrival.update.update_id for arrival in arrivals])
     before = time.time() - REDELIVERED_SECONDS
-    _FORGET_IDS(conn, bot_id=bot_id, update_ids=update_ids, before=before)
+    old = _FORGET_IDS(conn, bot_id=bot_id, update_ids=json.dumps(update_ids), before=before)
+    return old.rowcount > 0
 
 
 def pass_id_on(conn: Connection, row_id: RowId) -> None:
@@ -175,8 +186,7 @@ def _over_limit(conn: Connection, messages: Iterable[Message], queue_max: int) -
 
 def store(conn: Connection, arrival: Message | Control | Unreadable, state: str) -> RowId | None:
     """(nothing) -> `state`, for what takes no place in the queue. Returns None if the update is known."""
-    result = _INSERT(conn, **_row(arrival, state, time.time()))
-    return RowId(result.lastrowid) if result.rowcount else None
+    return _insert(conn, _row(arrival, state, time.time()))
 
 
 def _row(arrival: Message | Control | Unreadable, state: str, now: float) -> dict[str, object]:

@@ -90,7 +90,7 @@ def _readable(text: str, levels: int) -> object:
 def _made_up_id(text: str) -> int:
     """Derive an id from the text, so that the update is recognized when it comes again.
 
-    It is smaller than every id from Telegram, and than every one that `inbox.forget_old_ids` makes.
+    It is smaller than every id from Telegram, and than every one that `store/inbox.py` makes of an old one.
     """
     return -(2**62) - int.from_bytes(sha256(text.encode()).digest()[:8]) // 4
 
