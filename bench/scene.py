@@ -38,7 +38,7 @@ RULES = Rules(Access(None), queue_max=100)
 MAX_TURNS, CRASHES_MAX = 64, 3  # the default settings
 OWNER = Owner(BOT_ID, InstanceId(1), MAX_TURNS, CRASHES_MAX)  # of the only process on a database
 AGENT_THREADS = 8  # none of our agents needs one
-TASKS = ("turn-", "sender-", "leaver-")  # what their names begin with
+TASKS = ("turn-", "sender-")  # what their names begin with
 DEADLINE_SECONDS = 120  # after which a line that lost a message stops the bench
 
 _numbers = itertools.count(1)

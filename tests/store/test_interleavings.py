@@ -72,7 +72,7 @@ def leaves(worker: Instance, chat: int = OLD) -> Change:
 
 
 def sends(worker: Instance, chat: int = OLD) -> Change:
-    return lambda conn: sending.next_part(conn, *_place(worker, chat), worker.owner.instance_id)
+    return lambda conn: sending.next_or_leave(conn, *_place(worker, chat), worker.owner.instance_id)
 
 
 def writes(worker: Instance, change: Change, chat: int = OLD) -> Change:

@@ -172,18 +172,31 @@ def answered(instance: Instance) -> Turn:
     return again
 
 
-def test_a_line_of_progress_after_a_question_makes_way_for_words_that_notify(instance: Instance) -> None:
+@pytest.mark.parametrize("on_its_way", [False, True])
+def test_a_line_of_progress_after_a_question_makes_way_for_words_that_notify(
+    instance: Instance, *, on_its_way: bool
+) -> None:
     turn = answered(instance)
     progress = instance.begin(turn, "deleting", turn.first_part, silent=True)
     assert progress
-    assert not instance.do(questions.make_way, turn.row_id), "it is on its way"
-    at = instance.sent(progress)
-    instance.answer(turn, "Gone.", first=turn.first_part)
+    if on_its_way:
+        instance.answer(turn, "Gone.", first=turn.first_part)
+        at = instance.sent(progress)
+    else:
+        at = instance.sent(progress)
+        instance.answer(turn, "Gone.", first=turn.first_part)
     surplus = instance.the_next()
     assert (surplus.kind, surplus.message_id) == ("surplus", at)
     instance.do(sending.removed, surplus)
     words = instance.the_next()
     assert (words.number, words.text, words.message_id, words.silent) == (1, "Gone.", None, False)
+
+
+def test_a_line_of_progress_that_was_not_sent_yet_never_is(instance: Instance) -> None:
+    turn = answered(instance)
+    assert instance.begin(turn, "deleting", turn.first_part, silent=True)
+    instance.answer(turn, "Gone.", first=turn.first_part)
+    assert instance.send_all() == ["Gone."]
 
 
 def test_words_after_a_question_stay_in_the_message_that_notified(instance: Instance) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.house import BOT, arrival, raw_message
 from tests.whole_bot.process import TOKEN
 from tgbot.access import Access
+from tgbot.delivery.commits import Commits
 from tgbot.intake.batch import Rules, receive
 from tgbot.lease import Lease
 from tgbot.model import BotId, ChatId, MessageId, Owner, Turn
@@ -119,5 +120,22 @@ async def test_a_chat_that_is_with_one_worker_is_with_no_other_until_that_leaves
     part = await shared_db.write(sending.next_part, *CHAT, mine.instance_id)
     assert part is not None
     await shared_db.write(sending.sent, part, MessageId(9))
-    assert await shared_db.write(workers.leave_chat, mine.instance_id, CHAT)
+    assert await shared_db.write(sending.next_or_leave, *CHAT, mine.instance_id) is None
     assert len(await says(others, 3)) == 1
+
+
+async def test_a_chat_is_kept_from_others_while_it_is_looked_at_again(shared_db: Database) -> None:
+    """Else an answer that another worker shows meanwhile would be taken for a stray, and deleted."""
+    mine, others = [Owner(BOT, await shared_db.write(recovery.begin_instance, pid), 9, 1) for pid in (1, 2)]
+    looking, sends = (Commits(shared_db, owner, CHAT.chat_id) for owner in (mine, others))
+
+    assert await looking.keep()
+    looking.hint()
+    assert await looking.next() is None
+    assert not await sends.keep()
+
+    looking.may_leave()
+    looking.hint()
+    assert await looking.next() is None
+    assert await sends.keep()
+    assert not await looking.keep()

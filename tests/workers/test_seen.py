@@ -97,5 +97,10 @@ async def test_dead_ones_are_gone_and_named_as_long_as_their_turns_wait(
     await crew.workers[0].start()
     await Person(wire, 12).sees_at_last("re: 12-1")
     await Person(wire, 11).sees_at_last("re: 11-1")
+
+    async def nothing_runs() -> bool:
+        return not (await crew.workers[0].status())["running"]
+
+    await eventually_async(nothing_runs, "both have ended: their first words were on screen before")
     [left] = (await found(crew)).values()
     assert (left["pid"], left["polls"]) == (crew.workers[0].pid, True)

@@ -1,4 +1,7 @@
-"""What one chat's sender reads and writes: each write reads the next part in the same transaction."""
+"""What one chat's sender reads and writes: each write reads the next part in the same transaction.
+
+Where there is none, that transaction leaves the chat, so that any worker may go on with it.
+"""
 
 import asyncio
 import functools
@@ -23,12 +26,11 @@ class Commits:
         self._db = db
         self._chat_id = chat_id
         self._lock = functools.partial(workers.lock_chat, bot_id=owner.bot_id, chat_id=chat_id)
-        self._look = functools.partial(
-            sending.next_part, bot_id=owner.bot_id, chat_id=chat_id, instance_id=owner.instance_id
-        )
+        self._place = (owner.bot_id, chat_id, owner.instance_id)
         self._backoff = Backoff()
         self._hinted = False  # there may be something new
         self._following: Part | None = None  # the next part, as the last write saw it
+        self._keeps = False
 
     @property
     def waiting(self) -> bool:
@@ -45,6 +47,19 @@ class Commits:
             self._hinted = True
         else:
             self._following = part
+
+    async def keep(self) -> bool:
+        """Take the chat, and do not leave it before `may_leave`: no other worker sends to it meanwhile.
+
+        False where one does. Raises StorageError.
+        """
+        if self._db.shared and not self._keeps:
+            self._keeps = await self._db.write(sending.take, *self._place)
+        return self._keeps or not self._db.shared
+
+    def may_leave(self) -> None:
+        """Leave the chat with the next write that finds nothing to send."""
+        self._keeps = False
 
     async def next(self) -> Part | None:
         """Take the next part as the last write saw it, or read it anew if there was a hint since.
@@ -71,6 +86,9 @@ class Commits:
 
         result, self._following = await self._db.write(change_and_look)
         return result
+
+    def _look(self, conn: Connection) -> Part | None:
+        return (sending.next_part if self._keeps else sending.next_or_leave)(conn, *self._place)
 
     async def note(self, change: Callable[..., Any], *args: object, **options: object) -> Any:  # noqa: ANN401 - as above
         """Commit what has happened on screen already, retrying for as long as the database refuses."""

@@ -72,7 +72,6 @@ class Delivery:
         self._senders: dict[ChatId, tuple[ChatSender, asyncio.Task[None]]] = {}
         self._resting: dict[ChatId, tuple[ChatSender, asyncio.TimerHandle]] = {}
         self._courtesies: set[asyncio.Task[None]] = set()
-        self._leaving: set[asyncio.Task[None]] = set()
 
     def wake(self, chat_id: ChatId) -> None:
         """Hint that a chat has something unsent."""
@@ -180,7 +179,7 @@ class Delivery:
         await self._note_reactions()
         for chat in await self._db.read(workers.idle_chats, self._me) if self._db.shared else ():
             if chat.chat_id not in self._senders:
-                self._leave(chat)
+                await self._db.write(workers.leave_chat, self._me, chat)
         if await self._db.read(files.has_unused):
             while await self._db.write(files.discard_unused):
                 pass
@@ -238,25 +237,11 @@ class Delivery:
         finally:
             # Not in a done callback, which runs later: a wake in between would go to an ended sender.
             del self._senders[chat_id]
-            if rest_seconds is None:
-                self._leave(workers.Chat(self._tools.bot_id, chat_id))
-            elif not self._flushing:
+            if rest_seconds is not None and not self._flushing:
                 timer = asyncio.get_running_loop().call_later(rest_seconds, self._return, chat_id)
                 self._resting[chat_id] = (sender, timer)
             if len(self._senders) >= SENDERS_MAX - 1:
                 self._rescan.set()
-
-    def _leave(self, chat: workers.Chat) -> None:
-        """Leave a chat to whichever worker needs it next, if nothing is left to do there."""
-        if not self._db.shared or self._flushing:
-            return
-        task = asyncio.create_task(self._left(chat), name=f"leaver-{chat.chat_id}")
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
-
-    async def _left(self, chat: workers.Chat) -> None:
-        with contextlib.suppress(StorageError):  # a scan comes back to it
-            await self._db.write(workers.leave_chat, self._me, chat)
 
     def _return(self, chat_id: ChatId) -> None:
         """Let a chat go on whose time has come; without a free place, a scan finds it."""

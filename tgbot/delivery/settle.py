@@ -116,6 +116,8 @@ class Settling:
 
         It may ask for many ids, each in its time. False where there is something to show before it goes on.
         """
+        if not await self._commits.keep():  # else what another worker shows meanwhile would be a stray
+            return True  # its scan finds it
         looked = self._looks.setdefault(look.look_id, Looked())
         # Read anew each time: what was sent meanwhile is no stray, though it may say the same; and behind
         # one that was found there may be more.
@@ -124,8 +126,10 @@ class Settling:
                 await self._judge(message_id, look, looked)
                 if self._commits.waiting or self._tools.answers.in_chat(self._chat_id):
                     return False
-        await self._commits.note(settling.looked, look, looked.surplus)
         del self._looks[look.look_id]
+        if not self._looks:
+            self._commits.may_leave()
+        await self._commits.note(settling.looked, look, looked.surplus)
         return True
 
     async def _unasked(self, look: settling.SecondLook, looked: Looked) -> list[MessageId]:

@@ -144,7 +144,8 @@ _SHOWN = Statement(
 )
 _BEYOND = (_ROW, outbox.c.part >= bindparam("part"))
 _ANY_BEYOND = Statement(select(exists().where(*_BEYOND)))
-_surplus: dict[str, Any] = {
+# What makes a part one that has to disappear. One that is on its way does so when it has arrived.
+TO_REMOVE: dict[str, Any] = {
     "kind": literal("'surplus'"),
     "state": case((_IN_FLIGHT, outbox.c.state), else_=_READY),
     "sent_text": case((_IN_FLIGHT, func.coalesce(outbox.c.sent_text, outbox.c.text))),
@@ -153,7 +154,7 @@ _surplus: dict[str, Any] = {
     "error": null(),
 }
 _NOT_SHOWN = (outbox.c.message_id.is_(None), ~_IN_FLIGHT)
-_REMOVE_BEYOND = Statement(update(outbox).where(*_BEYOND).values(_surplus))
+_REMOVE_BEYOND = Statement(update(outbox).where(*_BEYOND).values(TO_REMOVE))
 _FORGET_BEYOND = Statement(delete(outbox).where(*_BEYOND, *_NOT_SHOWN))
 # Not what stayed in an old chat, where its message ids belong: the refusal would move it after all.
 _OF_ANSWER = (
@@ -164,7 +165,7 @@ _OF_ANSWER = (
         pending.c.chat_id == outbox.c.chat_id,
     ),
 )
-_REMOVE = Statement(update(outbox).where(*_OF_ANSWER).values(_surplus))
+_REMOVE = Statement(update(outbox).where(*_OF_ANSWER).values(TO_REMOVE))
 _FORGET = Statement(delete(outbox).where(*_OF_ANSWER, *_NOT_SHOWN))
 
 _REWRITE = Statement(

@@ -67,23 +67,22 @@ _OPEN_OF_ROW = Statement(
     .where(_OPEN)
 )
 _lowest = outbox.alias("lowest")
-# Without words yet, the part that the answer goes on with is silent. What is on its way stays.
+# Without words yet, the part that the answer goes on with is silent.
 _MAKE_WAY = Statement(
     update(outbox)
     .where(
         outbox.c.pending_id == bindparam("row_id"),
         outbox.c.part == bindparam("part"),
-        outbox.c.state == literal("'growing'"),
+        outbox.c.state.in_([literal("'growing'"), literal("'sending'"), literal("'unknown'")]),
         outbox.c.silent,
     )
     .values(
-        kind=literal("'surplus'"),
-        state=literal("'ready'"),
-        text=outbox_of.SURPLUS_TEXT,
-        ready_at=bindparam("now"),
-        part=select(func.min(_lowest.c.part) - literal("1"))
-        .where(_lowest.c.pending_id == bindparam("row_id"))
-        .scalar_subquery(),
+        outbox_of.TO_REMOVE
+        | {
+            "part": select(func.min(_lowest.c.part) - literal("1"))
+            .where(_lowest.c.pending_id == bindparam("row_id"))
+            .scalar_subquery()
+        }
     )
 )
 _WITHDRAW = Statement(update(question).where(_OPEN).values(answer=literal(f"'{STOPPED}'")))
@@ -133,7 +132,7 @@ def close(conn: Connection, row_id: RowId, text: Text) -> None:
 
 
 def make_way(conn: Connection, row_id: RowId) -> bool:
-    """Growing -> surplus: what an answer shows since the last question is a line of progress, and words come.
+    """(unsent), growing -> surplus: since the last question an answer shows a line of progress; words come.
 
     It was sent silently, so words that are edited into it would notify nobody. Returns whether it was so.
     """

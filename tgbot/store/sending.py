@@ -205,6 +205,20 @@ def next_part(conn: Connection, bot_id: BotId, chat_id: ChatId, instance_id: Ins
     return replace(part, state="sending", floor=floor, sent_text=None)
 
 
+def next_or_leave(conn: Connection, bot_id: BotId, chat_id: ChatId, instance_id: InstanceId) -> Part | None:
+    """Do the same, and where there is nothing, leave the chat to whichever worker needs it next."""
+    part = next_part(conn, bot_id, chat_id, instance_id)
+    if part is None:
+        workers.leave_locked(conn, instance_id, workers.Chat(bot_id, chat_id))
+    return part
+
+
+def take(conn: Connection, bot_id: BotId, chat_id: ChatId, instance_id: InstanceId) -> bool:
+    """Take a chat, as whoever sends to it does; False where another worker has it."""
+    workers.lock_chat(conn, bot_id, chat_id)
+    return workers.take_to_send(conn, instance_id, workers.Chat(bot_id, chat_id))
+
+
 def _hold_back(conn: Connection, bot_id: BotId, overtaking: Part) -> None:
     """Take back what a reply overtakes: sending -> ready, or gone."""
     chat_id = overtaking.chat_id

@@ -287,6 +287,13 @@ def _take_chat(conn: Connection, instance_id: InstanceId, chat: Chat) -> bool:
 def leave_chat(conn: Connection, instance_id: InstanceId, chat: Chat) -> bool:
     """Leave a chat to whoever needs it next, unless a turn runs or something is unsent there."""
     lock_chat(conn, *chat)
+    return leave_locked(conn, instance_id, chat)
+
+
+def leave_locked(conn: Connection, instance_id: InstanceId, chat: Chat) -> bool:
+    """Do the same to one that is locked."""
+    if not shared(conn):
+        return False
     left = _LEAVE_CHAT(conn, **chat._asdict(), instance_id=instance_id).rowcount == 1
     if left:
         # What is of another chat between these keys costs a look in vain.
