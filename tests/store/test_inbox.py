@@ -391,6 +391,8 @@ def test_an_id_that_telegram_uses_again_is_another_update(instance: Instance) ->
     _age(instance, REDELIVERED_SECONDS + 1)
     instance.receive(raw_message(5000, "new", 8), raw_message(5001, "/status", 9))
     assert (instance.states(7), instance.states(8)) == ({"old": "claimed"}, {"new": "claimed"})
+    instance.receive(*(raw_message(10_000 + n, "again", 11 + n) for n in (0, 1, 500)))
+    assert [instance.states(chat) for chat in (11, 12, 511)] == [{"again": "claimed"}] * 2 + [{}]
 
 
 def test_a_clock_that_jumps_by_days_makes_no_update_run_twice(instance: Instance) -> None:

@@ -10,6 +10,8 @@ from tests.house import BOT, arrival, raw_message
 from tests.whole_bot.process import TOKEN
 from tgbot.access import Access
 from tgbot.delivery.commits import Commits
+from tgbot.delivery.settle import Settling
+from tgbot.delivery.tools import Tools
 from tgbot.intake.batch import Rules, receive
 from tgbot.lease import Lease
 from tgbot.model import BotId, ChatId, MessageId, Owner, Turn
@@ -20,8 +22,11 @@ from tgbot.store.engine.errors import LeaseLostError
 from tgbot.store.engine.place import place_of
 from tgbot.store.engine.revisions import REVISION
 from tgbot.store.engine.writer import Database
+from tgbot.store.settling import SecondLook
 from tgbot.telegram.client import BotApi
 from tgbot.telegram.errors import NotSentError
+from tgbot.telegram.rate_limit import RateLimiter
+from tgbot.turns.answer import LiveAnswers
 
 CHAT = workers.Chat(BOT, ChatId(7))
 
@@ -124,7 +129,13 @@ async def test_a_chat_that_is_with_one_worker_is_with_no_other_until_that_leaves
     assert len(await says(others, 3)) == 1
 
 
-async def test_a_chat_is_kept_from_others_while_it_is_looked_at_again(shared_db: Database) -> None:
+async def _never() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def test_a_chat_is_kept_from_others_while_it_is_looked_at_again(
+    shared_db: Database, wire: PlaygroundServer
+) -> None:
     """Else an answer that another worker shows meanwhile would be taken for a stray, and deleted."""
     mine, others = [Owner(BOT, await shared_db.write(recovery.begin_instance, pid), 9, 1) for pid in (1, 2)]
     looking, sends = (Commits(shared_db, owner, CHAT.chat_id) for owner in (mine, others))
@@ -137,5 +148,17 @@ async def test_a_chat_is_kept_from_others_while_it_is_looked_at_again(shared_db:
     looking.may_leave()
     looking.hint()
     assert await looking.next() is None
-    assert await sends.keep()
+    said = [arrival(raw_message(900, "hi", CHAT.chat_id))]
+    [turn] = (await shared_db.write(receive, others, Rules(Access(None), 9), said)).claimed
     assert not await looking.keep()
+
+    async with BotApi(TOKEN, wire.url) as api:
+        tools = Tools(
+            *(shared_db, api, RateLimiter(0, 0, 0), LiveAnswers(lambda _: None), mine, "off"),
+            cuts=False,
+            receipts=False,
+            wake=lambda _: None,
+        )
+        settling = Settling(CHAT.chat_id, tools, looking, _never)
+        look = SecondLook(1, turn.row_id, CHAT.chat_id, MessageId(897), "re: hi")
+        assert await asyncio.wait_for(settling.look_again(look), 60), "whoever has the chat looks"
