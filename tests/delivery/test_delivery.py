@@ -18,7 +18,7 @@ from tests.whole_bot.process import TOKEN, Person
 from tgbot.access import Access
 from tgbot.delivery.commits import Commits
 from tgbot.delivery.delivery import Delivery
-from tgbot.delivery.preview import Previews
+from tgbot.delivery.preview import SENTENCE_SECONDS, Previews
 from tgbot.delivery.tools import Tools
 from tgbot.intake.batch import Rules, receive
 from tgbot.model import ChatId, File, InstanceId, MessageId, Owner, RowId, Turn
@@ -65,6 +65,28 @@ async def test_a_wake_in_the_moment_that_a_sender_ends_is_not_lost(
 def previews_of(db: Database, api: BotApi, limiter: RateLimiter, answers: LiveAnswers, mode: str) -> Previews:
     tools = Tools(db, api, limiter, answers, OWNER, mode, cuts=True, receipts=True, wake=lambda _: None)
     return Previews(CHAT, tools, Commits(db, OWNER, CHAT))
+
+
+async def test_first_words_wait_for_more_from_when_they_were_said(
+    db: Database, wire: PlaygroundServer
+) -> None:
+    """A "typing", say, that was under way at that moment makes nobody wait longer for them."""
+    owner = Owner(BOT, await db.write(recovery.begin_instance, os.getpid()), max_turns=1, crashes_max=3)
+    received = await db.write(receive, owner, Rules(Access(None), 9), [arrival(raw_message(1, "hi"))])
+    answers = LiveAnswers(lambda _: None)
+    async with BotApi(TOKEN, wire.url) as api:
+        previews = previews_of(db, api, RateLimiter(0, 0, 0), answers, "edit")
+        live = answers.open(received.claimed[0])
+        live.take(" \n")
+        assert live.said_at is None
+        live.take("A sentence. And")
+        assert live.said_at is not None
+        live.said_at -= SENTENCE_SECONDS
+        live.take(" more")
+        await previews.step()
+        part = await previews.commits.next()
+    assert part is not None
+    assert part.text == "A sentence. And more"
 
 
 async def test_previews_sleep_through_a_penalty(db: Database, wire: PlaygroundServer) -> None:

@@ -50,7 +50,6 @@ class Shown:
     begun: Text | None = None  # the first words, which are on their way
     text: Text | None = None
     version: int = -1
-    words_at: float | None = None  # when there were words for the first time
     next_at: float = 0.0
     typing_at: float = 0.0
 
@@ -192,7 +191,7 @@ class Previews:
         if exists:  # it is being sent, or settled
             return AGAIN_SECONDS
         shown.begun = None
-        if (wait_seconds := self._not_yet(shown, text)) > 0:
+        if (wait_seconds := self._not_yet(live, shown, text)) > 0:
             return wait_seconds if _now() < shown.typing_at else await self._type(live, shown)
         silent = shown.number > shown.first or not live.length  # only a line of progress
         buttons = json.dumps(stop_button(turn.row_id))
@@ -205,14 +204,12 @@ class Previews:
         shown.next_at = _now() + shown.every_seconds
         return None
 
-    def _not_yet(self, shown: Shown, text: Text) -> float:
+    def _not_yet(self, live: LiveAnswer, shown: Shown, text: Text) -> float:
         """Compute how long to wait for more words before the first ones are sent."""
-        now = _now()
-        shown.words_at = now if shown.words_at is None else shown.words_at
-        if shown.number > shown.first:
+        if shown.number > shown.first or live.said_at is None:
             return 0.0
         enough = SENTENCE_SECONDS if _SENTENCE.search(text.text) else WORDS_SECONDS
-        return shown.words_at + enough - now
+        return live.said_at + enough - _now()  # the loop's clock is the monotonic one
 
     async def _show(self, live: LiveAnswer, shown: Shown, version: int, text: Text) -> float | None:
         if not self.tools.rate_limiter.try_acquire(self.chat_id):

@@ -1,6 +1,7 @@
 """Collects what running turns have said so far: agents write, delivery reads. None of it is on disk."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from enum import Enum
@@ -48,8 +49,9 @@ class LiveAnswer:
     on screen already, and cut off here: `first` is the number of the part that grows now, `opening` the text
     of the first part then. `asks` are the questions that the turn ends with; `replaces` is the row whose
     answer this one takes the place of.
-    `version` grows with each visible change; `noticed`: the loop was notified of the latest changes and has
-    not looked yet.
+    `version` grows with each visible change; `said_at` is when there was something to show for the first time
+    (by the monotonic clock, None before); `noticed`: the loop was notified of the latest changes and has not
+    looked yet.
     """
 
     __slots__ = (
@@ -66,6 +68,7 @@ class LiveAnswer:
         "opening",
         "progress",
         "replaces",
+        "said_at",
         "turn",
         "version",
     )
@@ -76,6 +79,7 @@ class LiveAnswer:
         self.version = 0
         self.full = False
         self.closed = False  # after its cancellation nothing that the agent says counts
+        self.said_at: float | None = None
         self.noticed = False
         self.length = 0
         self.first = turn.first_part
@@ -101,6 +105,7 @@ class LiveAnswer:
                 self._say(event)
             case Progress():
                 self.progress = event.line
+                self._note_time()
             case Replacement():
                 self._pieces = [piece for piece in self._pieces if not isinstance(piece, str)]
                 self.length, self.first = 0, self.turn.first_part
@@ -160,9 +165,14 @@ class LiveAnswer:
         if words:
             self._pieces.append(words[:room])
             self.length += len(words[:room])
+        if words.strip():
+            self._note_time()
         if len(words) > room:
             self._pieces.append(CUT)
             self.full = True
+
+    def _note_time(self) -> None:
+        self.said_at = time.monotonic() if self.said_at is None else self.said_at
 
     def _attach(self, said: File | Album) -> None:
         files = said.files if isinstance(said, Album) else [said]
