@@ -75,10 +75,13 @@ class Agents:
         run = AgentRun(answer, self._current)
         self._working.add(run)
         self._busy.set()
-        run.ended.add_done_callback(lambda _: self._working.discard(run))
+        run.ended.add_done_callback(functools.partial(self._ended, run))
         notify = functools.partial(self._notify, answer, changed)
         self._current.calls.put(functools.partial(run.begin, self._agent, turn, notify, self._home))
         return run
+
+    def _ended(self, run: AgentRun, _: asyncio.Future[BaseException | None]) -> None:
+        self._working.discard(run)
 
     async def give_up(self, run: AgentRun, *, timed_out: bool) -> bool:
         """Leave an agent that did not obey to itself, with the whole thread if it blocks that.

@@ -84,7 +84,7 @@ class LiveAnswer:
         self.length = 0
         self.first = turn.first_part
         self.opening = ""
-        self.asks: list[Question] = []
+        self.asks: tuple[Question, ...] = ()
         self.replaces: RowId | None = None
         self._files = 0
         self._replaced = 0
@@ -117,7 +117,7 @@ class LiveAnswer:
             case KeptFile() | KeptAlbum():
                 self._pieces.append(event)
             case Question():
-                self.asks.append(event)
+                self.asks += (event,)
             case InsteadOf():
                 self.replaces = event.row_id
             case _:

@@ -120,11 +120,7 @@ async def _first(ended: asyncio.Future[BaseException | None], interrupt: Interru
     """Wait for the first of three. Turns are many: `asyncio.wait` takes 2 kB for it, one future a tenth."""
     loop = asyncio.get_running_loop()
     over: asyncio.Future[None] = loop.create_future()
-
-    def end(_: object = None) -> None:
-        if not over.done():
-            over.set_result(None)
-
+    end = functools.partial(_end, over)
     ended.add_done_callback(end)
     interrupt.add_done_callback(end)
     timer = loop.call_later(seconds, end)
@@ -132,6 +128,11 @@ async def _first(ended: asyncio.Future[BaseException | None], interrupt: Interru
         await over
     finally:
         timer.cancel()
+
+
+def _end(waiting: asyncio.Future[None], _: object = None) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 def _note_error(turn: Turn, ended: asyncio.Future[BaseException | None]) -> None:
