@@ -199,6 +199,24 @@ def test_a_line_of_progress_that_was_not_sent_yet_never_is(instance: Instance) -
     assert instance.send_all() == ["Gone."]
 
 
+@pytest.mark.parametrize("on_its_way", [False, True])
+def test_a_full_part_after_a_question_notifies_and_stays(instance: Instance, *, on_its_way: bool) -> None:
+    turn = answered(instance)
+    first = turn.first_part
+    full = turn.token, turn.row_id, first, Text("All of this.")
+    assert instance.do(outbox.close_part, *full, loud=first)
+    part = instance.the_next()
+    assert not part.silent
+    instance.rows("UPDATE outbox SET silent = true RETURNING id")  # which alone makes no line of progress
+    if on_its_way:
+        instance.answer(turn, "And more.", first=first + 1)
+        instance.sent(part)
+        assert instance.send_all() == ["And more."]
+    else:
+        instance.answer(turn, "And more.", first=first + 1)
+        assert instance.send_all() == ["All of this.", "And more."]
+
+
 def test_words_after_a_question_stay_in_the_message_that_notified(instance: Instance) -> None:
     turn = answered(instance)
     begun = turn.token, turn.row_id, turn.first_part, Text("Gone"), "{}"

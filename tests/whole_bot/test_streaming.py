@@ -672,6 +672,25 @@ async def test_the_first_words_after_a_question_notify_also_where_a_line_of_prog
     assert bot.had_no_trouble
 
 
+async def test_words_notify_after_a_question_also_where_earlier_ones_were_taken_back(
+    bot: BotProcess, ann: Person, tmp_path: Path, watch: Watch
+) -> None:
+    await bot.start()
+    first, second = Dictation(tmp_path), Dictation(tmp_path, attempt=2)
+    ann.says(first.message)
+    first.question("Delete it?", "Yes", "No").end()
+    await ann.sees_among("Delete it?")
+    ann.presses("Yes")
+    second.words("Wai")
+    await asyncio.sleep(0.3)  # delivery has seen them, and waits for more
+    second.replacement("").progress("deleting")
+    await ann.sees_at_last("Delete it?\n\n→ Yes", "⏳ deleting")
+    second.words("It is gone. ")
+    await ann.sees_at_last("Delete it?\n\n→ Yes", "It is gone.")
+    assert watch.notified() == ["Delete it?", "It is gone."]
+    second.end()
+
+
 async def test_markdown_is_shown_as_formatting(bot: BotProcess, ann: Person, agent: Dictation) -> None:
     await bot.start()
     ann.says(agent.message)

@@ -10,7 +10,7 @@ from tests.house import BOT, arrival, raw_message
 from tests.whole_bot.process import TOKEN
 from tgbot.access import Access
 from tgbot.delivery.commits import Commits
-from tgbot.delivery.settle import Settling
+from tgbot.delivery.sender import ChatSender
 from tgbot.delivery.tools import Tools
 from tgbot.intake.batch import Rules, receive
 from tgbot.lease import Lease
@@ -129,10 +129,6 @@ async def test_a_chat_that_is_with_one_worker_is_with_no_other_until_that_leaves
     assert len(await says(others, 3)) == 1
 
 
-async def _never() -> None:
-    await asyncio.get_running_loop().create_future()
-
-
 async def test_a_chat_is_kept_from_others_while_it_is_looked_at_again(
     shared_db: Database, wire: PlaygroundServer
 ) -> None:
@@ -159,6 +155,8 @@ async def test_a_chat_is_kept_from_others_while_it_is_looked_at_again(
             receipts=False,
             wake=lambda _: None,
         )
-        settling = Settling(CHAT.chat_id, tools, looking, _never)
-        look = SecondLook(1, turn.row_id, CHAT.chat_id, MessageId(897), "re: hi")
-        assert await asyncio.wait_for(settling.look_again(look), 60), "whoever has the chat looks"
+        sender = ChatSender(CHAT.chat_id, tools)
+        sender._commits._keeps = True  # it rested, and meanwhile a scan has left the chat
+        sender.look_again(SecondLook(1, turn.row_id, CHAT.chat_id, MessageId(897), "re: hi"))
+        assert await asyncio.wait_for(sender.run(), 20) is None, "whoever has the chat looks"
+    assert list(wire.world.journal) == []

@@ -53,9 +53,8 @@ class Commits:
 
         False where one does. Raises StorageError.
         """
-        if self._db.shared and not self._keeps:
-            self._keeps = await self._db.write(sending.take, *self._place)
-        return self._keeps or not self._db.shared
+        self._keeps = self._keeps or await self._db.write(sending.take, *self._place)
+        return self._keeps
 
     def may_leave(self) -> None:
         """Leave the chat with the next write that finds nothing to send."""

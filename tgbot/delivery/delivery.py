@@ -179,7 +179,8 @@ class Delivery:
         await self._note_reactions()
         for chat in await self._db.read(workers.idle_chats, self._me) if self._db.shared else ():
             if chat.chat_id not in self._senders:
-                await self._db.write(workers.leave_chat, self._me, chat)
+                with contextlib.suppress(StorageError):  # the next scan comes back to it
+                    await self._db.write(workers.leave_chat, self._me, chat)
         if await self._db.read(files.has_unused):
             while await self._db.write(files.discard_unused):
                 pass

@@ -156,7 +156,7 @@ class Previews:
     async def _makes_way(self, live: LiveAnswer, shown: Shown) -> bool:
         """Take a line of progress away: the first words after a question are a message that notifies."""
         gone = await self.commits.write(questions.make_way, live.turn.row_id)
-        shown.quiet = not gone and shown.message_id is None  # it may still be on its way
+        shown.quiet = False
         if gone:
             shown.go_on(shown.number)
         return bool(gone)
@@ -173,7 +173,8 @@ class Previews:
 
     async def _close(self, live: LiveAnswer, shown: Shown, growing: Growing, closed: Closed) -> float | None:
         turn, version = live.turn, live.version
-        if await self.commits.write(outbox.close_part, turn.token, turn.row_id, growing.number, closed.text):
+        part = growing.number, closed.text
+        if await self.commits.write(outbox.close_part, turn.token, turn.row_id, *part, loud=shown.first):
             live.cut(growing, closed.text.text, closed.rest)
             return None
         shown.version = version  # the turn has ended: its ending says what this part shows
@@ -201,6 +202,7 @@ class Previews:
         if part is None:
             return AGAIN_SECONDS
         shown.begun = text
+        shown.quiet = silent and shown.number == shown.first > 0
         shown.next_at = _now() + shown.every_seconds
         return None
 

@@ -79,6 +79,7 @@ class ChatSender:
 
     async def run(self) -> float | None:
         """Work until nothing is left to send and no running turn has more to say."""
+        self._commits.may_leave()  # while it rested, another worker may have taken the chat
         while True:
             self._news.clear()
             try:

@@ -99,7 +99,8 @@ def receive(conn: Connection, messages: Sequence[Message], queue_max: int) -> li
     """
     # Of one alone, which most are, the insert itself finds out whether it is known.
     known = _known(conn, messages) if len(messages) > 1 else {}
-    if known and _forget_old_ids(conn, messages[0].update.bot_id, list(known)):
+    again = [m.update.update_id for m in messages if m.update.update_id in known]
+    if again and _forget_old_ids(conn, messages[0].update.bot_id, again):
         known = _known(conn, messages)
     fresh = {m.update.update_id: m for m in messages if m.update.update_id not in known}
     if not fresh:

@@ -240,15 +240,18 @@ def begin(  # noqa: PLR0913, PLR0917 - whose words they are, and how they are sh
     return part_of(row) if row else None
 
 
-def close_part(conn: Connection, token: Token, row_id: RowId, number: int, text: Text) -> bool:
+def close_part(  # noqa: PLR0913 - whose words they are, and how they are shown
+    conn: Connection, token: Token, row_id: RowId, number: int, text: Text, *, loud: int = 0
+) -> bool:
     """Growing -> ready, or (nothing) -> ready: a part of a running turn is complete and stays so.
 
+    The one with the number `loud` notifies.
     False if the turn has ended: its ending says what this part shows.
     """
     fence.hold(conn, token)  # as above
     if not _HOLDING(conn, row_id=row_id, token=token).first():
         return False
-    _put(conn, row_id, columns(text) | {"part": number}, at_once=True)
+    _put(conn, row_id, columns(text) | {"part": number}, loud, at_once=True)
     return True
 
 

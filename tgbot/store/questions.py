@@ -67,7 +67,7 @@ _OPEN_OF_ROW = Statement(
     .where(_OPEN)
 )
 _lowest = outbox.alias("lowest")
-# Without words yet, the part that the answer goes on with is silent.
+# Without words yet, the part that the answer goes on with is silent. One that is `ready` is full of words.
 _MAKE_WAY = Statement(
     update(outbox)
     .where(
@@ -75,6 +75,7 @@ _MAKE_WAY = Statement(
         outbox.c.part == bindparam("part"),
         outbox.c.state.in_([literal("'growing'"), literal("'sending'"), literal("'unknown'")]),
         outbox.c.silent,
+        outbox.c.ready_at.is_(None),
     )
     .values(
         outbox_of.TO_REMOVE
@@ -132,7 +133,7 @@ def close(conn: Connection, row_id: RowId, text: Text) -> None:
 
 
 def make_way(conn: Connection, row_id: RowId) -> bool:
-    """(unsent), growing -> surplus: since the last question an answer shows a line of progress; words come.
+    """Growing, sending or unknown -> surplus: a line of progress behind the last question, where words come.
 
     It was sent silently, so words that are edited into it would notify nobody. Returns whether it was so.
     """
