@@ -645,6 +645,17 @@ async def test_a_long_turn_ends_with_a_ping_of_its_first_words_that_points_at_th
     assert replies == ["Once upon a time."] * len(pings)
 
 
+async def answered(bot: BotProcess, ann: Person, folder: Path) -> Dictation:
+    """Start a bot that asks something, and answer it; gives what the agent says from then on."""
+    await bot.start()
+    first = Dictation(folder)
+    ann.says(first.message)
+    first.question("Delete it?", "Yes", "No").end()
+    await ann.sees_among("Delete it?")
+    ann.presses("Yes")
+    return Dictation(folder, attempt=2)
+
+
 @pytest.mark.parametrize("pauses", [False, True])
 async def test_the_first_words_after_a_question_notify_also_where_a_line_of_progress_came_before(
     bot: BotProcess,
@@ -653,12 +664,7 @@ async def test_the_first_words_after_a_question_notify_also_where_a_line_of_prog
     watch: Watch,
     pauses: bool,  # noqa: FBT001 - before the end, so that the words are a preview first
 ) -> None:
-    await bot.start()
-    first, second = Dictation(tmp_path), Dictation(tmp_path, attempt=2)
-    ann.says(first.message)
-    first.question("Delete it?", "Yes", "No").end()
-    await ann.sees_among("Delete it?")
-    ann.presses("Yes")
+    second = await answered(bot, ann, tmp_path)
     second.progress("deleting")
     await ann.sees_at_last("Delete it?\n\n→ Yes", "⏳ deleting")
     second.words("It is gone. ")
@@ -675,12 +681,7 @@ async def test_the_first_words_after_a_question_notify_also_where_a_line_of_prog
 async def test_words_notify_after_a_question_also_where_earlier_ones_were_taken_back(
     bot: BotProcess, ann: Person, tmp_path: Path, watch: Watch
 ) -> None:
-    await bot.start()
-    first, second = Dictation(tmp_path), Dictation(tmp_path, attempt=2)
-    ann.says(first.message)
-    first.question("Delete it?", "Yes", "No").end()
-    await ann.sees_among("Delete it?")
-    ann.presses("Yes")
+    second = await answered(bot, ann, tmp_path)
     second.words("Wai")
     await asyncio.sleep(0.3)  # delivery has seen them, and waits for more
     second.replacement("").progress("deleting")
