@@ -67,7 +67,7 @@ _OPEN_OF_ROW = Statement(
     .where(_OPEN)
 )
 _lowest = outbox.alias("lowest")
-# Without words yet, the part that the answer goes on with is silent. One that is `ready` is full of words.
+# Without words yet, the part that the answer goes on with is silent. What has a `ready_at` is full of words.
 _MAKE_WAY = Statement(
     update(outbox)
     .where(
