@@ -19,6 +19,7 @@ from tgbot.access import Access
 from tgbot.delivery.commits import Commits
 from tgbot.delivery.delivery import Delivery
 from tgbot.delivery.preview import SENTENCE_SECONDS, Previews
+from tgbot.delivery.sender import ChatSender
 from tgbot.delivery.tools import Tools
 from tgbot.intake.batch import Rules, receive
 from tgbot.model import ChatId, File, InstanceId, MessageId, Owner, RowId, Turn
@@ -27,7 +28,9 @@ from tgbot.playground.world import World
 from tgbot.render import Text
 from tgbot.store import chats, outbox, recovery, turns
 from tgbot.store.engine.writer import Database
+from tgbot.store.settling import SecondLook
 from tgbot.telegram.client import BotApi
+from tgbot.telegram.errors import MessageGoneError, UnreachableError
 from tgbot.telegram.rate_limit import NOTICES_PER_MINUTE, Priority, RateLimiter
 from tgbot.turns.answer import LiveAnswers, Reaction
 from tgbot.turns.keeping import kept
@@ -87,6 +90,30 @@ async def test_first_words_wait_for_more_from_when_they_were_said(
         part = await previews.commits.next()
     assert part is not None
     assert part.text == "A sentence. And more"
+
+
+async def test_a_second_look_goes_on_where_it_failed(
+    db: Database, wire: PlaygroundServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each try has a sender of its own; where many requests fail, a look that began anew would never end."""
+    owner = Owner(BOT, await db.write(recovery.begin_instance, os.getpid()), max_turns=1, crashes_max=3)
+    await db.write(receive, owner, Rules(Access(None), 9), [arrival(raw_message(900, "hi"))])
+    asked = []
+
+    async def call(_method: str, *, message_id: int, **_: object) -> None:
+        asked.append(message_id)
+        raise UnreachableError("cut") if len(asked) % 2 == 0 else MessageGoneError("not found")
+
+    async with BotApi(TOKEN, wire.url) as api:
+        monkeypatch.setattr(api, "call", call)
+        working = db, api, RateLimiter(0, 0, 0), LiveAnswers(lambda _: None), owner, "edit"
+        tools = Tools(*working, cuts=True, receipts=True, wake=lambda _: None)
+        for _ in range(6):
+            sender = ChatSender(CHAT, tools)
+            sender.look_again(SecondLook(1, RowId(1), CHAT, MessageId(899), "OK"))
+            assert await sender.run() is None
+    assert asked == [897, 898, 898, 899, 899, 901, 901, 902, 902, 903, 903]
+    assert tools.looked == {}
 
 
 async def test_previews_sleep_through_a_penalty(db: Database, wire: PlaygroundServer) -> None:

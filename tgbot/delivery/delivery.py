@@ -184,7 +184,10 @@ class Delivery:
         if await self._db.read(files.has_unused):
             while await self._db.write(files.discard_unused):
                 pass
-        for look in await self._db.read(settling.second_looks, bot_id, time.time(), self._me):
+        looks = await self._db.read(settling.second_looks, bot_id, time.time(), self._me)
+        for over in self._tools.looked.keys() - {look.look_id for look in looks}:
+            del self._tools.looked[over]  # another worker made it
+        for look in looks:
             if sender := self._sender(look.chat_id):
                 sender.look_again(look)
         chats = await self._db.read(sending.chats, bot_id, self._scanned, SENDERS_MAX, self._me)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from tgbot.delivery import kinds, seen
 from tgbot.delivery.commits import Commits
-from tgbot.delivery.tools import Tools
+from tgbot.delivery.tools import Looked, Tools
 from tgbot.model import ChatId, MessageId, Part, Raw
 from tgbot.store import sending, settling
 from tgbot.store.outbox import SURPLUS_TEXT
@@ -60,15 +60,6 @@ class Search:
         return len(self.found) == len(self.wanted)
 
 
-@dataclass(slots=True)
-class Looked:
-    """How far a second look has come: which ids were asked for, and what has to disappear."""
-
-    asked: set[MessageId] = field(default_factory=set)
-    surplus: list[MessageId] = field(default_factory=list)
-    newest: MessageId = MessageId(0)  # noqa: RUF009 - a number
-
-
 class Settling:
     """Settles one part of a chat.
 
@@ -84,7 +75,6 @@ class Settling:
         self._allow = allow
         # Where many requests fail, a search would never end that began anew each time.
         self._absent: tuple[MessageId | None, set[MessageId]] = (None, set())
-        self._looks: dict[int, Looked] = {}
 
     async def settle(self, part: Part) -> None:
         """Find the part and note where it is, or have it shown anew.
@@ -118,7 +108,7 @@ class Settling:
         """
         if not await self._commits.keep():  # else what another worker shows meanwhile would be a stray
             return True  # its scan finds it
-        looked = self._looks.setdefault(look.look_id, Looked())
+        looked = self._tools.looked.setdefault(look.look_id, Looked())
         # Read anew each time: what was sent meanwhile is no stray, though it may say the same; and behind
         # one that was found there may be more.
         while ids := await self._unasked(look, looked):
@@ -126,9 +116,8 @@ class Settling:
                 await self._judge(message_id, look, looked)
                 if self._commits.waiting or self._tools.answers.in_chat(self._chat_id):
                     return False
-        del self._looks[look.look_id]
-        if not self._looks:
-            self._commits.may_leave()
+        self._tools.looked.pop(look.look_id, None)
+        self._commits.may_leave()
         await self._commits.note(settling.looked, look, looked.surplus)
         return True
 
